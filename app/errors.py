@@ -1,0 +1,101 @@
+"""What can go wrong, as one tree. No HTTP in it: `app.api.errors` maps each class to a status.
+
+    EquipotError
+    ├── InputError                what the caller sent cannot be answered
+    │   ├── InvalidStructure      a structure that is no structure: shapes, NaN, overlap, cell
+    │   ├── InvalidFormat         a file or body that cannot be parsed
+    │   ├── InvalidRequest        an unknown or ill-typed field, property or option
+    │   ├── UnsupportedElement    an element that the model has never seen
+    │   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
+    │   └── StructureTooLarge     over a stated limit of atoms, structures or bytes
+    ├── StoreError
+    │   ├── UnknownModel          no such model or version
+    │   ├── CorruptModel          a file is missing, or its digest differs from the card
+    │   ├── ModelExists           versions are immutable
+    │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
+    ├── Overloaded                the queue is full; try again after `retry_after` seconds
+    ├── BackendError              the model failed or gave a number that is not finite
+    └── TrainingError
+        ├── InvalidConfig         a key or a value of a training config
+        └── InvalidData           a labelled frame that cannot be trained on; names file and frame
+"""
+
+
+class EquipotError(Exception):
+    """Root of all errors that Equipot raises on purpose."""
+
+
+class InputError(EquipotError):
+    """What the caller sent cannot be answered; the message says what to change."""
+
+
+class InvalidStructure(InputError):
+    """A structure with wrong shapes, values that are not finite, overlapping atoms or a bad cell."""
+
+
+class InvalidFormat(InputError):
+    """A file or a request body that cannot be parsed."""
+
+
+class InvalidRequest(InputError):
+    """An unknown or ill-typed field, property or option."""
+
+
+class UnsupportedElement(InputError):
+    """An element that the model was not trained on."""
+
+
+class UnsupportedCharge(InputError):
+    """A charge or spin multiplicity that the model cannot take into account."""
+
+
+class StructureTooLarge(InputError):
+    """More atoms, structures or bytes than a stated limit."""
+
+
+class StoreError(EquipotError):
+    """Something is wrong with a model of the store."""
+
+
+class UnknownModel(StoreError):
+    """No model of this name, or no such version of it."""
+
+
+class CorruptModel(StoreError):
+    """A file of the model is missing, or its digest is not the one on the card."""
+
+
+class ModelExists(StoreError):
+    """This version is published already; versions are immutable."""
+
+
+class CertificateRefused(StoreError):
+    """An exported artifact deviates from its model by more than the tolerance."""
+
+
+class Overloaded(EquipotError):
+    """The queue is full.
+
+    Attributes:
+        retry_after: seconds after which a new attempt is worthwhile.
+    """
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class BackendError(EquipotError):
+    """The model failed, or answered with a number that is not finite."""
+
+
+class TrainingError(EquipotError):
+    """A training run cannot start or go on."""
+
+
+class InvalidConfig(TrainingError):
+    """An unknown key or a value out of range in a training config."""
+
+
+class InvalidData(TrainingError):
+    """A labelled frame that cannot be trained on; the message names file and frame."""
