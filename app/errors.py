@@ -1,23 +1,23 @@
 """What can go wrong, as one tree. No HTTP in it: `app.api.errors` maps each class to a status.
 
-    EquipotError
-    ├── InputError                what the caller sent cannot be answered
-    │   ├── InvalidStructure      a structure that is no structure: shapes, NaN, overlap, cell
-    │   ├── InvalidFormat         a file or body that cannot be parsed
-    │   ├── InvalidRequest        an unknown or ill-typed field, property or option
-    │   ├── UnsupportedElement    an element that the model has never seen
-    │   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
-    │   └── StructureTooLarge     over a stated limit of atoms, structures or bytes
-    ├── StoreError
-    │   ├── UnknownModel          no such model or version
-    │   ├── CorruptModel          a file is missing, or its digest differs from the card
-    │   ├── ModelExists           versions are immutable
-    │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
-    ├── Overloaded                the queue is full; try again after `retry_after` seconds
-    ├── BackendError              the model failed or gave a number that is not finite
-    └── TrainingError
-        ├── InvalidConfig         a key or a value of a training config
-        └── InvalidData           a labelled frame that cannot be trained on; names file and frame
+EquipotError
+├── InputError                what the caller sent cannot be answered
+│   ├── InvalidStructure      a structure that is no structure: shapes, NaN, overlap, cell
+│   ├── InvalidFormat         a file or body that cannot be parsed
+│   ├── InvalidRequest        an unknown or ill-typed field, property or option
+│   ├── UnsupportedElement    an element that the model has never seen
+│   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
+│   └── StructureTooLarge     over a stated limit of atoms, structures or bytes
+├── StoreError
+│   ├── UnknownModel          no such model or version
+│   ├── CorruptModel          a file is missing, or its digest differs from the card
+│   ├── ModelExists           versions are immutable
+│   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
+├── Overloaded                the queue is full; try again after `retry_after` seconds
+├── BackendError              the model failed or gave a number that is not finite
+└── TrainingError
+    ├── InvalidConfig         a key or a value of a training config
+    └── InvalidData           a labelled frame that cannot be trained on; names file and frame
 """
 
 

@@ -1,0 +1,1 @@
+"""Structures from and to extXYZ and other formats."""

@@ -1,0 +1,97 @@
+"""Graph: the disjoint union of one or more structures with their edges."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.structure import Booleans, Floats, Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Atoms of B >= 1 structures and the directed edges between atoms within a cutoff.
+
+    Every pair stands twice, once from each end. Edges are sorted by centre, and the structures' atoms and
+    edges follow each other in the order of the structures. An edge points from its centre i to its
+    neighbour j: r_ij = R_j + shift @ cell − R_i.
+
+    Attributes:
+        numbers: (N,) atomic numbers.
+        positions: (N, 3), Å.
+        cell: (B, 3, 3), Å, rows are lattice vectors; zeros along directions without one.
+        pbc: (B, 3) periodicity.
+        edge_index: (2, E) centre i and neighbour j of each edge.
+        edge_shift: (E, 3) integer lattice translations of the neighbour.
+        edge_reverse: (E,) the edge j -> i that belongs to each edge i -> j.
+        n_atoms: (B,) atoms of each structure.
+        n_edges: (B,) edges of each structure.
+        charge: (B,) total charges, in elementary charges.
+        multiplicity: (B,) spin multiplicities 2S+1; 0 where not given.
+    """
+
+    numbers: Integers
+    positions: Floats
+    cell: Floats
+    pbc: Booleans
+    edge_index: Integers
+    edge_shift: Integers
+    edge_reverse: Integers
+    n_atoms: Integers
+    n_edges: Integers
+    charge: Integers
+    multiplicity: Integers
+
+    @property
+    def atom_structure(self) -> Integers:
+        """(N,) index of the structure to which each atom belongs."""
+        return np.repeat(np.arange(len(self.n_atoms)), self.n_atoms)
+
+    def edge_vectors(self) -> Floats:
+        """(E, 3), Å: r_ij, from the centre to the image of the neighbour, in float64."""
+        centre, neighbour = self.edge_index
+        vectors: Floats = self.positions[neighbour] - self.positions[centre]
+        if self.pbc.any():
+            cells = np.repeat(self.cell, self.n_edges, axis=0)
+            vectors += np.einsum("ea,eab->eb", self.edge_shift, cells)
+        return vectors
+
+    def volumes(self) -> Floats:
+        """(B,), Å³; NaN where a structure is not periodic in all three directions."""
+        volumes: Floats = np.where(self.pbc.all(axis=1), np.abs(np.linalg.det(self.cell)), np.nan)
+        return volumes
+
+
+def collate(graphs: Sequence[Graph]) -> Graph:
+    """The disjoint union of graphs, in their order.
+
+    Raises:
+        ValueError: if there is no graph.
+    """
+    if not graphs:
+        raise ValueError("collate needs at least one graph")
+    if len(graphs) == 1:
+        return graphs[0]
+    atoms = _offsets([len(g.numbers) for g in graphs])
+    edges = _offsets([len(g.edge_reverse) for g in graphs])
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(g, name) for g in graphs])
+
+    return Graph(
+        numbers=joined("numbers"),
+        positions=joined("positions"),
+        cell=joined("cell"),
+        pbc=joined("pbc"),
+        edge_index=np.concatenate([g.edge_index + o for g, o in zip(graphs, atoms, strict=True)], axis=1),
+        edge_shift=joined("edge_shift"),
+        edge_reverse=np.concatenate([g.edge_reverse + o for g, o in zip(graphs, edges, strict=True)]),
+        n_atoms=joined("n_atoms"),
+        n_edges=joined("n_edges"),
+        charge=joined("charge"),
+        multiplicity=joined("multiplicity"),
+    )
+
+
+def _offsets(counts: Sequence[int]) -> list[int]:
+    return [0, *np.cumsum(counts[:-1]).tolist()]

@@ -1,0 +1,174 @@
+"""Structure: atoms in an optional periodic box. The one place where a structure's own values are validated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols
+from numpy.typing import ArrayLike, NDArray
+
+from app.errors import InvalidStructure
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+MAX_ATOMIC_NUMBER = 118
+MAX_COORDINATE = 1e6
+"""Å; beyond it float64 no longer resolves a bond length to the digits that a force needs."""
+MIN_VOLUME_RATIO = 1e-6
+"""Volume over the product of the lattice vectors' lengths; below it the cell is flat."""
+MIN_DISTANCE = 0.3
+"""Å; two atoms (or an atom and its image) closer than this are an input error, not chemistry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Atoms in an optional periodic box.
+
+    Attributes:
+        numbers: (N,) atomic numbers, 1 to 118, N >= 1.
+        positions: (N, 3), Å. Atoms may lie outside the cell.
+        cell: (3, 3), Å, rows are lattice vectors; zeros along directions without one.
+        pbc: (3,) whether the structure repeats along each lattice vector.
+        charge: total charge, in elementary charges.
+        multiplicity: spin multiplicity 2S+1, or None where it was not given.
+
+    Raises:
+        InvalidStructure: naming the atom or field, the value, the limit and the remedy.
+    """
+
+    numbers: Integers
+    positions: Floats
+    cell: Floats = field(default_factory=lambda: np.zeros((3, 3)))
+    pbc: Booleans = field(default_factory=lambda: np.zeros(3, dtype=bool))
+    charge: int = 0
+    multiplicity: int | None = None
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "numbers", _numbers(self.numbers))
+        put(self, "positions", _array(self.positions, "positions", (len(self.numbers), 3)))
+        put(self, "cell", _array(self.cell, "cell", (3, 3)))
+        put(self, "pbc", _pbc(self.pbc))
+        _check_positions(self.positions, self.numbers)
+        _check_cell(self.cell, self.pbc)
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def symbols(self) -> list[str]:
+        """Chemical symbols of the N atoms."""
+        return [chemical_symbols[z] for z in self.numbers]
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether it repeats in all three directions, so that a stress is defined."""
+        return bool(self.pbc.all())
+
+    @property
+    def volume(self) -> float:
+        """Å³; of the cell as it was given, whatever its handedness."""
+        return float(abs(np.linalg.det(self.cell)))
+
+
+def atomic_number(symbol: str) -> int:
+    """Atomic number of a chemical symbol.
+
+    Raises:
+        InvalidStructure: if there is no such element.
+    """
+    number = atomic_numbers.get(symbol, 0)
+    if not 1 <= number <= MAX_ATOMIC_NUMBER:
+        raise InvalidStructure(f"'{symbol}' is not a chemical symbol; write symbols such as 'H', 'C' or 'Si'")
+    return int(number)
+
+
+def numbers_from_symbols(symbols: Sequence[str]) -> Integers:
+    """(N,) atomic numbers of chemical symbols.
+
+    Raises:
+        InvalidStructure: naming the first atom whose symbol is unknown.
+    """
+    try:
+        return np.array([atomic_numbers[s] or atomic_number(s) for s in symbols], dtype=np.int64)
+    except KeyError:
+        index = next(i for i, s in enumerate(symbols) if s not in atomic_numbers)
+        raise InvalidStructure(
+            f"atom {index}: '{symbols[index]}' is not a chemical symbol; write symbols such as 'H', 'C' or 'Si'"
+        ) from None
+
+
+def complete_cell(cell: Floats) -> Floats:
+    """(3, 3), Å: the cell with its zero vectors replaced by unit vectors orthogonal to the others."""
+    missing = ~cell.any(axis=1)
+    if not missing.any():
+        return cell
+    full = cell.copy()
+    _, _, axes = np.linalg.svd(cell)
+    full[missing] = axes[3 - int(missing.sum()) :]
+    return full
+
+
+def _numbers(values: ArrayLike) -> Integers:
+    given = np.asarray(values)
+    if given.ndim != 1:
+        raise InvalidStructure(f"numbers: shape {given.shape}; expected (N,)")
+    if given.size == 0:
+        raise InvalidStructure("the structure has no atoms; give at least one")
+    if given.dtype.kind not in "iu":
+        raise InvalidStructure(f"numbers: {given.dtype} values; expected integers from 1 to {MAX_ATOMIC_NUMBER}")
+    bad = np.flatnonzero((given < 1) | (given > MAX_ATOMIC_NUMBER))
+    if bad.size:
+        raise InvalidStructure(f"atom {bad[0]}: atomic number {given[bad[0]]}; expected 1 to {MAX_ATOMIC_NUMBER}")
+    return _frozen(given.astype(np.int64))
+
+
+def _array(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
+    try:
+        given = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidStructure(f"{name}: not an array of numbers of shape {shape}") from None
+    if given.shape != shape:
+        raise InvalidStructure(f"{name}: shape {given.shape}; expected {shape}")
+    return _frozen(given)
+
+
+def _pbc(values: ArrayLike) -> Booleans:
+    given = np.asarray(values)
+    if given.dtype != np.bool_ or given.shape not in {(), (3,)}:
+        raise InvalidStructure("pbc: expected true, false or three of them")
+    return _frozen(np.broadcast_to(given, (3,)).copy())
+
+
+def _frozen(array: NDArray) -> NDArray:  # type: ignore[type-arg]
+    array.setflags(write=False)
+    return array
+
+
+def _check_positions(positions: Floats, numbers: Integers) -> None:
+    sound = np.abs(positions) <= MAX_COORDINATE  # false for NaN, too
+    if sound.all():
+        return
+    atom, axis = np.argwhere(~sound)[0]
+    value, symbol = positions[atom, axis], chemical_symbols[numbers[atom]]
+    raise InvalidStructure(
+        f"atom {atom} ({symbol}): {'xyz'[axis]} = {value}; coordinates must be finite, at most {MAX_COORDINATE:g} Å"
+    )
+
+
+def _check_cell(cell: Floats, pbc: Booleans) -> None:
+    lengths = np.linalg.norm(cell, axis=1)
+    if not (lengths <= MAX_COORDINATE).all():
+        row = int(np.flatnonzero(~(lengths <= MAX_COORDINATE))[0])
+        raise InvalidStructure(f"cell: vector {row} is {cell[row].tolist()}; it must be finite")
+    for axis in np.flatnonzero(pbc & (lengths < MIN_DISTANCE)):
+        raise InvalidStructure(
+            f"cell: periodic along vector {axis}, which is {lengths[axis]:g} Å long; "
+            "give a cell, or set pbc to false along it"
+        )
+    full = complete_cell(cell)
+    volume = abs(np.linalg.det(full))
+    if pbc.any() and volume <= MIN_VOLUME_RATIO * np.prod(np.linalg.norm(full, axis=1)):
+        raise InvalidStructure("cell: its volume is zero; the three lattice vectors must not lie in one plane")
