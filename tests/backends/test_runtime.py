@@ -1,0 +1,116 @@
+"""ONNX Runtime's two distributions, faked by metadata folders and stub modules on the import path."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from app.backends.runtime import check_providers, providers_for, require_onnxruntime
+from app.errors import BackendError
+
+WORKING = "class InferenceSession: ...\nloaded = []\ndef preload_dlls(): loaded.append('cuda')\n"
+Install = Callable[..., None]
+
+
+@dataclass
+class FakeSession:
+    providers: list[str] = field(default_factory=list)
+
+    def get_providers(self) -> list[str]:
+        return self.providers
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+    """Replace the whole import path for distributions, so that the real runtime is not seen."""
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def found(name: str) -> metadata.Distribution:
+        for distribution in metadata.distributions(name=name, path=[str(tmp_path)]):
+            return distribution
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "distribution", found)
+
+    def run(*distributions: str, module: str = WORKING) -> None:
+        for name in distributions:
+            folder = tmp_path / f"{name.replace('-', '_')}-1.23.0.dist-info"
+            folder.mkdir()
+            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.23.0\n")
+        (tmp_path / "onnxruntime.py").write_text(module)
+
+    yield run
+    sys.modules.pop("onnxruntime", None)
+
+
+@pytest.mark.parametrize("distribution", ["onnxruntime", "onnxruntime-gpu"])
+def test_the_one_installed_distribution_is_imported(install: Install, distribution: str) -> None:
+    install(distribution)
+    module = require_onnxruntime()
+    assert module.InferenceSession
+    assert module.loaded == []
+
+
+def test_cuda_libraries_are_loaded_for_cuda_only(install: Install) -> None:
+    install("onnxruntime-gpu")
+    assert require_onnxruntime("cuda").loaded == ["cuda"]
+
+
+def test_the_cpu_distribution_loads_no_cuda_libraries(install: Install) -> None:
+    install("onnxruntime")
+    assert require_onnxruntime("cuda").loaded == []
+
+
+def test_neither_distribution_says_what_to_install(install: Install) -> None:
+    install()
+    with pytest.raises(BackendError, match=r"pip install 'equipot\[cpu\]'"):
+        require_onnxruntime()
+
+
+def test_both_distributions_are_refused(install: Install) -> None:
+    install("onnxruntime", "onnxruntime-gpu")
+    with pytest.raises(BackendError, match="pip uninstall -y onnxruntime onnxruntime-gpu"):
+        require_onnxruntime()
+
+
+def test_a_distribution_without_its_files_is_named(install: Install) -> None:
+    install("onnxruntime", module="")
+    with pytest.raises(BackendError, match="--force-reinstall onnxruntime"):
+        require_onnxruntime()
+
+
+def test_a_distribution_that_cannot_be_imported_is_named(install: Install) -> None:
+    install("onnxruntime-gpu", module="raise ImportError('libstdc++ is too old')\n")
+    with pytest.raises(BackendError, match=r"'onnxruntime-gpu' .* libstdc\+\+ is too old"):
+        require_onnxruntime()
+
+
+def test_an_unknown_device_is_refused() -> None:
+    with pytest.raises(BackendError, match="'tpu' is unknown; choose one of: cpu, cuda"):
+        providers_for("tpu")
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_session_on_its_device_passes(device: str) -> None:
+    check_providers(FakeSession(providers_for(device)), device)
+
+
+def test_a_fall_back_without_the_gpu_distribution_is_an_error(install: Install) -> None:
+    install("onnxruntime")
+    with pytest.raises(BackendError, match=r"needs CUDAExecutionProvider.*pip install 'equipot\[gpu\]'"):
+        check_providers(FakeSession(["CPUExecutionProvider"]), "cuda")
+
+
+def test_a_fall_back_of_the_gpu_distribution_is_an_error(install: Install) -> None:
+    install("onnxruntime-gpu")
+    with pytest.raises(BackendError, match="NVIDIA driver"):
+        check_providers(FakeSession(["CPUExecutionProvider"]), "cuda")
+
+
+def test_a_session_without_providers_is_an_error() -> None:
+    with pytest.raises(BackendError, match="has only nothing"):
+        check_providers(FakeSession(), "cpu")
