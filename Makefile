@@ -1,0 +1,50 @@
+# What a newcomer types: `make serve`, `make test`. Both may be repeated; the second time nothing is installed.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+# An environment is as new as its stamp. Stamps are removed before an install and written after it, so that an
+# install that failed or was interrupted is done again.
+SERVING := $(VENV)/.serving
+COMPLETE := $(VENV)/.complete
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+serve: $(SERVING) ## start the service with the bundled model on port 8000 (PORT=9000 for another)
+	$(BIN)/equipot serve --port $(PORT)
+
+test: lint ## lint, types, import rules and tests
+	$(BIN)/pytest
+
+lint: $(COMPLETE) ## ruff, mypy and import-linter only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(COMPLETE) ## let ruff fix and format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and what the tools have left
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(SERVING): pyproject.toml | $(BIN)/pip
+	rm -f $(SERVING) $(COMPLETE)
+	$(BIN)/pip install --editable '.[serve,cpu]'
+	touch $@
+
+$(COMPLETE): pyproject.toml constraints.txt | $(BIN)/pip
+	rm -f $(SERVING) $(COMPLETE)
+	$(BIN)/pip install --editable '.[serve,cpu,train,dev]' --constraint constraints.txt
+	touch $(SERVING) $@
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
