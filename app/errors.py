@@ -14,6 +14,7 @@ EquipotError
 │   ├── ModelExists           versions are immutable
 │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
 ├── Overloaded                the queue is full; try again after `retry_after` seconds
+├── Unavailable               the service is starting or shutting down
 ├── BackendError              the model failed or gave a number that is not finite
 └── TrainingError
     ├── InvalidConfig         a key or a value of a training config
@@ -83,6 +84,10 @@ class Overloaded(EquipotError):
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Unavailable(EquipotError):
+    """The service, or the model asked for, is not ready yet or shutting down."""
 
 
 class BackendError(EquipotError):
