@@ -1,0 +1,309 @@
+"""Allegro: a strictly local equivariant potential (Musaelian et al., Nat. Commun. 14, 579, 2023).
+
+Scalars x and tensors V live on directed edges. In each layer the tensors of an edge are multiplied with a
+weighted sum of the harmonics of all edges around the same centre, the scalars that come out update x through
+a latent MLP, and x decides the weights of the next layer's sum. No information leaves the cutoff sphere, so
+the receptive field is the cutoff however many layers there are.
+
+Where this differs from the paper: each path of the tensor product has one weight per channel and paths of
+equal irrep are summed before the channels are mixed. (Scalars keep their paths apart.)
+"""
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from app.training.models.angular import (
+    Irrep,
+    SphericalHarmonics,
+    coupling,
+    couplings,
+    harmonic_irreps,
+    slices,
+    width,
+)
+from app.training.models.radial import BesselBasis, PolynomialEnvelope
+
+SCALAR: Irrep = (0, 1)
+SILU_GAIN = 1.6791767
+"""1 / √E[silu(z)²] for normal z: keeps the variance through a hidden layer."""
+
+
+class AllegroConfig(BaseModel):
+    """Hyperparameters of Allegro; the defaults train on two CPU cores.
+
+    Attributes:
+        cutoff: Å.
+        l_max: highest degree of the harmonics and the tensors.
+        num_layers: tensor-product layers.
+        num_scalars: width of the edges' scalars.
+        num_tensors: channels of the edges' tensors.
+        parity: `full` keeps tensors of both mirror parities, `natural` those of the harmonics, (−1)^l, and
+            `none` ignores mirror symmetry (SO(3)).
+        two_body_mlp: hidden widths of the two-body embedding.
+        latent_mlp: hidden widths of each layer's latent MLP.
+        readout_mlp: hidden widths of the edge-energy MLP.
+        num_bessels: radial basis functions.
+        envelope_power: p of the polynomial envelope.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    architecture: Literal["allegro"] = "allegro"
+    cutoff: float = Field(default=5.0, gt=0)
+    l_max: int = Field(default=2, ge=0, le=8)
+    num_layers: int = Field(default=2, ge=1)
+    num_scalars: int = Field(default=64, ge=1)
+    num_tensors: int = Field(default=16, ge=1)
+    parity: Literal["full", "natural", "none"] = "full"
+    two_body_mlp: tuple[int, ...] = (64,)
+    latent_mlp: tuple[int, ...] = (64,)
+    readout_mlp: tuple[int, ...] = (32,)
+    num_bessels: int = Field(default=8, ge=1)
+    envelope_power: int = Field(default=6, ge=2)
+
+    @property
+    def receptive_field(self) -> float:
+        """Å; strictly local."""
+        return self.cutoff
+
+
+class Allegro(nn.Module):
+    """Allegro for a fixed list of elements.
+
+    Args:
+        config: hyperparameters.
+        num_elements: S, number of elements.
+        force_scale: eV/Å; the model's unit of energy is this times 1 Å.
+        average_neighbors: mean number of neighbours, by which sums over neighbours are normalised.
+    """
+
+    expand: Tensor
+    far: Tensor
+    normalization: Tensor
+
+    def __init__(self, config: AllegroConfig, num_elements: int, force_scale: float, average_neighbors: float) -> None:
+        super().__init__()
+        self.config = config
+        mirror = config.parity != "none"
+        self.bessel = BesselBasis(config.cutoff, config.num_bessels)
+        self.envelope = PolynomialEnvelope(config.cutoff, config.envelope_power)
+        self.harmonics = SphericalHarmonics(config.l_max)
+        self.embedding = TwoBodyEmbedding(config, num_elements)
+        self.first_weights = _linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
+        harmonics = harmonic_irreps(config.l_max, mirror)
+        self.register_buffer("expand", _expansion(harmonics), persistent=False)
+        plan = tensor_irreps(config)
+        self.layers = nn.ModuleList(
+            AllegroLayer(config, harmonics, plan[i], plan[i + 1], last=i + 1 == config.num_layers)
+            for i in range(config.num_layers)
+        )
+        self.readout = mlp(config.num_scalars, config.readout_mlp, 1)
+        self.register_buffer("normalization", torch.tensor(1 / math.sqrt(average_neighbors)))
+        self.scale = nn.Parameter(torch.full((num_elements,), force_scale))
+        far = torch.tensor([2 * config.cutoff, 0.0, 0.0])
+        self.register_buffer("far", far, persistent=False)
+
+    def forward(self, species: Tensor, edge_vectors: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
+        """(N,) interaction energies, eV, of (N,) species with (N, K, 3) edge vectors in Å."""
+        vectors = torch.where(mask.unsqueeze(-1), edge_vectors, self.far)
+        distance = (vectors * vectors).sum(-1, keepdim=True).sqrt()
+        harmonics = self.harmonics(vectors / distance)
+        envelope = self.envelope(distance)
+        x = self.embedding(self.bessel(distance) * envelope, species, neighbors) * envelope
+        weights = _to_channels(self.first_weights(x), self.config.num_tensors)
+        tensors = (weights @ self.expand) * harmonics.unsqueeze(1)
+        for layer in self.layers:
+            x, tensors = layer(x, tensors, harmonics, envelope, self.normalization)
+        energies = self.readout(x).squeeze(-1).sum(-1)
+        total: Tensor = energies * self.normalization * self.scale.index_select(0, species)
+        return total
+
+
+class TwoBodyEmbedding(nn.Module):
+    """Scalars of an edge from its two elements and its length."""
+
+    def __init__(self, config: AllegroConfig, num_elements: int) -> None:
+        super().__init__()
+        hidden = config.two_body_mlp[0] if config.two_body_mlp else config.num_scalars
+        self.radial = _linear(config.num_bessels, hidden)
+        self.centre = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
+        self.neighbor = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
+        self.rest = mlp(hidden, config.two_body_mlp[1:], config.num_scalars, gain=SILU_GAIN)
+
+    def forward(self, radial: Tensor, species: Tensor, neighbors: Tensor) -> Tensor:
+        """(N, K, scalars) from the (N, K, bessels) radial basis, (N,) species and (N, K) neighbours."""
+        pairs = self.neighbor.index_select(0, species).index_select(0, neighbors.flatten())
+        hidden = self.radial(radial) + self.centre.index_select(0, species).unsqueeze(1)
+        hidden = hidden + pairs.reshape(neighbors.shape[0], neighbors.shape[1], -1)
+        out: Tensor = self.rest(nn.functional.silu(hidden))
+        return out
+
+
+class AllegroLayer(nn.Module):
+    """One tensor product with the environment, and the latent update that follows it."""
+
+    def __init__(
+        self, config: AllegroConfig, harmonics: list[Irrep], ins: list[Irrep], outs: list[Irrep], last: bool
+    ) -> None:
+        super().__init__()
+        self.channels = config.num_tensors
+        self.environment = Environment(config, harmonics)
+        self.product = EnvironmentProduct(config.num_tensors, ins, harmonics, outs)
+        scalars = self.product.num_scalar_paths
+        self.latent = LatentUpdate(config, config.num_tensors * scalars)
+        self.mix = None if last else ChannelMix(config.num_tensors, scalars, outs)
+
+    def forward(
+        self, x: Tensor, tensors: Tensor, harmonics: Tensor, envelope: Tensor, normalization: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """New (N, K, scalars) and (N, C, K, components) of the edges."""
+        environment = self.environment(x, harmonics) * normalization
+        products = self.product(tensors, environment)
+        scalars = products[..., : self.product.num_scalar_paths].transpose(1, 2).flatten(2)
+        x = self.latent(x, scalars, envelope)
+        return x, products if self.mix is None else self.mix(products)
+
+
+class Environment(nn.Module):
+    """Weighted sum of the harmonics of all edges around a centre, one weight a channel and degree."""
+
+    select: Tensor
+
+    def __init__(self, config: AllegroConfig, harmonics: list[Irrep]) -> None:
+        super().__init__()
+        self.channels = config.num_tensors
+        self.weights = _linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
+        self.register_buffer("select", _expansion(harmonics), persistent=False)
+
+    def forward(self, x: Tensor, harmonics: Tensor) -> Tensor:
+        """(N, C, components) from (N, K, scalars) and (N, K, components)."""
+        sums = self.weights(x).transpose(1, 2) @ harmonics
+        by_degree: Tensor = sums.reshape(sums.shape[0], self.channels, *self.select.shape) * self.select
+        return by_degree.sum(2)
+
+
+class EnvironmentProduct(nn.Module):
+    """Tensor product of each edge's tensors with its centre's environment.
+
+    The environment is contracted with the weighted Clebsch–Gordan tensors first, once an atom, to a matrix
+    that maps input to output components; each edge then costs one small matrix product a channel.
+    """
+
+    basis: Tensor
+
+    def __init__(self, channels: int, ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]) -> None:
+        super().__init__()
+        paths = [(a, b, o) for o in outs for a in ins for b in harmonics if o in couplings(a, b)]
+        self.num_scalar_paths = sum(o == SCALAR for _, _, o in paths)
+        self.in_width, self.out_width = width(ins), self.num_scalar_paths + width([o for o in outs if o != SCALAR])
+        basis = torch.zeros(len(paths), width(harmonics), self.in_width, self.out_width, dtype=torch.float64)
+        fan_in = [1 if o == SCALAR else sum(q == o for _, _, q in paths) for _, _, o in paths]
+        where_in, where_env = (
+            dict(zip(ins, slices(ins), strict=True)),
+            dict(zip(harmonics, slices(harmonics), strict=True)),
+        )
+        where_out = dict(
+            zip(outs[1:], slices([SCALAR] * self.num_scalar_paths + outs[1:])[self.num_scalar_paths :], strict=True)
+        )
+        for n, (a, b, o) in enumerate(paths):
+            target = slice(n, n + 1) if o == SCALAR else where_out[o]
+            basis[n, where_env[b], where_in[a], target] = coupling(a, b, o).transpose(0, 1) / math.sqrt(fan_in[n])
+        self.register_buffer("basis", basis.flatten(1).to(torch.get_default_dtype()), persistent=False)
+        self.weights = nn.Parameter(torch.randn(channels, len(paths)))
+
+    def forward(self, tensors: Tensor, environment: Tensor) -> Tensor:
+        """(N, C, K, out) from (N, C, K, in) tensors and the (N, C, components) environment."""
+        n, c, j = environment.shape
+        weighted = (self.weights @ self.basis).reshape(c, j, self.in_width * self.out_width)
+        maps = torch.bmm(environment.transpose(0, 1), weighted).transpose(0, 1)
+        return tensors @ maps.reshape(n, c, self.in_width, self.out_width)
+
+
+class LatentUpdate(nn.Module):
+    """x ← (x + a·u(r)·MLP(x, scalars)) / √(1 + a²) with a learned a in (0, 1)."""
+
+    def __init__(self, config: AllegroConfig, num_products: int) -> None:
+        super().__init__()
+        hidden = config.latent_mlp[0] if config.latent_mlp else config.num_scalars
+        self.old = _linear(config.num_scalars, hidden, gain=1 / math.sqrt(2))
+        self.new = _linear(num_products, hidden, gain=1 / math.sqrt(2))
+        self.rest = mlp(hidden, config.latent_mlp[1:], config.num_scalars, gain=SILU_GAIN)
+        self.amount = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor, scalars: Tensor, envelope: Tensor) -> Tensor:
+        """(N, K, scalars) from (N, K, scalars), (N, K, products) and the (N, K, 1) envelope."""
+        hidden = nn.functional.silu(self.old(x) + self.new(scalars))
+        amount = torch.sigmoid(self.amount)
+        updated: Tensor = (x + self.rest(hidden) * (envelope * amount)) * torch.rsqrt(1 + amount * amount)
+        return updated
+
+
+class ChannelMix(nn.Module):
+    """Linear mixing of the channels within each irrep; the scalar paths are mixed into one scalar a channel."""
+
+    def __init__(self, channels: int, scalar_paths: int, outs: list[Irrep]) -> None:
+        super().__init__()
+        self.channels, self.scalar_paths = channels, scalar_paths
+        self.widths = [2 * l + 1 for l, _ in outs[1:]]
+        self.scalar = nn.Parameter(torch.randn(channels, channels * scalar_paths) / math.sqrt(channels * scalar_paths))
+        self.tensor = nn.Parameter(torch.randn(len(self.widths), channels, channels) / math.sqrt(channels))
+
+    def forward(self, products: Tensor) -> Tensor:
+        """(N, C, K, components) from (N, C, K, out)."""
+        n, c, k, _ = products.shape
+        scalars, *tensors = torch.split(products, [self.scalar_paths, *self.widths], dim=-1)
+        mixed = [self.scalar @ scalars.transpose(2, 3).reshape(n, c * self.scalar_paths, k)]
+        mixed += [w @ t.reshape(n, c, -1) for w, t in zip(self.tensor, tensors, strict=True)]
+        return torch.cat([m.reshape(n, c, k, -1) for m in mixed], dim=-1)
+
+
+def tensor_irreps(config: AllegroConfig) -> list[list[Irrep]]:
+    """Irreps of the tensors before each layer and after the last: all that can still reach the energy.
+
+    The scalar comes first in every list.
+    """
+    mirror = config.parity != "none"
+    harmonics = harmonic_irreps(config.l_max, mirror)
+    parities = {"full": (1, -1), "natural": (), "none": (1,)}[config.parity]
+    allowed = {(l, p) for l in range(config.l_max + 1) for p in parities} | set(harmonics)
+    reach = [set(harmonics)]
+    for _ in range(config.num_layers):
+        reach.append({o for a in reach[-1] for b in harmonics for o in couplings(a, b)} & allowed)
+    reach[-1] = {SCALAR}
+    for i in range(config.num_layers - 1, 0, -1):
+        useful = {a for a in reach[i] if any(reach[i + 1] & couplings(a, b) for b in harmonics)}
+        reach[i] = useful | {SCALAR}
+    return [harmonics, *(sorted(irreps, key=lambda irrep: (irrep[0], -irrep[1])) for irreps in reach[1:])]
+
+
+def mlp(width_in: int, hidden: tuple[int, ...], width_out: int, gain: float = 1.0) -> nn.Sequential:
+    """Layers without biases, so that zero stays zero: linear, then SiLU and linear for each hidden width."""
+    layers: list[nn.Module] = []
+    for width_hidden in hidden:
+        layers += [_linear(width_in, width_hidden, gain), nn.SiLU()]
+        width_in, gain = width_hidden, SILU_GAIN
+    return nn.Sequential(*layers, _linear(width_in, width_out, gain))
+
+
+def _linear(width_in: int, width_out: int, gain: float = 1.0) -> nn.Linear:
+    linear = nn.Linear(width_in, width_out, bias=False)
+    nn.init.normal_(linear.weight, std=gain / math.sqrt(width_in))
+    return linear
+
+
+def _expansion(harmonics: list[Irrep]) -> Tensor:
+    """(degrees, components): one where the component belongs to the degree."""
+    expansion = torch.zeros(len(harmonics), width(harmonics))
+    for row, where in enumerate(slices(harmonics)):
+        expansion[row, where] = 1
+    return expansion
+
+
+def _to_channels(weights: Tensor, channels: int) -> Tensor:
+    """(N, C, K, degrees) from (N, K, C·degrees)."""
+    n, k, _ = weights.shape
+    return weights.reshape(n, k, channels, -1).transpose(1, 2)
