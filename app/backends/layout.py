@@ -1,48 +1,116 @@
-"""The dense edge layout that exported models take: K slots for the neighbours of each atom.
+"""The dense edge layout that exported models take: K slots for the neighbours of each atom, in portions.
 
-Sums over neighbours become sums over an axis, and the gradient needs no scatter: what flows to an atom from
-its neighbours is gathered through `reverse`.
+Sums over neighbours become sums over an axis, so that neither a model nor its gradient needs a scatter. A
+graph is cut into portions of atoms with like numbers of neighbours, which keeps the padding small.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.graph import Graph
 from app.structure import Booleans, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)
-class DenseEdges:
-    """Edges of N atoms in K slots an atom, K >= 1; padded slots are False in `mask`.
+class Slots:
+    """n of a graph's atoms, with K >= 1 slots for the edges of each; padded slots are False in `mask`.
 
     Attributes:
-        edge_vectors: (N, K, 3), Å, r_ij from centre to neighbour; zeros where padded.
-        neighbors: (N, K) index of the neighbour; the atom itself where padded.
-        mask: (N, K) whether the slot holds an edge.
-        reverse: (N, K) flat slot (index into N * K) of the reverse edge; the slot itself where padded.
+        atoms: (n,) index of each atom in the graph.
+        edges: (m,) index in the graph of the edge in each true slot, row by row.
+        mask: (n, K) whether the slot holds an edge.
+        graph: where they come from.
     """
 
-    edge_vectors: Floats
-    neighbors: Integers
+    atoms: Integers
+    edges: Integers
     mask: Booleans
-    reverse: Integers
+    graph: Graph
+
+    def feeds(self, species: Integers, vectors: Floats, dtype: np.dtype) -> dict[str, NDArray]:  # type: ignore[type-arg]
+        """The inputs of a strictly local model, as `app.training.models.inputs` describes them.
+
+        Args:
+            species: (N,) species index of the graph's atoms.
+            vectors: (E, 3), Å, the graph's edge vectors.
+            dtype: of the model.
+        """
+        neighbor_species = np.zeros(self.mask.shape, dtype=np.int64)
+        edge_vectors = np.zeros((*self.mask.shape, 3), dtype=dtype)
+        neighbor_species[self.mask] = species[self.graph.edge_index[1, self.edges]]
+        edge_vectors[self.mask] = vectors[self.edges]
+        return {
+            "species": species[self.atoms],
+            "neighbor_species": neighbor_species,
+            "edge_vectors": edge_vectors,
+            "mask": self.mask,
+        }
+
+    def links(self) -> dict[str, Integers]:
+        """What a message-passing model needs besides: each slot's neighbour, and the slot of its reverse edge.
+
+        The portion must hold whole structures. Padded slots point to their own atom and slot.
+        """
+        n, k = self.mask.shape
+        atom_at = np.empty(len(self.graph.numbers), dtype=np.int64)
+        atom_at[self.atoms] = np.arange(n)
+        slot_at = np.empty(len(self.graph.edge_reverse), dtype=np.int64)
+        slot_at[self.edges] = np.flatnonzero(self.mask)
+        neighbors = np.repeat(np.arange(n), k).reshape(n, k)
+        reverse = np.arange(n * k).reshape(n, k)
+        neighbors[self.mask] = atom_at[self.graph.edge_index[1, self.edges]]
+        reverse[self.mask] = slot_at[self.graph.edge_reverse[self.edges]]
+        return {"neighbors": neighbors, "reverse": reverse}
 
 
-def dense_edges(graph: Graph) -> DenseEdges:
-    """Lay a graph's edges out in slots; K is the largest number of neighbours in the graph."""
-    n = len(graph.numbers)
-    centre, neighbour = graph.edge_index
-    counts = np.bincount(centre, minlength=n)
-    k = max(int(counts.max()), 1)
-    slots = np.arange(len(centre)) + np.repeat(np.arange(n) * k - (np.cumsum(counts) - counts), counts)
+def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slots]:
+    """Cut a graph into portions of at most `most_slots` slots (more only where one atom or structure has more).
 
-    mask = np.zeros(n * k, dtype=bool)
-    vectors = np.zeros((n * k, 3))
-    neighbors = np.repeat(np.arange(n), k)
-    reverse = np.arange(n * k)
-    mask[slots] = True
-    vectors[slots] = graph.edge_vectors()
-    neighbors[slots] = neighbour
-    reverse[slots] = slots[graph.edge_reverse]
-    return DenseEdges(vectors.reshape(n, k, 3), neighbors.reshape(n, k), mask.reshape(n, k), reverse.reshape(n, k))
+    Args:
+        graph: the graph.
+        most_slots: n * K of a portion.
+        whole_structures: keep the atoms of a structure together, as a message-passing model needs.
+    """
+    degree = np.bincount(graph.edge_index[0], minlength=len(graph.numbers))
+    if whole_structures:
+        starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
+        sizes, slots = graph.n_atoms, np.maximum.reduceat(degree, starts)
+    else:
+        starts, sizes, slots = np.arange(len(degree)), np.ones_like(degree), degree
+    order = np.argsort(slots, kind="stable")
+    cuts = _cuts(sizes[order], np.maximum(slots[order], 1), most_slots)
+    return [_slots(graph, degree, ranges(starts[part], sizes[part])) for part in np.split(order, cuts)]
+
+
+def dense_edges(graph: Graph) -> Slots:
+    """A whole graph as one portion."""
+    degree = np.bincount(graph.edge_index[0], minlength=len(graph.numbers))
+    return _slots(graph, degree, np.arange(len(degree)))
+
+
+def ranges(starts: Integers, lengths: Integers) -> Integers:
+    """start, start + 1, … of each range, one range after the other."""
+    before = np.cumsum(lengths) - lengths
+    flat: Integers = np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+    return flat
+
+
+def _slots(graph: Graph, degree: Integers, atoms: Integers) -> Slots:
+    lengths = degree[atoms]
+    first_edge = np.cumsum(degree) - degree
+    mask = np.arange(max(int(lengths.max()), 1)) < lengths[:, None]
+    return Slots(atoms, ranges(first_edge[atoms], lengths), mask, graph)
+
+
+def _cuts(sizes: Integers, slots: Integers, most: int) -> list[int]:
+    """Where to cut a list that is sorted by slots, so that atoms times the largest K stays within `most`."""
+    cuts: list[int] = []
+    atoms = 0
+    for i, (size, k) in enumerate(zip(sizes.tolist(), slots.tolist(), strict=True)):
+        if atoms and (atoms + size) * k > most:
+            cuts.append(i)
+            atoms = 0
+        atoms += size
+    return cuts

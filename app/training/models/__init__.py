@@ -1,30 +1,12 @@
 """The architectures: each maps species and edge vectors to per-atom interaction energies."""
 
-from typing import NamedTuple
-
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, nn
 
 from app.training.models.allegro import Allegro, AllegroConfig
+from app.training.models.inputs import LocalInputs, ModelInputs
 
-
-class ModelInputs(NamedTuple):
-    """A graph in the dense edge layout (`app.backends.layout`), as tensors.
-
-    Attributes:
-        species: (N,) index into the model's elements.
-        edge_vectors: (N, K, 3), Å, from each centre to its neighbours; anything where padded.
-        neighbors: (N, K) atom index of each neighbour.
-        mask: (N, K) whether the slot holds an edge.
-        reverse: (N, K) flat slot of each reverse edge; the slot itself where padded.
-    """
-
-    species: Tensor
-    edge_vectors: Tensor
-    neighbors: Tensor
-    mask: Tensor
-    reverse: Tensor
+__all__ = ["AllegroConfig", "LocalInputs", "ModelConfig", "ModelInputs", "Statistics", "build_model"]
 
 
 class Statistics(BaseModel):
@@ -50,12 +32,12 @@ ModelConfig = AllegroConfig
 
 def build_model(
     config: ModelConfig, statistics: Statistics, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> nn.Module:
+) -> Allegro:
     """A freshly initialised model.
 
-    Its `forward(species, edge_vectors, neighbors, mask)` gives the (N,) interaction energies in eV, without
-    the reference energies of the atoms. It is built in float64 and cast, so that its constants are exact in
-    either precision.
+    Its `forward` takes `LocalInputs` where its `strictly_local` is true, else `ModelInputs`, and gives the (N,)
+    interaction energies in eV, without the reference energies of the atoms. It is built in float64 and cast,
+    so that its constants are exact in either precision.
     """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)

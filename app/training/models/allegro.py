@@ -25,6 +25,7 @@ from app.training.models.angular import (
     slices,
     width,
 )
+from app.training.models.inputs import LocalInputs
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
 
 SCALAR: Irrep = (0, 1)
@@ -81,6 +82,7 @@ class Allegro(nn.Module):
         average_neighbors: mean number of neighbours, by which sums over neighbours are normalised.
     """
 
+    strictly_local = True
     expand: Tensor
     far: Tensor
     normalization: Tensor
@@ -107,19 +109,19 @@ class Allegro(nn.Module):
         far = torch.tensor([2 * config.cutoff, 0.0, 0.0])
         self.register_buffer("far", far, persistent=False)
 
-    def forward(self, species: Tensor, edge_vectors: Tensor, neighbors: Tensor, mask: Tensor) -> Tensor:
-        """(N,) interaction energies, eV, of (N,) species with (N, K, 3) edge vectors in Å."""
-        vectors = torch.where(mask.unsqueeze(-1), edge_vectors, self.far)
+    def forward(self, inputs: LocalInputs) -> Tensor:
+        """(N,) interaction energies, eV."""
+        vectors = torch.where(inputs.mask.unsqueeze(-1), inputs.edge_vectors, self.far)
         distance = (vectors * vectors).sum(-1, keepdim=True).sqrt()
         harmonics = self.harmonics(vectors / distance)
         envelope = self.envelope(distance)
-        x = self.embedding(self.bessel(distance) * envelope, species, neighbors) * envelope
+        x = self.embedding(self.bessel(distance) * envelope, inputs) * envelope
         weights = _to_channels(self.first_weights(x), self.config.num_tensors)
         tensors = (weights @ self.expand) * harmonics.unsqueeze(1)
         for layer in self.layers:
             x, tensors = layer(x, tensors, harmonics, envelope, self.normalization)
         energies = self.readout(x).squeeze(-1).sum(-1)
-        total: Tensor = energies * self.normalization * self.scale.index_select(0, species)
+        total: Tensor = energies * self.normalization * self.scale.index_select(0, inputs.species)
         return total
 
 
@@ -134,11 +136,11 @@ class TwoBodyEmbedding(nn.Module):
         self.neighbor = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
         self.rest = mlp(hidden, config.two_body_mlp[1:], config.num_scalars, gain=SILU_GAIN)
 
-    def forward(self, radial: Tensor, species: Tensor, neighbors: Tensor) -> Tensor:
-        """(N, K, scalars) from the (N, K, bessels) radial basis, (N,) species and (N, K) neighbours."""
-        pairs = self.neighbor.index_select(0, species).index_select(0, neighbors.flatten())
-        hidden = self.radial(radial) + self.centre.index_select(0, species).unsqueeze(1)
-        hidden = hidden + pairs.reshape(neighbors.shape[0], neighbors.shape[1], -1)
+    def forward(self, radial: Tensor, inputs: LocalInputs) -> Tensor:
+        """(N, K, scalars) from the (N, K, bessels) radial basis."""
+        neighbors = self.neighbor.index_select(0, inputs.neighbor_species.flatten())
+        hidden = self.radial(radial) + self.centre.index_select(0, inputs.species).unsqueeze(1)
+        hidden = hidden + neighbors.reshape(*inputs.mask.shape, -1)
         out: Tensor = self.rest(nn.functional.silu(hidden))
         return out
 

@@ -1,0 +1,128 @@
+"""The ONNX backend: an exported model, evaluated in portions that fit the processor's cache.
+
+The artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
+here: F_i = Σ_j (g_ij − g_ji), and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`).
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.backends.layout import Slots, portions
+from app.backends.runtime import check_providers, providers_for, require_onnxruntime
+from app.errors import BackendError
+from app.graph import Graph
+from app.prediction import Prediction, from_atoms
+from app.store import ARTIFACT, ModelCard
+from app.structure import Floats, Integers
+
+SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 20}
+"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what its memory holds."""
+
+
+class OnnxBackend:
+    """A model artifact in ONNX Runtime.
+
+    Args:
+        card: what the artifact is.
+        folder: where `model.onnx` is.
+        threads: portions evaluated at the same time; 0 takes all cores the process may use.
+        device: `cpu` or `cuda`.
+
+    Raises:
+        BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
+    """
+
+    def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
+        self._card = card
+        self._slots = SLOTS_PER_RUN[device]
+        self.threads = (threads or available_cores()) if device == "cpu" else 1
+        self._session = _open(folder / ARTIFACT, device)
+        self._inputs = [i.name for i in self._session.get_inputs()]
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model is."""
+        return self._card
+
+    @property
+    def is_strictly_local(self) -> bool:
+        """Whether any portion of the atoms can be evaluated without the others."""
+        return "neighbors" not in self._inputs
+
+    def __call__(self, graph: Graph) -> Prediction:
+        """Energies, forces and stress of every structure of the graph.
+
+        Raises:
+            UnsupportedElement: an atom of an element that the card does not list.
+            BackendError: ONNX Runtime failed.
+        """
+        species = self._card.species(graph.numbers)
+        vectors = graph.edge_vectors()
+        gradients = np.zeros_like(vectors)
+        energies = self._card.references(species)
+
+        def run(part: Slots) -> None:
+            shares, edge_gradients = self._run(part, species, vectors)
+            energies[part.atoms] += shares
+            gradients[part.edges] = edge_gradients[part.mask]
+
+        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local)
+        for _ in self._map(run, parts):
+            pass
+        return _assemble(graph, energies, vectors, gradients)
+
+    def _map(self, run: Any, parts: list[Slots]) -> Iterator[None]:
+        return self._pool.map(run, parts) if self._pool and len(parts) > 1 else map(run, parts)
+
+    def _run(self, part: Slots, species: Integers, vectors: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
+        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
+        if not self.is_strictly_local:
+            feeds |= part.links()
+        try:
+            energies, gradients = self._session.run(None, {name: feeds[name] for name in self._inputs})
+        except Exception as error:
+            raise BackendError(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
+        return energies, gradients
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _open(path: Path, device: str) -> Any:
+    runtime = require_onnxruntime(device)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    try:
+        session = runtime.InferenceSession(str(path), options, providers=providers_for(device))
+    except Exception as error:
+        raise BackendError(f"ONNX Runtime cannot open {path.name}: {error}") from error
+    check_providers(session, device)
+    return session
+
+
+def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:
+    centre, _ = graph.edge_index
+    forces = _sum_by_centre(gradients - gradients[graph.edge_reverse], centre, len(energies))
+    virials = np.zeros((len(energies), 3, 3))
+    if graph.pbc.all(axis=1).any():
+        virials = _sum_by_centre(vectors[:, :, None] * gradients[:, None, :], centre, len(energies))
+    return from_atoms(graph, energies, forces, virials)
+
+
+def _sum_by_centre(values: Floats, centre: Integers, n: int) -> Floats:
+    """(n, ...) sums of the (E, ...) values of each centre's edges, which follow each other."""
+    sums = np.zeros((n, *values.shape[1:]))
+    if len(centre):
+        first = np.flatnonzero(np.diff(centre, prepend=-1))
+        sums[centre[first]] = np.add.reduceat(values, first, axis=0)
+    return sums

@@ -1,0 +1,130 @@
+"""A model and its gradient as one ONNX file: captured with `make_fx`, exported with the dynamo exporter."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._decomp import get_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from app.training.derivatives import edge_gradients
+from app.training.models import LocalInputs, ModelInputs
+
+OPSET = 18
+OUTPUTS = ("energies", "edge_gradients")
+
+aten = torch.ops.aten
+_WITHOUT_ONNX_LOWERING = [
+    aten.silu_backward,
+    aten.sigmoid_backward,
+    aten.tanh_backward,
+    aten.native_layer_norm,
+    aten.native_layer_norm_backward,
+    aten.leaky_relu_backward,
+    aten.embedding_dense_backward,
+    aten._softmax_backward_data,
+    aten.index_select_backward,
+    aten.new_zeros,
+    aten.zeros_like,
+    aten.detach,
+    aten.rsub,
+]
+
+
+def export_onnx(model: nn.Module, path: Path) -> None:
+    """Write a model with its gradient inside to one ONNX file.
+
+    Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies` (N,) in eV
+    and `edge_gradients` (N, K, 3) in eV/Å, from which forces and stress are sums (`app.training.derivatives`).
+    N and K are free. Nothing is summed over structures inside, so that their number is no dimension of the
+    graph and large totals keep their digits.
+    """
+    whole = tracing_inputs(next(model.parameters()).dtype)
+    inputs = whole.local() if model.strictly_local else whole
+    graph = _capture(model.eval().requires_grad_(False), inputs)
+    dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
+    with _quiet():
+        program = torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
+        onnx = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=inputs._fields,
+            output_names=OUTPUTS,
+            verbose=False,
+        )
+    if onnx is None:
+        raise RuntimeError("the ONNX exporter returned nothing")
+    onnx.save(str(path), external_data=False)
+
+
+def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
+    """Inputs of 29 atoms with 13 slots: numbers that no width inside a model equals.
+
+    Sizes that coincide are taken for one and the same dimension by the capture, silently.
+    """
+    atoms, slots = 29, 13
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(atoms, slots, 3, generator=generator, dtype=torch.float64).to(dtype)
+    mask = torch.rand(atoms, slots, generator=generator) < 0.8
+    neighbors = torch.randint(atoms, (atoms, slots), generator=generator)
+    reverse = torch.randperm(atoms * slots, generator=generator).reshape(atoms, slots)
+    return ModelInputs(torch.zeros(atoms, dtype=torch.int64), vectors, neighbors, mask, reverse)
+
+
+def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs) -> torch.fx.GraphModule:
+    def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+        return edge_gradients(model, type(inputs)(*tensors))
+
+    table: dict[Any, Callable[..., Any]] = dict(get_decompositions(_WITHOUT_ONNX_LOWERING))
+    table[aten.slice_backward.default] = _slice_backward
+    table[aten.select_backward.default] = _select_backward
+    graph = make_fx(
+        energies_and_gradients, tracing_mode="symbolic", _allow_non_fake_inputs=True, decomposition_table=table
+    )(*inputs)
+    for node in list(graph.graph.nodes):
+        if node.op == "call_function" and node.target in (aten.detach.default, aten.alias.default):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+def _slice_backward(grad: Tensor, sizes: list[int], dim: int, start: int, end: int, step: int) -> Tensor:
+    """Gradient of a slice, as a concatenation with zeros: the stock one scatters, which is slow and can race."""
+    if step != 1:
+        raise ValueError(f"gradient of a slice with step {step} is not supported by the export")
+    size, length, axis = sizes[dim], grad.shape[dim], dim % grad.dim()
+    start = start + size if start < 0 else start
+    parts = [grad]
+    if start != 0:
+        parts.insert(0, grad.new_zeros([*grad.shape[:axis], start, *grad.shape[axis + 1 :]]))
+    if size - start - length != 0:
+        parts.append(grad.new_zeros([*grad.shape[:axis], size - start - length, *grad.shape[axis + 1 :]]))
+    return torch.cat(parts, axis) if len(parts) > 1 else grad.clone()
+
+
+def _select_backward(grad: Tensor, sizes: list[int], dim: int, index: int) -> Tensor:
+    axis = dim % len(sizes)
+    at = index if index >= 0 else index + sizes[axis]
+    return _slice_backward(grad.unsqueeze(axis), sizes, axis, at, at + 1, 1)
+
+
+@contextmanager
+def _quiet() -> Any:
+    """The exporter warns about its own internals; what matters is decided by the certificate."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
