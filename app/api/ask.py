@@ -1,0 +1,170 @@
+"""What a request asks, whether it came as JSON or as XYZ."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from app.errors import InputError, InvalidFormat, InvalidRequest, StructureTooLarge
+from app.formats import extxyz
+from app.relax import RelaxOptions
+from app.schemas import (
+    DEFAULT_PROPERTIES,
+    PROPERTIES,
+    Property,
+    RelaxIn,
+    explain,
+    parse_request,
+    parse_structure,
+    structure_id,
+)
+from app.settings import Settings
+from app.structure import Structure
+
+QUERY = ("model", "properties", "relax", "fmax", "steps", "optimizer", "cell")
+BOOLEAN = TypeAdapter(bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One structure as it was sent, or why it is none."""
+
+    id: str | None
+    structure: Structure | InputError
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """All that one request wants to know.
+
+    Attributes:
+        entries: its structures, in order.
+        model: `name`, `name@version`, or None for the default.
+        properties: what to answer.
+        relax: how to relax, or None.
+        explicit: whether the properties were asked for by name.
+    """
+
+    entries: list[Entry]
+    model: str | None = None
+    properties: tuple[Property, ...] = DEFAULT_PROPERTIES
+    relax: RelaxOptions | None = None
+    explicit: bool = False
+
+
+def from_json(body: bytes, settings: Settings) -> Ask:
+    """Read a JSON body.
+
+    Raises:
+        InvalidFormat: no JSON.
+        InvalidRequest: an unknown or ill-typed field outside the structures.
+        StructureTooLarge: more structures or atoms than a request may have.
+    """
+    request = parse_request(_decode(body))
+    _check_count(len(request.structures), settings)
+    entries = [Entry(structure_id(item), _attempt(item)) for item in request.structures]
+    _check_atoms(entries, settings)
+    properties = DEFAULT_PROPERTIES if request.properties is None else tuple(request.properties)
+    return Ask(
+        entries, request.model, properties, relax_options(request.relax, settings), request.properties is not None
+    )
+
+
+def from_xyz(body: bytes, query: Mapping[str, str], settings: Settings) -> Ask:
+    """Read a body of (ext)XYZ frames and the query parameters that go with it.
+
+    Raises:
+        InvalidFormat: no XYZ at all.
+        InvalidRequest: an unknown or ill-typed query parameter.
+        StructureTooLarge: more structures or atoms than a request may have.
+    """
+    properties = query_properties(query.get("properties"))
+    relax = relax_options(_query_relax(query), settings)
+    try:
+        frames = extxyz.parse(body.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidFormat(f"the body is not UTF-8 text: byte {error.start} is {body[error.start]:#x}") from None
+    _check_count(len(frames), settings)
+    entries = [Entry(frame.id, frame.structure, frame.info) for frame in frames]
+    _check_atoms(entries, settings)
+    return Ask(entries, query.get("model"), properties, relax, "properties" in query)
+
+
+def query_properties(text: str | None) -> tuple[Property, ...]:
+    """Properties from a list separated by commas.
+
+    Raises:
+        InvalidRequest: naming the unknown one, and the known ones.
+    """
+    if text is None:
+        return DEFAULT_PROPERTIES
+    names = [name.strip() for name in text.split(",")]
+    known = {str(name): name for name in PROPERTIES}
+    for name in names:
+        if name not in known:
+            raise InvalidRequest(f"properties: '{name}' is unknown; known are {', '.join(PROPERTIES)}")
+    return tuple(known[name] for name in names)
+
+
+def relax_options(given: RelaxIn | None, settings: Settings) -> RelaxOptions | None:
+    """The options of a relaxation within the service's limits.
+
+    Raises:
+        InvalidRequest: more steps than allowed.
+    """
+    if given is None:
+        return None
+    if given.steps > settings.max_relax_steps:
+        raise InvalidRequest(f"relax.steps: {given.steps}; at most {settings.max_relax_steps} are allowed")
+    return RelaxOptions(given.fmax, given.steps, given.optimizer, given.cell, settings.max_relax_force)
+
+
+def _decode(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        hint = "; JSON has no NaN or Infinity" if b"NaN" in body or b"Infinity" in body else ""
+        raise InvalidFormat(f"the body is not valid JSON: {error}{hint}") from None
+
+
+def _attempt(item: object) -> Structure | InputError:
+    try:
+        return parse_structure(item)
+    except InputError as error:
+        return error
+
+
+def _query_relax(query: Mapping[str, str]) -> RelaxIn | None:
+    for name in query:
+        if name not in QUERY:
+            raise InvalidRequest(f"query parameter '{name}' is unknown; known are {', '.join(QUERY)}")
+    options = {name: query[name] for name in ("fmax", "steps", "optimizer", "cell") if name in query}
+    try:
+        if not BOOLEAN.validate_python(query.get("relax", bool(options))):
+            return None
+        return RelaxIn.model_validate(options, strict=False)
+    except ValidationError as error:
+        raise InvalidRequest(f"query parameter {explain(error, RelaxIn) or 'relax'}") from None
+
+
+def _check_count(structures: int, settings: Settings) -> None:
+    if structures > settings.max_structures:
+        raise StructureTooLarge(
+            f"the request has {structures} structures; at most {settings.max_structures} are allowed (max_structures)"
+        )
+
+
+def _check_atoms(entries: list[Entry], settings: Settings) -> None:
+    atoms = count_atoms(entries)
+    if atoms > settings.max_request_atoms:
+        raise StructureTooLarge(
+            f"the request has {atoms} atoms; at most {settings.max_request_atoms} are allowed (max_request_atoms)"
+        )
+
+
+def count_atoms(entries: list[Entry]) -> int:
+    """Atoms of all entries that are structures."""
+    return sum(len(entry.structure) for entry in entries if isinstance(entry.structure, Structure))

@@ -1,0 +1,84 @@
+"""Reading a request body within a limit, and saying what it claims to be."""
+
+import asyncio
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.errors import StructureTooLarge
+
+JSON = "application/json"
+XYZ = "chemical/x-xyz"
+PLAIN = "text/plain"
+KINDS = {JSON: "json", XYZ: "xyz", PLAIN: "xyz"}
+
+
+async def read_body(request: Request, limit: int, timeout: float) -> bytes:
+    """The whole body; stops reading as soon as it is over the limit, whatever Content-Length said.
+
+    Args:
+        request: its body must not have been read.
+        limit: bytes.
+        timeout: seconds to wait for each part.
+
+    Raises:
+        StructureTooLarge: more bytes than the limit.
+        HTTPException: 408 if nothing came for too long.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    parts: list[bytes] = []
+    size = 0
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout) as deadline:
+            async for part in request.stream():
+                deadline.reschedule(loop.time() + timeout)
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(part)
+    except TimeoutError:
+        raise HTTPException(408, f"no further part of the body came for {timeout:g} s") from None
+    return b"".join(parts)
+
+
+def content_kind(request: Request) -> str:
+    """`json` or `xyz`, from Content-Type; JSON where there is none.
+
+    Raises:
+        HTTPException: 415 for anything else.
+    """
+    header = request.headers.get("content-type", JSON)
+    kind = KINDS.get(header.partition(";")[0].strip().lower())
+    if kind is None:
+        raise HTTPException(415, f"Content-Type '{header}' is not supported; send {JSON}, {XYZ} or {PLAIN}")
+    return kind
+
+
+def accepted_kind(request: Request, default: str) -> str:
+    """`json` or `xyz`, whichever Accept prefers; the kind of the request where it does not say."""
+    best, kind = 0.0, default
+    for part in request.headers.get("accept", "").split(","):
+        media, _, parameters = part.partition(";")
+        offered = KINDS.get(media.strip().lower())
+        weight = _weight(parameters)
+        if offered and weight > best:
+            best, kind = weight, offered
+    return kind
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _too_large(limit: int) -> StructureTooLarge:
+    return StructureTooLarge(f"the body is larger than {limit} bytes (max_body_bytes); send fewer structures at a time")

@@ -1,0 +1,163 @@
+"""Service: the models of one app, from loading and warm-up to the last answer."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.api.metrics import Metrics
+from app.batching import Bound, Budget
+from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
+from app.potential import Potential, load_potential
+from app.settings import Settings
+from app.store import ModelStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A model of the store that is not served, and why."""
+
+    reference: str
+    reason: str
+
+
+class Service:
+    """Models by `name@version`, and whether the service may be asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.store = ModelStore(settings.model_store)
+        self.potentials: dict[str, Potential] = {}
+        self.refused: dict[str, Refused] = {}
+        self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
+        self.loaded = asyncio.Event()
+
+    async def start(self) -> None:
+        """Load and warm up the models; those that cannot be loaded are refused, the others served."""
+        began = time.perf_counter()
+        for reference in await asyncio.to_thread(self._wanted):
+            await self._load(reference)
+        if self.state == "starting":
+            self.state = "ready" if self.potentials else "failed"
+        served = ", ".join(self.potentials) or "no model"
+        log.info("%s after %.2f s: %s", self.state, time.perf_counter() - began, served)
+        self.loaded.set()
+
+    async def stop(self) -> None:
+        """Refuse new requests and finish the admitted ones."""
+        self.state = "stopping"
+        await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
+
+    def potential(self, reference: str | None) -> Potential:
+        """The model of a request; `None` is the default model, a bare name its newest version.
+
+        Raises:
+            Unavailable: not ready yet, or shutting down.
+            UnknownModel: no such model, or not loaded.
+            CorruptModel: refused at the start; says why.
+        """
+        self.check_ready()
+        name, _, version = (reference or self.settings.default_model).partition("@")
+        key = f"{name}@{version}" if version else self._newest(name)
+        if key in self.potentials:
+            return self.potentials[key]
+        if key in self.refused:
+            raise CorruptModel(f"model '{key}' is not served: {self.refused[key].reason}")
+        served = ", ".join(self.potentials)
+        if reference is None:
+            raise UnknownModel(f"the request names no model and the default '{name}' is not there; served: {served}")
+        raise UnknownModel(f"no model '{reference}'; served: {served}")
+
+    def check_ready(self) -> None:
+        """Whether requests may be answered.
+
+        Raises:
+            Unavailable: with the reason why not.
+        """
+        if self.state == "ready":
+            return
+        reasons = {
+            "starting": "the models are being loaded; try again in a moment",
+            "stopping": "the service is shutting down; send the request to another instance",
+            "failed": "no model could be loaded: "
+            + ("; ".join(r.reason for r in self.refused.values()) or f"{self.store.root} holds none"),
+        }
+        raise Unavailable(reasons[self.state])
+
+    def models(self) -> list[dict[str, Any]]:
+        """All models, served or refused, as `GET /models` shows them."""
+        default = self._newest(self.settings.default_model)
+        served = [
+            {
+                "name": p.card.name,
+                "version": p.card.version,
+                "status": "ready",
+                "default": key in (default, self.settings.default_model),
+                "digest": p.digest,
+                **p.card.model_dump(include={"description", "architecture", "elements", "cutoff", "takes_charge"}),
+            }
+            for key, p in self.potentials.items()
+        ]
+        refused = []
+        for entry in self.refused.values():
+            name, _, version = entry.reference.partition("@")
+            number = int(version) if version.isdecimal() else None
+            refused.append({"name": name, "version": number, "status": "refused", "reason": entry.reason})
+        return served + refused
+
+    def model(self, reference: str) -> dict[str, Any]:
+        """The whole card of one model, as `GET /models/{name}` shows it.
+
+        Raises:
+            UnknownModel: no such model.
+            CorruptModel: it is refused; says why.
+        """
+        potential = self.potential(reference)
+        return {"status": "ready", "digest": potential.digest, "card": potential.card.model_dump(mode="json")}
+
+    def _newest(self, name: str) -> str:
+        """`name@version` of the newest version that is served, or else refused."""
+        for known in (self.potentials, self.refused):
+            versions = [key for key in known if key.partition("@")[0] == name]
+            if versions:
+                return max(versions, key=lambda key: int(key.partition("@")[2] or 0))
+        return name
+
+    def _wanted(self) -> list[str]:
+        """References to load, the default model's first."""
+        listed = list(self.settings.models) or [
+            f"{name}@{version}" for name in self.store.names() for version in reversed(self.store.versions(name))
+        ]
+        default = self.settings.default_model.partition("@")[0]
+        return sorted(listed, key=lambda reference: reference.partition("@")[0] != default)
+
+    async def _load(self, reference: str) -> None:
+        try:
+            potential = await asyncio.to_thread(self._open, reference)
+        except Exception as error:
+            log.error("model %s is refused: %s", reference, error, exc_info=not isinstance(error, EquipotError))
+            self.refused[reference] = Refused(reference, str(error))
+            return
+        potential.start()
+        self.potentials[potential.reference] = potential
+        self.metrics.model(potential.card, potential.digest, lambda: potential.depth)
+        log.info("model %s is served (%s)", potential.reference, potential.digest[:12])
+
+    def _open(self, reference: str) -> Potential:
+        settings, model = self.settings, self.store.load(reference)
+        potential = load_potential(
+            model,
+            Budget(settings.batch_atoms, settings.batch_edges, settings.batch_structures),
+            Bound(settings.queue_structures, settings.queue_atoms),
+            max_atoms=settings.max_atoms,
+            max_edges=settings.max_edges,
+            threads=settings.threads,
+            device=settings.device,
+            observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
+        )
+        potential.warm_up()
+        return potential

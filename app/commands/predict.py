@@ -1,0 +1,105 @@
+"""`equipot predict`: files in, extXYZ or JSON out, without a server."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from app.api.answer import Answered, Result, answer, as_json, as_xyz
+from app.api.ask import Ask, Entry, query_properties, relax_options
+from app.batching import Bound, Budget
+from app.commands.serve import settings_from
+from app.errors import InvalidFormat, InvalidRequest
+from app.formats import extxyz
+from app.potential import Potential, load_potential
+from app.schemas import RelaxIn, explain
+from app.settings import Settings
+from app.store import ModelStore
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Files, model, what to answer and how."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="(ext)XYZ files; - reads standard input")
+    parser.add_argument("--model", help="`name` or `name@version`; the default model where not given")
+    parser.add_argument("--properties", help="some of energy,forces,stress,energies, separated by commas")
+    parser.add_argument("--relax", action="store_true", help="relax the structures")
+    parser.add_argument("--fmax", type=float, default=0.05, help="eV/Å, where a relaxation is converged (%(default)s)")
+    parser.add_argument("--steps", type=int, default=200, help="most steps of a relaxation (%(default)s)")
+    parser.add_argument("--optimizer", choices=["fire", "lbfgs"], default="fire", help="(%(default)s)")
+    parser.add_argument("--cell", action="store_true", help="relax the cells of bulk structures, too")
+    parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
+    parser.add_argument("-o", "--output", type=Path, help="file to write; standard output where not given")
+    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="where the model is evaluated")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer for all files.
+
+    Returns:
+        0 if every structure has an answer, otherwise 1; the errors are named on standard error.
+    """
+    settings = settings_from(options)
+    entries = [entry for file in options.files for entry in _entries(file)]
+    relax = relax_options(_relax(options), settings)
+    ask = Ask(entries, options.model, query_properties(options.properties), relax, options.properties is not None)
+    potential = _load(settings, options.model)
+    results = asyncio.run(_answer(potential, ask))
+    content = as_json(potential, ask, results) + b"\n" if options.json else as_xyz(potential, ask, results).encode()
+    if options.output:
+        options.output.write_bytes(content)
+    else:
+        sys.stdout.write(content.decode())
+    return _report(entries, results)
+
+
+def _entries(file: str) -> list[Entry]:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidFormat(f"{file}: {error}") from None
+    return [Entry(frame.id, frame.structure, frame.info) for frame in extxyz.parse(text)]
+
+
+def _relax(options: argparse.Namespace) -> RelaxIn | None:
+    if not options.relax:
+        return None
+    try:
+        return RelaxIn(fmax=options.fmax, steps=options.steps, optimizer=options.optimizer, cell=options.cell)
+    except ValidationError as error:
+        raise InvalidRequest(explain(error, RelaxIn)) from None
+
+
+def _load(settings: Settings, model: str | None) -> Potential:
+    """The model, with a queue that all files fit into."""
+    budget = Budget(settings.batch_atoms, settings.batch_edges, settings.batch_structures)
+    return load_potential(
+        ModelStore(settings.model_store).load(model or settings.default_model),
+        budget,
+        Bound(sys.maxsize, sys.maxsize),
+        max_atoms=settings.max_atoms,
+        max_edges=settings.max_edges,
+        threads=settings.threads,
+        device=settings.device,
+    )
+
+
+async def _answer(potential: Potential, ask: Ask) -> list[Result]:
+    potential.start()
+    try:
+        return await answer(potential, ask)
+    finally:
+        await potential.stop()
+
+
+def _report(entries: list[Entry], results: list[Result]) -> int:
+    failed = 0
+    for number, (entry, result) in enumerate(zip(entries, results, strict=True)):
+        if not isinstance(result, Answered):
+            failed += 1
+            name = f"structure {number}" + (f" ({entry.id})" if entry.id else "")
+            print(f"equipot predict: {name}: {result}", file=sys.stderr)
+    return 1 if failed else 0

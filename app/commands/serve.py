@@ -1,0 +1,83 @@
+"""`equipot serve`: the HTTP service."""
+
+import argparse
+import logging
+import socket
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from pydantic import ValidationError
+
+from app.api.main import create_app
+from app.errors import InvalidRequest
+from app.settings import ENV_PREFIX, Settings
+
+OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "log_level")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Options for the settings that change most; all others come from the environment."""
+    for name in OPTIONS:
+        field = Settings.model_fields[name]
+        help_text = f"{field.description} (${ENV_PREFIX}{name.upper()})"
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal ends it."""
+    settings = settings_from(options)
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    Server(settings).run()
+    return 0
+
+
+def settings_from(options: argparse.Namespace) -> Settings:
+    """Settings from the environment, overridden by the command line.
+
+    Raises:
+        InvalidRequest: naming the setting.
+    """
+    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name, None) is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequest(f"setting {place}: {first['msg']}".replace(" : ", " ")) from None
+
+
+class Server(uvicorn.Server):
+    """uvicorn, telling the service about the end before the listeners close."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.service_app = create_app(settings)
+        config = uvicorn.Config(
+            self.service_app,
+            host=settings.host,
+            port=settings.port,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            access_log=False,
+            server_header=False,
+            log_config=None,
+            log_level=settings.log_level,
+            timeout_graceful_shutdown=int(settings.drain_timeout),
+        )
+        super().__init__(config)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop being ready at once; the rest is uvicorn's: close listeners, finish requests, end."""
+        self.service_app.state.service.state = "stopping"
+        super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say where: with port 0 the system chose one."""
+        await super().startup(sockets)
+        for server in getattr(self, "servers", []):
+            for listener in server.sockets:
+                self._announce(listener.getsockname())
+
+    def _announce(self, address: Any) -> None:
+        logging.getLogger("app").info("listening on http://%s:%s", address[0], address[1])

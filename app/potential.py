@@ -1,0 +1,163 @@
+"""Potential: a model ready to answer, the one thing that routes, relaxations and the command line call."""
+
+from contextlib import AbstractContextManager
+
+import numpy as np
+
+from app.backends import Backend, load_backend
+from app.batching import Batcher, Bound, Budget, Observer
+from app.errors import StructureTooLarge
+from app.neighbors import build_graph
+from app.prediction import StructurePrediction
+from app.store import ModelCard, StoredModel
+from app.structure import Structure
+
+WARM_UP_ATOMS = (2, 21, 21 * 16)
+"""Sizes evaluated before the model counts as ready: one pair, one molecule, a batch."""
+SPHERE = 4.0 / 3.0 * np.pi
+
+
+class Potential:
+    """A model of the store behind its own queue and worker.
+
+    Attributes:
+        card: what the model is.
+        digest: sha256 of the card, which holds those of all files.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        digest: str,
+        budget: Budget,
+        bound: Bound,
+        max_atoms: int,
+        max_edges: int,
+        observer: Observer | None = None,
+    ) -> None:
+        self.card: ModelCard = backend.card
+        self.digest = digest
+        self._max_atoms = max_atoms
+        self._max_edges = max_edges
+        self._backend = backend
+        self._batcher = Batcher(backend, budget, bound, observer)
+
+    @property
+    def reference(self) -> str:
+        """`name@version`."""
+        return f"{self.card.name}@{self.card.version}"
+
+    @property
+    def depth(self) -> int:
+        """Structures that wait for their batch."""
+        return self._batcher.depth
+
+    def start(self) -> None:
+        """Start the worker, on the event loop that will ask for predictions."""
+        self._batcher.start()
+
+    def warm_up(self) -> None:
+        """Evaluate a few typical batches, so that the first request does not pay for it. Blocks."""
+        for atoms in WARM_UP_ATOMS:
+            self._backend(build_graph(_lattice_piece(self.card, atoms), self.card.cutoff))
+
+    def check(self, structure: Structure) -> None:
+        """Whether the model can answer for the structure.
+
+        Raises:
+            UnsupportedElement: an element that the model does not know.
+            UnsupportedCharge: a charge or spin that it would ignore.
+            StructureTooLarge: over the limit of atoms or edges.
+        """
+        self.card.check(structure)
+        if len(structure) > self._max_atoms:
+            raise StructureTooLarge(f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed")
+        if len(structure) ** 2 > self._max_edges or structure.pbc.any():
+            edges = estimate_edges(structure, self.card.cutoff)
+            if edges > self._max_edges:
+                raise StructureTooLarge(
+                    f"about {edges:.2g} pairs of atoms lie within the cutoff of {self.card.cutoff} Å; "
+                    f"at most {self._max_edges} are allowed; send fewer or less crowded atoms"
+                )
+
+    def check_room(self, structures: int = 1, atoms: int = 1) -> None:
+        """Whether `admit` would let so much in now.
+
+        Raises:
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the potential is shutting down.
+        """
+        self._batcher.check_room(structures, atoms)
+
+    def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
+        """A place in the queue for as long as the block lasts.
+
+        Raises:
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the potential is shutting down.
+        """
+        return self._batcher.admit(structures, atoms)
+
+    async def predict(self, structure: Structure) -> StructurePrediction:
+        """Energy, forces and stress of a structure, evaluated with whatever else waits; inside `admit`.
+
+        Raises:
+            InputError: the model cannot answer for this structure.
+            BackendError: the model failed, or its answer is not finite.
+        """
+        self.check(structure)
+        return await self._batcher.predict(structure)
+
+    async def stop(self) -> None:
+        """Refuse new structures and finish the admitted ones."""
+        await self._batcher.stop()
+
+
+def load_potential(
+    model: StoredModel,
+    budget: Budget,
+    bound: Bound,
+    *,
+    max_atoms: int,
+    max_edges: int,
+    threads: int = 0,
+    device: str = "cpu",
+    observer: Observer | None = None,
+) -> Potential:
+    """The potential of a verified store version.
+
+    Raises:
+        BackendError: the runtime is missing or cannot use the device or the artifact.
+    """
+    backend = load_backend(model, threads=threads, device=device)
+    return Potential(backend, model.digest, budget, bound, max_atoms, max_edges, observer)
+
+
+def estimate_edges(structure: Structure, cutoff: float) -> float:
+    """About how many directed edges a structure has, without searching them.
+
+    Along periodic directions from the density of the cell, otherwise from the density in boxes of the
+    cutoff's size. Meant to refuse what would not fit into memory, not to be exact.
+
+    Args:
+        structure: N atoms.
+        cutoff: Å.
+    """
+    if structure.is_bulk:
+        return len(structure) * (len(structure) / structure.volume) * SPHERE * cutoff**3
+    boxes = np.floor((structure.positions - structure.positions.min(axis=0)) / cutoff).astype(np.int64)
+    counts = np.unique(boxes, axis=0, return_counts=True)[1].astype(np.float64)
+    return float((counts**2).sum() * SPHERE * _images(structure, cutoff))
+
+
+def _images(structure: Structure, cutoff: float) -> float:
+    lengths = np.linalg.norm(structure.cell, axis=1)[structure.pbc]
+    return float(np.prod(np.maximum(1.0, cutoff / lengths))) if len(lengths) else 1.0
+
+
+def _lattice_piece(card: ModelCard, atoms: int) -> Structure:
+    """`atoms` atoms of the card's elements on a cubic lattice of 1.5 Å spacing, scaled up for pair models."""
+    spacing = max([1.5, *(p.sigma for p in card.pair.values())])
+    side = int(np.ceil(atoms ** (1 / 3)))
+    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:atoms]
+    return Structure(np.resize(card.numbers, atoms), np.asarray(spacing * sites, dtype=np.float64))

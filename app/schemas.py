@@ -1,0 +1,211 @@
+"""What goes over the wire, as pydantic types; unknown fields are refused by name.
+
+Structures are validated one by one, so that a bad one costs only itself.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from app.errors import InvalidRequest, InvalidStructure
+from app.structure import Structure, numbers_from_symbols
+
+Property = Literal["energy", "forces", "stress", "energies"]
+PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress", "energies")
+DEFAULT_PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress")
+UNITS = {
+    "energy": "eV",
+    "energies": "eV",
+    "forces": "eV/Å",
+    "stress": "eV/Å³",
+    "fmax": "eV/Å",
+    "positions": "Å",
+    "cell": "Å",
+}
+
+Vector = Annotated[list[float], Field(min_length=3, max_length=3)]
+Matrix = Annotated[list[Vector], Field(min_length=3, max_length=3)]
+Flags = Annotated[list[bool], Field(min_length=3, max_length=3)]
+
+WATER: dict[str, JsonValue] = {
+    "symbols": ["O", "H", "H"],
+    "positions": [[0.0, 0.0, 0.119], [0.0, 0.763, -0.477], [0.0, -0.763, -0.477]],
+    "id": "water",
+}
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class StructureIn(_Wire):
+    """Atoms in an optional periodic box; elements either as `symbols` or as `numbers`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": WATER})
+
+    symbols: list[str] | None = Field(default=None, description="(N) chemical symbols")
+    numbers: list[int] | None = Field(default=None, description="(N) atomic numbers")
+    positions: list[Vector] = Field(description="(N, 3) Å")
+    cell: Matrix | None = Field(default=None, description="(3, 3) Å, rows are lattice vectors")
+    pbc: bool | Flags | None = Field(default=None, description="periodicity; true with a cell, false without")
+    charge: int = Field(default=0, ge=-1000, le=1000, description="total charge, in elementary charges")
+    multiplicity: int | None = Field(default=None, ge=1, le=1000, description="spin multiplicity 2S+1")
+    id: str | None = Field(default=None, max_length=1000, description="comes back with the result")
+
+    @model_validator(mode="after")
+    def _one_list_of_elements(self) -> Self:
+        if (self.symbols is None) == (self.numbers is None):
+            raise ValueError("give the elements as either 'symbols' or 'numbers', and not as both")
+        return self
+
+    def structure(self) -> Structure:
+        """The validated structure.
+
+        Raises:
+            InvalidStructure: naming the atom or field, the value, the limit and the remedy.
+        """
+        numbers = numbers_from_symbols(self.symbols) if self.symbols is not None else _integers(self.numbers or [])
+        return Structure(
+            numbers,
+            np.array(self.positions, dtype=np.float64).reshape(-1, 3),
+            np.zeros((3, 3)) if self.cell is None else np.array(self.cell, dtype=np.float64),
+            np.array(self.cell is not None if self.pbc is None else self.pbc),
+            self.charge,
+            self.multiplicity,
+        )
+
+
+class RelaxIn(_Wire):
+    """Move the atoms until no force is longer than `fmax`."""
+
+    fmax: float = Field(default=0.05, gt=0, allow_inf_nan=False, description="eV/Å")
+    steps: int = Field(default=200, ge=0, description="most optimiser steps")
+    optimizer: Literal["fire", "lbfgs"] = "fire"
+    cell: bool = Field(default=False, description="relax the cell, too; bulk structures only")
+
+
+class PredictRequest(_Wire):
+    """Structures to evaluate. The fields of a single structure may stand here in place of `structures`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"structures": [dict(WATER)]}})
+
+    model: str | None = Field(default=None, description="`name` for the newest version, or `name@version`")
+    structures: Annotated[list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})]
+    properties: list[Property] | None = Field(default=None, description="default: energy, forces, and stress of bulk")
+    relax: RelaxIn | None = None
+
+
+class ModelRef(_Wire):
+    """Which model answered."""
+
+    name: str
+    version: int
+    digest: str = Field(description="sha256 of the model's card, which holds those of all its files")
+
+
+class ErrorOut(_Wire):
+    """What went wrong, for programs and for people."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(_Wire):
+    """The body of every answer without results."""
+
+    error: ErrorOut
+
+
+class RelaxedOut(_Wire):
+    """Where the relaxation ended; whether it converged, on what, and why it stopped."""
+
+    positions: list[Vector]
+    cell: Matrix | None = None
+    energy: float
+    forces: list[Vector]
+    stress: Matrix | None = None
+    fmax: float
+    steps: int
+    converged: bool
+    criterion: str
+    reason: str = Field(description="`converged`, `steps`, or `exploded: ...`")
+
+
+class ResultOut(_Wire):
+    """The answer for one structure: numbers with status `ok`, or an error with status `error`."""
+
+    id: str | None
+    status: Literal["ok", "error"]
+    energy: float | None = Field(default=None, description="eV")
+    forces: list[Vector] | None = Field(default=None, description="(N, 3) eV/Å")
+    stress: Matrix | None = Field(default=None, description="(3, 3) eV/Å³, positive under tension; bulk only")
+    energies: list[float] | None = Field(default=None, description="(N) eV, the atoms' shares")
+    relaxed: RelaxedOut | None = None
+    error: ErrorOut | None = None
+
+
+class PredictAnswer(_Wire):
+    """Results in the order asked."""
+
+    model: ModelRef
+    units: dict[str, str]
+    results: list[ResultOut]
+    error: ErrorOut | None = Field(default=None, description="only where no structure could be answered")
+
+
+def parse_request(body: object) -> PredictRequest:
+    """The request in a decoded JSON body.
+
+    Raises:
+        InvalidRequest: naming the field and what it may be.
+    """
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body must be a JSON object with 'structures', or with the fields of one structure")
+    if "structures" not in body:
+        single = {key: value for key, value in body.items() if key not in PredictRequest.model_fields}
+        body = {key: value for key, value in body.items() if key in PredictRequest.model_fields}
+        body["structures"] = [single]
+    try:
+        return PredictRequest.model_validate(body)
+    except ValidationError as error:
+        raise InvalidRequest(explain(error, PredictRequest)) from None
+
+
+def parse_structure(value: object) -> Structure:
+    """The structure in one element of `structures`.
+
+    Raises:
+        InputError: naming the field or atom, the value, the limit and the remedy.
+    """
+    try:
+        return StructureIn.model_validate(value).structure()
+    except ValidationError as error:
+        raise InvalidRequest(explain(error, StructureIn)) from None
+
+
+def structure_id(value: object) -> str | None:
+    """The `id` that a structure was sent with, whether or not the rest of it is sound."""
+    given = value.get("id") if isinstance(value, dict) else None
+    return given if isinstance(given, str) else None
+
+
+def explain(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first fault that pydantic found, as `field: what is wrong`; unknown fields with the known ones."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{place}: unknown field; known are {', '.join(schema.model_fields)}"
+    if first["type"] == "missing":
+        return f"{place}: this field is required"
+    message = first["msg"].removeprefix("Value error, ")
+    shown = repr(first["input"])
+    suffix = f", not {shown}" if len(shown) <= 80 and first["type"] != "value_error" else ""
+    return f"{place}: {message}{suffix}" if place else message + suffix
+
+
+def _integers(values: list[int]) -> Any:
+    try:
+        return np.array(values, dtype=np.int64)
+    except OverflowError:
+        raise InvalidStructure("numbers: an atomic number is far out of range; expected 1 to 118") from None

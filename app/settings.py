@@ -1,0 +1,69 @@
+"""Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never at import."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+ENV_PREFIX = "EQUIPOT_"
+SOURCE_STORE = Path(__file__).resolve().parent.parent / "model_store"
+"""The store of a source checkout; not there once the package is installed elsewhere."""
+
+
+def default_store() -> Path:
+    """`model_store` of the working directory, or of the source checkout where the former is missing."""
+    local = Path("model_store")
+    return local if local.is_dir() or not SOURCE_STORE.is_dir() else SOURCE_STORE
+
+
+class Settings(BaseSettings):
+    """All that can be set from outside. `docs/settings.md` lists every field."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    model_store: Path = Field(default_factory=default_store, description="folder of the models")
+    models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="models to load, `name` or `name@version`, separated by commas; empty: the whole store"
+    )
+    default_model: str = Field(default="organic-xtb", description="the model of requests that name none")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    threads: int = Field(default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores")
+    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models are evaluated")
+
+    batch_atoms: int = Field(default=4096, ge=1, description="most atoms in one evaluation")
+    batch_edges: int = Field(default=262_144, ge=1, description="most edges in one evaluation")
+    batch_structures: int = Field(default=64, ge=1, description="most structures in one evaluation")
+
+    queue_structures: int = Field(default=4096, ge=1, description="structures in the house before requests get 429")
+    queue_atoms: int = Field(default=400_000, ge=1, description="atoms in the house before requests get 429")
+
+    max_body_bytes: int = Field(default=32_000_000, ge=1, description="largest request body")
+    max_structures: int = Field(default=1024, ge=1, description="most structures in one request")
+    max_atoms: int = Field(default=20_000, ge=1, description="most atoms in one structure")
+    max_request_atoms: int = Field(default=200_000, ge=1, description="most atoms in one request")
+    max_edges: int = Field(default=4_000_000, ge=1, description="most edges (pairs within the cutoff) in one structure")
+    body_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for the next part of a body")
+
+    max_relax_steps: int = Field(default=1000, ge=1, description="most steps of one relaxation")
+    max_relax_force: float = Field(default=1000.0, gt=0, description="eV/Å; a relaxation beyond it has exploded")
+
+    drain_timeout: float = Field(default=30.0, ge=0, description="seconds that requests get to finish at shutdown")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_models(cls, values: dict[str, object]) -> dict[str, object]:
+        names = values.get("models")
+        if isinstance(names, str):
+            values = {**values, "models": tuple(name.strip() for name in names.split(",") if name.strip())}
+        return values
+
+    @model_validator(mode="after")
+    def _largest_request_fits(self) -> Self:
+        for queue, request in (("queue_structures", "max_structures"), ("queue_atoms", "max_request_atoms")):
+            if getattr(self, queue) < getattr(self, request):
+                raise ValueError(f"{queue} must be at least {request}, or the largest request would always get 429")
+        return self
