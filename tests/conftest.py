@@ -1,0 +1,37 @@
+"""Fixtures that several parts of the suite share."""
+
+from pathlib import Path
+
+import pytest
+
+from app.store import ModelCard, ModelStore, PairParameters
+
+SIGMAS = {"Ar": 3.4, "Ne": 2.8, "H": 1.0, "C": 1.5, "N": 1.45, "O": 1.4}
+
+
+@pytest.fixture(scope="session")
+def pair_card() -> ModelCard:
+    """A Lennard-Jones model that costs nothing to load or evaluate."""
+    return ModelCard(
+        name="pairs",
+        version=1,
+        description="Lennard-Jones for tests",
+        architecture="lennard-jones",
+        backend="pair",
+        elements=tuple(SIGMAS),
+        atomic_energies={},
+        cutoff=6.0,
+        receptive_field=6.0,
+        dtype="float64",
+        pair={symbol: PairParameters(epsilon=0.01, sigma=sigma) for symbol, sigma in SIGMAS.items()},
+    )
+
+
+@pytest.fixture(scope="session")
+def pair_store(tmp_path_factory: pytest.TempPathFactory, pair_card: ModelCard) -> Path:
+    """A store with two versions of the pair model."""
+    root = tmp_path_factory.mktemp("store")
+    for version in (1, 2):
+        with ModelStore(root).publish(pair_card.model_copy(update={"version": version})):
+            pass
+    return root
