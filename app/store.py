@@ -120,6 +120,19 @@ class ModelCard(_Frozen):
             )
 
 
+@dataclass(slots=True)
+class Publication:
+    """A version on its way into the store.
+
+    Attributes:
+        card: what will be published; may be completed while the files are written.
+        folder: where to write the files.
+    """
+
+    card: ModelCard
+    folder: Path
+
+
 @dataclass(frozen=True, slots=True)
 class StoredModel:
     """A verified version in the store.
@@ -188,8 +201,8 @@ class ModelStore:
         return StoredModel(card, folder, digest)
 
     @contextmanager
-    def publish(self, card: ModelCard) -> Iterator[Path]:
-        """An empty folder to write the version's files into, which becomes the version when the block ends.
+    def publish(self, card: ModelCard) -> Iterator[Publication]:
+        """A folder to write the version's files into, which becomes the version when the block ends.
 
         The card is written last, with the sha256 of each file; the folder is moved into place at once, so
         that a reader sees the whole version or none. When the block raises, nothing is left.
@@ -201,9 +214,10 @@ class ModelStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".publishing-", dir=target.parent))
         try:
-            yield folder
+            publication = Publication(card, folder)
+            yield publication
             files = {p.name: sha256(p) for p in sorted(folder.iterdir())}
-            complete = card.model_copy(update={"files": files})
+            complete = publication.card.model_copy(update={"files": files})
             (folder / CARD).write_text(complete.model_dump_json(indent=2, exclude_defaults=False) + "\n")
             folder.chmod(0o755)
             os.rename(folder, target)

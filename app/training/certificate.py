@@ -1,0 +1,132 @@
+"""The certificate: an exported artifact compared with its model in float64, as a server will run it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from app.backends import Backend
+from app.backends.layout import dense_edges
+from app.errors import CertificateRefused
+from app.graph import Graph, collate
+from app.neighbors import build_graph
+from app.prediction import Prediction, from_atoms
+from app.store import Certificate, Deviations, ModelCard
+from app.structure import Structure
+from app.training import samples
+from app.training.derivatives import evaluate
+from app.training.models import ModelInputs
+
+TOLERANCES = {
+    "float32": Deviations(energy_per_atom=1e-4, forces=1e-3, stress=1e-4),
+    "float64": Deviations(energy_per_atom=1e-8, forces=1e-8, stress=1e-8),
+}
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An eager model in float64, evaluated structure by structure: what an artifact is compared with.
+
+    Attributes:
+        model: in float64.
+        card: elements and reference energies.
+    """
+
+    model: nn.Module
+    card: ModelCard
+
+    def __call__(self, graph: Graph) -> Prediction:
+        """Energies, forces and stress of one structure."""
+        species = self.card.species(graph.numbers)
+        energies, forces, virials = evaluate(self.model, model_inputs(graph, self.card))
+        return from_atoms(graph, energies.numpy() + self.card.references(species), forces.numpy(), virials.numpy())
+
+
+def model_inputs(graph: Graph, card: ModelCard, dtype: torch.dtype = torch.float64) -> ModelInputs:
+    """A graph as the tensors that a model takes, in one portion."""
+    slots = dense_edges(graph)
+    feeds = slots.feeds(card.species(graph.numbers), graph.edge_vectors(), np.dtype(np.float64)) | slots.links()
+    tensors: dict[str, Tensor] = {name: torch.from_numpy(feeds[name]) for name in ModelInputs._fields}
+    return ModelInputs(**{**tensors, "edge_vectors": tensors["edge_vectors"].to(dtype)})
+
+
+def certify(backend: Backend, model: nn.Module, held_out: Sequence[Structure]) -> Certificate:
+    """Compare an artifact with its model.
+
+    Args:
+        backend: the artifact, opened as a server opens it.
+        model: the eager model, in float64.
+        held_out: structures that the model was not trained on.
+
+    Returns:
+        The certificate, with the largest deviations.
+
+    Raises:
+        CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
+    """
+    reference, tolerance = Reference(model, backend.card), TOLERANCES[backend.card.dtype]
+    worst = np.zeros(3)
+    count = 0
+    for batch in _batches(backend.card, held_out):
+        graphs = [build_graph(structure, backend.card.cutoff) for structure in batch]
+        expected = [reference(graph) for graph in graphs]
+        graph = collate(graphs)
+        found = [backend(graph) for _ in range(REPEATS)]
+        _require_same(found, graph)
+        worst = np.maximum(worst, _deviations(found[0], expected, graph))
+        count += len(batch)
+    largest = Deviations(energy_per_atom=worst[0], forces=worst[1], stress=worst[2])
+    _require_within(largest, tolerance)
+    return Certificate(tolerance=tolerance, largest=largest, systems=count, repeats=REPEATS)
+
+
+def _batches(card: ModelCard, held_out: Sequence[Structure]) -> list[list[Structure]]:
+    """From one atom to a box of thousands of edges, 1 to 64 structures at a time, sizes that were never traced."""
+    elements, reach = card.elements, card.cutoff
+    clusters = [samples.cluster(elements, n, seed=n) for n in (2, 3, 5, 8, 13, 21, 34, 55)]
+    boxes = [samples.box(elements, n, seed=n) for n in (1, 2, 7, 16, 40)]
+    slab = samples.box(elements, 24, seed=24, pbc=(True, True, False))
+    return [
+        *[[atom] for atom in samples.isolated(elements)],
+        [*samples.isolated(elements), samples.far_pair(elements, 2 * reach)],
+        *[[structure] for structure in (*clusters, *boxes, slab)],
+        [*clusters, *samples.isolated(elements), *boxes, slab],
+        [samples.box(elements, 400, seed=400)],
+        [samples.cluster(elements, 4 + i % 29, seed=100 + i) for i in range(64)],
+        *[list(held_out[:n]) for n in (1, 3, 64) if held_out],
+    ]
+
+
+def _deviations(found: Prediction, expected: Sequence[Prediction], graph: Graph) -> np.ndarray:
+    energy = np.concatenate([e.energy for e in expected])
+    forces = np.concatenate([e.forces for e in expected])
+    stress = np.concatenate([e.stress for e in expected])
+    differences = (
+        (found.energy - energy) / graph.n_atoms,
+        found.forces - forces,
+        (found.stress - stress)[graph.pbc.all(axis=1)],
+    )
+    return np.array([np.abs(difference).max(initial=0.0) for difference in differences])
+
+
+def _require_same(found: Sequence[Prediction], graph: Graph) -> None:
+    first = found[0]
+    for other in found[1:]:
+        if not (np.array_equal(first.energy, other.energy) and np.array_equal(first.forces, other.forces)):
+            difference = np.abs(first.forces - other.forces).max()
+            raise CertificateRefused(
+                f"two runs of one batch of {len(graph.n_atoms)} structures differ by {difference:.1e} eV/Å: a race"
+            )
+
+
+def _require_within(largest: Deviations, tolerance: Deviations) -> None:
+    over = [
+        f"{name} {value:.2e} (tolerance {getattr(tolerance, name):.0e})"
+        for name, value in largest
+        if not value <= getattr(tolerance, name)
+    ]
+    if over:
+        raise CertificateRefused(f"the artifact deviates from its model: {'; '.join(over)}")
