@@ -1,0 +1,40 @@
+# The service on an NVIDIA GPU. CUDA and cuDNN come as Python packages; the host gives the driver only.
+ARG BASE=python:3.12-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python3 -m venv /opt/equipot
+COPY pyproject.toml README.md ./
+COPY app app
+RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install '.[serve,gpu]'
+# What a finished environment does not need: ASE's plots (matplotlib and what it brings), tests, pip.
+RUN /opt/equipot/bin/pip uninstall --yes \
+        matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing python-dateutil six setuptools pip \
+    && find /opt/equipot/lib -type d -name tests -prune -exec rm -r {} +
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="equipot-gpu" \
+      org.opencontainers.image.description="Equivariant interatomic potentials, served over HTTP, on CUDA" \
+      org.opencontainers.image.licenses="MIT"
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv/equipot --shell /usr/sbin/nologin equipot
+COPY --from=build /opt/equipot /opt/equipot
+COPY model_store /srv/equipot/model_store
+# `docker stop` kills after ten seconds, so requests in flight get eight to finish.
+ENV PATH=/opt/equipot/bin:${PATH} \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility \
+    EQUIPOT_HOST=0.0.0.0 \
+    EQUIPOT_PORT=8000 \
+    EQUIPOT_DEVICE=cuda \
+    EQUIPOT_MODEL_STORE=/srv/equipot/model_store \
+    EQUIPOT_DRAIN_TIMEOUT=8
+WORKDIR /srv/equipot
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"EQUIPOT_PORT\"]}/readyz', timeout=4)"]
+ENTRYPOINT ["equipot"]
+CMD ["serve"]
