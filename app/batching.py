@@ -135,6 +135,7 @@ class Batcher:
         self.bound = bound
         self._observer = observer or Silent()
         self._waiting: deque[_Item] = deque()
+        self._arrived: list[_Item] = []
         self._wake = threading.Condition()
         self._stopping = False
         self._structures = 0
@@ -148,7 +149,7 @@ class Batcher:
     @property
     def depth(self) -> int:
         """Structures that wait for their batch."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._arrived)
 
     def start(self) -> None:
         """Start the worker thread. To be called on the event loop that will await the results."""
@@ -204,9 +205,9 @@ class Batcher:
         """
         graph = await self._graph(structure)
         item = _Item(graph, Cost(len(graph.numbers), len(graph.edge_reverse)), self._loop.create_future())
-        with self._wake:
-            self._waiting.append(item)
-            self._wake.notify()
+        if not self._arrived:
+            self._loop.call_soon(self._flush)
+        self._arrived.append(item)
         return await item.future
 
     async def stop(self) -> None:
@@ -226,6 +227,13 @@ class Batcher:
             graph = await self._loop.run_in_executor(self._pool, build_graph, structure, self.backend.card.cutoff)
         self._observer.graph(time.perf_counter() - began)
         return graph
+
+    def _flush(self) -> None:
+        """Show the worker all that arrived in one turn of the event loop at once, so that it shares a batch."""
+        with self._wake:
+            self._waiting.extend(self._arrived)
+            self._wake.notify()
+        self._arrived.clear()
 
     def _work(self) -> None:
         while items := self._next():
