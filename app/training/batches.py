@@ -1,0 +1,284 @@
+"""Dataset (labelled frames with their neighbour lists, in flat arrays) and Batch (some of them, as tensors)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.errors import InputError, InvalidData
+from app.graph import Graph
+from app.neighbors import build_graph, build_graphs
+from app.structure import Floats, Integers
+from app.training.data import LabelledFrame
+from app.training.models import ModelInputs, Statistics
+
+Small = NDArray[np.int32]
+UNLIMITED = np.iinfo(np.int64).max
+CHUNK = 512
+"""Frames whose neighbour lists are made at once."""
+
+
+class Targets(NamedTuple):
+    """What a model should say about B structures with N atoms.
+
+    Attributes:
+        energy: (B,), eV, without the reference energies of the atoms.
+        forces: (N, 3), eV/Å.
+        stress: (B, 3, 3), eV/Å³; zeros where there is none.
+        has_stress: (B,) whether there is one.
+        n_atoms: (B,) atoms of each structure.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+    has_stress: Tensor
+    n_atoms: Tensor
+
+
+class Batch(NamedTuple):
+    """Some structures as tensors, with their targets.
+
+    Attributes:
+        inputs: the graph of all N atoms.
+        structure: (N,) index of the structure of each atom.
+        volume: (B,), Å³; 1 where the structure is not bulk.
+        targets: what a model should say about them.
+    """
+
+    inputs: ModelInputs
+    structure: Tensor
+    volume: Tensor
+    targets: Targets
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on a device."""
+        if device.type == "cpu":
+            return self
+        inputs = ModelInputs(*(tensor.to(device) for tensor in self.inputs))
+        targets = Targets(*(tensor.to(device) for tensor in self.targets))
+        return Batch(inputs, self.structure.to(device), self.volume.to(device), targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """F labelled frames, their N atoms and E edges one after the other.
+
+    Attributes:
+        frames: where they came from, with their labels in float64.
+        numbers: (N,) atomic numbers.
+        forces: (N, 3), eV/Å, in the working precision.
+        degree: (N,) neighbours of each atom.
+        edge_vectors: (E, 3), Å, sorted by centre, in the working precision.
+        neighbors: (E,) atom index of the neighbour, within the frame.
+        reverse: (E,) edge index of the reverse edge, within the frame.
+        atom_start: (F + 1,) first atom of each frame.
+        edge_start: (F + 1,) first edge of each frame.
+        stress: (F, 3, 3), eV/Å³; NaN where there is none.
+        volume: (F,), Å³; NaN where the structure is not bulk.
+    """
+
+    frames: Sequence[LabelledFrame]
+    numbers: Integers
+    forces: NDArray[Any]
+    degree: Small
+    edge_vectors: NDArray[Any]
+    neighbors: Small
+    reverse: Small
+    atom_start: Integers
+    edge_start: Integers
+    stress: Floats
+    volume: Floats
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @property
+    def n_atoms(self) -> Integers:
+        """(F,) atoms of each frame."""
+        return np.diff(self.atom_start)
+
+    @property
+    def n_edges(self) -> Integers:
+        """(F,) edges of each frame."""
+        return np.diff(self.edge_start)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The working precision."""
+        return torch.float32 if self.forces.dtype == np.float32 else torch.float64
+
+
+def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "float32") -> Dataset:
+    """Find all neighbours, and lay frames out in flat arrays.
+
+    Args:
+        frames: at least one.
+        cutoff: Å.
+        dtype: working precision, `float32` or `float64`.
+
+    Raises:
+        InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and frame.
+    """
+    precision = np.dtype(dtype)
+    parts = [_flat(frames[i : i + CHUNK], cutoff, precision) for i in range(0, len(frames), CHUNK)]
+    degree, vectors, neighbors, reverse, n_edges = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Dataset(
+        frames=frames,
+        numbers=np.concatenate([f.structure.numbers for f in frames]),
+        forces=np.concatenate([f.forces for f in frames]).astype(precision),
+        degree=degree,
+        edge_vectors=vectors,
+        neighbors=neighbors,
+        reverse=reverse,
+        atom_start=_starts([len(f.structure) for f in frames]),
+        edge_start=_starts(n_edges),
+        stress=np.array([np.full((3, 3), np.nan) if f.stress is None else f.stress for f in frames]),
+        volume=np.array([f.structure.volume if f.structure.is_bulk else np.nan for f in frames]),
+    )
+
+
+def _flat(frames: Sequence[LabelledFrame], cutoff: float, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
+    graph = _graph(frames, cutoff)
+    centre, neighbour = graph.edge_index
+    first_atom = np.repeat(_starts(graph.n_atoms)[:-1], graph.n_edges)
+    first_edge = np.repeat(_starts(graph.n_edges)[:-1], graph.n_edges)
+    return (
+        np.bincount(centre, minlength=len(graph.numbers)).astype(np.int32),
+        graph.edge_vectors().astype(dtype),
+        (neighbour - first_atom).astype(np.int32),
+        (graph.edge_reverse - first_edge).astype(np.int32),
+        graph.n_edges,
+    )
+
+
+def _graph(frames: Sequence[LabelledFrame], cutoff: float) -> Graph:
+    try:
+        return build_graphs([f.structure for f in frames], cutoff)
+    except InputError:
+        for frame in frames:
+            _check(frame, cutoff)
+        raise
+
+
+def _check(frame: LabelledFrame, cutoff: float) -> None:
+    try:
+        build_graph(frame.structure, cutoff)
+    except InputError as error:
+        raise InvalidData(f"{frame.origin}: {error}") from error
+
+
+class Collator:
+    """Makes batches of a dataset's frames.
+
+    Args:
+        dataset: the frames.
+        statistics: elements, and reference energies to subtract.
+    """
+
+    def __init__(self, dataset: Dataset, statistics: Statistics) -> None:
+        self.dataset = dataset
+        numbers = [chemical_symbols.index(symbol) for symbol in statistics.elements]
+        table = np.zeros(len(chemical_symbols), dtype=np.int64)
+        table[numbers] = np.arange(len(numbers))
+        self.species = table[dataset.numbers]
+        energies = np.array([statistics.atomic_energies[symbol] for symbol in statistics.elements])
+        self.references = np.add.reduceat(energies[self.species], dataset.atom_start[:-1])
+        self.energy = np.array([frame.energy for frame in dataset.frames]) - self.references
+
+    def __call__(self, indices: Integers) -> Batch:
+        """The frames of these numbers as one batch."""
+        data = self.dataset
+        n_atoms = data.n_atoms[indices]
+        atoms = _ranges(data.atom_start[indices], n_atoms)
+        volume = np.nan_to_num(data.volume[indices], nan=1.0).astype(data.forces.dtype)
+        return Batch(
+            inputs=_inputs(data, indices, atoms, torch.from_numpy(self.species[atoms])),
+            structure=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),
+            volume=torch.from_numpy(volume),
+            targets=self.targets(indices, atoms),
+        )
+
+    def targets(self, indices: Integers, atoms: Integers) -> Targets:
+        """What a model should say about these frames, whose atoms are these."""
+        data = self.dataset
+        stress = data.stress[indices]
+        columns = (self.energy[indices], data.forces[atoms], np.nan_to_num(stress), data.n_atoms[indices])
+        energy, forces, filled, n_atoms = (torch.from_numpy(c.astype(data.forces.dtype)) for c in columns)
+        return Targets(energy, forces, filled, torch.from_numpy(~np.isnan(stress).any(axis=(1, 2))), n_atoms)
+
+    def all_targets(self) -> Targets:
+        """What a model should say about all frames."""
+        return self.targets(np.arange(len(self.dataset)), np.arange(len(self.dataset.numbers)))
+
+
+def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) -> ModelInputs:
+    """The frames' edges in K slots an atom; slot arithmetic as in `app.backends.layout`."""
+    n_atoms, n_edges = data.n_atoms[indices], data.n_edges[indices]
+    edges = _ranges(data.edge_start[indices], n_edges)
+    degree = data.degree[atoms]
+    n, k = len(atoms), max(int(degree.max()), 1)
+    slots = np.arange(len(edges)) + np.repeat(np.arange(n) * k - _starts(degree)[:-1], degree)
+
+    mask = np.zeros(n * k, dtype=bool)
+    vectors = np.zeros((n * k, 3), dtype=data.edge_vectors.dtype)
+    neighbors = np.repeat(np.arange(n), k)
+    reverse = np.arange(n * k)
+    mask[slots] = True
+    vectors[slots] = data.edge_vectors[edges]
+    neighbors[slots] = data.neighbors[edges] + np.repeat(_starts(n_atoms)[:-1], n_edges)
+    reverse[slots] = slots[data.reverse[edges] + np.repeat(_starts(n_edges)[:-1], n_edges)]
+    return ModelInputs(
+        species,
+        torch.from_numpy(vectors.reshape(n, k, 3)),
+        torch.from_numpy(neighbors.reshape(n, k)),
+        torch.from_numpy(mask.reshape(n, k)),
+        torch.from_numpy(reverse.reshape(n, k)),
+    )
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a batch may be; a frame that is larger than a limit on its own goes alone."""
+
+    structures: int
+    atoms: int | None = None
+    edges: int | None = None
+
+
+def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integers]:
+    """Cut frames, in this order, into batches within the limits."""
+    sizes = np.stack([np.ones(len(dataset), dtype=np.int64), dataset.n_atoms, dataset.n_edges], axis=1)
+    largest = np.array([limits.structures, limits.atoms or UNLIMITED, limits.edges or UNLIMITED])
+    start, used = 0, np.zeros(3, dtype=np.int64)
+    for position, index in enumerate(order):
+        used = used + sizes[index]
+        if position > start and (used > largest).any():
+            yield order[start:position]
+            start, used = position, sizes[index]
+    if start < len(order):
+        yield order[start:]
+
+
+def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int) -> list[Integers]:
+    """All frames in batches, in an order that depends on seed and epoch alone."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
+    return list(batches(dataset, order, limits))
+
+
+def _starts(counts: NDArray[Any] | Sequence[int]) -> Integers:
+    starts = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts
+
+
+def _ranges(starts: Integers, counts: Integers) -> Integers:
+    """The integers start, …, start + count − 1 of each, one after the other."""
+    ends = np.cumsum(counts)
+    ranges: Integers = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
+    return ranges

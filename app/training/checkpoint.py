@@ -1,0 +1,64 @@
+"""Checkpoints: a file that is there whole or not at all, and holds tensors and plain values only."""
+
+import os
+import pickle
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from app.errors import TrainingError
+
+FORMAT = 1
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Put a file in place at once: a reader, or a kill at any moment, finds the old one or the new one.
+
+    Args:
+        path: the file.
+        write: writes the content into an open binary file.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint.
+
+    Args:
+        path: the file; replaced if there.
+        state: tensors and plain values, however nested.
+    """
+    write_atomically(path, lambda file: torch.save({"format": FORMAT, **state}, file))
+
+
+def load(path: Path, architecture: str) -> dict[str, Any]:
+    """Read a checkpoint of this architecture.
+
+    Raises:
+        TrainingError: there is none, it is no checkpoint, or it is of another format or architecture.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise TrainingError(f"{path}: there is no checkpoint to resume from") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise TrainingError(f"{path}: not a checkpoint: {str(error).splitlines()[0]}") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        found = state.get("format") if isinstance(state, dict) else None
+        raise TrainingError(f"{path}: checkpoint of format {found}; this version reads format {FORMAT}")
+    if state["architecture"] != architecture:
+        raise TrainingError(f"{path}: checkpoint of architecture {state['architecture']}, not {architecture}")
+    return state

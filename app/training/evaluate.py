@@ -1,0 +1,131 @@
+"""Errors of a model on labelled frames."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from app.structure import Floats
+from app.training.batches import Collator, Limits, batches
+from app.training.data import LabelledFrame
+from app.training.loss import predict
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """Energies, forces and stresses of F frames with N atoms, predicted or labelled.
+
+    Attributes:
+        energy: (F,), eV, total.
+        forces: (N, 3), eV/Å.
+        stress: (F, 3, 3), eV/Å³; NaN where there is none.
+    """
+
+    energy: Floats
+    forces: Floats
+    stress: Floats
+
+
+class Errors(BaseModel):
+    """Mean absolute errors and root mean square errors over a set of frames.
+
+    Energies in meV (per structure) and meV/atom, forces in meV/Å per component, stress in meV/Å³ per component.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    frames: int
+    atoms: int
+    energy_mae: float
+    energy_rmse: float
+    energy_per_atom_mae: float
+    energy_per_atom_rmse: float
+    forces_mae: float
+    forces_rmse: float
+    stress_mae: float | None = None
+    stress_rmse: float | None = None
+    forces_mae_by_element: dict[str, float] = {}
+
+
+def labels(frames: Sequence[LabelledFrame]) -> Values:
+    """The reference values of some frames."""
+    missing = np.full((3, 3), np.nan)
+    return Values(
+        np.array([f.energy for f in frames]),
+        np.concatenate([f.forces for f in frames]),
+        np.array([missing if f.stress is None else f.stress for f in frames]),
+    )
+
+
+def predict_frames(model: nn.Module, collator: Collator, limits: Limits, device: torch.device) -> Values:
+    """What a model says about all frames of a data set, in their order."""
+    data = collator.dataset
+    order = np.argsort(data.n_atoms, kind="stable")
+    parts = []
+    for indices in batches(data, order, limits):
+        outputs = predict(model, collator(indices).to(device), create_graph=False)
+        parts.append([t.double().cpu().numpy() for t in outputs])
+    energy, forces, stress = (np.concatenate(column) for column in zip(*parts, strict=True))
+    back = np.argsort(order)
+    starts = np.concatenate([[0], np.cumsum(data.n_atoms[order])])
+    atoms = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in back])
+    stress = np.where(np.isnan(data.volume)[:, None, None], np.nan, stress[back])
+    return Values(energy[back] + collator.references, forces[atoms], stress)
+
+
+def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
+    """Errors of predictions for frames, in their order."""
+    expected = labels(frames)
+    n_atoms = np.array([len(f.structure) for f in frames])
+    energy = 1e3 * (predicted.energy - expected.energy)
+    forces = 1e3 * (predicted.forces - expected.forces)
+    stress = 1e3 * (predicted.stress - expected.stress)
+    stress = stress[np.isfinite(stress)]
+    numbers = np.concatenate([f.structure.numbers for f in frames])
+    return Errors(
+        frames=len(frames),
+        atoms=int(n_atoms.sum()),
+        energy_mae=_mae(energy),
+        energy_rmse=_rmse(energy),
+        energy_per_atom_mae=_mae(energy / n_atoms),
+        energy_per_atom_rmse=_rmse(energy / n_atoms),
+        forces_mae=_mae(forces),
+        forces_rmse=_rmse(forces),
+        stress_mae=_mae(stress) if stress.size else None,
+        stress_rmse=_rmse(stress) if stress.size else None,
+        forces_mae_by_element={chemical_symbols[z]: _mae(forces[numbers == z]) for z in np.unique(numbers)},
+    )
+
+
+def _mae(values: Floats) -> float:
+    return float(np.abs(values).mean())
+
+
+def _rmse(values: Floats) -> float:
+    return float(np.sqrt((values**2).mean()))
+
+
+ROWS: tuple[tuple[str, str, Callable[[Errors], float | None], Callable[[Errors], float | None]], ...] = (
+    ("energy", "meV", lambda e: e.energy_mae, lambda e: e.energy_rmse),
+    ("energy per atom", "meV/atom", lambda e: e.energy_per_atom_mae, lambda e: e.energy_per_atom_rmse),
+    ("forces", "meV/Å", lambda e: e.forces_mae, lambda e: e.forces_rmse),
+    ("stress", "meV/Å³", lambda e: e.stress_mae, lambda e: e.stress_rmse),
+)
+
+
+def table(sets: Mapping[str, Errors]) -> str:
+    """Errors of some sets as a table for people; a line of element errors for each set below."""
+    lines = [f"{'set':<12}{'quantity':<18}{'MAE':>10}{'RMSE':>10}  unit"]
+    for name, found in sets.items():
+        for quantity, unit, mae, rmse in ROWS:
+            values = (mae(found), rmse(found))
+            if None not in values:
+                lines.append(f"{name:<12}{quantity:<18}{values[0]:>10.2f}{values[1]:>10.2f}  {unit}")
+    for name, found in sets.items():
+        by_element = ", ".join(f"{symbol} {value:.1f}" for symbol, value in found.forces_mae_by_element.items())
+        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms; force MAE by element: {by_element}")
+    return "\n".join(lines)

@@ -1,0 +1,74 @@
+"""The loss: weighted errors of energies, forces and stresses."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from app.training.batches import Batch, Targets
+from app.training.config import Loss
+from app.training.derivatives import evaluate
+
+
+class Outputs(NamedTuple):
+    """What a model says about a batch.
+
+    Attributes:
+        energy: (B,), eV, without reference energies.
+        forces: (N, 3), eV/Å.
+        stress: (B, 3, 3), eV/Å³, symmetric; meaningless where the structure is not bulk.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+
+
+class Losses(NamedTuple):
+    """Unweighted parts of the loss and their weighted sum, as scalars; energies in eV, lengths in Å."""
+
+    total: Tensor
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+
+
+def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
+    """Energies, forces and stresses of a batch.
+
+    Args:
+        model: one of `app.training.models`.
+        batch: the structures.
+        create_graph: whether the result will be differentiated.
+        stress: False saves the sums of virials, and answers zeros.
+    """
+    energies, forces, virials = evaluate(model, batch.inputs, create_graph)
+    n_structures = len(batch.volume)
+    energy = energies.new_zeros(n_structures).index_add(0, batch.structure, energies)
+    if not stress:
+        return Outputs(energy, forces, torch.zeros_like(batch.targets.stress))
+    virial = virials.new_zeros(n_structures, 3, 3).index_add(0, batch.structure, virials)
+    return Outputs(energy, forces, (virial + virial.transpose(1, 2)) / (2 * batch.volume[:, None, None]))
+
+
+def compute_losses(outputs: Outputs, targets: Targets, config: Loss) -> Losses:
+    """Mean errors over structures, force components, and components of the stresses that are labelled."""
+    energy = outputs.energy - targets.energy
+    if config.energy_per == "atom":
+        energy = energy / targets.n_atoms
+    stress = (outputs.stress - targets.stress)[targets.has_stress]
+    parts = [_mean_error(error, config) for error in (energy, outputs.forces - targets.forces, stress)]
+    total = config.energy * parts[0] + config.forces * parts[1] + config.stress * parts[2]
+    return Losses(total, *parts)
+
+
+def _mean_error(error: Tensor, config: Loss) -> Tensor:
+    if error.numel() == 0:
+        return error.new_zeros(())
+    if config.kind == "mse":
+        return (error * error).mean()
+    size = error.abs()
+    if config.kind == "mae":
+        return size.mean()
+    delta = config.huber_delta
+    return torch.where(size < delta, 0.5 * error * error / delta, size - 0.5 * delta).mean()

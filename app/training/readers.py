@@ -1,0 +1,116 @@
+"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 npz layout."""
+
+import zipfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.io.formats import UnknownFileTypeError
+from numpy.typing import NDArray
+
+from app.errors import InvalidData
+from app.training.config import Keys, Source, Units
+from app.training.data import LabelledFrame, Labels, labelled
+
+NPZ_NAMES = {
+    "numbers": ("nuclear_charges", "z"),
+    "positions": ("coords", "R"),
+    "energy": ("energies", "E"),
+    "forces": ("forces", "F"),
+}
+"""Names in the revised and in the original MD17 layout."""
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, UnknownFileTypeError)
+"""What ASE's readers raise on files that they cannot read."""
+Array = NDArray[np.generic]
+
+
+def read(source: Source, path: Path) -> list[LabelledFrame]:
+    """The frames of one file, checked, in eV and Å.
+
+    Raises:
+        InvalidData: naming file and frame.
+    """
+    return list(_read_npz(source, path) if source.kind == "npz" else _read_ase(source, path))
+
+
+def _read_ase(source: Source, path: Path) -> Iterator[LabelledFrame]:
+    unit = source.units or Units()
+    for index, atoms in _select(enumerate(_atoms(source, path)), source.frames):
+        geometry = (atoms.numbers, atoms.positions, np.asarray(atoms.cell), atoms.pbc)
+        info = {str(key): value for key, value in atoms.info.items()}
+        yield labelled(geometry, _labels(atoms, source.keys), unit, (source.path, index), info)
+
+
+def _atoms(source: Source, path: Path) -> Iterator[Atoms]:
+    count = 0
+    try:
+        for atoms in ase.io.iread(path, index=":", format="extxyz" if source.kind == "extxyz" else None):
+            yield atoms
+            count += 1
+    except UNREADABLE as error:
+        raise InvalidData(f"{source.path}: cannot be read after {count} frames: {error}") from error
+
+
+def _select(frames: Iterator[tuple[int, Atoms]], which: slice) -> Iterator[tuple[int, Atoms]]:
+    if any(part is not None and part < 0 for part in (which.start, which.stop, which.step)):
+        return iter(list(frames)[which])
+    return islice(frames, which.start, which.stop, which.step)
+
+
+def _labels(atoms: Atoms, keys: Keys) -> Labels:
+    results = atoms.calc.results if atoms.calc is not None else {}
+
+    def find(key: str) -> object:
+        for place in (results, atoms.arrays, atoms.info):
+            if key in place:
+                value: object = place[key]
+                return value
+        return None
+
+    return Labels(find(keys.energy or "energy"), find(keys.forces or "forces"), find(keys.stress or "stress"))
+
+
+def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
+    arrays = _npz_arrays(source, path)
+    numbers, positions, energies, forces = (arrays[name] for name in NPZ_NAMES)
+    count = len(positions)
+    many = np.broadcast_to(numbers, (count, *numbers.shape)) if numbers.ndim == 1 else numbers
+    sizes = {"positions": count, "energy": len(energies), "forces": len(forces), "numbers": len(many)}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
+        raise InvalidData(f"{source.path}: numbers of frames differ: {listed}")
+    stress = arrays.get("stress")
+    for index in range(count)[source.frames]:
+        geometry = (many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool))
+        labels = Labels(energies[index], forces[index], None if stress is None else stress[index])
+        assert source.units is not None
+        yield labelled(geometry, labels, source.units, (source.path, index), {})
+
+
+def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names = {name: _npz_name(name, source, set(file.files)) for name in NPZ_NAMES}
+            arrays = {name: file[key] for name, key in names.items()}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise InvalidData(f"{source.path}: cannot be read: {error}") from error
+    if arrays["energy"].ndim == 2 and arrays["energy"].shape[1] == 1:
+        arrays["energy"] = arrays["energy"][:, 0]
+    for name, dimensions in (("positions", 3), ("energy", 1), ("forces", 3)):
+        if arrays[name].ndim != dimensions:
+            raise InvalidData(f"{source.path}: {names[name]} has shape {arrays[name].shape}, not one entry a frame")
+    return arrays
+
+
+def _npz_name(name: str, source: Source, present: set[str]) -> str:
+    chosen = getattr(source.keys, name)
+    candidates = (chosen,) if chosen is not None else NPZ_NAMES[name]
+    for candidate in candidates:
+        if candidate in present:
+            return str(candidate)
+    raise InvalidData(
+        f"{source.path}: no array {' or '.join(candidates)} for {name}; it has: {', '.join(sorted(present))}"
+    )

@@ -1,0 +1,116 @@
+"""A whole run: data, training, final evaluation, and the run folder."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+from app.errors import InvalidConfig
+from app.training import checkpoint, hardware
+from app.training.batches import Collator, build_dataset
+from app.training.config import TrainConfig
+from app.training.config_file import differences
+from app.training.data import Finder, LabelledFrame
+from app.training.evaluate import Errors, Values, errors, predict_frames
+from app.training.run_folder import RunFolder
+from app.training.train import Trainer, Watch, evaluation_limits, load_problem
+
+MAY_CHANGE = ("epochs", "max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads")
+"""Keys that may differ when a run is resumed: when it stops, and what it runs on."""
+TRAIN_SAMPLE = 1000
+"""Training frames that the final evaluation looks at."""
+
+
+def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resume: bool = False) -> dict[str, Any]:
+    """Train a model, or go on with it, and evaluate the best weights.
+
+    Args:
+        config: what to do.
+        folder: where to write.
+        find: from the config's paths to files.
+        watch: told of each step and evaluation.
+        resume: go on from the folder's checkpoint, if it has one.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        TrainingError: a run is in the folder already, its config or format is another, or training blew up.
+        InvalidData: naming file and frame.
+    """
+    device = hardware.set_up(config)
+    state = None
+    if folder.start(resume):
+        state = checkpoint.load(folder.checkpoint, config.model.architecture)
+        check_same(state["config"], config)
+    problem = load_problem(config, find)
+    trainer = Trainer(config, problem, folder, device)
+    if state is None:
+        folder.write_setting(config, problem.statistics, problem.frames.test or problem.frames.validation)
+        folder.keep_lines(0)
+    else:
+        trainer.load(state)
+    reason = train(trainer, watch)
+    return finish(trainer, reason)
+
+
+def train(trainer: Trainer, watch: Watch) -> str:
+    """Train to the end, with a checkpoint and an evaluation there; returns why it ended."""
+    reason = trainer.fit(watch)
+    trainer.save()
+    if trainer.progress.sums[-1]:
+        watch.evaluated(trainer.evaluate())
+    return reason
+
+
+def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
+    """Evaluate the best weights on all sets, and write metrics and plots."""
+    from app.training.plots import learning_curve, parity
+
+    folder, frames = trainer.folder, trainer.problem.frames
+    trainer.model.load_state_dict(load_file(folder.weights))
+    sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
+    sets = {"train": [frames.train[i] for i in sorted(sample)], "validation": frames.validation, "test": frames.test}
+    found: dict[str, Errors] = {}
+    for name, part in sets.items():
+        if part:
+            values = predict_all(trainer, part)
+            found[name] = errors(values, part)
+            parity(folder.parity, f"{folder.path.name}, {name}", part, values)
+    learning_curve(folder.learning_curve, folder.lines())
+    result = {
+        **{name: e.model_dump(exclude_none=True) for name, e in found.items()},
+        "training_frames": len(frames.train),
+        "parameters": sum(p.numel() for p in trainer.model.parameters()),
+        "steps": trainer.progress.step,
+        "epochs": trainer.progress.epoch,
+        "best_step": trainer.progress.best_step,
+        "stopped_by": reason,
+        "seconds": round(trainer.elapsed(), 1),
+        "hardware": hardware.describe(trainer.device),
+        "dtype": trainer.config.dtype,
+    }
+    folder.write_result(result)
+    return result
+
+
+def predict_all(trainer: Trainer, frames: Sequence[LabelledFrame]) -> Values:
+    """What the trainer's model says about some frames."""
+    config = trainer.config
+    collator = Collator(build_dataset(frames, config.model.cutoff, config.dtype), trainer.problem.statistics)
+    return predict_frames(trainer.model, collator, evaluation_limits(config), trainer.device)
+
+
+def check_same(old: dict[str, Any], config: TrainConfig) -> None:
+    """Make sure that a run goes on with the config that it began with.
+
+    Raises:
+        InvalidConfig: naming each key that differs, with both values.
+    """
+    changed = {
+        key: values for key, values in differences(old, config.model_dump(mode="json")).items() if key not in MAY_CHANGE
+    }
+    if changed:
+        listed = "; ".join(f"{key} was {a!r}, is {b!r}" for key, (a, b) in changed.items())
+        raise InvalidConfig(f"--resume with another config: {listed}. Only {', '.join(MAY_CHANGE)} may change")

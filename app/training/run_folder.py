@@ -1,0 +1,120 @@
+"""The folder of a training run, and the files in it."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.io
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from app.errors import InvalidConfig, TrainingError
+from app.structure import Structure
+from app.training.checkpoint import write_atomically
+from app.training.config import TrainConfig
+from app.training.config_file import dump_config
+from app.training.data import LabelledFrame
+from app.training.models import Statistics
+
+HELD_OUT = 64
+"""Frames kept for the export's certificate."""
+
+
+class RunFolder:
+    """Where a run writes.
+
+    Attributes:
+        path: the folder; holds `config.yaml` (complete), `statistics.json`, `checkpoint.pt`,
+            `weights.safetensors` (the best averaged weights), `metrics.csv` (a line an evaluation),
+            `metrics.json` (the result), `heldout.xyz`, `parity.png` and `learning_curve.png`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.statistics = path / "statistics.json"
+        self.checkpoint = path / "checkpoint.pt"
+        self.weights = path / "weights.safetensors"
+        self.curve = path / "metrics.csv"
+        self.result = path / "metrics.json"
+        self.held_out = path / "heldout.xyz"
+        self.parity = path / "parity.png"
+        self.learning_curve = path / "learning_curve.png"
+
+    def start(self, resume: bool) -> bool:
+        """Make the folder, or find the run to go on with.
+
+        Args:
+            resume: whether a run may be there.
+
+        Returns:
+            Whether there is a checkpoint to go on from.
+
+        Raises:
+            TrainingError: a run is there and `resume` is False.
+        """
+        if self.config.exists() and not resume:
+            raise TrainingError(f"{self.path} holds a run; go on with --resume, or choose another folder with --run")
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidConfig(f"--run {self.path}: {error.strerror}") from error
+        return resume and self.checkpoint.exists()
+
+    def write_setting(self, config: TrainConfig, statistics: Statistics, held_out: Sequence[LabelledFrame]) -> None:
+        """Write what is known before the first step."""
+        _write_text(self.statistics, statistics.model_dump_json(indent=2) + "\n")
+        spread = held_out[:: max(1, -(-len(held_out) // HELD_OUT))]
+        text = io.StringIO()
+        ase.io.write(text, [to_atoms(frame) for frame in spread], format="extxyz")
+        _write_text(self.held_out, text.getvalue())
+        _write_text(self.config, dump_config(config))
+
+    def write_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Replace the best weights."""
+        content = safetensors_bytes({name: tensor.contiguous() for name, tensor in weights.items()})
+        write_atomically(self.weights, lambda file: file.write(content))
+
+    def add_line(self, values: Mapping[str, float | int]) -> None:
+        """Add the line of one evaluation to the metrics."""
+        fresh = not self.curve.exists()
+        with self.curve.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(values), lineterminator="\n")
+            if fresh:
+                writer.writeheader()
+            writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()})
+
+    def keep_lines(self, count: int) -> None:
+        """Drop the lines of evaluations after the first ones, which will be made again."""
+        if self.curve.exists():
+            lines = self.curve.read_text(encoding="utf-8").splitlines(keepends=True)
+            _write_text(self.curve, "".join(lines[: count + 1]) if count else "") if count else self.curve.unlink()
+
+    def lines(self) -> list[dict[str, float]]:
+        """The lines of the metrics."""
+        if not self.curve.exists():
+            return []
+        with self.curve.open(newline="", encoding="utf-8") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write the final metrics."""
+        _write_text(self.result, json.dumps(result, indent=2) + "\n")
+
+
+def to_atoms(frame: LabelledFrame) -> Atoms:
+    """A labelled frame as ASE's atoms."""
+    structure: Structure = frame.structure
+    atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
+    stress = {} if frame.stress is None else {"stress": frame.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]}
+    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, forces=frame.forces, **stress)  # type: ignore[no-untyped-call]
+    return atoms
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda file: file.write(text.encode()))
