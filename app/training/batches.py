@@ -109,9 +109,9 @@ class Dataset:
         return np.diff(self.edge_start)
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The working precision."""
-        return torch.float32 if self.forces.dtype == np.float32 else torch.float64
+    def width(self) -> Integers:
+        """(F,) largest number of neighbours of an atom of each frame."""
+        return np.maximum.reduceat(self.degree, self.atom_start[:-1]).astype(np.int64)
 
 
 def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "float32") -> Dataset:
@@ -265,10 +265,25 @@ def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integ
         yield order[start:]
 
 
-def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int) -> list[Integers]:
-    """All frames in batches, in an order that depends on seed and epoch alone."""
-    order = np.random.default_rng([seed, epoch]).permutation(len(dataset))
-    return list(batches(dataset, order, limits))
+def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int, bucket: int = 1) -> list[Integers]:
+    """All frames in batches, in an order that depends on seed and epoch alone.
+
+    Args:
+        dataset: the frames.
+        limits: of each batch.
+        seed: of the run.
+        epoch: counted from 0.
+        bucket: so many batches' worth of frames, drawn at random, are sorted by their largest number of
+            neighbours before they are cut into batches: these have fewer padded slots. 1 sorts nothing.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(dataset))
+    if bucket == 1:
+        return list(batches(dataset, order, limits))
+    size = bucket * limits.structures
+    parts = [order[i : i + size] for i in range(0, len(order), size)]
+    cut = [b for part in parts for b in batches(dataset, part[np.argsort(dataset.width[part], kind="stable")], limits)]
+    return [cut[i] for i in random.permutation(len(cut))]
 
 
 def _starts(counts: NDArray[Any] | Sequence[int]) -> Integers:

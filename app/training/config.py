@@ -176,6 +176,7 @@ class TrainConfig(Section):
     batch_size: int = Field(5, ge=1, description="structures a batch")
     max_atoms: int | None = Field(None, ge=1, description="atoms a batch, at most (a larger structure goes alone)")
     max_edges: int | None = Field(None, ge=1, description="edges a batch, at most (a larger structure goes alone)")
+    bucket: int = Field(8, ge=1, description="batches' worth of frames sorted by neighbours, against padding; 1: none")
     epochs: int = Field(100, ge=1)
     max_minutes: float | None = Field(None, gt=0, description="wall time after which training ends")
     patience: int | None = Field(None, ge=1, description="evaluations without a better validation loss, then stop")

@@ -108,7 +108,7 @@ class Trainer:
         """Train until something ends it, and say what: `epochs`, `patience` or `max_minutes`."""
         config, progress = self.config, self.progress
         while progress.epoch < config.epochs:
-            todo = epoch_batches(self.problem.train.dataset, self.limits, config.seed, progress.epoch)
+            todo = epoch_batches(self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket)
             for indices in todo[progress.batch :]:
                 if config.patience is not None and progress.since_best >= config.patience:
                     return "patience"
