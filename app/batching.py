@@ -129,10 +129,13 @@ class _Done:
 class Batcher:
     """Evaluates structures on one backend, many at a time. Belongs to the event loop that started it."""
 
-    def __init__(self, backend: Backend, budget: Budget, bound: Bound, observer: Observer | None = None) -> None:
+    def __init__(
+        self, backend: Backend, budget: Budget, bound: Bound, max_edges: int, observer: Observer | None = None
+    ) -> None:
         self.backend = backend
         self.budget = budget
         self.bound = bound
+        self._max_edges = max_edges
         self._observer = observer or Silent()
         self._waiting: deque[_Item] = deque()
         self._arrived: list[_Item] = []
@@ -221,10 +224,11 @@ class Batcher:
 
     async def _graph(self, structure: Structure) -> Graph:
         began = time.perf_counter()
+        wanted = (structure, self.backend.card.cutoff, self._max_edges)
         if len(structure) <= INLINE_ATOMS:
-            graph = build_graph(structure, self.backend.card.cutoff)
+            graph = build_graph(*wanted)
         else:
-            graph = await self._loop.run_in_executor(self._pool, build_graph, structure, self.backend.card.cutoff)
+            graph = await self._loop.run_in_executor(self._pool, build_graph, *wanted)
         self._observer.graph(time.perf_counter() - began)
         return graph
 

@@ -14,7 +14,6 @@ from app.structure import Structure
 
 WARM_UP_ATOMS = (2, 21, 21 * 16)
 """Sizes evaluated before the model counts as ready: one pair, one molecule, a batch."""
-SPHERE = 4.0 / 3.0 * np.pi
 
 
 class Potential:
@@ -38,9 +37,8 @@ class Potential:
         self.card: ModelCard = backend.card
         self.digest = digest
         self._max_atoms = max_atoms
-        self._max_edges = max_edges
         self._backend = backend
-        self._batcher = Batcher(backend, budget, bound, observer)
+        self._batcher = Batcher(backend, budget, bound, max_edges, observer)
 
     @property
     def reference(self) -> str:
@@ -67,18 +65,11 @@ class Potential:
         Raises:
             UnsupportedElement: an element that the model does not know.
             UnsupportedCharge: a charge or spin that it would ignore.
-            StructureTooLarge: over the limit of atoms or edges.
+            StructureTooLarge: over the limit of atoms.
         """
         self.card.check(structure)
         if len(structure) > self._max_atoms:
             raise StructureTooLarge(f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed")
-        if len(structure) ** 2 > self._max_edges or structure.pbc.any():
-            edges = estimate_edges(structure, self.card.cutoff)
-            if edges > self._max_edges:
-                raise StructureTooLarge(
-                    f"about {edges:.2g} pairs of atoms lie within the cutoff of {self.card.cutoff} Å; "
-                    f"at most {self._max_edges} are allowed; send fewer or less crowded atoms"
-                )
 
     def check_room(self, structures: int = 1, atoms: int = 1) -> None:
         """Whether `admit` would let so much in now.
@@ -131,28 +122,6 @@ def load_potential(
     """
     backend = load_backend(model, threads=threads, device=device)
     return Potential(backend, model.digest, budget, bound, max_atoms, max_edges, observer)
-
-
-def estimate_edges(structure: Structure, cutoff: float) -> float:
-    """About how many directed edges a structure has, without searching them.
-
-    Along periodic directions from the density of the cell, otherwise from the density in boxes of the
-    cutoff's size. Meant to refuse what would not fit into memory, not to be exact.
-
-    Args:
-        structure: N atoms.
-        cutoff: Å.
-    """
-    if structure.is_bulk:
-        return len(structure) * (len(structure) / structure.volume) * SPHERE * cutoff**3
-    boxes = np.floor((structure.positions - structure.positions.min(axis=0)) / cutoff).astype(np.int64)
-    counts = np.unique(boxes, axis=0, return_counts=True)[1].astype(np.float64)
-    return float((counts**2).sum() * SPHERE * _images(structure, cutoff))
-
-
-def _images(structure: Structure, cutoff: float) -> float:
-    lengths = np.linalg.norm(structure.cell, axis=1)[structure.pbc]
-    return float(np.prod(np.maximum(1.0, cutoff / lengths))) if len(lengths) else 1.0
 
 
 def _lattice_piece(card: ModelCard, atoms: int) -> Structure:

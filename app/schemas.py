@@ -198,6 +198,8 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
         return f"{place}: unknown field; known are {', '.join(schema.model_fields)}"
     if first["type"] == "missing":
         return f"{place}: this field is required"
+    if first["type"] in ("model_type", "model_attributes_type"):
+        return f"{place or 'a structure'}: must be an object with the fields {', '.join(schema.model_fields)}"
     message = first["msg"].removeprefix("Value error, ")
     shown = repr(first["input"])
     suffix = f", not {shown}" if len(shown) <= 80 and first["type"] != "value_error" else ""

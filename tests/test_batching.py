@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from app.backends.pair import PairBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.backends import Backend
-from app.backends.pair import PairBackend
 from app.batching import LOOK_AHEAD, Batcher, Bound, Budget, Cost, evaluate, take
 from app.errors import BackendError, EquipotError, InvalidStructure, Overloaded, Unavailable
 from app.graph import Graph
@@ -152,7 +152,7 @@ async def entered(backend: Scripted) -> None:
 class TestBatcher:
     def run(self, backend: Scripted, scene: Callable[[Batcher], object], bound: Bound = AMPLE) -> None:
         async def main() -> None:
-            batcher = Batcher(backend, BUDGET, bound)
+            batcher = Batcher(backend, BUDGET, bound, max_edges=10_000)
             batcher.start()
             try:
                 await scene(batcher)  # type: ignore[misc]

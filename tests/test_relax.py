@@ -35,9 +35,7 @@ class Ours(Calculator):
         super().__init__()
         self.backend = backend
 
-    def calculate(
-        self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes
-    ) -> None:
+    def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
         graph = build_graph(from_ase(self.atoms), self.backend.card.cutoff)
         (found,) = split(self.backend(graph), graph)

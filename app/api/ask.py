@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from app.errors import InputError, InvalidFormat, InvalidRequest, StructureTooLarge
 from app.formats import extxyz
@@ -24,7 +24,7 @@ from app.settings import Settings
 from app.structure import Structure
 
 QUERY = ("model", "properties", "relax", "fmax", "steps", "optimizer", "cell")
-BOOLEAN = TypeAdapter(bool)
+SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ def from_xyz(body: bytes, query: Mapping[str, str], settings: Settings) -> Ask:
         frames = extxyz.parse(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidFormat(f"the body is not UTF-8 text: byte {error.start} is {body[error.start]:#x}") from None
+    if not frames:
+        raise InvalidFormat("the body is empty; send at least one frame")
     _check_count(len(frames), settings)
     entries = [Entry(frame.id, frame.structure, frame.info) for frame in frames]
     _check_atoms(entries, settings)
@@ -142,12 +144,15 @@ def _query_relax(query: Mapping[str, str]) -> RelaxIn | None:
         if name not in QUERY:
             raise InvalidRequest(f"query parameter '{name}' is unknown; known are {', '.join(QUERY)}")
     options = {name: query[name] for name in ("fmax", "steps", "optimizer", "cell") if name in query}
+    switch = query.get("relax", str(bool(options))).lower()
+    if switch not in SWITCH:
+        raise InvalidRequest(f"query parameter relax: '{switch}' is neither true nor false")
+    if not SWITCH[switch]:
+        return None
     try:
-        if not BOOLEAN.validate_python(query.get("relax", bool(options))):
-            return None
         return RelaxIn.model_validate(options, strict=False)
     except ValidationError as error:
-        raise InvalidRequest(f"query parameter {explain(error, RelaxIn) or 'relax'}") from None
+        raise InvalidRequest(f"query parameter {explain(error, RelaxIn)}") from None
 
 
 def _check_count(structures: int, settings: Settings) -> None:

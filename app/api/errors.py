@@ -71,3 +71,8 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
     return response(Fault(error.status_code, code, error.detail), dict(error.headers or {}))
+
+
+async def on_surprise(_: Request, error: Exception) -> Response:
+    """A fault of ours: the log has the traceback, the client its kind."""
+    return response(Fault(500, "internal", f"an unexpected {type(error).__name__}; the service's log has more"))

@@ -9,7 +9,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from app import __version__
-from app.api.errors import on_equipot_error, on_http_exception
+from app.api.errors import on_equipot_error, on_http_exception, on_surprise
 from app.api.metrics import MetricsMiddleware
 from app.api.openapi import complete
 from app.api.routes import router
@@ -36,6 +36,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(router)
     app.add_exception_handler(EquipotError, on_equipot_error)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_surprise)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
     complete(app)
     return app

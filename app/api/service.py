@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -34,7 +35,7 @@ class Service:
         self.potentials: dict[str, Potential] = {}
         self.refused: dict[str, Refused] = {}
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
-        self.loaded = asyncio.Event()
+        self.loaded = threading.Event()
 
     async def start(self) -> None:
         """Load and warm up the models; those that cannot be loaded are refused, the others served."""

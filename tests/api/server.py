@@ -1,0 +1,120 @@
+"""A real server on a free port, in a thread."""
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from app.backends.pair import PairBackend
+
+from app.commands.serve import Server
+from app.graph import Graph
+from app.prediction import Prediction
+from app.settings import Settings
+from app.store import ModelCard
+
+WATER = {"symbols": ["O", "H", "H"], "positions": [[0.0, 0.0, 0.1], [0.0, 0.9, -0.6], [0.0, -0.9, -0.6]]}
+ARGON = {"numbers": [18, 18], "positions": [[0.0, 0.0, 0.0], [0.0, 0.0, 3.9]]}
+CRYSTAL = {"symbols": ["Ar"], "positions": [[0.0, 0.0, 0.0]], "cell": [[0, 2.7, 2.7], [2.7, 0, 2.7], [2.7, 2.7, 0]]}
+
+
+class Announcing(Server):
+    """Says when it listens, through an event."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@dataclass
+class Running:
+    """A server in a thread, and a client for it."""
+
+    server: Announcing
+    client: httpx.Client
+    thread: threading.Thread
+    extra: list[httpx.Client] = field(default_factory=list)
+
+    @property
+    def port(self) -> int:
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
+
+    def predict(self, body: Any, **options: Any) -> httpx.Response:
+        return self.client.post("/predict", json=body, **options)
+
+    def metric(self, line: str) -> float:
+        """Value of one line of `/metrics`; 0 where it is not there yet."""
+        for found in self.client.get("/metrics").text.splitlines():
+            if found.startswith(line + " "):
+                return float(found.rpartition(" ")[2])
+        return 0.0
+
+    def wait_for(self, line: str, value: float) -> None:
+        """Ask until a metric has a value."""
+        for _ in range(5000):
+            if self.metric(line) == value:
+                return
+        raise AssertionError(f"{line} did not become {value}: {self.metric(line)}")
+
+    def terminate(self) -> None:
+        self.server.handle_exit(signal.SIGTERM, None)
+
+
+@contextlib.contextmanager
+def running(store: Path, wait: bool = True, **settings: Any) -> Iterator[Running]:
+    """A server for the length of a block."""
+    given = {"model_store": store, "default_model": "pairs", "port": 0, "log_level": "warning", **settings}
+    server = Announcing(Settings(**given))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        assert server.listening.wait(60)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            if wait:
+                until_loaded(server)
+            yield Running(server, client, thread)
+    finally:
+        server.should_exit = True
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def until_loaded(server: Announcing) -> None:
+    """Wait for the end of loading, whatever came of it."""
+    assert server.service_app.state.service.loaded.wait(60)
+
+
+class Gated(PairBackend):
+    """The pair backend behind a gate; structures of the first atom's height in `culprits` raise."""
+
+    def __init__(self, card: ModelCard) -> None:
+        super().__init__(card)
+        self.gate = threading.Event()
+        self.gate.set()
+        self.entered = threading.Event()
+        self.structures = 0
+        self.culprits: set[float] = set()
+
+    def __call__(self, graph: Graph) -> Prediction:
+        self.entered.set()
+        assert self.gate.wait(60)
+        self.structures += len(graph.n_atoms)
+        firsts = graph.positions[np.cumsum([0, *graph.n_atoms[:-1]]), 2]
+        if self.culprits.intersection(firsts.tolist()):
+            raise RuntimeError("no luck")
+        return super().__call__(graph)
+
+    def close(self) -> None:
+        self.entered.clear()
+        self.gate.clear()

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.store import ModelStore
+
+
+@pytest.fixture
+def store(pair_store: Path, tmp_path: Path) -> Path:
+    """The pair model, and one whose file was changed."""
+    card = ModelStore(pair_store).load("pairs").card
+    for name in ("sound", "changed"):
+        with ModelStore(tmp_path).publish(card.model_copy(update={"name": name, "version": 1})) as publication:
+            (publication.folder / "notes.txt").write_text("as it was")
+    (tmp_path / "changed" / "1" / "notes.txt").write_text("not as it was")
+    return tmp_path
+
+
+def models(store: Path, *arguments: str) -> int:
+    return main(["models", *arguments, "--model-store", str(store)])
+
+
+def test_list(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(store, "list") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("MODEL")
+    assert "corrupt" in lines[1]
+    assert "sha256" in lines[1]
+    assert "Lennard-Jones for tests" in lines[2]
+
+
+def test_list_for_programs(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(store, "list", "sound", "--json") == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["model"] == "sound@1"
+    assert entry["card"]["cutoff"] == 6.0
+
+
+def test_show(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(store, "show", "sound") == 0
+    shown = capsys.readouterr().out
+    assert "sound@1" in shown
+    assert "cutoff" in shown
+
+
+def test_verify(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(store, "verify", "sound@1") == 0
+    assert models(store, "verify") == 1
+    assert "corrupt" in capsys.readouterr().out
+
+
+def test_unknown(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(store, "show", "nobody") == 1
+    assert "nobody" in capsys.readouterr().err
+
+
+def test_empty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert models(tmp_path, "list") == 0
+    assert "no model" in capsys.readouterr().out
