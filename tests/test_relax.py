@@ -56,7 +56,8 @@ def cluster(atoms: int, seed: int) -> Atoms:
 
 def strained_crystal() -> Atoms:
     crystal = bulk("Ar", cubic=True, a=5.4) * (2, 2, 2)
-    crystal.set_cell(crystal.cell @ (np.eye(3) + [[0.03, 0.02, 0.0], [0.0, -0.02, 0.01], [0.01, 0.0, 0.04]]), True)
+    strain = np.array([[0.03, 0.02, 0.0], [0.0, -0.02, 0.01], [0.01, 0.0, 0.04]])
+    crystal.set_cell(crystal.cell @ (np.eye(3) + strain), scale_atoms=True)
     crystal.rattle(0.05, seed=1)
     return crystal
 

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import httpx
 import orjson
 import pytest
 
+from app import potential
+from app.backends import load_backend
 from app.store import ModelStore
 from tests.api.server import ARGON, WATER, Gated, Running, running
 
@@ -40,8 +43,8 @@ class TestOverload:
             assert backend.entered.wait(60)
             with socket.create_connection(("127.0.0.1", service.port)) as leaving:
                 body = orjson.dumps(WATER)
-                head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-                leaving.sendall(head.encode() + b"\r\n\r\n" + body)
+                head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+                leaving.sendall(head.encode() + body)
                 service.wait_for('equipot_queue_depth{model="pairs@2"}', 1)
             service.wait_for('equipot_requests_total{method="POST",route="/predict",status="499"}', 1)
             backend.gate.set()
@@ -84,18 +87,13 @@ def test_shutdown_finishes_what_was_admitted(gated: tuple[Running, Gated]) -> No
 
 
 def test_alive_before_ready(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
-    import app.potential
-    from app.potential import load_backend
-
     gate = threading.Event()
 
     def slow(*args: object, **options: object) -> object:
         assert gate.wait(60)
         return load_backend(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(app.potential, "load_backend", slow)
+    monkeypatch.setattr(potential, "load_backend", slow)
     with running(pair_store, wait=False) as service:
         try:
             assert service.client.get("/livez").status_code == 200
