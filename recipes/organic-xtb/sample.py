@@ -31,7 +31,7 @@ def main() -> None:
     done = read_journal(journal)
     remaining = [molecule for molecule in molecules if molecule.smiles not in done]
     with journal.open("a") as file:
-        for outcome in isolated(_sampler, remaining, options.processes, TIMEOUT):
+        for outcome in isolated(sampler, remaining, options.processes, TIMEOUT):
             record = _record(outcome)
             done[record["molecule"]] = record
             file.write(json.dumps(record) + "\n")
@@ -58,7 +58,8 @@ def frames_of(record: dict[str, Any]) -> Iterator[Atoms]:
         yield Atoms(record["numbers"], positions, info=info)
 
 
-def _sampler() -> Callable[[Molecule], dict[str, Any]]:
+def sampler() -> Callable[[Molecule], dict[str, Any]]:
+    """What a worker does with a molecule."""
     return _sampled
 
 
