@@ -1,0 +1,258 @@
+"""One evaluation, timed: our model in eager torch and in ONNX Runtime, beside a peer of the same size.
+
+    python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python --json inference.json
+
+Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists, the others are
+from there to energy, forces and (crystal) stress. In each round every implementation measures every system, one
+right after the other, so that all see the machine in the same state; ratios are taken within a round. How to
+make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ase import Atoms
+
+from app.backends.onnx import OnnxBackend
+from app.backends.runtime import require_onnxruntime
+from app.graph import Graph
+from app.neighbors import build_graphs
+from app.store import ARTIFACT, ModelCard
+from app.structure import Structure
+from app.training.certificate import model_inputs
+from app.training.derivatives import evaluate
+from app.training.models import AllegroConfig, Statistics, build_model
+from app.training.tracing import export_onnx
+from benchmarks.structures import ELEMENTS, systems
+from benchmarks.timing import median_ms
+
+ROOT = Path(__file__).resolve().parent.parent
+SIZES = {"l_max": 2, "layers": 2, "scalars": 64, "tensors": 16, "cutoff": 5.0, "average_neighbors": 15.0}
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+"""Lets glibc keep the memory of large temporaries, which helps torch; set for all alike."""
+OWN, PEER = "equipot", "nequip-allegro"
+MODES = {OWN: ("graph", "eager", "onnx"), PEER: ("graph", "eager", "compiled")}
+Measure = Callable[[str, str, int], float]
+"""Median ms of an implementation, from system, mode and repeats."""
+
+
+class Own:
+    """Our model, eager and exported."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        statistics_ = Statistics(
+            elements=ELEMENTS,
+            atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
+            force_scale=1.0,
+            average_neighbors=options.average_neighbors,
+        )
+        config = AllegroConfig(
+            cutoff=options.cutoff,
+            l_max=options.l_max,
+            num_layers=options.layers,
+            num_scalars=options.scalars,
+            num_tensors=options.tensors,
+            two_body_mlp=(options.scalars,),
+            latent_mlp=(options.scalars,),
+            readout_mlp=(32,),
+            parity="full",
+        )
+        model = build_model(config, statistics_).eval()
+        self.parameters = sum(p.numel() for p in model.parameters())
+        export_onnx(model, folder / ARTIFACT)
+        self.backend = OnnxBackend(_card(config, self.parameters), folder, threads=options.threads)
+        self.model = model.requires_grad_(False)
+        self.graphs: dict[str, Graph] = {}
+        self.calls: dict[tuple[str, str], Callable[[], Any]] = {}
+        self.deviations: dict[str, float] = {}
+        for name, frames in systems().items():
+            self._add(name, frames, config.cutoff)
+
+    def _add(self, name: str, frames: list[Atoms], cutoff: float) -> None:
+        structures = [Structure(a.numbers, a.positions, a.cell.array, a.pbc) for a in frames]
+        graph = build_graphs(structures, cutoff)
+        inputs = model_inputs(graph, self.backend.card, torch.float32)
+        self.graphs[name] = graph
+        self.calls[name, "graph"] = lambda: build_graphs(structures, cutoff)
+        self.calls[name, "eager"] = lambda: evaluate(self.model, inputs)
+        self.calls[name, "onnx"] = lambda: self.backend(graph)
+        forces = evaluate(self.model, inputs)[1].numpy()
+        self.deviations[name] = float(np.abs(self.backend(graph).forces - forces).max())
+
+    def measure(self, system: str, mode: str, repeats: int) -> float:
+        """Median of some calls, ms."""
+        return median_ms(self.calls[system, mode], repeats)
+
+    def describe(self) -> dict[str, Any]:
+        """What is measured."""
+        sizes = {
+            name: {"atoms": len(graph.numbers), "edges": len(graph.edge_reverse), "deviation": self.deviations[name]}
+            for name, graph in self.graphs.items()
+        }
+        return {
+            "torch": torch.__version__,
+            "onnxruntime": require_onnxruntime().__version__,
+            "parameters": self.parameters,
+            "systems": sizes,
+        }
+
+
+class Peer:
+    """A process of another environment that measures when it is asked to."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.description: dict[str, Any] = self._read()
+
+    def measure(self, system: str, mode: str, repeats: int) -> float:
+        """Median of some calls in the peer's process, ms."""
+        request = {"system": system, "mode": mode, "repeats": repeats}
+        assert self.process.stdin is not None
+        print(json.dumps(request), file=self.process.stdin, flush=True)
+        return float(self._read()["ms"])
+
+    def _read(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the peer ended with status {self.process.wait()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextmanager
+def started_peer(python: Path, options: argparse.Namespace) -> Iterator[Peer]:
+    """The peer, built and waiting; it ends with the block."""
+    sizes = [text for name in SIZES for text in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
+    command = [str(python), "-m", "benchmarks.peers.nequip_allegro", "--threads", str(options.threads), *sizes]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Peer(process)
+    finally:
+        process.communicate()
+
+
+def _card(config: AllegroConfig, parameters: int) -> ModelCard:
+    return ModelCard(
+        name="benchmark",
+        version=1,
+        description="random weights",
+        architecture=config.architecture,
+        backend="onnx",
+        elements=ELEMENTS,
+        atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
+        cutoff=config.cutoff,
+        receptive_field=config.receptive_field,
+        dtype="float32",
+        parameters=parameters,
+    )
+
+
+def measure_rounds(implementations: dict[str, Measure], options: argparse.Namespace) -> dict[str, list[float]]:
+    """Medians in ms of each round, by "system/implementation/mode"; the order turns around every round."""
+    cases = [(system, name, mode) for system in systems() for name in implementations for mode in MODES[name]]
+    repeats = {case: _repeats(implementations[case[1]](case[0], case[2], 2), options.seconds) for case in cases}
+    rounds: dict[str, list[float]] = {"/".join(case): [] for case in cases}
+    for number in range(options.rounds):
+        for system, name, mode in cases if number % 2 == 0 else reversed(cases):
+            found = implementations[name](system, mode, repeats[system, name, mode])
+            rounds[f"{system}/{name}/{mode}"].append(found)
+        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
+    return rounds
+
+
+def _repeats(ms: float, seconds: float) -> int:
+    return int(min(max(1e3 * seconds / ms, 3), 500))
+
+
+def table(rounds: dict[str, list[float]], sizes: dict[str, dict[str, Any]]) -> str:
+    """Medians over the rounds, their spread, and the ratio to our ONNX artifact (graphs: to our graph)."""
+    lines = [
+        "| system | atoms | edges | implementation | ms | least – most | µs/atom | ÷ equipot |",
+        "|---|---:|---:|---|---:|---:|---:|---:|",
+    ]
+    for case, times in rounds.items():
+        system, name, mode = case.split("/")
+        base = rounds[f"{system}/{OWN}/{'graph' if mode == 'graph' else 'onnx'}"]
+        ratio = statistics.median(t / b for t, b in zip(times, base, strict=True))
+        ms, atoms = statistics.median(times), sizes[system]["atoms"]
+        lines.append(
+            f"| {system} | {atoms} | {sizes[system]['edges']} | {name} {mode} | {ms:.3g} | "
+            f"{min(times):.3g} – {max(times):.3g} | {1e3 * ms / atoms:.3g} | {ratio:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """The processor's name and its cores."""
+    info = Path("/proc/cpuinfo")
+    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1, help="numerics threads of every implementation")
+    parser.add_argument("--peer-python", type=Path, help="interpreter of the peer's environment; without it, ours only")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0, help="time for each median")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file")
+    parser.add_argument("--default-allocator", action="store_true", help="leave glibc's thresholds alone")
+    for name, value in SIZES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    return parser.parse_args()
+
+
+def run(options: argparse.Namespace, peer: Peer | None) -> dict[str, Any]:
+    """Measure, and print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        own = Own(options, Path(folder))
+        implementations: dict[str, Measure] = {OWN: own.measure}
+        descriptions = {OWN: own.describe()}
+        if peer:
+            implementations[PEER], descriptions[PEER] = peer.measure, peer.description
+            _require_same_sizes(*(description["systems"] for description in descriptions.values()))
+        rounds = measure_rounds(implementations, options)
+    print(f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds\n")
+    print(table(rounds, descriptions[OWN]["systems"]))
+    chosen = {name: getattr(options, name) for name in ("threads", "rounds", "default_allocator", *SIZES)}
+    return {"machine": machine(), "options": chosen, "implementations": descriptions, "rounds_ms": rounds}
+
+
+def _require_same_sizes(own: dict[str, Any], peer: dict[str, Any]) -> None:
+    for name, sizes in own.items():
+        if any(sizes[key] != peer[name][key] for key in ("atoms", "edges")):
+            raise SystemExit(f"{name}: {sizes} here, {peer[name]} in the peer")
+
+
+def main() -> None:
+    """Set the environment, start the peer, measure."""
+    options = arguments()
+    missing = {} if options.default_allocator else {k: v for k, v in ALLOCATOR.items() if os.environ.get(k) != v}
+    if missing:
+        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]], os.environ | missing)
+    torch.set_num_threads(options.threads)
+    if options.peer_python:
+        with started_peer(options.peer_python, options) as peer:
+            result = run(options, peer)
+    else:
+        result = run(options, None)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
