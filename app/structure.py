@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import index
+from typing import SupportsIndex
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols
@@ -51,6 +53,9 @@ class Structure:
         put(self, "positions", _array(self.positions, "positions", (len(self.numbers), 3)))
         put(self, "cell", _array(self.cell, "cell", (3, 3)))
         put(self, "pbc", _pbc(self.pbc))
+        put(self, "charge", _integer(self.charge, "charge"))
+        if self.multiplicity is not None:
+            put(self, "multiplicity", _integer(self.multiplicity, "multiplicity", minimum=1))
         _check_positions(self.positions, self.numbers)
         _check_cell(self.cell, self.pbc)
 
@@ -92,12 +97,15 @@ def numbers_from_symbols(symbols: Sequence[str]) -> Integers:
         InvalidStructure: naming the first atom whose symbol is unknown.
     """
     try:
-        return np.array([atomic_numbers[s] or atomic_number(s) for s in symbols], dtype=np.int64)
+        numbers = np.array([atomic_numbers[s] for s in symbols], dtype=np.int64)
     except KeyError:
-        index = next(i for i, s in enumerate(symbols) if s not in atomic_numbers)
+        numbers = np.array([atomic_numbers.get(s, 0) for s in symbols], dtype=np.int64)
+    if numbers.size and numbers.min() < 1:
+        atom = int(np.argmax(numbers < 1))
         raise InvalidStructure(
-            f"atom {index}: '{symbols[index]}' is not a chemical symbol; write symbols such as 'H', 'C' or 'Si'"
-        ) from None
+            f"atom {atom}: '{symbols[atom]}' is not a chemical symbol; write symbols such as 'H', 'C' or 'Si'"
+        )
+    return numbers
 
 
 def complete_cell(cell: Floats) -> Floats:
@@ -111,6 +119,11 @@ def complete_cell(cell: Floats) -> Floats:
     return full
 
 
+def periodic_cell(cell: Floats, pbc: Booleans) -> Floats:
+    """(3, 3), Å: the periodic vectors of a cell, completed by unit vectors orthogonal to them."""
+    return cell if pbc.all() else complete_cell(np.where(pbc[:, None], cell, 0.0))
+
+
 def _numbers(values: ArrayLike) -> Integers:
     given = np.asarray(values)
     if given.ndim != 1:
@@ -119,16 +132,16 @@ def _numbers(values: ArrayLike) -> Integers:
         raise InvalidStructure("the structure has no atoms; give at least one")
     if given.dtype.kind not in "iu":
         raise InvalidStructure(f"numbers: {given.dtype} values; expected integers from 1 to {MAX_ATOMIC_NUMBER}")
-    bad = np.flatnonzero((given < 1) | (given > MAX_ATOMIC_NUMBER))
-    if bad.size:
-        raise InvalidStructure(f"atom {bad[0]}: atomic number {given[bad[0]]}; expected 1 to {MAX_ATOMIC_NUMBER}")
+    if given.min() < 1 or given.max() > MAX_ATOMIC_NUMBER:
+        atom = int(np.argmax((given < 1) | (given > MAX_ATOMIC_NUMBER)))
+        raise InvalidStructure(f"atom {atom}: atomic number {given[atom]}; expected 1 to {MAX_ATOMIC_NUMBER}")
     return _frozen(given.astype(np.int64))
 
 
 def _array(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
     try:
         given = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidStructure(f"{name}: not an array of numbers of shape {shape}") from None
     if given.shape != shape:
         raise InvalidStructure(f"{name}: shape {given.shape}; expected {shape}")
@@ -139,7 +152,19 @@ def _pbc(values: ArrayLike) -> Booleans:
     given = np.asarray(values)
     if given.dtype != np.bool_ or given.shape not in {(), (3,)}:
         raise InvalidStructure("pbc: expected true, false or three of them")
-    return _frozen(np.broadcast_to(given, (3,)).copy())
+    flags = np.empty(3, dtype=bool)
+    flags[:] = given
+    return _frozen(flags)
+
+
+def _integer(value: SupportsIndex, name: str, minimum: int | None = None) -> int:
+    try:
+        integer = index(value)
+    except TypeError:
+        raise InvalidStructure(f"{name}: {value!r}; expected an integer") from None
+    if minimum is not None and integer < minimum:
+        raise InvalidStructure(f"{name}: {integer}; expected at least {minimum}")
+    return integer
 
 
 def _frozen(array: NDArray) -> NDArray:  # type: ignore[type-arg]
@@ -148,10 +173,9 @@ def _frozen(array: NDArray) -> NDArray:  # type: ignore[type-arg]
 
 
 def _check_positions(positions: Floats, numbers: Integers) -> None:
-    sound = np.abs(positions) <= MAX_COORDINATE  # false for NaN, too
-    if sound.all():
+    if np.abs(positions).max() <= MAX_COORDINATE:  # false for NaN, too
         return
-    atom, axis = np.argwhere(~sound)[0]
+    atom, axis = np.argwhere(~(np.abs(positions) <= MAX_COORDINATE))[0]
     value, symbol = positions[atom, axis], chemical_symbols[numbers[atom]]
     raise InvalidStructure(
         f"atom {atom} ({symbol}): {'xyz'[axis]} = {value}; coordinates must be finite, at most {MAX_COORDINATE:g} Å"
@@ -159,16 +183,23 @@ def _check_positions(positions: Floats, numbers: Integers) -> None:
 
 
 def _check_cell(cell: Floats, pbc: Booleans) -> None:
-    lengths = np.linalg.norm(cell, axis=1)
-    if not (lengths <= MAX_COORDINATE).all():
-        row = int(np.flatnonzero(~(lengths <= MAX_COORDINATE))[0])
-        raise InvalidStructure(f"cell: vector {row} is {cell[row].tolist()}; it must be finite")
-    for axis in np.flatnonzero(pbc & (lengths < MIN_DISTANCE)):
+    if not (pbc.any() or cell.any()):
+        return
+    lengths = np.sqrt(np.einsum("ij,ij->i", cell, cell))
+    if not lengths.max() <= MAX_COORDINATE:
+        row = int(np.argmax(~(lengths <= MAX_COORDINATE)))
         raise InvalidStructure(
-            f"cell: periodic along vector {axis}, which is {lengths[axis]:g} Å long; "
+            f"cell: vector {row} is {cell[row].tolist()}; it must be finite, at most {MAX_COORDINATE:g} Å long"
+        )
+    if (pbc & (lengths < MIN_DISTANCE)).any():
+        row = int(np.argmax(pbc & (lengths < MIN_DISTANCE)))
+        raise InvalidStructure(
+            f"cell: periodic along vector {row}, which is {lengths[row]:g} Å long; "
             "give a cell, or set pbc to false along it"
         )
-    full = complete_cell(cell)
-    volume = abs(np.linalg.det(full))
-    if pbc.any() and volume <= MIN_VOLUME_RATIO * np.prod(np.linalg.norm(full, axis=1)):
-        raise InvalidStructure("cell: its volume is zero; the three lattice vectors must not lie in one plane")
+    full = periodic_cell(cell, pbc)
+    lengths = np.sqrt(np.einsum("ij,ij->i", full, full))
+    if abs(np.linalg.det(full)) <= MIN_VOLUME_RATIO * lengths.prod():
+        raise InvalidStructure(
+            "cell: its volume is zero; its periodic vectors must be linearly independent"
+        )

@@ -1,0 +1,85 @@
+"""PairBackend: the Lennard-Jones potential in numpy float64, whose right answer is known without a network."""
+
+import numpy as np
+
+from app.errors import BackendError
+from app.graph import Graph
+from app.prediction import Prediction, from_atoms
+from app.store import ModelCard
+from app.structure import Floats, Integers
+
+ONSET = 0.66
+"""Where the smooth cutoff starts, as a share of the cutoff; the default of ASE's `LennardJones`."""
+
+
+class PairBackend:
+    """Lennard-Jones between all pairs within the cutoff, with a smooth end.
+
+    u(r) = s(r²) · 4ε[(σ/r)¹² − (σ/r)⁶] with, between the squared onset a and the squared cutoff b,
+    s(x) = (b − x)²(b + 2x − 3a) / (b − a)³: energy and forces are continuous. It is the potential of ASE's
+    `LennardJones(smooth=True)`, ase/calculators/lj.py. Unlike elements mix by Lorentz's and Berthelot's rules,
+    σ_ij = (σ_i + σ_j)/2 and ε_ij = √(ε_i ε_j). Half of each pair's energy goes to either atom.
+    """
+
+    def __init__(self, card: ModelCard) -> None:
+        """Tabulate the mixed parameters.
+
+        Raises:
+            BackendError: the card gives no parameters for one of its elements.
+        """
+        missing = [symbol for symbol in card.elements if symbol not in card.pair]
+        if missing:
+            raise BackendError(f"model '{card.name}' has no pair parameters for {', '.join(missing)}")
+        self._card = card
+        sigma = np.array([card.pair[symbol].sigma for symbol in card.elements])
+        epsilon = np.array([card.pair[symbol].epsilon for symbol in card.elements])
+        self._sigma = 0.5 * (sigma[:, None] + sigma)
+        self._epsilon = np.sqrt(epsilon[:, None] * epsilon)
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model is."""
+        return self._card
+
+    def __call__(self, graph: Graph) -> Prediction:
+        """Energies, forces and stress of every structure of the graph.
+
+        Raises:
+            UnsupportedElement: an atom of an element that the card does not list.
+        """
+        species = self._card.species(graph.numbers)
+        vectors = graph.edge_vectors()
+        energies, slopes = self._pairs(np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index])
+        gradients = slopes[:, None] * vectors  # (E, 3) | eV/Å | du/dr_ij
+        centre, n = graph.edge_index[0], len(species)
+        return from_atoms(
+            graph,
+            self._card.references(species) + 0.5 * _sum(centre, energies, n),
+            _sum(centre, gradients, n),
+            0.5 * _sum(centre, gradients[:, :, None] * vectors[:, None, :], n),
+        )
+
+    def _pairs(self, squares: Floats, species: Integers, others: Integers) -> tuple[Floats, Floats]:
+        """(E,) energy in eV and (E,) du/dr / r in eV/Å² of each pair, from squared distances in Å²."""
+        epsilon = self._epsilon[species, others]
+        c6 = (self._sigma[species, others] ** 2 / squares) ** 3
+        energy = 4.0 * epsilon * (c6**2 - c6)
+        slope = -24.0 * epsilon * (2.0 * c6**2 - c6) / squares
+        envelope, envelope_slope = _envelope(squares, self._card.cutoff)
+        return envelope * energy, envelope * slope + 2.0 * envelope_slope * energy
+
+
+def _envelope(squares: Floats, cutoff: float) -> tuple[Floats, Floats]:
+    """s(x) and ds/dx in 1/Å² of squared distances x: 1 up to the onset, 0 from the cutoff."""
+    a, b = (ONSET * cutoff) ** 2, cutoff**2
+    x = np.clip(squares, a, b)
+    return (b - x) ** 2 * (b + 2.0 * x - 3.0 * a) / (b - a) ** 3, 6.0 * (b - x) * (a - x) / (b - a) ** 3
+
+
+def _sum(centres: Integers, values: Floats, n_atoms: int) -> Floats:
+    """(N, ...) sums over the edges of each centre, from (E, ...) values of edges sorted by centre."""
+    sums = np.zeros((n_atoms, *values.shape[1:]))
+    if len(centres):
+        starts = np.flatnonzero(np.diff(centres, prepend=-1))
+        sums[centres[starts]] = np.add.reduceat(values, starts)
+    return sums
