@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 from pathlib import Path
 
 
@@ -9,45 +10,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what to train, and on what")
     parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="override a key, e.g. epochs=10",
+        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override a key: epochs=10"
     )
     parser.add_argument(
-        "--run", type=Path, metavar="FOLDER", help="where to write; runs/<name of the config> by default"
+        "--run", type=Path, metavar="FOLDER", help="where to write (default: runs/<name of the config>)"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
-    parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", help="where the config's relative paths begin (or EQUIPOT_DATA)"
-    )
+    add_data_root(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, and print the table of errors."""
+    # Read when torch is imported. Threads that spin while they wait make a step many times slower on busy cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from app.training.config_file import load_config
 
     config = load_config(options.config, options.overrides)
     from app.training.data import Finder
     from app.training.evaluate import Errors, table
     from app.training.progress import Display
-    from app.training.run import run as run_training
+    from app.training.run import run as train
     from app.training.run_folder import RunFolder
 
     folder = RunFolder(options.run or Path("runs") / run_name(options.config))
     display = Display(config.epochs)
+    handlers = {number: signal.signal(number, display.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = run_training(
-            config, folder, Finder(options.config.parent, data_root(options)), display, options.resume
-        )
+        result = train(config, folder, Finder(options.config.parent, data_root(options)), display, options.resume)
     finally:
         display.close()
-    sets: dict[str, Errors] = {
-        name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result
-    }
-    print(table(sets))
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    print(table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}))
     print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {folder.path}")
     return 0
 
@@ -57,8 +51,15 @@ def run_name(config: Path) -> str:
     return config.resolve().parent.name if config.stem == "config" else config.stem
 
 
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Declare `--data-root`."""
+    parser.add_argument(
+        "--data-root", type=Path, metavar="DIR", help="where relative paths of data begin (or set EQUIPOT_DATA)"
+    )
+
+
 def data_root(options: argparse.Namespace) -> Path | None:
-    """The folder in which relative data paths begin, if one is given."""
+    """The folder in which relative paths of data begin, if one is given."""
     if options.data_root is not None:
         return Path(options.data_root)
     return Path(os.environ["EQUIPOT_DATA"]) if os.environ.get("EQUIPOT_DATA") else None

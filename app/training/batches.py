@@ -14,7 +14,7 @@ from app.errors import InputError, InvalidData
 from app.graph import Graph
 from app.neighbors import build_graph, build_graphs
 from app.structure import Floats, Integers
-from app.training.data import LabelledFrame
+from app.training.frames import LabelledFrame
 from app.training.models import ModelInputs, Statistics
 
 Small = NDArray[np.int32]

@@ -1,8 +1,8 @@
 """Checkpoints: a file that is there whole or not at all, and holds tensors and plain values only."""
 
+import io
 import os
 import pickle
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,18 +20,22 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     Args:
         path: the file.
         write: writes the content into an open binary file.
+
+    Raises:
+        TrainingError: the disk is full, say; the old file is still there.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    content = io.BytesIO()
+    write(content)
+    temporary = path.with_name(f".{path.name}.new")
     try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
+        with temporary.open("wb") as file:
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise TrainingError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def save(path: Path, state: dict[str, Any]) -> None:

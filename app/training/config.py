@@ -31,10 +31,12 @@ def _slice(text: str) -> str:
     return text
 
 
-def _symbols(values: Any) -> Any:
+def _symbols(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
     for symbol in values or ():
         if atomic_numbers.get(symbol, 0) < 1:
             raise ValueError(f"'{symbol}' is no chemical symbol")
+    if values is not None and len(set(values)) < len(values):
+        raise ValueError("an element stands twice")
     return values
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from app.structure import Floats
 from app.training.batches import Collator, Limits, batches
-from app.training.data import LabelledFrame
+from app.training.frames import LabelledFrame
 from app.training.loss import predict
 
 

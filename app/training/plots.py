@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from app.structure import Floats
 from app.training.checkpoint import write_atomically
-from app.training.data import LabelledFrame
 from app.training.evaluate import Values, labels
+from app.training.frames import LabelledFrame
 
 MOST_POINTS = 20_000
 

@@ -19,12 +19,12 @@ class Display:
 
     Args:
         epochs: of the whole run.
-        structures: training frames.
         stream: where to write; standard error by default.
     """
 
     def __init__(self, epochs: int, stream: TextIO | None = None) -> None:
         self.epochs = epochs
+        self.interrupted = False
         self.stream = stream or sys.stderr
         self.bar: tqdm[Any] | None = None
         self.first: tuple[int, float] | None = None
@@ -58,6 +58,10 @@ class Display:
             self.bar.write(text, file=self.stream)
         else:
             self._line(text)
+
+    def interrupt(self, *_: object) -> None:
+        """Ask for an end after the step in hand; a handler of signals."""
+        self.interrupted = True
 
     def close(self) -> None:
         """Leave the terminal as it should be."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.errors import InvalidData
 from app.training.config import Keys, Source, Units
-from app.training.data import LabelledFrame, Labels, labelled
+from app.training.frames import Geometry, LabelledFrame, Labels, labelled
 
 NPZ_NAMES = {
     "numbers": ("nuclear_charges", "z"),
@@ -39,7 +39,7 @@ def read(source: Source, path: Path) -> list[LabelledFrame]:
 def _read_ase(source: Source, path: Path) -> Iterator[LabelledFrame]:
     unit = source.units or Units()
     for index, atoms in _select(enumerate(_atoms(source, path)), source.frames):
-        geometry = (atoms.numbers, atoms.positions, np.asarray(atoms.cell), atoms.pbc)
+        geometry = Geometry(atoms.numbers, atoms.positions, np.asarray(atoms.cell), atoms.pbc)
         info = {str(key): value for key, value in atoms.info.items()}
         yield labelled(geometry, _labels(atoms, source.keys), unit, (source.path, index), info)
 
@@ -74,6 +74,7 @@ def _labels(atoms: Atoms, keys: Keys) -> Labels:
 
 
 def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
+    unit = source.units or Units()
     arrays = _npz_arrays(source, path)
     numbers, positions, energies, forces = (arrays[name] for name in NPZ_NAMES)
     count = len(positions)
@@ -82,12 +83,9 @@ def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
         raise InvalidData(f"{source.path}: numbers of frames differ: {listed}")
-    stress = arrays.get("stress")
     for index in range(count)[source.frames]:
-        geometry = (many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool))
-        labels = Labels(energies[index], forces[index], None if stress is None else stress[index])
-        assert source.units is not None
-        yield labelled(geometry, labels, source.units, (source.path, index), {})
+        geometry = Geometry(many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool))
+        yield labelled(geometry, Labels(energies[index], forces[index]), unit, (source.path, index), {})
 
 
 def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from ase.data import chemical_symbols
 
 from app.errors import InvalidConfig
 from app.structure import Floats
-from app.training.data import LabelledFrame
+from app.training.frames import LabelledFrame
 from app.training.models import Statistics
 
 logger = logging.getLogger(__name__)

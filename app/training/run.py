@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
-from app.errors import InvalidConfig
+from app.errors import InvalidConfig, TrainingError
 from app.training import checkpoint, hardware
 from app.training.batches import Collator, build_dataset
 from app.training.config import TrainConfig
 from app.training.config_file import differences
-from app.training.data import Finder, LabelledFrame
+from app.training.data import Finder
 from app.training.evaluate import Errors, Values, errors, predict_frames
+from app.training.frames import LabelledFrame
 from app.training.run_folder import RunFolder
 from app.training.train import Trainer, Watch, evaluation_limits, load_problem
 
@@ -56,9 +57,15 @@ def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resu
 
 
 def train(trainer: Trainer, watch: Watch) -> str:
-    """Train to the end, with a checkpoint and an evaluation there; returns why it ended."""
+    """Train to the end, with a checkpoint and an evaluation there; returns why it ended.
+
+    Raises:
+        TrainingError: it was interrupted, or blew up.
+    """
     reason = trainer.fit(watch)
     trainer.save()
+    if reason == "interrupted":
+        raise TrainingError(f"interrupted after step {trainer.progress.step}; go on with --resume")
     if trainer.progress.sums[-1]:
         watch.evaluated(trainer.evaluate())
     return reason

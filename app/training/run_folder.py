@@ -18,7 +18,7 @@ from app.structure import Structure
 from app.training.checkpoint import write_atomically
 from app.training.config import TrainConfig
 from app.training.config_file import dump_config
-from app.training.data import LabelledFrame
+from app.training.frames import LabelledFrame
 from app.training.models import Statistics
 
 HELD_OUT = 64

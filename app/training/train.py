@@ -28,7 +28,13 @@ METRICS = ("energy_mae", "energy_rmse", "energy_per_atom_mae", "energy_per_atom_
 
 
 class Watch(Protocol):
-    """Who looks on while a model trains."""
+    """Who looks on while a model trains.
+
+    Attributes:
+        interrupted: True ends the training after the step in hand.
+    """
+
+    interrupted: bool
 
     def stepped(self, progress: "Progress", losses: list[float], steps_per_epoch: int) -> None:
         """After each step."""
@@ -105,11 +111,13 @@ class Trainer:
         self.started = self.saved = time.monotonic()
 
     def fit(self, watch: Watch) -> str:
-        """Train until something ends it, and say what: `epochs`, `patience` or `max_minutes`."""
+        """Train until something ends it, and say what: `epochs`, `patience`, `max_minutes` or `interrupted`."""
         config, progress = self.config, self.progress
         while progress.epoch < config.epochs:
             todo = epoch_batches(self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket)
             for indices in todo[progress.batch :]:
+                if watch.interrupted:
+                    return "interrupted"
                 if config.patience is not None and progress.since_best >= config.patience:
                     return "patience"
                 if config.max_minutes is not None and self.elapsed() >= 60 * config.max_minutes:
