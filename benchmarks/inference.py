@@ -189,10 +189,14 @@ def table(rounds: dict[str, list[float]], sizes: dict[str, dict[str, Any]]) -> s
         ratio = statistics.median(t / b for t, b in zip(times, base, strict=True))
         ms, atoms = statistics.median(times), sizes[system]["atoms"]
         lines.append(
-            f"| {system} | {atoms} | {sizes[system]['edges']} | {name} {mode} | {ms:.3g} | "
-            f"{min(times):.3g} – {max(times):.3g} | {1e3 * ms / atoms:.3g} | {ratio:.2f} |"
+            f"| {system} | {atoms} | {sizes[system]['edges']} | {name} {mode} | {_digits(ms)} | "
+            f"{_digits(min(times))} – {_digits(max(times))} | {_digits(1e3 * ms / atoms)} | {ratio:.2f} |"
         )
     return "\n".join(lines)
+
+
+def _digits(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def machine() -> str:
@@ -226,7 +230,8 @@ def run(options: argparse.Namespace, peer: Peer | None) -> dict[str, Any]:
             implementations[PEER], descriptions[PEER] = peer.measure, peer.description
             _require_same_sizes(*(description["systems"] for description in descriptions.values()))
         rounds = measure_rounds(implementations, options)
-    print(f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds\n")
+    parameters = ", ".join(f"{d['parameters']} ({name})" for name, d in descriptions.items())
+    print(f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds; parameters: {parameters}\n")
     print(table(rounds, descriptions[OWN]["systems"]))
     chosen = {name: getattr(options, name) for name in ("threads", "rounds", "default_allocator", *SIZES)}
     return {"machine": machine(), "options": chosen, "implementations": descriptions, "rounds_ms": rounds}
