@@ -13,8 +13,9 @@ RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install "${T
 WORKDIR /src
 COPY pyproject.toml README.md ./
 COPY app app
-RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install '.[train,cpu]'
 COPY recipes /opt/equipot/recipes
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/equipot/bin/pip install '.[train,cpu]' -r /opt/equipot/recipes/organic-xtb/requirements.txt
 RUN useradd --uid 10001 --user-group --create-home --shell /usr/sbin/nologin equipot \
     && mkdir /work && chown equipot:equipot /work
 ENV PATH=/opt/equipot/bin:${PATH} \
