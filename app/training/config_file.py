@@ -1,15 +1,17 @@
 """Configs from and to YAML, with overrides, and errors that name the key, the value and what is allowed."""
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from app.errors import InvalidConfig
 from app.training.config import TrainConfig
+
+Section = TypeVar("Section", bound=BaseModel)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
@@ -30,32 +32,37 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
         raise InvalidConfig(f"{path}: not YAML: {error}") from error
     if not isinstance(content, dict):
         raise InvalidConfig(f"{path}: expected keys and values, such as 'epochs: 100'")
-    for override in overrides:
-        _override(content, override)
+    override(content, overrides)
     return parse_config(content, str(path))
 
 
-def parse_config(content: dict[str, Any], name: str) -> TrainConfig:
-    """Check a config's content.
+def parse_config(content: Mapping[str, Any], name: str) -> TrainConfig:
+    """Check a config's content; see `parse`."""
+    return parse(TrainConfig, content, name)
+
+
+def parse(section: type[Section], content: Mapping[str, Any], name: str) -> Section:
+    """Check the content of a config, or of a section of one.
 
     Raises:
         InvalidConfig: naming each key that is wrong, its value, and what is allowed.
     """
     try:
-        return TrainConfig.model_validate(content)
+        return section.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(detail) for detail in error.errors()]
+        problems = [_explain(detail, section) for detail in error.errors()]
         raise InvalidConfig(f"{name}: {'; '.join(dict.fromkeys(problems))}") from None
 
 
 def dump_config(config: TrainConfig) -> str:
     """The complete config as YAML."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return text
 
 
-def known_keys() -> list[str]:
-    """Every key of a config, dotted, in the order of the classes."""
-    return list(dict.fromkeys(_keys(TrainConfig, "")))
+def known_keys(section: type[BaseModel] = TrainConfig) -> list[str]:
+    """Every key, dotted, in the order of the classes."""
+    return list(dict.fromkeys(_keys(section, "")))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
@@ -70,64 +77,71 @@ def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> d
     return found
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise InvalidConfig(f"--set {override}: write key=value, for example optimizer.lr=0.001")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidConfig(f"--set {override}: the value is not YAML: {error}") from error
-    *sections, last = key.split(".")
-    place: Any = content
-    for section in sections:
-        place = _enter(place, section, override)
+def override(content: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Put values into a config's content, before it is checked.
+
+    Args:
+        content: changed in place.
+        overrides: `key.of.section=value`, the value in YAML; a number stands for a place in a list.
+
+    Raises:
+        InvalidConfig: not of this form, or no such place.
+    """
+    for text in overrides:
+        key, equals, written = text.partition("=")
+        if not equals or not key:
+            raise InvalidConfig(f"--set {text}: write key=value, for example optimizer.lr=0.001")
+        try:
+            value = yaml.safe_load(written)
+        except yaml.YAMLError as error:
+            raise InvalidConfig(f"--set {text}: the value is not YAML: {error}") from error
+        _put(content, key.split("."), value, text)
+
+
+def _put(place: Any, keys: list[str], value: Any, text: str) -> None:
+    first, *rest = keys
     if isinstance(place, list):
-        place[_position(place, last, override)] = value
+        if not first.isdecimal() or int(first) >= len(place):
+            raise InvalidConfig(f"--set {text}: '{first}' is no position in a list of {len(place)}")
+        index: Any = int(first)
+    elif isinstance(place, dict):
+        index = first
+        if rest and place.get(first) is None:
+            place[first] = {}
     else:
-        place[last] = value
+        raise InvalidConfig(f"--set {text}: there is {place!r} where '{first}' would be, which has no keys")
+    if rest:
+        _put(place[index], rest, value, text)
+    else:
+        place[index] = value
 
 
-def _enter(place: Any, section: str, override: str) -> Any:
-    if isinstance(place, list):
-        return place[_position(place, section, override)]
-    inner = place.setdefault(section, {})
-    if inner is None:
-        inner = place[section] = {}
-    if not isinstance(inner, (dict, list)):
-        raise InvalidConfig(f"--set {override}: '{section}' is {inner!r} in the file, which has no keys")
-    return inner
-
-
-def _position(place: list[Any], text: str, override: str) -> int:
-    if not text.isdecimal() or int(text) >= len(place):
-        raise InvalidConfig(f"--set {override}: '{text}' is no position in a list of {len(place)}")
-    return int(text)
-
-
-def _explain(detail: Any) -> str:
-    keys = known_keys()
-    parts = [str(part) for part in detail["loc"]]
-    named = [part for part in parts if not part.isdecimal()]
-    while named and ".".join(named) not in keys and detail["type"] != "extra_forbidden":
-        named.pop()  # the member of a union that was tried
-    key = ".".join(named)
+def _explain(detail: Any, section: type[BaseModel]) -> str:
+    keys = known_keys(section)
+    parts = [str(part) for part in detail["loc"] if not isinstance(part, int)]
     if detail["type"] == "extra_forbidden":
-        key = ".".join(part for part in parts if part not in _tags())
-        close = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
-        section = key.rpartition(".")[0]
-        siblings = [k.rpartition(".")[2] for k in keys if k.rpartition(".")[0] == section]
-        hint = f"did you mean '{close[0]}'?" if close else f"allowed here: {', '.join(siblings)}"
-        return f"'{key}' is no key ({hint})"
+        return _unknown_key([part for part in parts if part not in _tags()], keys)
+    while parts and ".".join(parts) not in keys:
+        parts.pop()  # a member of a union, or a key of a free mapping
+    key = ".".join(parts) or section.__name__
     if detail["type"] == "missing":
         return f"'{key}' is missing"
-    message = detail["msg"].removeprefix("Value error, ")
-    return f"{key} = {detail['input']!r}: {message}"
+    return f"{key} = {detail['input']!r}: {detail['msg'].removeprefix('Value error, ')}"
+
+
+def _unknown_key(parts: list[str], keys: list[str]) -> str:
+    key, section = ".".join(parts), ".".join(parts[:-1])
+    close = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
+    if close:
+        return f"'{key}' is no key; did you mean '{close[0]}'?"
+    siblings = [known.rpartition(".")[2] for known in keys if known.rpartition(".")[0] == section]
+    return f"'{key}' is no key; allowed here: {', '.join(siblings)}"
 
 
 def _tags() -> set[str]:
-    field = TrainConfig.model_fields["model"]
-    return {str(get_args(m.model_fields["architecture"].annotation)[0]) for m in _models(field.annotation)}
+    """Names of the architectures, which pydantic puts into the places of errors."""
+    models = _models(TrainConfig.model_fields["model"].annotation)
+    return {str(get_args(model.model_fields["architecture"].annotation)[0]) for model in models}
 
 
 def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:

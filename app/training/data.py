@@ -1,6 +1,6 @@
 """The data of a run: files found and read, frames set aside, elements checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,11 +63,15 @@ def load_frames(config: Data, find: Finder) -> Frames:
     for name, part in (("train", frames.train), ("validation", frames.validation)):
         if not part:
             raise InvalidData(f"the {name} set is empty: {len(train)} frames were read and split by {config.split}")
-    check_elements(frames, config.elements or frames.elements(), fixed=config.elements is not None)
+    everything = (*frames.train, *frames.validation, *frames.test)
+    if config.elements is not None:
+        check_elements(everything, config.elements, "data.elements")
+    else:
+        check_elements(everything, frames.elements(), "the training frames")
     return frames
 
 
-def load_sources(sources: Sequence[Source], find: Finder) -> list[LabelledFrame]:
+def load_sources(sources: Sequence[Source], find: Callable[[str], Path]) -> list[LabelledFrame]:
     """The frames of some files, in order.
 
     Raises:
@@ -128,18 +132,20 @@ def _groups(frames: list[LabelledFrame], by: str | None) -> list[list[int]]:
     return list(groups.values())
 
 
-def check_elements(frames: Frames, elements: Sequence[str], fixed: bool) -> None:
-    """Make sure that every frame consists of known elements.
+def check_elements(frames: Iterable[LabelledFrame], elements: Sequence[str], of: str) -> None:
+    """Make sure that frames consist of known elements.
+
+    Args:
+        frames: to be looked at.
+        elements: chemical symbols of the known ones.
+        of: whose elements these are, for the message.
 
     Raises:
-        InvalidData: naming the first frame that does not.
+        InvalidData: naming the first frame that has another.
     """
     known = np.array([chemical_symbols.index(symbol) for symbol in elements])
-    of = "data.elements" if fixed else "the training frames"
-    for frame in (*frames.train, *frames.validation, *frames.test):
+    for frame in frames:
         strange = np.setdiff1d(frame.structure.numbers, known)
         if strange.size:
-            raise InvalidData(
-                f"{frame.origin}: element {chemical_symbols[strange[0]]} is not among those of {of}: "
-                f"{', '.join(elements)}"
-            )
+            symbol = chemical_symbols[strange[0]]
+            raise InvalidData(f"{frame.origin}: {symbol} is not among the elements of {of}: {', '.join(elements)}")

@@ -1,0 +1,80 @@
+"""What a published model, or a training run's best weights, says about labelled frames."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from app.backends import Backend, load_backend
+from app.errors import InputError, InvalidConfig, InvalidData
+from app.neighbors import build_graphs
+from app.store import ModelCard, ModelStore
+from app.training.batches import Collator, Limits, build_dataset
+from app.training.data import check_elements
+from app.training.evaluate import Values, predict_frames
+from app.training.export import TrainedRun
+from app.training.frames import LabelledFrame
+
+Predictor = Callable[[Sequence[LabelledFrame]], Values]
+
+
+def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 0, batch_size: int = 32) -> Predictor:
+    """A function from frames to predictions.
+
+    Args:
+        model: folder of a run, or a reference into the store.
+        store: folder of the models.
+        device: `cpu` or `cuda`.
+        threads: numerics threads; 0 takes all cores.
+        batch_size: structures evaluated together.
+
+    Raises:
+        UnknownModel: no such model or run.
+    """
+    if batch_size < 1:
+        raise InvalidConfig(f"--batch-size {batch_size}: at least 1")
+    if (Path(model) / "config.yaml").is_file() and not (Path(model) / "card.json").is_file():
+        return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
+    backend = load_backend(ModelStore(store).load(model), threads=threads, device=device)
+    return backend_predictor(backend, batch_size)
+
+
+def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -> Predictor:
+    """Predictions of a run's best weights, in the precision in which it was trained."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InvalidConfig("--device cuda: there is no CUDA device, or torch was built without CUDA")
+    if threads:
+        torch.set_num_threads(threads)
+    target = torch.device(device)
+    model = run.model(getattr(torch, run.config.dtype)).to(target)
+
+    def predict(frames: Sequence[LabelledFrame]) -> Values:
+        check_elements(frames, run.statistics.elements, "the model")
+        dataset = build_dataset(frames, run.config.model.cutoff, run.config.dtype)
+        return predict_frames(model, Collator(dataset, run.statistics), Limits(batch_size), target)
+
+    return predict
+
+
+def backend_predictor(backend: Backend, batch_size: int) -> Predictor:
+    """Predictions of a published model."""
+
+    def predict(frames: Sequence[LabelledFrame]) -> Values:
+        _check(frames, backend.card)
+        parts = []
+        for start in range(0, len(frames), batch_size):
+            structures = [frame.structure for frame in frames[start : start + batch_size]]
+            prediction = backend(build_graphs(structures, backend.card.cutoff))
+            parts.append((prediction.energy, prediction.forces, prediction.stress))
+        return Values(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+    return predict
+
+
+def _check(frames: Sequence[LabelledFrame], card: ModelCard) -> None:
+    for frame in frames:
+        try:
+            card.check(frame.structure)
+        except InputError as error:
+            raise InvalidData(f"{frame.origin}: {error}") from error
