@@ -12,9 +12,6 @@ from app.prediction import StructurePrediction
 from app.store import ModelCard, StoredModel
 from app.structure import Structure
 
-WARM_UP_ATOMS = (2, 21, 21 * 16)
-"""Sizes evaluated before the model counts as ready: one pair, one molecule, a batch."""
-
 
 class Potential:
     """A model of the store behind its own queue and worker.
@@ -55,9 +52,9 @@ class Potential:
         self._batcher.start()
 
     def warm_up(self) -> None:
-        """Evaluate a few typical batches, so that the first request does not pay for it. Blocks."""
-        for atoms in WARM_UP_ATOMS:
-            self._backend(build_graph(_lattice_piece(self.card, atoms), self.card.cutoff))
+        """Evaluate a molecule and a crystal, so that the first request does not pay for it. Blocks."""
+        for structure in (_lattice_piece(self.card, 21, False), _lattice_piece(self.card, 8, True)):
+            self._backend(build_graph(structure, self.card.cutoff))
 
     def check(self, structure: Structure) -> None:
         """Whether the model can answer for the structure.
@@ -124,9 +121,14 @@ def load_potential(
     return Potential(backend, model.digest, budget, bound, max_atoms, max_edges, observer)
 
 
-def _lattice_piece(card: ModelCard, atoms: int) -> Structure:
-    """`atoms` atoms of the card's elements on a cubic lattice of 1.5 Å spacing, scaled up for pair models."""
-    spacing = max([1.5, *(p.sigma for p in card.pair.values())])
+def _lattice_piece(card: ModelCard, atoms: int, periodic: bool) -> Structure:
+    """`atoms` atoms of the card's elements on a cubic lattice of 2.5 Å spacing, or wider for large pair models."""
+    spacing = max([2.5, *(p.sigma for p in card.pair.values())])
     side = int(np.ceil(atoms ** (1 / 3)))
     sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:atoms]
-    return Structure(np.resize(card.numbers, atoms), np.asarray(spacing * sites, dtype=np.float64))
+    return Structure(
+        np.resize(card.numbers, atoms),
+        np.asarray(spacing * sites, dtype=np.float64),
+        side * spacing * np.eye(3) * periodic,
+        np.full(3, periodic),
+    )
