@@ -24,7 +24,17 @@ from app.errors import UnsupportedElement
 from app.neighbors import build_graphs
 from app.prediction import StructurePrediction, split
 from app.structure import Floats, Structure
-from tests.structures import SLAB, WIRE, random_crystal, random_molecule, random_rotation
+from tests.structures import (
+    SLAB,
+    WIRE,
+    leaving,
+    random_crystal,
+    random_molecule,
+    random_rotation,
+    repeated,
+    strained,
+    turned,
+)
 from tests.tolerances import TOLERANCES, Tolerance
 
 STENCIL = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
@@ -157,23 +167,26 @@ class BackendContract:
     def test_forces_are_the_gradient_of_the_energy(self, backend, structures, singles, tolerance):
         rng = np.random.default_rng(5)
         for structure, prediction in zip(structures, singles, strict=True):
-            directions = rng.normal(size=(3, len(structure), 3))
+            directions = rng.normal(size=(2, len(structure), 3))
             directions /= np.linalg.norm(directions, axis=(1, 2), keepdims=True)
             moved = [
-                replace(structure, positions=structure.positions + h * d) for d in directions for h in steps(tolerance)
+                replace(structure, positions=structure.positions + h * d)
+                for d in directions
+                for h in steps(tolerance.step)
             ]
             expected = -np.einsum("dna,na->d", directions, prediction.forces)
             bound = tolerance.gradient * max(1.0, np.abs(prediction.forces).max())
-            np.testing.assert_allclose(slopes(backend, moved, tolerance), expected, rtol=0, atol=bound)
+            np.testing.assert_allclose(slopes(backend, moved, tolerance.step), expected, rtol=0, atol=bound)
 
     def test_stress_is_the_gradient_of_the_energy(self, backend, crystals, tolerance):
         strains = np.array([np.outer(*np.eye(3)[[a, b]]) for a in range(3) for b in range(a, 3)])
         strains = 0.5 * (strains + strains.transpose(0, 2, 1))
+        reach = tolerance.step / backend.card.cutoff  # strain that moves no pair by more than a step
         for crystal, prediction in zip(crystals, evaluate(backend, crystals), strict=True):
-            moved = [strained(crystal, h * strain) for strain in strains for h in steps(tolerance)]
+            moved = [strained(crystal, h * strain) for strain in strains for h in steps(reach)]
             expected = crystal.volume * np.einsum("sab,ab->s", strains, prediction.stress)
             bound = tolerance.gradient * max(1.0, np.abs(expected).max())
-            np.testing.assert_allclose(slopes(backend, moved, tolerance), expected, rtol=0, atol=bound)
+            np.testing.assert_allclose(slopes(backend, moved, reach), expected, rtol=0, atol=bound)
 
     def test_forces_of_an_isolated_system_have_no_sum_and_no_torque(self, molecules, backend, tolerance):
         for molecule, prediction in zip(molecules, evaluate(backend, molecules), strict=True):
@@ -269,14 +282,10 @@ def assert_same(found: StructurePrediction, expected: StructurePrediction, toler
 
 
 def assert_no_jump(values: Floats, bound: float) -> None:
-    """A continuous function changes half as much over half the step; a jump stays as large as it is."""
-    fine = np.abs(np.diff(values, axis=0)).max()
-    coarse = np.abs(values[2:] - values[:-2]).max()
-    assert fine <= 0.75 * coarse + bound
-
-
-def turned(structures: Sequence[Structure], rotation: Floats) -> list[Structure]:
-    return [replace(s, positions=s.positions @ rotation.T, cell=s.cell @ rotation.T) for s in structures]
+    """Second differences shrink to a quarter with half the step, to a half at a kink; a jump stays as it is."""
+    fine = values[2:] - 2.0 * values[1:-1] + values[:-2]
+    coarse = values[4:] - 2.0 * values[2:-2] + values[:-4]
+    assert np.abs(fine).max() <= 0.75 * np.abs(coarse).max() + bound
 
 
 def rotated(prediction: StructurePrediction, rotation: Floats) -> StructurePrediction:
@@ -288,40 +297,11 @@ def rotated(prediction: StructurePrediction, rotation: Floats) -> StructurePredi
     )
 
 
-def repeated(structure: Structure) -> Structure:
-    """Twice as long along each periodic lattice vector."""
-    counts = np.where(structure.pbc, 2, 1)
-    shifts = np.array(list(np.ndindex(*counts))) @ structure.cell
-    positions = (shifts[:, None] + structure.positions).reshape(-1, 3)
-    return replace(
-        structure,
-        numbers=np.tile(structure.numbers, len(shifts)),
-        positions=positions,
-        cell=structure.cell * counts[:, None],
-    )
+def steps(size: float) -> list[float]:
+    return [k * size for k in STENCIL]
 
 
-def strained(structure: Structure, strain: Floats) -> Structure:
-    deformation = np.eye(3) + strain
-    return replace(structure, positions=structure.positions @ deformation, cell=structure.cell @ deformation)
-
-
-def steps(tolerance: Tolerance) -> list[float]:
-    return [k * tolerance.step for k in STENCIL]
-
-
-def slopes(backend: Backend, moved: Sequence[Structure], tolerance: Tolerance) -> Floats:
+def slopes(backend: Backend, moved: Sequence[Structure], size: float) -> Floats:
     """Derivatives of the energy, from the structures at each step of the stencil along each direction."""
     energies = np.array([p.energy for p in evaluate(backend, moved)]).reshape(-1, len(STENCIL))
-    return energies @ np.array(list(STENCIL.values())) / tolerance.step
-
-
-def leaving(molecule: Structure, cutoff: float, n_steps: int) -> list[Structure]:
-    """A molecule whose last atom walks out of the reach of its first one, in steps of 0.5 mÅ."""
-    away = molecule.positions[-1] - molecule.positions[0]
-    away /= np.linalg.norm(away)
-    distances = cutoff + 5e-4 * (np.arange(n_steps) - n_steps / 2 + 0.3)
-    return [
-        replace(molecule, positions=np.concatenate([molecule.positions[:-1], [molecule.positions[0] + d * away]]))
-        for d in distances
-    ]
+    return energies @ np.array(list(STENCIL.values())) / size

@@ -1,6 +1,8 @@
 """Random structures of every kind of periodicity, from a seed and a model's card."""
 
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase.data import covalent_radii
@@ -58,3 +60,38 @@ def random_crystal(
     order = [1, 0, 2] if left_handed else [0, 1, 2]
     positions += rng.integers(-2, 3, positions.shape) @ cell
     return Structure(rng.choice(card.numbers, len(positions)), positions, cell[order], pbc[order])
+
+
+def turned(structures: Sequence[Structure], rotation: Floats) -> list[Structure]:
+    """Rotated or mirrored, with their cells."""
+    return [replace(s, positions=s.positions @ rotation.T, cell=s.cell @ rotation.T) for s in structures]
+
+
+def repeated(structure: Structure) -> Structure:
+    """Twice as long along each periodic lattice vector."""
+    counts = np.where(structure.pbc, 2, 1)
+    shifts = np.array(list(np.ndindex(*counts))) @ structure.cell
+    positions = (shifts[:, None] + structure.positions).reshape(-1, 3)
+    return replace(
+        structure,
+        numbers=np.tile(structure.numbers, len(shifts)),
+        positions=positions,
+        cell=structure.cell * counts[:, None],
+    )
+
+
+def strained(structure: Structure, strain: Floats) -> Structure:
+    """Stretched and sheared, with the cell."""
+    deformation = np.eye(3) + strain
+    return replace(structure, positions=structure.positions @ deformation, cell=structure.cell @ deformation)
+
+
+def leaving(molecule: Structure, cutoff: float, n_steps: int) -> list[Structure]:
+    """A molecule whose last atom walks out of the reach of its first one, in steps of 0.5 mÅ."""
+    away = molecule.positions[-1] - molecule.positions[0]
+    away /= np.linalg.norm(away)
+    distances = cutoff + 5e-4 * (np.arange(n_steps) - n_steps / 2 + 0.3)
+    return [
+        replace(molecule, positions=np.concatenate([molecule.positions[:-1], [molecule.positions[0] + d * away]]))
+        for d in distances
+    ]

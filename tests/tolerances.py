@@ -12,7 +12,7 @@ class Tolerance:
         forces: eV/Å.
         stress: eV/Å³.
         gradient: eV/Å, between forces and finite differences of the energy, also per unit of stress times volume.
-        step: Å, of finite differences, and of strain.
+        step: Å, of finite differences.
     """
 
     energy_per_atom: float
