@@ -10,7 +10,7 @@ import ase.io
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from app.backends.onnx import OnnxBackend
@@ -39,7 +39,7 @@ class About(BaseModel):
 
 
 class TrainedRun:
-    """A training run's folder, read back.
+    """A training run's folder, read back; its weights are read once, since the run may still go on.
 
     Args:
         path: the folder.
@@ -56,11 +56,12 @@ class TrainedRun:
                 raise TrainingError(f"{file} is missing; is {path} the folder of a run that was evaluated once?")
         self.config: TrainConfig = load_config(self.folder.config)
         self.statistics = Statistics.model_validate_json(self.folder.statistics.read_text())
+        self.weights = load_file(self.folder.weights)
 
     def model(self, dtype: torch.dtype) -> nn.Module:
         """The model with the run's best weights."""
         model = build_model(self.config.model, self.statistics, torch.float64)
-        model.load_state_dict({name: tensor.double() for name, tensor in load_file(self.folder.weights).items()})
+        model.load_state_dict({name: tensor.double() for name, tensor in self.weights.items()})
         return model.to(dtype).eval()
 
     def held_out(self) -> list[Structure]:
@@ -118,7 +119,8 @@ def export(
         backend = OnnxBackend(card, publication.folder)
         certificate = certify(backend, run.model(torch.float64), run.held_out())
         publication.card = card.model_copy(update={"certificate": certificate})
-        for file in (run.folder.weights, run.folder.config, run.folder.statistics, run.folder.result):
+        save_file(run.weights, publication.folder / run.folder.weights.name)
+        for file in (run.folder.config, run.folder.statistics, run.folder.result):
             if file.is_file():
                 shutil.copyfile(file, publication.folder / file.name)
     return store.load(f"{name}@{card.version}")
