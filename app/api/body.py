@@ -5,6 +5,7 @@ import asyncio
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from app.api.disconnect import ClientLeft
 from app.errors import StructureTooLarge
 
 JSON = "application/json"
@@ -24,24 +25,29 @@ async def read_body(request: Request, limit: int, timeout: float) -> bytes:
     Raises:
         StructureTooLarge: more bytes than the limit.
         HTTPException: 408 if nothing came for too long.
+        ClientLeft: the connection was closed before the end.
     """
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     parts: list[bytes] = []
     size = 0
-    loop = asyncio.get_running_loop()
+    more = True
     try:
         async with asyncio.timeout(timeout) as deadline:
-            async for part in request.stream():
-                deadline.reschedule(loop.time() + timeout)
-                size += len(part)
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeft
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
                 if size > limit:
                     raise _too_large(limit)
-                parts.append(part)
+                if more := message.get("more_body", False):
+                    deadline.reschedule(asyncio.get_running_loop().time() + timeout)
     except TimeoutError:
         raise HTTPException(408, f"no further part of the body came for {timeout:g} s") from None
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def content_kind(request: Request) -> str:

@@ -29,6 +29,10 @@ TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
 }
 
 
+CLIENT_LEFT = 499
+"""What the metrics show for a client that did not wait for its answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """An error as the client sees it."""
@@ -71,6 +75,11 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
     return response(Fault(error.status_code, code, error.detail), dict(error.headers or {}))
+
+
+async def on_client_left(_: Request, error: Exception) -> Response:
+    """Nobody receives it; the metrics show it."""
+    return Response(status_code=CLIENT_LEFT)
 
 
 async def on_surprise(_: Request, error: Exception) -> Response:

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from app import __version__
-from app.api.errors import on_equipot_error, on_http_exception, on_surprise
-from app.api.metrics import MetricsMiddleware
+from app.api.disconnect import ClientLeft
+from app.api.errors import on_client_left, on_equipot_error, on_http_exception, on_surprise
+from app.api.metrics import PREDICT_PATH, MetricsMiddleware
 from app.api.openapi import complete
-from app.api.routes import router
+from app.api.routes import predict, router
 from app.api.service import Service
 from app.errors import EquipotError
 from app.settings import Settings
@@ -34,8 +36,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.include_router(router)
+    # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead of 37.
+    app.router.routes.insert(0, Route(PREDICT_PATH, predict, methods=["POST"]))
     app.add_exception_handler(EquipotError, on_equipot_error)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(ClientLeft, on_client_left)
     app.add_exception_handler(Exception, on_surprise)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
     complete(app)

@@ -13,6 +13,7 @@ from app.store import ModelCard
 SIZES = tuple(4.0**k for k in range(11))
 STRUCTURES = tuple(2.0**k for k in range(11))
 SECONDS = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+PREDICT_PATH = "/predict"
 STEPS = (1, 3, 10, 30, 100, 300, 1000)
 
 
@@ -109,6 +110,7 @@ class MetricsMiddleware:
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = getattr(scope.get("route"), "path", "other")
+            default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
+            route = getattr(scope.get("route"), "path", default)
             self._metrics.requests.labels(route, scope["method"], status).inc()
             self._metrics.latency.labels(route).observe(time.perf_counter() - began)

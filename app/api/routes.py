@@ -10,13 +10,11 @@ from fastapi import APIRouter, Request, Response
 from app.api.answer import answer, as_json, as_xyz, overall
 from app.api.ask import Ask, count_atoms, from_json, from_xyz
 from app.api.body import JSON, XYZ, accepted_kind, content_kind, read_body
-from app.api.disconnect import ClientLeft, cancelled_on_disconnect
+from app.api.disconnect import cancelled_on_disconnect
 from app.api.openapi import ERRORS, MODEL, MODELS, PREDICT
 from app.api.service import Service
 from app.errors import InvalidRequest
 
-CLIENT_LEFT = 499
-"""What the log and the metrics show for a client that did not wait; nobody receives it."""
 INLINE_BYTES = 64_000
 INLINE_ATOMS = 2000
 """Bodies and answers up to this size are parsed and written faster than they are handed to a thread."""
@@ -46,11 +44,8 @@ async def predict(request: Request) -> Response:
     body = await read_body(request, service.settings.max_body_bytes, service.settings.body_timeout)
     ask = await _read(request, service, kind, body)
     potential = service.potential(ask.model)
-    try:
-        async with cancelled_on_disconnect(request):
-            results = await answer(potential, ask, lambda r: service.metrics.relaxed(potential.reference, r))
-    except ClientLeft:
-        return Response(status_code=CLIENT_LEFT)
+    async with cancelled_on_disconnect(request):
+        results = await answer(potential, ask, lambda r: service.metrics.relaxed(potential.reference, r))
     whole = overall(results)
     status = whole.status if whole else 200
     write = as_json if accepted_kind(request, kind) == "json" else as_xyz

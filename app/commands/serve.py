@@ -61,6 +61,7 @@ class Server(uvicorn.Server):
             ws="none",
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             log_config=None,
             log_level=settings.log_level,
             timeout_graceful_shutdown=int(settings.drain_timeout),

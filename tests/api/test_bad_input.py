@@ -1,5 +1,6 @@
 """What is sent wrong gets its status, and a message that names the thing and the remedy."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -150,6 +151,18 @@ class TestLimits:
 
         response = service.client.post("/predict", content=parts(), headers={"content-type": "application/json"})
         assert response.status_code == 413
+
+    def test_fewer_bytes_than_announced(self, service: Running) -> None:
+        left = 'equipot_requests_total{method="POST",route="/predict",status="499"}'
+        before = service.metric(left)
+        with socket.create_connection(("127.0.0.1", service.port)) as lying:
+            lying.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{}")
+        service.wait_for(left, before + 1)
+
+    def test_more_bytes_than_announced(self, service: Running) -> None:
+        with socket.create_connection(("127.0.0.1", service.port)) as lying:
+            lying.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + b" " * 1000)
+            assert lying.recv(100).startswith(b"HTTP/1.1 4")
 
     def test_service_goes_on(self, service: Running) -> None:
         assert service.predict(WATER).status_code == 200

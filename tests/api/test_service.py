@@ -106,6 +106,15 @@ def test_alive_before_ready(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -
         assert service.client.get("/readyz").json()["models"] == ["pairs@2", "pairs@1"]
 
 
+def test_a_body_that_does_not_come(pair_store: Path) -> None:
+    with (
+        running(pair_store, models="pairs@1", body_timeout=0.05) as service,
+        socket.create_connection(("127.0.0.1", service.port)) as slow,
+    ):
+        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{}")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
 class TestStore:
     def test_corrupt_models_are_refused_and_the_others_served(self, pair_store: Path, tmp_path: Path) -> None:
         card = ModelStore(pair_store).load("pairs").card
