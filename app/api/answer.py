@@ -14,7 +14,7 @@ from app.formats import extxyz
 from app.potential import Potential
 from app.prediction import StructurePrediction
 from app.relax import Relaxed, relax
-from app.schemas import UNITS
+from app.schemas import PROPERTIES, UNITS
 from app.structure import Structure
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -140,7 +140,7 @@ def as_xyz(potential: Potential, ask: Ask, results: list[Result]) -> str:
 
 
 def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
-    info = {**entry.info, "model": potential.reference, "digest": potential.digest}
+    info = _labels(entry) | {"model": potential.reference, "digest": potential.digest}
     if not isinstance(result, Answered):
         failed = fault(result)
         info |= {"status": "error", "code": failed.code, "message": failed.message.replace('"', "'")}
@@ -153,6 +153,12 @@ def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
         info |= {"relaxed": True, "initial_energy": result.prediction.energy, **_course(result.relaxed)}
     values = {name: getattr(prediction, name) for name in ask.properties}
     return extxyz.format_frame(structure, info=info, **values)
+
+
+def _labels(entry: Entry) -> dict[str, Any]:
+    """What the frame was sent with, less older results."""
+    kept = {key: value for key, value in entry.info.items() if key not in PROPERTIES}
+    return kept if entry.id is None else {"id": entry.id, **kept}
 
 
 def _empty_frame(info: dict[str, Any]) -> str:

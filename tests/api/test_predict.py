@@ -139,8 +139,15 @@ class TestXyz:
         assert set(response.json()["results"][0]) == {"id", "status", "energy"}
 
     def test_xyz_for_json_on_request(self, service: Running) -> None:
-        (atoms,) = read(service.predict(ARGON, headers={"accept": "chemical/x-xyz;q=0.9, application/json;q=0.1"}))
+        body = {**ARGON, "id": "pair"}
+        (atoms,) = read(service.predict(body, headers={"accept": "chemical/x-xyz;q=0.9, application/json;q=0.1"}))
         assert len(atoms) == 2
+        assert atoms.info["id"] == "pair"
+
+    def test_older_results_are_replaced(self, service: Running) -> None:
+        (atoms,) = read(self.post(service, FRAME.replace("\n\n", "\nid=a energy=5.0 note=kept\n")))
+        assert atoms.get_potential_energy() < 0
+        assert (atoms.info["id"], atoms.info["note"]) == ("a", "kept")
 
     def test_plain_text_is_xyz(self, service: Running) -> None:
         response = service.client.post("/predict", content=FRAME, headers={"content-type": "text/plain; charset=utf-8"})
