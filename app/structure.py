@@ -22,6 +22,8 @@ MIN_VOLUME_RATIO = 1e-6
 """Volume over the product of the lattice vectors' lengths; below it the cell is flat."""
 MIN_DISTANCE = 0.3
 """Å; two atoms (or an atom and its image) closer than this are an input error, not chemistry."""
+MAX_CHARGE = 10_000
+"""Largest charge, of either sign, and largest multiplicity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,9 @@ class Structure:
         put(self, "positions", _array(self.positions, "positions", (len(self.numbers), 3)))
         put(self, "cell", _array(self.cell, "cell", (3, 3)))
         put(self, "pbc", _pbc(self.pbc))
-        put(self, "charge", _integer(self.charge, "charge"))
+        put(self, "charge", _integer(self.charge, "charge", -MAX_CHARGE))
         if self.multiplicity is not None:
-            put(self, "multiplicity", _integer(self.multiplicity, "multiplicity", minimum=1))
+            put(self, "multiplicity", _integer(self.multiplicity, "multiplicity", 1))
         _check_positions(self.positions, self.numbers)
         _check_cell(self.cell, self.pbc)
 
@@ -157,13 +159,13 @@ def _pbc(values: ArrayLike) -> Booleans:
     return _frozen(flags)
 
 
-def _integer(value: SupportsIndex, name: str, minimum: int | None = None) -> int:
+def _integer(value: SupportsIndex, name: str, minimum: int) -> int:
     try:
         integer = index(value)
     except TypeError:
         raise InvalidStructure(f"{name}: {value!r}; expected an integer") from None
-    if minimum is not None and integer < minimum:
-        raise InvalidStructure(f"{name}: {integer}; expected at least {minimum}")
+    if not minimum <= integer <= MAX_CHARGE:
+        raise InvalidStructure(f"{name}: {integer}; expected {minimum} to {MAX_CHARGE}")
     return integer
 
 
@@ -191,6 +193,8 @@ def _check_cell(cell: Floats, pbc: Booleans) -> None:
         raise InvalidStructure(
             f"cell: vector {row} is {cell[row].tolist()}; it must be finite, at most {MAX_COORDINATE:g} Å long"
         )
+    if not pbc.any():
+        return
     if (pbc & (lengths < MIN_DISTANCE)).any():
         row = int(np.argmax(pbc & (lengths < MIN_DISTANCE)))
         raise InvalidStructure(
@@ -200,6 +204,4 @@ def _check_cell(cell: Floats, pbc: Booleans) -> None:
     full = periodic_cell(cell, pbc)
     lengths = np.sqrt(np.einsum("ij,ij->i", full, full))
     if abs(np.linalg.det(full)) <= MIN_VOLUME_RATIO * lengths.prod():
-        raise InvalidStructure(
-            "cell: its volume is zero; its periodic vectors must be linearly independent"
-        )
+        raise InvalidStructure("cell: its volume is zero; its periodic vectors must be linearly independent")

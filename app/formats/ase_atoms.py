@@ -4,14 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from app.errors import InvalidStructure
+from app.formats.keys import read_charge, read_multiplicity
 from app.structure import Structure
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-CHARGE_KEYS = ("charge", "total_charge")
-MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity")
 
 
 def from_ase(atoms: "Atoms") -> Structure:
@@ -20,14 +17,13 @@ def from_ase(atoms: "Atoms") -> Structure:
     Raises:
         InvalidStructure: as for `Structure`; or a charge or multiplicity that is no whole number.
     """
-    multiplicity = _whole(atoms, MULTIPLICITY_KEYS)
     return Structure(
         numbers=np.asarray(atoms.numbers, dtype=np.int64),
         positions=atoms.positions,
         cell=np.asarray(atoms.cell),
         pbc=np.asarray(atoms.pbc),
-        charge=_whole(atoms, CHARGE_KEYS) or 0,
-        multiplicity=multiplicity,
+        charge=read_charge(atoms.info),
+        multiplicity=read_multiplicity(atoms.info),
     )
 
 
@@ -41,14 +37,3 @@ def to_ase(structure: Structure) -> "Atoms":
     if structure.multiplicity is not None:
         info["multiplicity"] = structure.multiplicity
     return Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc, info=info)
-
-
-def _whole(atoms: "Atoms", keys: tuple[str, ...]) -> int | None:
-    for key in keys:
-        value = atoms.info.get(key)
-        if value is None:
-            continue
-        if not float(value).is_integer():
-            raise InvalidStructure(f"{key}: {value}; expected a whole number")
-        return int(value)
-    return None

@@ -1,0 +1,56 @@
+"""Write extXYZ."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import orjson
+
+from app.formats.comment_line import write_pairs
+from app.formats.keys import is_remark
+from app.structure import Floats, Structure
+
+
+def format_frame(
+    structure: Structure,
+    *,
+    energy: float | None = None,
+    forces: Floats | None = None,
+    stress: Floats | None = None,
+    energies: Floats | None = None,
+    info: Mapping[str, object] | None = None,
+) -> str:
+    """One frame of extXYZ, which reads back to the last bit; ASE reads the results into a calculator.
+
+    Args:
+        structure: atoms and cell.
+        energy: eV.
+        forces: (N, 3), eV/Å.
+        stress: (3, 3), eV/Å³, positive under tension, as in ASE.
+        energies: (N,), eV.
+        info: further pairs for the comment line; those named like geometry or results are left out.
+    """
+    columns, properties = [structure.positions], "species:S:1:pos:R:3"
+    if forces is not None:
+        columns, properties = [*columns, forces], f"{properties}:forces:R:3"
+    if energies is not None:
+        columns, properties = [*columns, energies[:, None]], f"{properties}:energies:R:1"
+    pairs = {
+        "Lattice": structure.cell.ravel() if structure.cell.any() else None,
+        "Properties": properties,
+        "pbc": structure.pbc,
+        "energy": energy,
+        "stress": stress,
+        "charge": structure.charge or None,
+        "multiplicity": structure.multiplicity,
+        **{key: value for key, value in (info or {}).items() if is_remark(key)},
+    }
+    comment = write_pairs((key, value) for key, value in pairs.items() if value is not None)
+    atoms = "\n".join(map(" ".join, zip(structure.symbols, _number_rows(columns), strict=True)))
+    return f"{len(structure)}\n{comment}\n{atoms}\n"
+
+
+def _number_rows(columns: list[Floats]) -> list[str]:
+    """Each row's numbers, in the fewest digits that read back the same; `nan` for what is not finite."""
+    table = np.concatenate(columns, axis=1, dtype=np.float64)
+    text = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+    return text[2:-2].replace("null", "nan").replace("],[", "\n").replace(",", " ").split("\n")
