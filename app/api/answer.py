@@ -11,10 +11,11 @@ from app.api.ask import Ask, Entry, count_atoms
 from app.api.errors import Fault, fault
 from app.errors import EquipotError
 from app.formats import extxyz
+from app.formats.comment_line import write_pairs
 from app.potential import Potential
 from app.prediction import StructurePrediction
 from app.relax import Relaxed, relax
-from app.schemas import PROPERTIES, UNITS
+from app.schemas import UNITS
 from app.structure import Structure
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
@@ -143,7 +144,7 @@ def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
     info = _labels(entry) | {"model": potential.reference, "digest": potential.digest}
     if not isinstance(result, Answered):
         failed = fault(result)
-        info |= {"status": "error", "code": failed.code, "message": failed.message.replace('"', "'")}
+        info |= {"status": "error", "code": failed.code, "message": failed.message}
         structure = entry.structure if isinstance(entry.structure, Structure) else None
         return extxyz.format_frame(structure, info=info) if structure else _empty_frame(info)
     assert isinstance(entry.structure, Structure)
@@ -156,11 +157,8 @@ def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
 
 
 def _labels(entry: Entry) -> dict[str, Any]:
-    """What the frame was sent with, less older results."""
-    kept = {key: value for key, value in entry.info.items() if key not in PROPERTIES}
-    return kept if entry.id is None else {"id": entry.id, **kept}
+    return dict(entry.info) if entry.id is None else {"id": entry.id, **entry.info}
 
 
 def _empty_frame(info: dict[str, Any]) -> str:
-    told = " ".join(f'{key}="{info[key]}"' for key in ("status", "code", "message", "model", "digest"))
-    return f"0\nProperties=species:S:1:pos:R:3 {told}\n"
+    return f"0\n{write_pairs({'Properties': 'species:S:1:pos:R:3', **info}.items())}\n"

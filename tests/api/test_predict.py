@@ -5,9 +5,9 @@ import ase.io
 import httpx
 import numpy as np
 import pytest
-from app.backends.pair import PairBackend
 from ase import Atoms
 
+from app.backends.pair import PairBackend
 from app.neighbors import build_graph
 from app.prediction import split
 from app.schemas import UNITS, parse_structure

@@ -1,0 +1,89 @@
+"""`equipot train` and `equipot evaluate`, as they are typed."""
+
+import json
+
+import pytest
+import yaml
+
+from app.cli import main
+from app.commands.train import run_name
+from app.store import ModelStore
+from tests.training.labelled import CARD, TINY, molecules, write
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "train.xyz", molecules(24))
+    content = {"data": {"train": "train.xyz", "split": {"validation": 6}}, "model": TINY, "epochs": 2, "threads": 1}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+    return tmp_path
+
+
+def test_a_run_from_the_command_line(project, capsys):
+    assert main(["train", "recipe.yaml", "--data-root", "data", "--set", "epochs=1", "--set", "batch_size=6"]) == 0
+    shown = capsys.readouterr()
+    assert "validation  forces" in shown.out
+    assert "written to runs/recipe" in shown.out
+    assert "step 3, epoch 1" in shown.err
+    assert yaml.safe_load((project / "runs" / "recipe" / "config.yaml").read_text())["epochs"] == 1
+
+    assert main(["train", "recipe.yaml", "--data-root", "data"]) == 1
+    assert "runs/recipe holds a run; go on with --resume" in capsys.readouterr().err
+
+    assert main(["train", "recipe.yaml", "--data-root", "data", "--resume", "--set", "epochs=1"]) == 1
+    assert "--resume with another config: batch_size was 6, is 5" in capsys.readouterr().err
+
+    assert main(["evaluate", "runs/recipe", "data/train.xyz", "--set", "index=:5", "--plot", "parity.png"]) == 0
+    assert "data: 5 frames" in capsys.readouterr().out
+    assert (project / "parity.png").stat().st_size > 10_000
+
+
+def test_the_data_root_may_come_from_the_environment(project, monkeypatch, capsys):
+    assert main(["train", "recipe.yaml", "--run", "elsewhere"]) == 1
+    assert "no data file train.xyz; looked for train.xyz" in capsys.readouterr().err
+    monkeypatch.setenv("EQUIPOT_DATA", "data")
+    assert main(["train", "recipe.yaml", "--run", "elsewhere", "--set", "epochs=1"]) == 0
+    assert (project / "elsewhere" / "metrics.json").exists()
+
+
+def test_errors_of_the_config_come_before_the_data(project, capsys):
+    assert main(["train", "recipe.yaml", "--set", "optimiser.lr=1"]) == 1
+    assert capsys.readouterr().err == "equipot train: recipe.yaml: 'optimiser' is no key; did you mean 'optimizer'?\n"
+
+
+def test_a_store_model_is_evaluated(project, capsys):
+    with ModelStore(project / "store").publish(CARD):
+        pass
+    options = ["evaluate", "pairs@1", "data/train.xyz", "--model-store", "store", "--json"]
+    assert main(options) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["frames"] == 24
+    assert found["forces_rmse"] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nobody", "data/train.xyz"], "no model 'nobody' in the store"),
+        (
+            ["pairs", "data/train.xyz", "--set", "units.energy=kcal"],
+            "units.energy = 'kcal': choose one of: eV, meV, kcal/mol",
+        ),
+        (["pairs", "data/none.xyz"], "data/none.xyz"),
+        (["pairs", "water.xyz"], "water.xyz, frame 0: atom 0 is O, which model 'pairs' was not trained on"),
+        (["pairs", "data/train.xyz", "--batch-size", "0"], "--batch-size 0: at least 1"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_named(project, capsys, arguments, message):
+    with ModelStore(project / "model_store").publish(CARD):
+        pass
+    (project / "water.xyz").write_text("1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\nO 0 0 0 0 0 0\n")
+    assert main(["evaluate", *arguments]) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("path", "name"), [("a/b.yaml", "b"), ("recipes/water/config.yaml", "water")])
+def test_runs_are_named_after_their_config(tmp_path, path, name):
+    assert run_name(tmp_path / path) == name
