@@ -12,6 +12,8 @@ import torch
 from app.errors import TrainingError
 
 FORMAT = 1
+UNREADABLE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupError, ValueError)
+"""What torch raises on files that are no checkpoints, or only part of one."""
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -58,8 +60,9 @@ def load(path: Path, architecture: str) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise TrainingError(f"{path}: there is no checkpoint to resume from") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise TrainingError(f"{path}: not a checkpoint: {str(error).splitlines()[0]}") from error
+    except UNREADABLE as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise TrainingError(f"{path}: not a checkpoint: {reason}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
         raise TrainingError(f"{path}: checkpoint of format {found}; this version reads format {FORMAT}")

@@ -39,7 +39,7 @@ class Finder:
         Raises:
             InvalidData: not there; the message names the places that were looked at.
         """
-        places = [folder / path for folder in self.folders]
+        places = list(dict.fromkeys(folder / path for folder in self.folders))
         for place in places:
             if place.is_file():
                 return place

@@ -17,8 +17,10 @@ from app.training.frames import LabelledFrame
 from app.training.run_folder import RunFolder
 from app.training.train import Trainer, Watch, evaluation_limits, load_problem
 
-MAY_CHANGE = ("epochs", "max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads")
+MAY_CHANGE = ("max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads")
 """Keys that may differ when a run is resumed: when it stops, and what it runs on."""
+OVER_EPOCHS = ("cosine", "exponential")
+"""Schedules that depend on the number of epochs; with the others it may change, too."""
 TRAIN_SAMPLE = 1000
 """Training frames that the final evaluation looks at."""
 
@@ -115,9 +117,8 @@ def check_same(old: dict[str, Any], config: TrainConfig) -> None:
     Raises:
         InvalidConfig: naming each key that differs, with both values.
     """
-    changed = {
-        key: values for key, values in differences(old, config.model_dump(mode="json")).items() if key not in MAY_CHANGE
-    }
+    allowed = MAY_CHANGE if config.schedule.kind in OVER_EPOCHS else (*MAY_CHANGE, "epochs")
+    found = differences(old, config.model_dump(mode="json"))
+    changed = [f"{key} was {was!r}, is {now!r}" for key, (was, now) in found.items() if key not in allowed]
     if changed:
-        listed = "; ".join(f"{key} was {a!r}, is {b!r}" for key, (a, b) in changed.items())
-        raise InvalidConfig(f"--resume with another config: {listed}. Only {', '.join(MAY_CHANGE)} may change")
+        raise InvalidConfig(f"--resume with another config: {'; '.join(changed)}. Only {', '.join(allowed)} may change")

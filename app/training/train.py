@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.errors import TrainingError
+from app.errors import InvalidData, TrainingError
 from app.structure import Integers
 from app.training import checkpoint
 from app.training.batches import Collator, Limits, build_dataset, epoch_batches
@@ -86,9 +86,11 @@ def load_problem(config: TrainConfig, find: Finder) -> Problem:
     """Read the data, find neighbours and fit the statistics.
 
     Raises:
-        InvalidData: naming file and frame.
+        InvalidData: naming file and frame; or a loss of stresses without any.
     """
     frames = load_frames(config.data, find)
+    if config.loss.stress and all(frame.stress is None for frame in frames.train):
+        raise InvalidData(f"loss.stress is {config.loss.stress}, but no training frame has a stress")
     train, validation = (build_dataset(f, config.model.cutoff, config.dtype) for f in (frames.train, frames.validation))
     elements = config.data.elements or frames.elements()
     neighbors = float(train.degree.mean())

@@ -1,0 +1,89 @@
+"""Errors against numbers worked out by hand, predictions in the frames' order, and the pictures."""
+
+import numpy as np
+import pytest
+import torch
+
+from app.backends.pair import PairBackend
+from app.structure import Structure
+from app.training.batches import Collator, Limits, build_dataset
+from app.training.evaluate import Values, errors, labels, predict_frames, table
+from app.training.frames import LabelledFrame
+from app.training.loss import predict
+from app.training.models import Statistics, build_model
+from app.training.plots import learning_curve, parity
+from app.training.predictors import backend_predictor
+from tests.training.labelled import CARD, REFERENCES, crystals, molecules, tiny_config
+
+PNG = b"\x89PNG"
+
+
+def two_frames():
+    one = Structure(np.array([10]), np.zeros((1, 3)))
+    three = Structure(np.array([10, 18, 18]), 3 * np.eye(3), 8 * np.eye(3), np.ones(3, dtype=bool))
+    return [
+        LabelledFrame(one, -1.0, np.zeros((1, 3)), None, "made.xyz", 0),
+        LabelledFrame(three, -9.0, np.zeros((3, 3)), np.zeros((3, 3)), "made.xyz", 1),
+    ]
+
+
+PREDICTED = Values(
+    energy=np.array([-0.998, -9.006]),
+    forces=np.array([[0.0, 0.0, 0.003], [0, 0, 0], [0.006, 0, 0], [0, -0.006, 0.0]]),
+    stress=np.stack([np.full((3, 3), np.nan), np.full((3, 3), -0.002)]),
+)
+
+
+def test_errors_by_hand():
+    found = errors(PREDICTED, two_frames())
+    assert (found.frames, found.atoms) == (2, 4)
+    assert found.energy_mae == pytest.approx(4.0)
+    assert found.energy_rmse == pytest.approx(np.sqrt((4 + 36) / 2))
+    assert found.energy_per_atom_mae == pytest.approx(2.0)
+    assert found.energy_per_atom_rmse == pytest.approx(2.0)
+    assert found.forces_mae == pytest.approx(15 / 12)
+    assert found.forces_rmse == pytest.approx(np.sqrt(81 / 12))
+    assert found.stress_mae == found.stress_rmse == pytest.approx(2.0)
+    assert found.forces_mae_by_element == pytest.approx({"Ne": 0.5, "Ar": 2.0})
+
+
+def test_the_table_has_units_and_leaves_out_what_there_is_not():
+    text = table({"test": errors(PREDICTED, two_frames())})
+    assert "energy per atom         2.00      2.00  meV/atom" in text
+    assert "stress                  2.00      2.00  meV/Å³" in text
+    assert "force MAE by element: Ne 0.5, Ar 2.0" in text
+    molecule = errors(Values(PREDICTED.energy[:1], PREDICTED.forces[:1], PREDICTED.stress[:1]), two_frames()[:1])
+    assert molecule.stress_mae is None
+    assert "stress" not in table({"test": molecule})
+
+
+def test_predictions_come_in_the_frames_order():
+    frames = [*molecules(7, sizes=(5, 2, 3)), *crystals(2), *molecules(2, sizes=(4,), seed=9)]
+    statistics = Statistics(elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0)
+    model = build_model(tiny_config().model, statistics, torch.float64)
+    collator = Collator(build_dataset(frames, 4.5, "float64"), statistics)
+    values = predict_frames(model, collator, Limits(4), torch.device("cpu"))
+    alone = [predict(model, collator(np.array([i])), create_graph=False) for i in range(len(frames))]
+    np.testing.assert_allclose(
+        values.energy, [float(a.energy) + r for a, r in zip(alone, collator.references, strict=True)], atol=1e-10
+    )
+    np.testing.assert_allclose(values.forces, np.concatenate([a.forces for a in alone]), atol=1e-10)
+    assert np.isfinite(values.stress).all(axis=(1, 2)).tolist() == [False] * 7 + [True] * 2 + [False] * 2
+    np.testing.assert_allclose(values.stress[7], alone[7].stress[0], atol=1e-12)
+
+
+def test_a_backend_makes_no_errors_on_its_own_labels():
+    frames = [*molecules(5), *crystals(3)]
+    found = errors(backend_predictor(PairBackend(CARD), batch_size=3)(frames), frames)
+    assert max(found.energy_rmse, found.forces_rmse, found.stress_rmse) < 1e-6
+
+
+def test_plots_are_written(tmp_path):
+    frames = [*molecules(4), *crystals(2)]
+    parity(tmp_path / "parity.png", "title", frames, labels(frames))
+    line = {"step": 1.0, "train_total": 2.0, "validation_loss": 3.0, "forces_mae": 4.0, "energy_per_atom_mae": 5.0}
+    learning_curve(tmp_path / "curve.png", [line, {**line, "step": 2.0}])
+    for name in ("parity.png", "curve.png"):
+        content = (tmp_path / name).read_bytes()
+        assert content.startswith(PNG)
+        assert len(content) > 10_000

@@ -1,0 +1,258 @@
+"""Whole runs on small Lennard-Jones data: what is learnt, when it stops, what is written, and how it goes on."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from app.errors import InvalidConfig, InvalidData, TrainingError
+from app.training import checkpoint
+from app.training.config_file import dump_config
+from app.training.data import Finder
+from app.training.progress import Display
+from app.training.run import run
+from app.training.run_folder import RunFolder
+from tests.training.labelled import crystals, molecules, tiny_config, write
+
+FILES = {
+    "config.yaml",
+    "statistics.json",
+    "checkpoint.pt",
+    "weights.safetensors",
+    "metrics.csv",
+    "metrics.json",
+    "heldout.xyz",
+    "parity.png",
+    "learning_curve.png",
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write(folder / "train.xyz", molecules(72))
+    write(folder / "test.xyz", molecules(9, seed=1))
+    write(folder / "crystals.xyz", crystals(24))
+    return folder
+
+
+def train(root, folder, resume=False, display=None, **keys):
+    return run(tiny_config(**keys), RunFolder(folder), Finder(root), display or Display(99, io.StringIO()), resume)
+
+
+def lines(folder):
+    return RunFolder(folder).lines()
+
+
+def timeless(folder):
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines(folder)]
+
+
+def same_weights(a, b):
+    first, second = load_file(a / "weights.safetensors"), load_file(b / "weights.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+def same_checkpoints(a, b):
+    """Whether models, averages and optimiser states are bit-equal."""
+    first, second = (checkpoint.load(folder / "checkpoint.pt", "allegro") for folder in (a, b))
+    states = [
+        torch.cat([*_tensors(s["model"]), *_tensors(s["optimizer"]["state"]), *_tensors(s["average"])])
+        for s in (first, second)
+    ]
+    return torch.equal(*states)
+
+
+def _tensors(state):
+    values = state.values() if isinstance(state, dict) else state
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value.flatten().double()
+        elif isinstance(value, (dict, list)):
+            yield from _tensors(value)
+
+
+def test_a_run_learns_and_writes_its_folder(data, tmp_path):
+    keys = {"epochs": 40, "optimizer": {"lr": 0.01}, "data": {"train": "train.xyz", "test": "test.xyz"}}
+    result = train(data, tmp_path / "run", evaluate_steps=50, **keys)
+    curve = lines(tmp_path / "run")
+    assert curve[-1]["train_total"] < 0.05 * curve[0]["train_total"]
+    assert curve[-1]["forces_mae"] < 0.35 * curve[0]["forces_mae"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    assert set(result) >= {"train", "validation", "test", "parameters", "seconds", "hardware", "steps"}
+    assert result["stopped_by"] == "epochs"
+    assert result["test"]["frames"] == 9
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["optimizer"]["lr"] == 0.01
+    assert json.loads((tmp_path / "run" / "statistics.json").read_text())["elements"] == ["Ne", "Ar"]
+
+
+def test_stresses_are_learnt(data, tmp_path):
+    keys = {"data": {"train": "crystals.xyz"}, "loss": {"energy": 0, "forces": 0, "stress": 100}, "epochs": 30}
+    result = train(data, tmp_path / "run", optimizer={"lr": 0.01}, **keys)
+    curve = lines(tmp_path / "run")
+    assert curve[-1]["train_stress"] < 0.2 * curve[0]["train_stress"]
+    assert result["validation"]["stress_mae"] > 0
+
+
+def test_a_stress_loss_without_any_stress_is_refused(data, tmp_path):
+    with pytest.raises(InvalidData, match=r"loss\.stress is 1\.0, but no training frame has a stress"):
+        train(data, tmp_path / "run", loss={"stress": 1})
+
+
+def test_the_seed_decides_everything(data, tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(data, tmp_path / name, seed=seed)
+    assert timeless(tmp_path / "a") == timeless(tmp_path / "b") != timeless(tmp_path / "c")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    assert same_checkpoints(tmp_path / "a", tmp_path / "b")
+
+
+def test_double_precision(data, tmp_path):
+    train(data, tmp_path / "run", dtype="float64", epochs=1)
+    assert load_file(tmp_path / "run" / "weights.safetensors")["scale"].dtype == torch.float64
+
+
+def test_patience_ends_a_run(data, tmp_path):
+    result = train(data, tmp_path / "run", patience=2, epochs=50, optimizer={"lr": 1e-12}, ema=0)
+    curve = lines(tmp_path / "run")
+    best = int(np.argmin([line["validation_loss"] for line in curve]))
+    assert result["stopped_by"] == "patience"
+    assert len(curve) == best + 3 < 50
+
+
+def test_the_best_weights_are_kept(data, tmp_path):
+    result = train(data, tmp_path / "run", epochs=12, optimizer={"lr": 0.1}, ema=0, schedule={"kind": "constant"})
+    curve = lines(tmp_path / "run")
+    best = min(curve, key=lambda line: line["validation_loss"])
+    assert result["best_step"] == best["step"] < curve[-1]["step"]
+    assert result["validation"]["forces_mae"] == pytest.approx(best["forces_mae"], rel=1e-4)
+
+
+def test_the_time_limit_ends_a_run_with_all_files_and_can_be_lifted(data, tmp_path):
+    class Clock(Display):
+        """Says that time is over after ten steps."""
+
+        def stepped(self, progress, losses, steps_per_epoch):
+            if progress.step == 10:
+                progress.seconds += 3600
+
+    result = train(data, tmp_path / "run", display=Clock(3), max_minutes=30)
+    assert result["stopped_by"] == "max_minutes"
+    assert result["steps"] == 10
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+    result = train(data, tmp_path / "run", resume=True, max_minutes=90)
+    assert (result["stopped_by"], result["steps"]) == ("epochs", 24)
+    train(data, tmp_path / "whole")
+    assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+
+
+def test_an_interrupt_saves_and_says_how_to_go_on(data, tmp_path):
+    class Impatient(Display):
+        def stepped(self, progress, losses, steps_per_epoch):
+            if progress.step == 5:
+                self.interrupt(signal.SIGINT, None)
+
+    with pytest.raises(TrainingError, match="interrupted after step 5; go on with --resume"):
+        train(data, tmp_path / "run", display=Impatient(3))
+    train(data, tmp_path / "run", resume=True)
+    train(data, tmp_path / "whole")
+    assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert same_weights(tmp_path / "run", tmp_path / "whole")
+
+
+RESUMED = {
+    "epochs": 20,
+    "checkpoint_steps": 3,
+    "evaluate_steps": 40,
+    "schedule": {"kind": "plateau", "patience": 2},
+    "max_atoms": 25,
+}
+
+
+def test_a_killed_run_ends_as_if_it_had_not_been(data, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(dump_config(tiny_config(**RESUMED)))
+    command = [sys.executable, "-m", "app.cli", "train", config, "--run", tmp_path / "run", "--data-root", data]
+    child = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    wait_for_steps(tmp_path / "run" / "checkpoint.pt", 50, child)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL
+    result = train(data, tmp_path / "run", resume=True, **RESUMED)
+    expected = train(data, tmp_path / "whole", **RESUMED)
+    assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert same_weights(tmp_path / "run", tmp_path / "whole")
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+    assert result["validation"] == expected["validation"]
+
+
+def test_a_kill_between_an_evaluation_and_its_checkpoint_costs_nothing(data, tmp_path, monkeypatch):
+    def killed(path, state):
+        if state["progress"]["step"] == 16:
+            raise SystemExit(9)
+        save(path, state)
+
+    save = checkpoint.save
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", killed)
+        with pytest.raises(SystemExit):
+            train(data, tmp_path / "run", checkpoint_steps=3)
+    assert [line["step"] for line in lines(tmp_path / "run")] == [8, 16]
+    train(data, tmp_path / "run", resume=True, checkpoint_steps=3)
+    train(data, tmp_path / "whole", checkpoint_steps=3)
+    assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert same_weights(tmp_path / "run", tmp_path / "whole")
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+
+
+def wait_for_steps(path, steps, child):
+    while not path.exists() or checkpoint.load(path, "allegro")["progress"]["step"] < steps:
+        assert child.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+
+
+def test_a_run_is_not_overwritten(data, tmp_path):
+    train(data, tmp_path / "run", epochs=1)
+    with pytest.raises(TrainingError, match=r"run holds a run; go on with --resume, or choose another folder"):
+        train(data, tmp_path / "run", epochs=1)
+
+
+def test_a_changed_config_is_refused_unless_it_only_ends_later(data, tmp_path):
+    train(data, tmp_path / "run", epochs=1, schedule={"kind": "constant"})
+    with pytest.raises(
+        InvalidConfig, match=r"loss\.kind was 'mse', is 'mae'; optimizer\.lr was 0\.002, is 0\.1\. Only"
+    ):
+        train(data, tmp_path / "run", True, optimizer={"lr": 0.1}, loss={"kind": "mae"}, schedule={"kind": "constant"})
+    result = train(data, tmp_path / "run", True, epochs=2, schedule={"kind": "constant"})
+    assert result["epochs"] == 2
+
+
+def test_a_schedule_over_the_epochs_fixes_their_number(data, tmp_path):
+    train(data, tmp_path / "run", epochs=1)
+    with pytest.raises(InvalidConfig, match=r"another config: epochs was 1, is 2\. Only max_minutes, "):
+        train(data, tmp_path / "run", True, epochs=2)
+
+
+def test_resume_without_a_checkpoint_starts(data, tmp_path):
+    assert train(data, tmp_path / "run", resume=True, epochs=1)["steps"] == 8
+
+
+def test_a_loss_that_is_not_finite_names_step_and_frames(data, tmp_path):
+    with pytest.raises(TrainingError, match=r"step \d+: the loss is (nan|inf); .*train\.xyz, frame \d+"):
+        train(data, tmp_path / "run", optimizer={"lr": 1e30}, clip=None)
+
+
+def test_no_cuda_is_said_before_data_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InvalidConfig, match="device = 'cuda': there is no CUDA device"):
+        train(tmp_path / "nowhere", tmp_path / "run", device="cuda")
