@@ -1,0 +1,151 @@
+"""The export of a real run folder, once in each precision, and what the certificate refuses."""
+
+import json
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from app.backends import load_backend
+from app.errors import CertificateRefused, InvalidConfig, TrainingError
+from app.graph import Graph
+from app.prediction import Prediction
+from app.store import ModelStore
+from app.training.certificate import TOLERANCES, certify
+from app.training.config_file import parse_config
+from app.training.data import LabelledFrame
+from app.training.export import About, TrainedRun, export, read_about
+from app.training.models import Statistics, build_model
+from app.training.run_folder import RunFolder
+from app.training.samples import cluster
+from tests.contracts import BackendContract
+
+CONFIG = {
+    "data": {"train": "train.xyz"},
+    "model": {
+        "architecture": "allegro",
+        "cutoff": 4.0,
+        "num_scalars": 16,
+        "num_tensors": 4,
+        "two_body_mlp": [16],
+        "latent_mlp": [16],
+        "readout_mlp": [8],
+    },
+}
+STATISTICS = Statistics(
+    elements=("H", "C", "N", "O"),
+    atomic_energies={"H": -13.6, "C": -1030.0, "N": -1485.0, "O": -2042.0},
+    force_scale=1.3,
+    average_neighbors=12.0,
+)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    folder = RunFolder(tmp_path_factory.mktemp("run"))
+    structures = [cluster(STATISTICS.elements, n, seed=n) for n in (6, 9, 12)]
+    frames = [LabelledFrame(s, 0.0, np.zeros((len(s), 3)), None, "made up", i) for i, s in enumerate(structures)]
+    folder.write_setting(parse_config(CONFIG, "config"), STATISTICS, frames)
+    folder.write_weights(build_model(parse_config(CONFIG, "config").model, STATISTICS, seed=1).state_dict())
+    folder.write_result({"test": {"forces_mae": 1.0}})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def store(run_folder, tmp_path_factory):
+    store = ModelStore(tmp_path_factory.mktemp("store"))
+    about = About(description="random weights", license="MIT", limitations=("everything",))
+    export(TrainedRun(run_folder.path), store, "random", about)
+    return store
+
+
+class TestExportedArtifact(BackendContract):
+    @pytest.fixture(scope="class", params=[1, 2], ids=["one thread", "two threads"])
+    @classmethod
+    def backend(cls, store, request):
+        return load_backend(store.load("random"), threads=request.param)
+
+
+def test_the_card_says_what_was_exported_and_how_well(store):
+    model = store.load("random@1")
+    card = model.card
+    assert card.elements == STATISTICS.elements
+    assert card.receptive_field == card.cutoff == 4.0
+    assert card.parameters > 1000
+    assert card.metrics == {"test": {"forces_mae": 1.0}}
+    assert card.certificate.tolerance == TOLERANCES["float32"]
+    assert 0 < card.certificate.largest.forces < TOLERANCES["float32"].forces
+    assert card.certificate.systems > 100
+    assert set(card.files) == {"model.onnx", "weights.safetensors", "config.yaml", "statistics.json", "metrics.json"}
+
+
+def test_the_artifact_takes_any_number_of_atoms_and_scatters_nothing(store):
+    graph = onnx.load(store.load("random").folder / "model.onnx").graph
+    sizes = {i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in graph.input}
+    assert set(sizes) == {"species", "neighbor_species", "edge_vectors", "mask"}
+    assert isinstance(sizes["edge_vectors"][0], str)
+    assert isinstance(sizes["edge_vectors"][1], str)
+    assert not [node.op_type for node in graph.node if "Scatter" in node.op_type]
+
+
+def test_a_second_export_is_the_next_version_and_in_double_precision_if_asked(store, run_folder):
+    published = export(TrainedRun(run_folder.path), store, "random", About(), dtype="float64")
+    assert published.card.version == 2
+    assert published.card.certificate.largest.forces < 1e-9
+    assert store.versions("random") == [1, 2]
+
+
+@dataclass(frozen=True)
+class Tampered:
+    """A backend whose answers are a little off."""
+
+    backend: object
+    force: float = 0.0
+    noise: bool = False
+
+    @property
+    def card(self):
+        return self.backend.card
+
+    def __call__(self, graph: Graph) -> Prediction:
+        answer = self.backend(graph)
+        off = np.random.default_rng().normal(0, 1e-6, answer.forces.shape) if self.noise else self.force
+        return replace(answer, forces=answer.forces + off)
+
+
+def test_an_artifact_over_the_tolerance_is_refused_with_the_number(store, run_folder):
+    model = TrainedRun(run_folder.path).model(torch.float64)
+    with pytest.raises(CertificateRefused, match=r"forces 2\.0.e-03 \(tolerance 1e-03\)"):
+        certify(Tampered(load_backend(store.load("random@1")), force=2e-3), model, [])
+
+
+def test_an_artifact_that_answers_differently_each_time_is_refused(store, run_folder):
+    model = TrainedRun(run_folder.path).model(torch.float64)
+    with pytest.raises(CertificateRefused, match="race"):
+        certify(Tampered(load_backend(store.load("random@1")), noise=True), model, [])
+
+
+def test_a_refused_artifact_leaves_nothing_in_the_store(run_folder, tmp_path, monkeypatch):
+    wrong = TrainedRun(run_folder.path)
+    right = wrong.model
+    other = build_model(wrong.config.model, STATISTICS, torch.float64, seed=2)
+    monkeypatch.setattr(wrong, "model", lambda dtype: other if dtype == torch.float64 else right(dtype))
+    store = ModelStore(tmp_path)
+    with pytest.raises(CertificateRefused):
+        export(wrong, store, "wrong", About())
+    assert store.names() == []
+    assert [p for p in (tmp_path / "wrong").iterdir()] == []
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(TrainingError, match=r"config\.yaml is missing"):
+        TrainedRun(tmp_path)
+
+
+def test_about_names_the_unknown_key(tmp_path):
+    path = tmp_path / "about.yaml"
+    path.write_text(json.dumps({"licence": "MIT"}))
+    with pytest.raises(InvalidConfig, match="licence"):
+        read_about(path)
