@@ -1,6 +1,7 @@
 """ONNX Runtime, imported when it is asked for: which distribution is installed, and which device it really uses."""
 
 import importlib
+import os
 from importlib import metadata
 from types import ModuleType
 from typing import Protocol
@@ -12,6 +13,9 @@ EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
 """What a session of each device asks for, in order; the first one is what the device is for."""
 
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""Official builds report usage to their makers over the network unless this variable is 1 before the import."""
+
 
 class Session(Protocol):
     """The part of `onnxruntime.InferenceSession` that is looked at here."""
@@ -22,7 +26,9 @@ class Session(Protocol):
 
 
 def require_onnxruntime(device: str = "cpu") -> ModuleType:
-    """The module `onnxruntime`, from the one distribution that is installed.
+    """The module `onnxruntime`, from the one distribution that is installed, with its telemetry off.
+
+    Whoever wants the telemetry sets `ORT_DISABLE_TELEMETRY=0`.
 
     Args:
         device: `cpu` or `cuda`; for `cuda`, the CUDA and cuDNN libraries of Python packages are loaded first.
@@ -33,6 +39,7 @@ def require_onnxruntime(device: str = "cpu") -> ModuleType:
     """
     providers_for(device)
     distribution = _only_distribution()
+    os.environ.setdefault(TELEMETRY, "1")
     try:
         module = importlib.import_module("onnxruntime")
     except ImportError as error:

@@ -1,5 +1,6 @@
 """ONNX Runtime's two distributions, faked by metadata folders and stub modules on the import path."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ class FakeSession:
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Replace the whole import path for distributions, so that the real runtime is not seen."""
     monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "")
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def found(name: str) -> metadata.Distribution:
@@ -63,6 +66,18 @@ def test_cuda_libraries_are_loaded_for_cuda_only(install: Install) -> None:
 def test_the_cpu_distribution_loads_no_cuda_libraries(install: Install) -> None:
     install("onnxruntime")
     assert require_onnxruntime("cuda").loaded == []
+
+
+def test_telemetry_is_off_before_the_import(install: Install) -> None:
+    install("onnxruntime", module=WORKING + "import os\nseen = os.environ['ORT_DISABLE_TELEMETRY']\n")
+    assert require_onnxruntime().seen == "1"
+
+
+def test_telemetry_that_was_asked_for_stays(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
+    install("onnxruntime")
+    require_onnxruntime()
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
 
 
 def test_neither_distribution_says_what_to_install(install: Install) -> None:
