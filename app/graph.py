@@ -8,7 +8,7 @@ import numpy as np
 from app.structure import Booleans, Floats, Integers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
     """Atoms of B >= 1 structures and the directed edges between atoms within a cutoff.
 

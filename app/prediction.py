@@ -8,7 +8,7 @@ from app.graph import Graph
 from app.structure import Booleans, Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """Energies and their derivatives for the B structures of a graph, in float64.
 
@@ -26,7 +26,7 @@ class Prediction:
     energies: Floats
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StructurePrediction:
     """Energy and derivatives of one structure of N atoms.
 

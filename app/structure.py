@@ -26,7 +26,7 @@ MAX_CHARGE = 10_000
 """Largest charge, of either sign, and largest multiplicity."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Structure:
     """Atoms in an optional periodic box.
 
@@ -78,18 +78,6 @@ class Structure:
     def volume(self) -> float:
         """Å³; of the cell as it was given, whatever its handedness."""
         return float(abs(np.linalg.det(self.cell)))
-
-
-def atomic_number(symbol: str) -> int:
-    """Atomic number of a chemical symbol.
-
-    Raises:
-        InvalidStructure: if there is no such element.
-    """
-    number = atomic_numbers.get(symbol, 0)
-    if not 1 <= number <= MAX_ATOMIC_NUMBER:
-        raise InvalidStructure(f"'{symbol}' is not a chemical symbol; write symbols such as 'H', 'C' or 'Si'")
-    return int(number)
 
 
 def numbers_from_symbols(symbols: Sequence[str]) -> Integers:

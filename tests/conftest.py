@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from app.store import ModelCard, ModelStore, PairParameters
+
+settings.register_profile("suite", deadline=None, derandomize=True)
+settings.load_profile("suite")
 
 SIGMAS = {"Ar": 3.4, "Ne": 2.8, "H": 1.0, "C": 1.5, "N": 1.45, "O": 1.4}
 
