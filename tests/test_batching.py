@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from app.backends.pair import PairBackend
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.backends import Backend
-from app.batching import LOOK_AHEAD, Batcher, Bound, Budget, Cost, evaluate, take
+from app.backends.pair import PairBackend
+from app.batching import LOOK_AHEAD, Batcher, Bound, Budget, Cost, take
 from app.errors import BackendError, EquipotError, InvalidStructure, Overloaded, Unavailable
+from app.evaluate import evaluate
 from app.graph import Graph
 from app.neighbors import build_graph
 from app.prediction import Prediction, StructurePrediction

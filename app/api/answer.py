@@ -10,8 +10,8 @@ import orjson
 from app.api.ask import Ask, Entry, count_atoms
 from app.api.errors import Fault, fault
 from app.errors import EquipotError
-from app.formats import extxyz
 from app.formats.comment_line import write_pairs
+from app.formats.extxyz import format_frame
 from app.potential import Potential
 from app.prediction import StructurePrediction
 from app.relax import Relaxed, relax
@@ -146,14 +146,14 @@ def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
         failed = fault(result)
         info |= {"status": "error", "code": failed.code, "message": failed.message}
         structure = entry.structure if isinstance(entry.structure, Structure) else None
-        return extxyz.format_frame(structure, info=info) if structure else _empty_frame(info)
+        return format_frame(structure, info=info) if structure else _empty_frame(info)
     assert isinstance(entry.structure, Structure)
     structure, prediction = entry.structure, result.prediction
     if result.relaxed is not None:
         structure, prediction = result.relaxed.structure, result.relaxed.prediction
         info |= {"relaxed": True, "initial_energy": result.prediction.energy, **_course(result.relaxed)}
     values = {name: getattr(prediction, name) for name in ask.properties}
-    return extxyz.format_frame(structure, info=info, **values)
+    return format_frame(structure, info=info, **values)
 
 
 def _labels(entry: Entry) -> dict[str, Any]:

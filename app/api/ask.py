@@ -8,7 +8,7 @@ import orjson
 from pydantic import ValidationError
 
 from app.errors import InputError, InvalidFormat, InvalidRequest, StructureTooLarge
-from app.formats import extxyz
+from app.formats.extxyz import parse
 from app.relax import RelaxOptions
 from app.schemas import (
     DEFAULT_PROPERTIES,
@@ -84,7 +84,7 @@ def from_xyz(body: bytes, query: Mapping[str, str], settings: Settings) -> Ask:
     properties = query_properties(query.get("properties"))
     relax = relax_options(_query_relax(query), settings)
     try:
-        frames = extxyz.parse(body.decode())
+        frames = parse(body.decode())
     except UnicodeDecodeError as error:
         raise InvalidFormat(f"the body is not UTF-8 text: byte {error.start} is {body[error.start]:#x}") from None
     if not frames:

@@ -1,4 +1,4 @@
-"""`equipot predict`: files in, extXYZ or JSON out, without a server."""
+"""`equipot predict`: structures from files, answers as extXYZ or JSON, without a server."""
 
 import argparse
 import asyncio
@@ -11,8 +11,9 @@ from app.api.answer import Answered, Result, answer, as_json, as_xyz
 from app.api.ask import Ask, Entry, query_properties, relax_options
 from app.batching import Bound, Budget
 from app.commands.serve import settings_from
-from app.errors import InvalidFormat, InvalidRequest
-from app.formats import extxyz
+from app.errors import InvalidRequest
+from app.formats.extxyz import parse
+from app.formats.files import read_structures
 from app.potential import Potential, load_potential
 from app.schemas import RelaxIn, explain
 from app.settings import Settings
@@ -21,7 +22,12 @@ from app.store import ModelStore
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Files, model, what to answer and how."""
-    parser.add_argument("files", nargs="+", metavar="FILE", help="(ext)XYZ files; - reads standard input")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="(ext)XYZ, or another format that ASE reads; - reads XYZ from standard input",
+    )
     parser.add_argument("--model", help="`name` or `name@version`; the default model where not given")
     parser.add_argument("--properties", help="some of energy,forces,stress,energies, separated by commas")
     parser.add_argument("--relax", action="store_true", help="relax the structures")
@@ -57,11 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _entries(file: str) -> list[Entry]:
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidFormat(f"{file}: {error}") from None
-    return [Entry(frame.id, frame.structure, frame.info) for frame in extxyz.parse(text)]
+    frames = parse(sys.stdin.read()) if file == "-" else read_structures(Path(file))
+    return [Entry(frame.id, frame.structure, frame.info) for frame in frames]
 
 
 def _relax(options: argparse.Namespace) -> RelaxIn | None:

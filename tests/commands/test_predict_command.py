@@ -4,6 +4,7 @@ from pathlib import Path
 
 import ase.io
 import pytest
+from ase.build import bulk
 
 from app.cli import main
 
@@ -35,6 +36,13 @@ def test_relax_into_a_json_file(pair_store: Path, file: Path, tmp_path: Path) ->
     (result,) = json.loads(out.read_text())["results"]
     assert result["relaxed"]["converged"]
     assert result["relaxed"]["energy"] < result["energy"]
+
+
+def test_other_formats(pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ase.io.write(tmp_path / "argon.cif", bulk("Ar", a=5.4))
+    assert predict(pair_store, tmp_path / "argon.cif") == 0
+    (atoms,) = ase.io.read(io.StringIO(capsys.readouterr().out), ":", format="extxyz")
+    assert atoms.get_stress().shape == (6,)
 
 
 def test_standard_input(pair_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
