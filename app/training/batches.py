@@ -280,9 +280,9 @@ def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int, bucke
     order = random.permutation(len(dataset))
     if bucket == 1:
         return list(batches(dataset, order, limits))
-    size = bucket * limits.structures
+    size, width = bucket * limits.structures, dataset.width
     parts = [order[i : i + size] for i in range(0, len(order), size)]
-    cut = [b for part in parts for b in batches(dataset, part[np.argsort(dataset.width[part], kind="stable")], limits)]
+    cut = [b for part in parts for b in batches(dataset, part[np.argsort(width[part], kind="stable")], limits)]
     return [cut[i] for i in random.permutation(len(cut))]
 
 

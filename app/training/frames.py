@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from app.errors import InvalidData, InvalidStructure
+from app.formats.keys import read_charge, read_multiplicity
 from app.structure import Floats, Structure
 from app.training.config import Units
 from app.training.units import ENERGY, LENGTH, STRESS, TABLES
@@ -88,9 +89,7 @@ def labelled(
     """
     origin = f"{where[0]}, frame {where[1]}"
     _check_stated_units(info, unit, origin)
-    if info.get("charge"):
-        raise InvalidData(f"{origin}: charge {info['charge']}; models know neutral structures only, leave it out")
-    structure = _structure(geometry, LENGTH[unit.length], origin)
+    structure = _structure(geometry, LENGTH[unit.length], info, origin)
     energy = ENERGY[unit.energy] * _label(labels.energy, "energy", (), origin)
     forces = unit.force_factor * _label(labels.forces, "forces", (len(structure), 3), origin)
     stress = None
@@ -99,12 +98,17 @@ def labelled(
     return LabelledFrame(structure, float(energy), forces, stress, *where, info=info)
 
 
-def _structure(geometry: Geometry, length: float, origin: str) -> Structure:
+def _structure(geometry: Geometry, length: float, info: dict[str, object], origin: str) -> Structure:
     try:
+        charge, multiplicity = read_charge(info), read_multiplicity(info)
         numbers, pbc = np.asarray(geometry.numbers), np.asarray(geometry.pbc, dtype=bool)
-        return Structure(numbers, length * np.asarray(geometry.positions), length * np.asarray(geometry.cell), pbc)
+        structure = Structure(numbers, length * np.asarray(geometry.positions), length * np.asarray(geometry.cell), pbc)
     except InvalidStructure as error:
         raise InvalidData(f"{origin}: {error}") from error
+    if charge or multiplicity not in (None, 1):
+        state = f"charge {charge}" if charge else f"multiplicity {multiplicity}"
+        raise InvalidData(f"{origin}: {state}; models know neutral closed shells only, leave this frame out")
+    return structure
 
 
 def _label(value: object, name: str, shape: tuple[int, ...], origin: str) -> Floats:

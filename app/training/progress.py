@@ -60,7 +60,13 @@ class Display:
             self._line(text)
 
     def interrupt(self, *_: object) -> None:
-        """Ask for an end after the step in hand; a handler of signals."""
+        """Ask for an end after the step in hand; a handler of signals. Asked twice, end at once.
+
+        Raises:
+            KeyboardInterrupt: the second time.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
         self.interrupted = True
 
     def close(self) -> None:

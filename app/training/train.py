@@ -279,5 +279,6 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
 
 
 def evaluation_limits(config: TrainConfig) -> Limits:
-    """Batches for evaluation: as large as those of training, or a little more, for they need less memory."""
-    return Limits(max(config.batch_size, 32), config.max_atoms, config.max_edges)
+    """Batches for evaluation: twice as large as those of training, for they need half the memory."""
+    atoms, edges = (None if limit is None else 2 * limit for limit in (config.max_atoms, config.max_edges))
+    return Limits(2 * config.batch_size, atoms, edges)

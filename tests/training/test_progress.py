@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+
 from app.training.progress import Display
 from app.training.train import Progress
 
@@ -39,6 +41,14 @@ def test_without_a_terminal_there_are_plain_lines():
     assert "min left" in text
     assert "validation loss 0.25, MAE 3.00 meV/atom, 40.0 meV/Å" in text
     assert "\r" not in text
+
+
+def test_the_second_interrupt_ends_at_once():
+    display = Display(2, io.StringIO())
+    display.interrupt()
+    assert display.interrupted
+    with pytest.raises(KeyboardInterrupt):
+        display.interrupt()
 
 
 def test_on_a_terminal_there_is_a_bar():
