@@ -164,10 +164,9 @@ class AllegroLayer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """New (N, K, scalars) and (N, C, K, components) of the edges."""
         environment = self.environment(x, harmonics) * normalization
-        products = self.product(tensors, environment)
-        scalars = products[..., : self.product.num_scalar_paths].transpose(1, 2).flatten(2)
-        x = self.latent(x, scalars, envelope)
-        return x, products if self.mix is None else self.mix(products)
+        scalars, *rest = torch.split(self.product(tensors, environment), self.product.widths, dim=-1)
+        x = self.latent(x, scalars.transpose(1, 2).flatten(2), envelope)
+        return x, scalars if self.mix is None else self.mix(scalars, rest)
 
 
 class Environment(nn.Module):
@@ -201,28 +200,22 @@ class EnvironmentProduct(nn.Module):
         super().__init__()
         paths = [(a, b, o) for o in outs for a in ins for b in harmonics if o in couplings(a, b)]
         self.num_scalar_paths = sum(o == SCALAR for _, _, o in paths)
-        self.in_width, self.out_width = width(ins), self.num_scalar_paths + width([o for o in outs if o != SCALAR])
-        basis = torch.zeros(len(paths), width(harmonics), self.in_width, self.out_width, dtype=torch.float64)
-        fan_in = [1 if o == SCALAR else sum(q == o for _, _, q in paths) for _, _, o in paths]
-        where_in, where_env = (
-            dict(zip(ins, slices(ins), strict=True)),
-            dict(zip(harmonics, slices(harmonics), strict=True)),
-        )
-        where_out = dict(
-            zip(outs[1:], slices([SCALAR] * self.num_scalar_paths + outs[1:])[self.num_scalar_paths :], strict=True)
-        )
-        for n, (a, b, o) in enumerate(paths):
-            target = slice(n, n + 1) if o == SCALAR else where_out[o]
-            basis[n, where_env[b], where_in[a], target] = coupling(a, b, o).transpose(0, 1) / math.sqrt(fan_in[n])
+        self.widths = [self.num_scalar_paths, *(2 * l + 1 for l, _ in outs[1:])]
+        self.in_width = width(ins)
+        basis = _path_basis(paths, ins, harmonics, outs)
         self.register_buffer("basis", basis.flatten(1).to(torch.get_default_dtype()), persistent=False)
         self.weights = nn.Parameter(torch.randn(channels, len(paths)))
 
     def forward(self, tensors: Tensor, environment: Tensor) -> Tensor:
-        """(N, C, K, out) from (N, C, K, in) tensors and the (N, C, components) environment."""
+        """(N, C, K, out) from (N, C, K, in) tensors and the (N, C, components) environment.
+
+        The outputs are the scalars of each path, then the other irreps, each summed over its paths.
+        """
         n, c, j = environment.shape
-        weighted = (self.weights @ self.basis).reshape(c, j, self.in_width * self.out_width)
+        out_width = sum(self.widths)
+        weighted = (self.weights @ self.basis).reshape(c, j, self.in_width * out_width)
         maps = torch.bmm(environment.transpose(0, 1), weighted).transpose(0, 1)
-        return tensors @ maps.reshape(n, c, self.in_width, self.out_width)
+        return tensors @ maps.reshape(n, c, self.in_width, out_width)
 
 
 class LatentUpdate(nn.Module):
@@ -249,16 +242,14 @@ class ChannelMix(nn.Module):
 
     def __init__(self, channels: int, scalar_paths: int, outs: list[Irrep]) -> None:
         super().__init__()
-        self.channels, self.scalar_paths = channels, scalar_paths
-        self.widths = [2 * l + 1 for l, _ in outs[1:]]
-        self.scalar = nn.Parameter(torch.randn(channels, channels * scalar_paths) / math.sqrt(channels * scalar_paths))
-        self.tensor = nn.Parameter(torch.randn(len(self.widths), channels, channels) / math.sqrt(channels))
+        fan_in = channels * scalar_paths
+        self.scalar = nn.Parameter(torch.randn(channels, fan_in) / math.sqrt(fan_in))
+        self.tensor = nn.Parameter(torch.randn(len(outs) - 1, channels, channels) / math.sqrt(channels))
 
-    def forward(self, products: Tensor) -> Tensor:
-        """(N, C, K, components) from (N, C, K, out)."""
-        n, c, k, _ = products.shape
-        scalars, *tensors = torch.split(products, [self.scalar_paths, *self.widths], dim=-1)
-        mixed = [self.scalar @ scalars.transpose(2, 3).reshape(n, c * self.scalar_paths, k)]
+    def forward(self, scalars: Tensor, tensors: list[Tensor]) -> Tensor:
+        """(N, C, K, components) from (N, C, K, scalar paths) and each other irrep's (N, C, K, 2l + 1)."""
+        n, c, k, _ = scalars.shape
+        mixed = [self.scalar @ scalars.transpose(2, 3).reshape(n, -1, k)]
         mixed += [w @ t.reshape(n, c, -1) for w, t in zip(self.tensor, tensors, strict=True)]
         return torch.cat([m.reshape(n, c, k, -1) for m in mixed], dim=-1)
 
@@ -289,6 +280,26 @@ def mlp(width_in: int, hidden: tuple[int, ...], width_out: int, gain: float = 1.
         layers += [_linear(width_in, width_hidden, gain), nn.SiLU()]
         width_in, gain = width_hidden, SILU_GAIN
     return nn.Sequential(*layers, _linear(width_in, width_out, gain))
+
+
+def _path_basis(
+    paths: list[tuple[Irrep, Irrep, Irrep]], ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]
+) -> Tensor:
+    """(paths, environment, in, out) float64: the coupling of each path, where its components stand.
+
+    Scalar paths come first and have an output each; paths that share one are normalised by their number.
+    """
+    scalar_paths = sum(o == SCALAR for _, _, o in paths)
+    at_in = dict(zip(ins, slices(ins), strict=True))
+    at_environment = dict(zip(harmonics, slices(harmonics), strict=True))
+    out_slices = slices([SCALAR] * scalar_paths + outs[1:])
+    at_out = dict(zip(outs[1:], out_slices[scalar_paths:], strict=True))
+    basis = torch.zeros(len(paths), width(harmonics), width(ins), out_slices[-1].stop, dtype=torch.float64)
+    for n, (a, b, o) in enumerate(paths):
+        shared = 1 if o == SCALAR else sum(q == o for _, _, q in paths)
+        where = out_slices[n] if o == SCALAR else at_out[o]
+        basis[n, at_environment[b], at_in[a], where] = coupling(a, b, o).transpose(0, 1) / math.sqrt(shared)
+    return basis
 
 
 def _linear(width_in: int, width_out: int, gain: float = 1.0) -> nn.Linear:
