@@ -180,7 +180,7 @@ class ModelStore:
             raise UnknownModel(f"no model '{name}' in the store; it has: {known}")
         if not version:
             return name, versions[-1]
-        if not version.isdecimal() or int(version) not in versions:
+        if version not in map(str, versions):
             raise UnknownModel(f"model '{name}' has no version '{version}'; it has: {', '.join(map(str, versions))}")
         return name, int(version)
 
@@ -196,6 +196,8 @@ class ModelStore:
         card, digest = _read_card(folder)
         if (card.name, card.version) != (name, version):
             raise CorruptModel(f"{folder}: its card is of {card.name}@{card.version}")
+        if card.backend == "onnx" and ARTIFACT not in card.files:
+            raise CorruptModel(f"{folder}: its card has no digest of {ARTIFACT}")
         for file, expected in card.files.items():
             _verify(folder / file, expected)
         return StoredModel(card, folder, digest)
@@ -205,26 +207,29 @@ class ModelStore:
         """A folder to write the version's files into, which becomes the version when the block ends.
 
         The card is written last, with the sha256 of each file; the folder is moved into place at once, so
-        that a reader sees the whole version or none. When the block raises, nothing is left.
+        that a reader sees the whole version or none. When the block raises, none of its files is left.
 
         Raises:
             ModelExists: this version is there already.
         """
         target = self.root / card.name / str(card.version)
+        if target.exists():
+            raise ModelExists(_exists(card))
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=".publishing-", dir=target.parent))
         try:
             publication = Publication(card, folder)
             yield publication
             files = {p.name: sha256(p) for p in sorted(folder.iterdir())}
-            complete = publication.card.model_copy(update={"files": files})
+            place = {"name": card.name, "version": card.version}
+            complete = publication.card.model_copy(update={**place, "files": files})
             (folder / CARD).write_text(complete.model_dump_json(indent=2, exclude_defaults=False) + "\n")
             folder.chmod(0o755)
             os.rename(folder, target)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             if target.exists():
-                raise ModelExists(f"{card.name}@{card.version} is published already; versions never change") from error
+                raise ModelExists(_exists(card)) from error
             raise
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -233,6 +238,10 @@ class ModelStore:
     def next_version(self, name: str) -> int:
         """The version number that follows the newest one."""
         return max(self.versions(name), default=0) + 1
+
+
+def _exists(card: ModelCard) -> str:
+    return f"{card.name}@{card.version} is published already; versions never change"
 
 
 def sha256(path: Path) -> str:
@@ -248,6 +257,8 @@ def _read_card(folder: Path) -> tuple[ModelCard, str]:
         return ModelCard.model_validate_json(content), hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         raise CorruptModel(f"{path} is missing") from None
+    except OSError as error:
+        raise CorruptModel(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
         raise CorruptModel(f"{path} is no model card: {error.errors()[0]['msg']}") from None
 
@@ -255,6 +266,9 @@ def _read_card(folder: Path) -> tuple[ModelCard, str]:
 def _verify(path: Path, expected: str) -> None:
     if not path.is_file():
         raise CorruptModel(f"{path} is missing")
-    found = sha256(path)
+    try:
+        found = sha256(path)
+    except OSError as error:
+        raise CorruptModel(f"{path} cannot be read: {error.strerror}") from error
     if found != expected:
         raise CorruptModel(f"{path}: sha256 {found[:12]}… differs from the card's {expected[:12]}…")
