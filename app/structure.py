@@ -130,7 +130,7 @@ def _numbers(values: ArrayLike) -> Integers:
 
 def _array(values: ArrayLike, name: str, shape: tuple[int, ...]) -> Floats:
     try:
-        given = np.array(values, dtype=np.float64)
+        given = np.array(values, dtype=np.float64, order="C")
     except (TypeError, ValueError, OverflowError):
         raise InvalidStructure(f"{name}: not an array of numbers of shape {shape}") from None
     if given.shape != shape:

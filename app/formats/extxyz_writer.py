@@ -51,6 +51,6 @@ def format_frame(
 
 def _number_rows(columns: list[Floats]) -> list[str]:
     """Each row's numbers, in the fewest digits that read back the same; `nan` for what is not finite."""
-    table = np.concatenate(columns, axis=1, dtype=np.float64)
+    table = np.ascontiguousarray(np.concatenate(columns, axis=1, dtype=np.float64))
     text = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     return text[2:-2].replace("null", "nan").replace("],[", "\n").replace(",", " ").split("\n")

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from ase import Atoms
+
+from app.errors import InvalidStructure
+from app.formats.ase_atoms import from_ase, to_ase
+
+CELL = [[4.0, 0, 0], [1.0, 4.0, 0], [0, 0, 9.0]]
+
+
+@pytest.mark.parametrize("info", [{}, {"charge": -2}, {"charge": 1, "multiplicity": 2}])
+def test_there_and_back(info):
+    atoms = Atoms("OSi", [[0.0, 0, 1], [2.0, 0, 0]], cell=CELL, pbc=(True, True, False), info=info)
+    structure = from_ase(atoms)
+    assert to_ase(structure) == atoms
+    assert to_ase(structure).info == info
+    np.testing.assert_array_equal(structure.cell, CELL)
+
+
+@pytest.mark.parametrize(
+    ("info", "charge", "multiplicity"),
+    [
+        ({"charge": np.int64(1), "spin": 2}, 1, 2),
+        ({"charge": 1.0, "spin_multiplicity": np.float64(3)}, 1, 3),
+        ({"total_charge": -1, "charge": None}, -1, None),
+        ({"energy": -5.0}, 0, None),
+    ],
+)
+def test_charge_and_multiplicity_come_from_info(info, charge, multiplicity):
+    structure = from_ase(Atoms("H", info=info))
+    assert (structure.charge, structure.multiplicity) == (charge, multiplicity)
+
+
+@pytest.mark.parametrize("value", [0.5, "some", np.nan, [1, 2]])
+def test_a_charge_that_is_no_whole_number_is_refused(value):
+    with pytest.raises(InvalidStructure, match=r"charge: .*; expected a whole number"):
+        from_ase(Atoms("H", info={"charge": value}))
+
+
+def test_ase_s_placeholder_element_is_refused():
+    with pytest.raises(InvalidStructure, match="atom 1: atomic number 0"):
+        from_ase(Atoms("HX", positions=np.eye(3)[:2]))
+
+
+def test_atoms_do_not_share_memory_with_the_structure():
+    structure = from_ase(Atoms("H", [[1.0, 2.0, 3.0]]))
+    atoms = to_ase(structure)
+    atoms.positions += 1.0
+    np.testing.assert_array_equal(structure.positions, [[1, 2, 3]])

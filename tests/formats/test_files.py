@@ -1,0 +1,64 @@
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+
+from app.errors import InvalidFormat, InvalidStructure
+from app.formats.files import read_structures
+from app.structure import Structure
+
+SALT = bulk("NaCl", "rocksalt", a=5.64)
+
+
+@pytest.mark.parametrize("name", ["a.xyz", "a.extxyz", "A.XYZ"])
+def test_xyz_is_known_by_its_suffix(tmp_path, name):
+    (tmp_path / name).write_text("1\nid=one\nH 0 0 0\n1\n\nQ 0 0 0\n")
+    first, second = read_structures(tmp_path / name)
+    assert isinstance(first.structure, Structure)
+    assert first.id == "one"
+    assert isinstance(second.structure, InvalidStructure)
+
+
+@pytest.mark.parametrize("name", ["salt.cif", "POSCAR", "salt.json", "salt.traj"])
+def test_other_files_are_read_by_ase(tmp_path, name):
+    ase.io.write(tmp_path / name, SALT)
+    (frame,) = read_structures(tmp_path / name)
+    assert isinstance(frame.structure, Structure)
+    assert sorted(frame.structure.symbols) == ["Cl", "Na"]
+    assert frame.structure.volume == pytest.approx(SALT.get_volume(), rel=1e-5)
+
+
+def test_all_images_of_a_trajectory_are_read(tmp_path):
+    ase.io.write(tmp_path / "salt.traj", [SALT, SALT * (2, 1, 1)])
+    assert [len(f.structure) for f in read_structures(tmp_path / "salt.traj")] == [2, 4]
+
+
+def test_a_bad_structure_does_not_cost_the_others(tmp_path):
+    broken = SALT.copy()
+    broken.positions[0] = np.nan
+    ase.io.write(tmp_path / "salt.traj", [SALT, broken])
+    good, bad = read_structures(tmp_path / "salt.traj")
+    assert isinstance(good.structure, Structure)
+    assert isinstance(bad.structure, InvalidStructure)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xyz", b"two\n", "a.xyz: frame 0, line 1: 'two' is not a number of atoms"),
+        ("a.xyz", b"\xff\xfe\x00", "a.xyz: 'utf-8' codec can't decode"),
+        ("a.cif", b"nonsense", "a.cif: no format that ASE can read"),
+        ("a.unheard", b"nonsense", "a.unheard: no format that ASE can read: UnknownFileTypeError"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidFormat) as caught:
+        read_structures(tmp_path / name)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.xyz", "missing.cif"])
+def test_a_missing_file_is_named(tmp_path, name):
+    with pytest.raises(InvalidFormat, match=f"{name}: .*No such file"):
+        read_structures(tmp_path / name)
