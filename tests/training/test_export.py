@@ -136,7 +136,7 @@ def test_a_refused_artifact_leaves_nothing_in_the_store(run_folder, tmp_path, mo
     with pytest.raises(CertificateRefused):
         export(wrong, store, "wrong", About())
     assert store.names() == []
-    assert [p for p in (tmp_path / "wrong").iterdir()] == []
+    assert list((tmp_path / "wrong").iterdir()) == []
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
