@@ -5,7 +5,7 @@ holds `key=value` pairs: `Lattice` (the cell, row by row), `pbc`, `Properties` (
 columns), and what else there is to say. Format: github.com/libAtoms/extxyz.
 """
 
-from app.formats.extxyz_reader import Frame, parse
+from app.formats.extxyz_reader import Frame, iter_frames, parse
 from app.formats.extxyz_writer import format_frame
 
-__all__ = ["Frame", "format_frame", "parse"]
+__all__ = ["Frame", "format_frame", "iter_frames", "parse"]

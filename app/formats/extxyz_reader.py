@@ -1,6 +1,6 @@
 """Read extXYZ and plain XYZ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -55,14 +55,21 @@ def parse(text: str) -> list[Frame]:
     Raises:
         InvalidFormat: the text is no such file; names frame (from 0), line (from 1), value and remedy.
     """
+    return list(iter_frames(text))
+
+
+def iter_frames(text: str) -> Iterator[Frame]:
+    """The frames as for `parse`, each read when it is asked for: a limit can stop before the rest is read.
+
+    Raises:
+        InvalidFormat: as for `parse`, at the frame that is malformed.
+    """
     lines = text.removeprefix("\ufeff").rstrip().split("\n")
-    frames: list[Frame] = []
-    start = _next_line(lines, 0)
+    start, index = _next_line(lines, 0), 0
     while start < len(lines):
-        block = _block(lines, start, len(frames))
-        frames.append(block.read())
-        start = _next_line(lines, start + 2 + len(block.rows))
-    return frames
+        block = _block(lines, start, index)
+        yield block.read()
+        start, index = _next_line(lines, start + 2 + len(block.rows)), index + 1
 
 
 def _next_line(lines: Sequence[str], start: int) -> int:

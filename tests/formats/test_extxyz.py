@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InputError, InvalidFormat, InvalidStructure
-from app.formats.extxyz import Frame, format_frame, parse
+from app.formats.extxyz import Frame, format_frame, iter_frames, parse
 from app.formats.keys import is_remark
 from app.structure import Structure
 
@@ -190,6 +190,13 @@ def test_charge_and_multiplicity(pairs, charge, multiplicity):
 def test_periodicity(pbc, flags):
     structure = only(f'1\nLattice="4 0 0 0 4 0 0 0 4" {pbc}\nH 0 0 0\n')
     np.testing.assert_array_equal(structure.pbc, flags)
+
+
+def test_frames_are_read_when_they_are_asked_for():
+    frames = iter_frames(WATER + "not a number\n")
+    assert next(frames).id == "w1"
+    with pytest.raises(InvalidFormat, match="frame 1, line 6"):
+        next(frames)
 
 
 def test_an_empty_file_has_no_frames():
