@@ -1,26 +1,20 @@
-"""Dataset (labelled frames with their neighbour lists, in flat arrays) and Batch (some of them, as tensors)."""
+"""Batches: some frames of a data set as tensors, and how an epoch is cut into them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from ase.data import chemical_symbols
-from numpy.typing import NDArray
 from torch import Tensor
 
-from app.errors import InputError, InvalidData
-from app.graph import Graph
-from app.neighbors import build_graph, build_graphs
-from app.structure import Floats, Integers
-from app.training.frames import LabelledFrame
+from app.backends.layout import ranges
+from app.structure import Integers
+from app.training.dataset import Dataset, starts_of
 from app.training.models import ModelInputs, Statistics
 
-Small = NDArray[np.int32]
 UNLIMITED = np.iinfo(np.int64).max
-CHUNK = 512
-"""Frames whose neighbour lists are made at once."""
 
 
 class Targets(NamedTuple):
@@ -65,114 +59,6 @@ class Batch(NamedTuple):
         return Batch(inputs, self.structure.to(device), self.volume.to(device), targets)
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """F labelled frames, their N atoms and E edges one after the other.
-
-    Attributes:
-        frames: where they came from, with their labels in float64.
-        numbers: (N,) atomic numbers.
-        forces: (N, 3), eV/Å, in the working precision.
-        degree: (N,) neighbours of each atom.
-        edge_vectors: (E, 3), Å, sorted by centre, in the working precision.
-        neighbors: (E,) atom index of the neighbour, within the frame.
-        reverse: (E,) edge index of the reverse edge, within the frame.
-        atom_start: (F + 1,) first atom of each frame.
-        edge_start: (F + 1,) first edge of each frame.
-        stress: (F, 3, 3), eV/Å³; NaN where there is none.
-        volume: (F,), Å³; NaN where the structure is not bulk.
-    """
-
-    frames: Sequence[LabelledFrame]
-    numbers: Integers
-    forces: NDArray[Any]
-    degree: Small
-    edge_vectors: NDArray[Any]
-    neighbors: Small
-    reverse: Small
-    atom_start: Integers
-    edge_start: Integers
-    stress: Floats
-    volume: Floats
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    @property
-    def n_atoms(self) -> Integers:
-        """(F,) atoms of each frame."""
-        return np.diff(self.atom_start)
-
-    @property
-    def n_edges(self) -> Integers:
-        """(F,) edges of each frame."""
-        return np.diff(self.edge_start)
-
-    @property
-    def width(self) -> Integers:
-        """(F,) largest number of neighbours of an atom of each frame."""
-        return np.maximum.reduceat(self.degree, self.atom_start[:-1]).astype(np.int64)
-
-
-def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "float32") -> Dataset:
-    """Find all neighbours, and lay frames out in flat arrays.
-
-    Args:
-        frames: at least one.
-        cutoff: Å.
-        dtype: working precision, `float32` or `float64`.
-
-    Raises:
-        InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and frame.
-    """
-    precision = np.dtype(dtype)
-    parts = [_flat(frames[i : i + CHUNK], cutoff, precision) for i in range(0, len(frames), CHUNK)]
-    degree, vectors, neighbors, reverse, n_edges = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Dataset(
-        frames=frames,
-        numbers=np.concatenate([f.structure.numbers for f in frames]),
-        forces=np.concatenate([f.forces for f in frames]).astype(precision),
-        degree=degree,
-        edge_vectors=vectors,
-        neighbors=neighbors,
-        reverse=reverse,
-        atom_start=_starts([len(f.structure) for f in frames]),
-        edge_start=_starts(n_edges),
-        stress=np.array([np.full((3, 3), np.nan) if f.stress is None else f.stress for f in frames]),
-        volume=np.array([f.structure.volume if f.structure.is_bulk else np.nan for f in frames]),
-    )
-
-
-def _flat(frames: Sequence[LabelledFrame], cutoff: float, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    graph = _graph(frames, cutoff)
-    centre, neighbour = graph.edge_index
-    first_atom = np.repeat(_starts(graph.n_atoms)[:-1], graph.n_edges)
-    first_edge = np.repeat(_starts(graph.n_edges)[:-1], graph.n_edges)
-    return (
-        np.bincount(centre, minlength=len(graph.numbers)).astype(np.int32),
-        graph.edge_vectors().astype(dtype),
-        (neighbour - first_atom).astype(np.int32),
-        (graph.edge_reverse - first_edge).astype(np.int32),
-        graph.n_edges,
-    )
-
-
-def _graph(frames: Sequence[LabelledFrame], cutoff: float) -> Graph:
-    try:
-        return build_graphs([f.structure for f in frames], cutoff)
-    except InputError:
-        for frame in frames:
-            _check(frame, cutoff)
-        raise
-
-
-def _check(frame: LabelledFrame, cutoff: float) -> None:
-    try:
-        build_graph(frame.structure, cutoff)
-    except InputError as error:
-        raise InvalidData(f"{frame.origin}: {error}") from error
-
-
 class Collator:
     """Makes batches of a dataset's frames.
 
@@ -195,7 +81,7 @@ class Collator:
         """The frames of these numbers as one batch."""
         data = self.dataset
         n_atoms = data.n_atoms[indices]
-        atoms = _ranges(data.atom_start[indices], n_atoms)
+        atoms = ranges(data.atom_start[indices], n_atoms)
         volume = np.nan_to_num(data.volume[indices], nan=1.0).astype(data.forces.dtype)
         return Batch(
             inputs=_inputs(data, indices, atoms, torch.from_numpy(self.species[atoms])),
@@ -220,10 +106,10 @@ class Collator:
 def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) -> ModelInputs:
     """The frames' edges in K slots an atom; slot arithmetic as in `app.backends.layout`."""
     n_atoms, n_edges = data.n_atoms[indices], data.n_edges[indices]
-    edges = _ranges(data.edge_start[indices], n_edges)
+    edges = ranges(data.edge_start[indices], n_edges)
     degree = data.degree[atoms]
     n, k = len(atoms), max(int(degree.max()), 1)
-    slots = np.arange(len(edges)) + np.repeat(np.arange(n) * k - _starts(degree)[:-1], degree)
+    slots = np.arange(len(edges)) + np.repeat(np.arange(n) * k - starts_of(degree)[:-1], degree)
 
     mask = np.zeros(n * k, dtype=bool)
     vectors = np.zeros((n * k, 3), dtype=data.edge_vectors.dtype)
@@ -231,8 +117,8 @@ def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) 
     reverse = np.arange(n * k)
     mask[slots] = True
     vectors[slots] = data.edge_vectors[edges]
-    neighbors[slots] = data.neighbors[edges] + np.repeat(_starts(n_atoms)[:-1], n_edges)
-    reverse[slots] = slots[data.reverse[edges] + np.repeat(_starts(n_edges)[:-1], n_edges)]
+    neighbors[slots] = data.neighbors[edges] + np.repeat(starts_of(n_atoms)[:-1], n_edges)
+    reverse[slots] = slots[data.reverse[edges] + np.repeat(starts_of(n_edges)[:-1], n_edges)]
     return ModelInputs(
         species,
         torch.from_numpy(vectors.reshape(n, k, 3)),
@@ -284,16 +170,3 @@ def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int, bucke
     parts = [order[i : i + size] for i in range(0, len(order), size)]
     cut = [b for part in parts for b in batches(dataset, part[np.argsort(width[part], kind="stable")], limits)]
     return [cut[i] for i in random.permutation(len(cut))]
-
-
-def _starts(counts: NDArray[Any] | Sequence[int]) -> Integers:
-    starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts
-
-
-def _ranges(starts: Integers, counts: Integers) -> Integers:
-    """The integers start, …, start + count − 1 of each, one after the other."""
-    ends = np.cumsum(counts)
-    ranges: Integers = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
-    return ranges

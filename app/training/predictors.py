@@ -10,8 +10,9 @@ from app.backends import Backend, load_backend
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.neighbors import build_graphs
 from app.store import ModelCard, ModelStore
-from app.training.batches import Collator, Limits, build_dataset
+from app.training.batches import Collator, Limits
 from app.training.data import check_elements
+from app.training.dataset import build_dataset
 from app.training.evaluate import Values, predict_frames
 from app.training.export import TrainedRun
 from app.training.frames import LabelledFrame

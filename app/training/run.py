@@ -8,10 +8,11 @@ from safetensors.torch import load_file
 
 from app.errors import InvalidConfig, TrainingError
 from app.training import checkpoint, hardware
-from app.training.batches import Collator, build_dataset
+from app.training.batches import Collator
 from app.training.config import TrainConfig
 from app.training.config_file import differences
 from app.training.data import Finder
+from app.training.dataset import build_dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
 from app.training.frames import LabelledFrame
 from app.training.run_folder import RunFolder

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from app.errors import InvalidData, TrainingError
 from app.structure import Integers
 from app.training import checkpoint
-from app.training.batches import Collator, Limits, build_dataset, epoch_batches
+from app.training.batches import Collator, Limits, epoch_batches
 from app.training.config import TrainConfig
 from app.training.data import Finder, Frames, load_frames
+from app.training.dataset import build_dataset
 from app.training.ema import Average
 from app.training.evaluate import Errors, errors, predict_frames
 from app.training.loss import Losses, Outputs, compute_losses, predict

@@ -8,7 +8,8 @@ from app.backends.layout import dense_edges
 from app.errors import InvalidData
 from app.neighbors import build_graphs
 from app.structure import Structure
-from app.training.batches import Collator, Limits, batches, build_dataset, epoch_batches
+from app.training.batches import Collator, Limits, batches, epoch_batches
+from app.training.dataset import build_dataset
 from app.training.frames import LabelledFrame
 from app.training.loss import predict
 from app.training.models import Statistics, build_model

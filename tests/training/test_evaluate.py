@@ -6,7 +6,8 @@ import torch
 
 from app.backends.pair import PairBackend
 from app.structure import Structure
-from app.training.batches import Collator, Limits, build_dataset
+from app.training.batches import Collator, Limits
+from app.training.dataset import build_dataset
 from app.training.evaluate import Values, errors, labels, predict_frames, table
 from app.training.frames import LabelledFrame
 from app.training.loss import predict
