@@ -109,6 +109,8 @@ def _rmse(values: Floats) -> float:
     return float(np.sqrt((values**2).mean()))
 
 
+MOST_ELEMENTS = 12
+"""Elements in a line of the table."""
 ROWS: tuple[tuple[str, str, Callable[[Errors], float | None], Callable[[Errors], float | None]], ...] = (
     ("energy", "meV", lambda e: e.energy_mae, lambda e: e.energy_rmse),
     ("energy per atom", "meV/atom", lambda e: e.energy_per_atom_mae, lambda e: e.energy_per_atom_rmse),
@@ -126,6 +128,13 @@ def table(sets: Mapping[str, Errors]) -> str:
             if None not in values:
                 lines.append(f"{name:<12}{quantity:<18}{values[0]:>10.2f}{values[1]:>10.2f}  {unit}")
     for name, found in sets.items():
-        by_element = ", ".join(f"{symbol} {value:.1f}" for symbol, value in found.forces_mae_by_element.items())
-        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms; force MAE by element: {by_element}")
+        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms; {_by_element(found.forces_mae_by_element)}")
     return "\n".join(lines)
+
+
+def _by_element(maes: Mapping[str, float]) -> str:
+    items, title = list(maes.items()), "force MAE by element"
+    if len(items) > MOST_ELEMENTS:
+        title += f", the {MOST_ELEMENTS} largest of {len(items)}"
+        items = sorted(items, key=lambda item: -item[1])[:MOST_ELEMENTS]
+    return f"{title}: {', '.join(f'{symbol} {value:.1f}' for symbol, value in items)}"

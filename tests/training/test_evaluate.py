@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase.data import chemical_symbols
 
 from app.backends.pair import PairBackend
 from app.structure import Structure
@@ -56,6 +57,12 @@ def test_the_table_has_units_and_leaves_out_what_there_is_not():
     molecule = errors(Values(PREDICTED.energy[:1], PREDICTED.forces[:1], PREDICTED.stress[:1]), two_frames()[:1])
     assert molecule.stress_mae is None
     assert "stress" not in table({"test": molecule})
+
+
+def test_the_table_names_the_worst_of_many_elements():
+    many = {symbol: float(i) for i, symbol in enumerate(chemical_symbols[1:40])}
+    found = errors(PREDICTED, two_frames()).model_copy(update={"forces_mae_by_element": many})
+    assert "the 12 largest of 39: Y 38.0, Sr 37.0" in table({"test": found})
 
 
 def test_predictions_come_in_the_frames_order():
