@@ -28,6 +28,8 @@ ENV PATH=/opt/equipot/bin:${PATH} \
     EQUIPOT_MODEL_STORE=/srv/equipot/model_store \
     EQUIPOT_DRAIN_TIMEOUT=8
 WORKDIR /srv/equipot
+RUN equipot models verify \
+    && python3 -c "import app.api.main; from app.backends.runtime import require_onnxruntime as r; r()"
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

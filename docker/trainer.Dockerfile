@@ -20,6 +20,7 @@ RUN useradd --uid 10001 --user-group --create-home --shell /usr/sbin/nologin equ
     && mkdir /work && chown equipot:equipot /work
 ENV PATH=/opt/equipot/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
+    MPLCONFIGDIR=/tmp/matplotlib \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 WORKDIR /work
