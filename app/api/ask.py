@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
 from app.errors import InputError, InvalidFormat, InvalidRequest, StructureTooLarge
-from app.formats.extxyz import parse
+from app.formats.extxyz import iter_frames
 from app.relax import RelaxOptions
 from app.schemas import (
     DEFAULT_PROPERTIES,
@@ -84,7 +85,7 @@ def from_xyz(body: bytes, query: Mapping[str, str], settings: Settings) -> Ask:
     properties = query_properties(query.get("properties"))
     relax = relax_options(_query_relax(query), settings)
     try:
-        frames = parse(body.decode())
+        frames = list(islice(iter_frames(body.decode()), settings.max_structures + 1))
     except UnicodeDecodeError as error:
         raise InvalidFormat(f"the body is not UTF-8 text: byte {error.start} is {body[error.start]:#x}") from None
     if not frames:
@@ -158,7 +159,7 @@ def _query_relax(query: Mapping[str, str]) -> RelaxIn | None:
 def _check_count(structures: int, settings: Settings) -> None:
     if structures > settings.max_structures:
         raise StructureTooLarge(
-            f"the request has {structures} structures; at most {settings.max_structures} are allowed (max_structures)"
+            f"the request has more than {settings.max_structures} structures, the most allowed (max_structures)"
         )
 
 
