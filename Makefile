@@ -23,8 +23,8 @@ test: lint ## lint, types, import rules and tests
 	$(BIN)/pytest
 
 lint: $(COMPLETE) ## ruff, mypy and import-linter only
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
