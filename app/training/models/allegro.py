@@ -26,11 +26,10 @@ from app.training.models.angular import (
     width,
 )
 from app.training.models.inputs import LocalInputs
+from app.training.models.layers import SILU_GAIN, linear, mlp
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
 
 SCALAR: Irrep = (0, 1)
-SILU_GAIN = 1.6791767
-"""1 / √E[silu(z)²] for normal z: keeps the variance through a hidden layer."""
 
 
 class AllegroConfig(BaseModel):
@@ -95,7 +94,7 @@ class Allegro(nn.Module):
         self.envelope = PolynomialEnvelope(config.cutoff, config.envelope_power)
         self.harmonics = SphericalHarmonics(config.l_max)
         self.embedding = TwoBodyEmbedding(config, num_elements)
-        self.first_weights = _linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
+        self.first_weights = linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
         harmonics = harmonic_irreps(config.l_max, mirror)
         self.register_buffer("expand", _expansion(harmonics), persistent=False)
         plan = tensor_irreps(config)
@@ -131,7 +130,7 @@ class TwoBodyEmbedding(nn.Module):
     def __init__(self, config: AllegroConfig, num_elements: int) -> None:
         super().__init__()
         hidden = config.two_body_mlp[0] if config.two_body_mlp else config.num_scalars
-        self.radial = _linear(config.num_bessels, hidden)
+        self.radial = linear(config.num_bessels, hidden)
         self.centre = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
         self.neighbor = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
         self.rest = mlp(hidden, config.two_body_mlp[1:], config.num_scalars, gain=SILU_GAIN)
@@ -177,7 +176,7 @@ class Environment(nn.Module):
     def __init__(self, config: AllegroConfig, harmonics: list[Irrep]) -> None:
         super().__init__()
         self.channels = config.num_tensors
-        self.weights = _linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
+        self.weights = linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
         self.register_buffer("select", _expansion(harmonics), persistent=False)
 
     def forward(self, x: Tensor, harmonics: Tensor) -> Tensor:
@@ -224,8 +223,8 @@ class LatentUpdate(nn.Module):
     def __init__(self, config: AllegroConfig, num_products: int) -> None:
         super().__init__()
         hidden = config.latent_mlp[0] if config.latent_mlp else config.num_scalars
-        self.old = _linear(config.num_scalars, hidden, gain=1 / math.sqrt(2))
-        self.new = _linear(num_products, hidden, gain=1 / math.sqrt(2))
+        self.old = linear(config.num_scalars, hidden, gain=1 / math.sqrt(2))
+        self.new = linear(num_products, hidden, gain=1 / math.sqrt(2))
         self.rest = mlp(hidden, config.latent_mlp[1:], config.num_scalars, gain=SILU_GAIN)
         self.amount = nn.Parameter(torch.zeros(()))
 
@@ -273,15 +272,6 @@ def tensor_irreps(config: AllegroConfig) -> list[list[Irrep]]:
     return [harmonics, *(sorted(irreps, key=lambda irrep: (irrep[0], -irrep[1])) for irreps in reach[1:])]
 
 
-def mlp(width_in: int, hidden: tuple[int, ...], width_out: int, gain: float = 1.0) -> nn.Sequential:
-    """Layers without biases, so that zero stays zero: linear, then SiLU and linear for each hidden width."""
-    layers: list[nn.Module] = []
-    for width_hidden in hidden:
-        layers += [_linear(width_in, width_hidden, gain), nn.SiLU()]
-        width_in, gain = width_hidden, SILU_GAIN
-    return nn.Sequential(*layers, _linear(width_in, width_out, gain))
-
-
 def _path_basis(
     paths: list[tuple[Irrep, Irrep, Irrep]], ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]
 ) -> Tensor:
@@ -300,12 +290,6 @@ def _path_basis(
         where = out_slices[n] if o == SCALAR else at_out[o]
         basis[n, at_environment[b], at_in[a], where] = coupling(a, b, o).transpose(0, 1) / math.sqrt(shared)
     return basis
-
-
-def _linear(width_in: int, width_out: int, gain: float = 1.0) -> nn.Linear:
-    linear = nn.Linear(width_in, width_out, bias=False)
-    nn.init.normal_(linear.weight, std=gain / math.sqrt(width_in))
-    return linear
 
 
 def _expansion(harmonics: list[Irrep]) -> Tensor:
