@@ -1,5 +1,5 @@
 # The trainer: torch and e3nn beside the CPU runtime, with which `equipot export` certifies an artifact.
-# Data, runs and the model store live in the volume that is mounted at /work.
+# Data, runs and the model store live in the volume that is mounted at /data.
 ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE}
@@ -17,14 +17,14 @@ COPY recipes /opt/equipot/recipes
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/equipot/bin/pip install '.[train,cpu]' -r /opt/equipot/recipes/organic-xtb/requirements.txt
 RUN useradd --uid 10001 --user-group --create-home --shell /usr/sbin/nologin equipot \
-    && mkdir /work && chown equipot:equipot /work
+    && mkdir /data && chown equipot:equipot /data
 ENV PATH=/opt/equipot/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     MPLCONFIGDIR=/tmp/matplotlib \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
-WORKDIR /work
-VOLUME /work
+WORKDIR /data
+VOLUME /data
 USER 10001:10001
 ENTRYPOINT ["equipot"]
 CMD ["train", "--help"]
