@@ -40,10 +40,10 @@ class OnnxBackend:
 
     def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
         self._card = card
-        self._slots = SLOTS_PER_RUN[device]
         self.threads = (threads or available_cores()) if device == "cpu" else 1
         self._session = _open(folder / ARTIFACT, device)
         self._inputs = [i.name for i in self._session.get_inputs()]
+        self._slots = SLOTS_PER_RUN[device]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
 
     @property
