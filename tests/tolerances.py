@@ -24,5 +24,5 @@ class Tolerance:
 
 TOLERANCES = {
     "float64": Tolerance(energy_per_atom=1e-10, forces=1e-9, stress=1e-10, gradient=1e-6, step=2e-3),
-    "float32": Tolerance(energy_per_atom=1e-5, forces=5e-5, stress=1e-5, gradient=2e-3, step=2e-2),
+    "float32": Tolerance(energy_per_atom=1e-5, forces=5e-5, stress=1e-5, gradient=2e-3, step=1e-2),
 }
