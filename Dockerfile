@@ -4,7 +4,7 @@ ARG BASE=python:3.12-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /src
 RUN python3 -m venv /opt/equipot
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install '.[serve,cpu]'
 # What a finished environment does not need: ASE's plots (matplotlib and what it brings), tests, pip.

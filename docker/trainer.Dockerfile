@@ -11,7 +11,7 @@ ARG TORCH=torch==2.13.0
 RUN python3 -m venv /opt/equipot
 RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install "${TORCH}"
 WORKDIR /src
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY recipes /opt/equipot/recipes
 RUN --mount=type=cache,target=/root/.cache/pip \
