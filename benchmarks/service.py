@@ -1,6 +1,6 @@
 """Requests a second of the service, as a share of what its backend alone does with the best batch.
 
-    python benchmarks/service.py --model organic-xtb --store model_store
+    python -m benchmarks.service --model organic-xtb --store model_store
 
 One 21-atom molecule a request, over keep-alive connections, by a load generator in a process of its own.
 """
@@ -19,23 +19,15 @@ from typing import Any
 
 import numpy as np
 
-ASPIRIN = """C 2.134 -0.413 0.001|C 3.124 0.551 0.036|C 2.791 1.892 0.047|C 1.454 2.270 0.022|C 0.461 1.304 -0.014
-C 0.791 -0.049 -0.024|C -0.236 -1.104 -0.071|O -1.497 -0.717 -0.432|O -0.015 -2.275 0.178|O -0.865 1.664 -0.030
-C -1.462 2.026 1.139|O -0.924 1.974 2.221|C -2.888 2.437 0.889|H 2.379 -1.467 -0.006|H 4.164 0.254 0.056
-H 3.568 2.645 0.076|H 1.174 3.315 0.030|H -2.080 -1.497 -0.428|H -3.470 2.291 1.798|H -2.913 3.486 0.595
-H -3.313 1.829 0.091"""
+from benchmarks.structures import aspirin
+
 ROW = "{:<34}{:>11}{:>8}{:>9}{:>9}{:>9}{:>9}"
 
 
-def molecule() -> tuple[list[str], np.ndarray]:
-    """Symbols and positions (21, 3) in Å of an aspirin-like molecule."""
-    rows = [row.split() for row in ASPIRIN.replace("\n", "|").split("|")]
-    return [row[0] for row in rows], np.array([[float(x) for x in row[1:]] for row in rows])
-
-
 def body(model: str) -> bytes:
-    symbols, positions = molecule()
-    return json.dumps({"model": model, "symbols": symbols, "positions": positions.tolist()}).encode()
+    molecule = aspirin()
+    symbols = molecule.get_chemical_symbols()
+    return json.dumps({"model": model, "symbols": symbols, "positions": molecule.positions.tolist()}).encode()
 
 
 def backend_alone(store: Path, model: str, threads: int, seconds: float) -> tuple[float, int, float]:
@@ -44,14 +36,13 @@ def backend_alone(store: Path, model: str, threads: int, seconds: float) -> tupl
     Neighbour lists are not counted.
     """
     from app.backends import load_backend
+    from app.formats.ase_atoms import from_ase
     from app.graph import collate
     from app.neighbors import build_graph
     from app.store import ModelStore
-    from app.structure import Structure, numbers_from_symbols
 
     backend = load_backend(ModelStore(store).load(model), threads=threads)
-    symbols, positions = molecule()
-    graph = build_graph(Structure(numbers_from_symbols(symbols), positions), backend.card.cutoff)
+    graph = build_graph(from_ase(aspirin()), backend.card.cutoff)
     best = (0.0, 0, 0.0)
     for batch in (1, 2, 4, 8, 16, 32, 64, 128):
         graphs = collate([graph] * batch)
