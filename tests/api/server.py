@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import numpy as np
-from app.backends.pair import PairBackend
 
+from app.backends.pair import PairBackend
 from app.commands.serve import Server
 from app.graph import Graph
 from app.prediction import Prediction
