@@ -4,24 +4,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import InputError, InvalidFormat, InvalidStructure
+from app.formats import extxyz, sdf
 from app.formats.ase_atoms import from_ase
-from app.formats.extxyz import Frame, parse
+from app.formats.extxyz import Frame
 from app.structure import Structure
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-XYZ_SUFFIXES = frozenset({".xyz", ".extxyz"})
+OWN_FORMATS = {".xyz": extxyz.parse, ".extxyz": extxyz.parse, ".sdf": sdf.parse, ".mol": sdf.parse}
+"""Parsers by suffix. SDF is not left to ASE, which reads the first molecule only, and no charges."""
 
 
 def read_structures(path: Path) -> list[Frame]:
-    """The frames of a file: XYZ and extXYZ by their suffix, and whatever else ASE recognises (CIF, POSCAR, SDF, ...).
+    """The frames of a file: (ext)XYZ and SDF by their suffix, and whatever else ASE recognises (CIF, POSCAR, ...).
 
     Raises:
         InvalidFormat: the file cannot be read; names it and the reason.
     """
     try:
-        return parse(path.read_text(encoding="utf-8")) if path.suffix.lower() in XYZ_SUFFIXES else _from_ase(path)
+        parse = OWN_FORMATS.get(path.suffix.lower())
+        return parse(path.read_text(encoding="utf-8")) if parse else _from_ase(path)
     except (OSError, UnicodeDecodeError, InvalidFormat) as error:
         raise InvalidFormat(f"{path}: {error}") from error
 
