@@ -117,7 +117,7 @@ class Tampered:
 
 def test_an_artifact_over_the_tolerance_is_refused_with_the_number(store, run_folder):
     model = TrainedRun(run_folder.path).model(torch.float64)
-    with pytest.raises(CertificateRefused, match=r"forces 2\.0.e-03 \(tolerance 1e-03\)"):
+    with pytest.raises(CertificateRefused, match=r"forces 2\.0.e-03 \(tolerance 5e-04\)"):
         certify(Tampered(load_backend(store.load("random@1")), force=2e-3), model, [])
 
 
