@@ -224,7 +224,7 @@ class ModelStore:
             place = {"name": card.name, "version": card.version}
             complete = publication.card.model_copy(update={**place, "files": files})
             (folder / CARD).write_text(complete.model_dump_json(indent=2, exclude_defaults=False) + "\n")
-            folder.chmod(0o755)
+            _let_everybody_read(folder)
             os.rename(folder, target)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -242,6 +242,13 @@ class ModelStore:
 
 def _exists(card: ModelCard) -> str:
     return f"{card.name}@{card.version} is published already; versions never change"
+
+
+def _let_everybody_read(folder: Path) -> None:
+    """A server runs as another user than the one who trains."""
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
 
 
 def sha256(path: Path) -> str:

@@ -1,0 +1,66 @@
+"""The bundled model in ONNX Runtime."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.backends import load_backend
+from app.backends.onnx import OnnxBackend
+from app.errors import BackendError, UnsupportedElement
+from app.graph import collate
+from app.neighbors import build_graph, build_graphs
+from app.prediction import split
+from app.store import ARTIFACT, ModelStore, StoredModel
+from app.structure import Structure
+from app.training.samples import box, cluster
+from tests.contracts import BackendContract
+
+BUNDLED = Path(__file__).parents[2] / "model_store"
+
+
+@pytest.fixture(scope="module")
+def bundled() -> StoredModel:
+    return ModelStore(BUNDLED).load("organic-xtb")
+
+
+class TestBundledModel(BackendContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, bundled):
+        return load_backend(bundled)
+
+
+def test_large_graphs_get_the_same_bits_on_any_number_of_threads(bundled):
+    elements = bundled.card.elements
+    graph = build_graphs([box(elements, 700, seed=1), cluster(elements, 21, seed=2)], bundled.card.cutoff)
+    answers = [load_backend(bundled, threads=threads)(graph) for threads in (1, 2, 4) for _ in range(3)]
+    for answer in answers[1:]:
+        np.testing.assert_array_equal(answer.forces, answers[0].forces)
+        np.testing.assert_array_equal(answer.energy, answers[0].energy)
+        np.testing.assert_array_equal(answer.stress, answers[0].stress)
+
+
+def test_a_large_total_energy_keeps_its_digits(bundled):
+    backend = load_backend(bundled)
+    one = build_graph(cluster(bundled.card.elements, 30, seed=3), bundled.card.cutoff)
+    alone = split(backend(one), one)[0].energy
+    many = collate([one] * 500)
+    assert backend(many).energy.sum() == pytest.approx(500 * alone, rel=0, abs=1e-3)  # float32 would resolve 0.06
+
+
+def test_an_unknown_element_is_named(bundled):
+    graph = build_graph(Structure(np.array([6, 14]), np.array([[0.0, 0, 0], [0, 0, 1.8]])), bundled.card.cutoff)
+    with pytest.raises(UnsupportedElement, match="atom 1 is Si"):
+        load_backend(bundled)(graph)
+
+
+def test_a_file_that_is_no_artifact_is_refused(bundled, tmp_path):
+    (tmp_path / ARTIFACT).write_bytes(b"not an artifact")
+    with pytest.raises(BackendError, match="cannot open"):
+        OnnxBackend(bundled.card, tmp_path)
+
+
+def test_an_unknown_device_is_refused(bundled):
+    with pytest.raises(BackendError, match="device 'tpu' is unknown"):
+        load_backend(bundled, device="tpu")
