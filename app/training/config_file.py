@@ -1,7 +1,7 @@
 """Configs from and to YAML, with overrides, and errors that name the key, the value and what is allowed."""
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -117,10 +117,15 @@ def _put(place: Any, keys: list[str], value: Any, text: str) -> None:
 
 
 def _explain(detail: Any, section: type[BaseModel]) -> str:
-    keys = known_keys(section)
-    parts = [str(part) for part in detail["loc"] if not isinstance(part, int)]
+    tags = _tags()
+    places = [str(part) for part in detail["loc"] if not isinstance(part, int)]
+    parts = [part for part in places if part not in tags]
+    if detail["type"].startswith("union_tag"):
+        return _no_architecture(detail, ".".join(parts), tags)
+    chosen = next((tags[part] for part in places if part in tags), None)
+    keys = list(dict.fromkeys(_keys(section, "", chosen)))
     if detail["type"] == "extra_forbidden":
-        return _unknown_key([part for part in parts if part not in _tags()], keys)
+        return _unknown_key(parts, keys)
     while parts and ".".join(parts) not in keys:
         parts.pop()  # a member of a union, or a key of a free mapping
     key = ".".join(parts) or section.__name__
@@ -138,17 +143,28 @@ def _unknown_key(parts: list[str], keys: list[str]) -> str:
     return f"'{key}' is no key; allowed here: {', '.join(siblings)}"
 
 
-def _tags() -> set[str]:
-    """Names of the architectures, which pydantic puts into the places of errors."""
+def _no_architecture(detail: Any, section: str, allowed: Iterable[str]) -> str:
+    key = f"{section}.architecture" if section else "architecture"
+    names = ", ".join(allowed)
+    if detail["type"] == "union_tag_not_found":
+        return f"'{key}' is missing; choose one of: {names}"
+    return f"{key} = {detail['ctx']['tag']!r}: choose one of: {names}"
+
+
+def _tags() -> dict[str, type[BaseModel]]:
+    """The architectures by the names that pydantic puts into the places of errors."""
     models = _models(TrainConfig.model_fields["model"].annotation)
-    return {str(get_args(model.model_fields["architecture"].annotation)[0]) for model in models}
+    return {str(get_args(model.model_fields["architecture"].annotation)[0]): model for model in models}
 
 
-def _keys(model: type[BaseModel], prefix: str) -> Iterator[str]:
+def _keys(model: type[BaseModel], prefix: str, architecture: type[BaseModel] | None = None) -> Iterator[str]:
+    """Dotted keys; of one architecture only, where it is known."""
+    others = set(_tags().values()) - {architecture} if architecture is not None else set()
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
         for inner in _models(field.annotation):
-            yield from _keys(inner, f"{prefix}{name}.")
+            if inner not in others:
+                yield from _keys(inner, f"{prefix}{name}.", architecture)
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:

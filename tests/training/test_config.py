@@ -74,7 +74,17 @@ def test_an_override_beyond_a_list_is_named(tmp_path):
         ({"epoch": 3}, "'epoch' is no key; did you mean 'epochs'?"),
         ({"optimizer": {"learning_rate": 1}}, "'optimizer.learning_rate' is no key; allowed here: name, lr, betas"),
         ({"model": {"architecture": "allegro", "lmax": 1}}, "'model.lmax' is no key; did you mean 'model.l_max'?"),
-        ({"model": {"architecture": "perceptron"}}, "architecture"),
+        ({"model": {"architecture": "equiformer", "num_layers": 1}}, "'model.num_layers' is no key; did you mean"),
+        (
+            {"model": {"architecture": "equiformer", "latent_mlp": [8]}},
+            "'model.latent_mlp' is no key; allowed here: architecture, cutoff, l_max, channels, num_blocks",
+        ),
+        (
+            {"model": {"architecture": "equiformer", "l_max": 1}},
+            "channels has 3 entries; l_max 1 needs 2",
+        ),
+        ({"model": {"architecture": "perceptron"}}, "model.architecture = 'perceptron': choose one of: allegro, equi"),
+        ({"model": {"cutoff": 4.0}}, "'model.architecture' is missing; choose one of: allegro, equiformer"),
         ({"model": {"cutoff": -1, "architecture": "allegro"}}, "model.cutoff = -1: Input should be greater than 0"),
         ({"data": {}}, "'data.train' is missing"),
         ({"data": {"train": []}}, "data.train = "),

@@ -1,12 +1,24 @@
 """The architectures: each maps species and edge vectors to per-atom interaction energies."""
 
+from collections.abc import Callable
+from typing import Annotated
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.training.models.allegro import Allegro, AllegroConfig
+from app.training.models.equiformer import Equiformer, EquiformerConfig
 from app.training.models.inputs import LocalInputs, ModelInputs
 
-__all__ = ["AllegroConfig", "LocalInputs", "ModelConfig", "ModelInputs", "Statistics", "build_model"]
+__all__ = [
+    "AllegroConfig",
+    "EquiformerConfig",
+    "LocalInputs",
+    "ModelConfig",
+    "ModelInputs",
+    "Statistics",
+    "build_model",
+]
 
 
 class Statistics(BaseModel):
@@ -27,24 +39,29 @@ class Statistics(BaseModel):
     average_neighbors: float = Field(gt=0)
 
 
-ModelConfig = AllegroConfig
+ModelConfig = Annotated[AllegroConfig | EquiformerConfig, Field(discriminator="architecture")]
+ARCHITECTURES: dict[type[BaseModel], type[Allegro] | type[Equiformer]] = {
+    AllegroConfig: Allegro,
+    EquiformerConfig: Equiformer,
+}
 
 
 def build_model(
     config: ModelConfig, statistics: Statistics, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> Allegro:
+) -> Allegro | Equiformer:
     """A freshly initialised model.
 
     Its `forward` takes `LocalInputs` where its `strictly_local` is true, else `ModelInputs`, and gives the (N,)
     interaction energies in eV, without the reference energies of the atoms. It is built in float64 and cast,
     so that its constants are exact in either precision.
     """
+    make: Callable[..., Allegro | Equiformer] = ARCHITECTURES[type(config)]
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = Allegro(config, len(statistics.elements), statistics.force_scale, statistics.average_neighbors)
+            model = make(config, len(statistics.elements), statistics.force_scale, statistics.average_neighbors)
     finally:
         torch.set_default_dtype(before)
     return model.to(dtype)

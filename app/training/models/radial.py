@@ -1,4 +1,4 @@
-"""Functions of the distance: the Bessel basis and the polynomial envelope."""
+"""Functions of the distance: radial bases and the polynomial envelope."""
 
 import math
 
@@ -20,6 +20,57 @@ class BesselBasis(nn.Module):
     def forward(self, distance: Tensor) -> Tensor:
         """(..., N) values at (..., 1) distances in Å, which must not be zero."""
         return torch.sin(distance * self.frequencies) * (self.norm / distance)
+
+
+class ExponentialNormalBasis(nn.Module):
+    """φ_k(r) = f_c(r) exp(−β (exp(−5 r/r_c) − μ_k)²), f_c(r) = (1 + cos(π r/r_c))/2; zero from r_c on.
+
+    The N centres μ_k are evenly spaced from e⁻⁵ to 1, β = (2 (1 − e⁻⁵)/N)⁻² (Unke & Meuwly, JCTC 15, 3678, 2019,
+    with the initial values of the published Equiformer and TorchMD-Net, held fixed).
+    """
+
+    centres: Tensor
+    steepness: Tensor
+    decay: Tensor
+    frequency: Tensor
+    one_half: Tensor
+
+    def __init__(self, cutoff: float, count: int) -> None:
+        super().__init__()
+        lowest = math.exp(-5)
+        constants = {
+            "centres": torch.linspace(lowest, 1, count),
+            "steepness": torch.tensor((2 * (1 - lowest) / count) ** -2),
+            "decay": torch.tensor(5 / cutoff),
+            "frequency": torch.tensor(math.pi / cutoff),
+            "one_half": torch.tensor(0.5),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """(..., N) values at (..., 1) distances in Å."""
+        offset = torch.exp(-distance * self.decay) - self.centres
+        phase = (distance * self.frequency).clamp(max=math.pi)
+        return torch.exp(-offset * offset * self.steepness) * (self.one_half + self.one_half * torch.cos(phase))
+
+
+class GaussianBasis(nn.Module):
+    """φ_k(r) = exp(−((r − μ_k)/σ)²/2) with N centres μ_k evenly spaced from 0 to r_c, σ their distance."""
+
+    centres: Tensor
+    steepness: Tensor
+
+    def __init__(self, cutoff: float, count: int) -> None:
+        super().__init__()
+        width = cutoff / max(count - 1, 1)
+        self.register_buffer("centres", torch.linspace(0, cutoff, count), persistent=False)
+        self.register_buffer("steepness", torch.tensor(0.5 / width**2), persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """(..., N) values at (..., 1) distances in Å."""
+        offset = distance - self.centres
+        return torch.exp(-offset * offset * self.steepness)
 
 
 class PolynomialEnvelope(nn.Module):

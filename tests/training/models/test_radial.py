@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from app.training.models.radial import BesselBasis, PolynomialEnvelope
+from app.training.models.radial import BesselBasis, ExponentialNormalBasis, GaussianBasis, PolynomialEnvelope
 
 CUTOFF = 5.0
 
@@ -37,3 +37,22 @@ def test_bessel_functions_are_orthonormal_in_the_sphere():
 def test_first_bessel_function_by_hand():
     value = BesselBasis(CUTOFF, 1).double()(torch.tensor([[2.0]], dtype=torch.float64))
     assert value.item() == pytest.approx(math.sqrt(2 / CUTOFF) * math.sin(math.pi * 2 / CUTOFF) / 2)
+
+
+def test_exponential_normal_functions_by_hand():
+    values = ExponentialNormalBasis(CUTOFF, 32).double()(torch.tensor([[2.0]], dtype=torch.float64))[0]
+    beta = (2 / 32 * (1 - math.exp(-5))) ** -2
+    for k in (0, 5, 31):
+        centre = math.exp(-5) + k * (1 - math.exp(-5)) / 31
+        expected = 0.5 * (1 + math.cos(math.pi * 2 / 5)) * math.exp(-beta * (math.exp(-2) - centre) ** 2)
+        assert values[k].item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_exponential_normal_functions_are_zero_from_the_cutoff_on():
+    distances = torch.tensor([[CUTOFF], [CUTOFF + 0.1], [2 * CUTOFF]], dtype=torch.float64)
+    assert ExponentialNormalBasis(CUTOFF, 8).double()(distances).abs().max().item() < 1e-12
+
+
+def test_each_gaussian_is_one_at_its_centre():
+    basis = GaussianBasis(CUTOFF, 6).double()
+    torch.testing.assert_close(basis(torch.arange(6, dtype=torch.float64)[:, None]).diagonal(), torch.ones(6).double())

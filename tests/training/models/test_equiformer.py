@@ -1,0 +1,270 @@
+"""Equiformer: the contract of a backend for each variant, smoothness, sizes, gradients and the export."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from e3nn import o3
+from pydantic import ValidationError
+
+from app.backends.onnx import OnnxBackend
+from app.neighbors import build_graph
+from app.store import ARTIFACT
+from app.structure import Structure
+from app.training.certificate import Reference, certify, model_inputs
+from app.training.config_file import load_config
+from app.training.derivatives import evaluate
+from app.training.models import EquiformerConfig, Statistics, build_model
+from app.training.models.angular import couplings
+from app.training.models.gather import gather
+from app.training.models.product import DepthwiseProduct
+from app.training.tracing import export_onnx
+from tests.contracts import BackendContract
+from tests.structures import random_molecule
+from tests.training.cards import ELEMENTS, random_card
+
+SMALL = {
+    "cutoff": 4.0,
+    "channels": (8, 6, 4),
+    "num_blocks": 2,
+    "num_heads": 2,
+    "head_channels": (4, 3, 2),
+    "feed_forward_channels": (12, 6, 5),
+    "readout_channels": 10,
+    "num_basis": 8,
+    "radial_hidden": (8,),
+}
+NONLINEAR_MLP = {"attention": "mlp", "nonlinear_messages": True}
+LINEAR_MLP = {"attention": "mlp", "nonlinear_messages": False}
+DOT_PRODUCT = {"attention": "dot_product", "nonlinear_messages": False}
+SE3 = {
+    "non-linear messages, MLP attention": EquiformerConfig(**SMALL, **NONLINEAR_MLP),
+    "linear messages, MLP attention": EquiformerConfig(**SMALL, **LINEAR_MLP),
+    "dot-product attention": EquiformerConfig(**SMALL, **DOT_PRODUCT),
+}
+E3 = {
+    "natural parity, non-linear": EquiformerConfig(**SMALL, **NONLINEAR_MLP, parity="natural"),
+    "natural parity, dot product, Gaussians": EquiformerConfig(
+        **SMALL, **DOT_PRODUCT, parity="natural", radial_basis="gaussian"
+    ),
+    "scalars only, linear": EquiformerConfig(
+        **{**SMALL, **LINEAR_MLP, "l_max": 0, "channels": (8,), "head_channels": (4,), "feed_forward_channels": (8,)}
+    ),
+}
+
+
+def reference(config: EquiformerConfig) -> Reference:
+    card = random_card(config.cutoff).model_copy(update={"receptive_field": config.receptive_field})
+    statistics = Statistics(
+        elements=card.elements, atomic_energies=card.atomic_energies, force_scale=1.3, average_neighbors=17.0
+    )
+    return Reference(build_model(config, statistics, torch.float64), card)
+
+
+@pytest.mark.parametrize("backend", SE3.values(), ids=SE3.keys(), indirect=True, scope="class")
+class TestEquiformer(BackendContract):
+    inversion = False
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, request):
+        return reference(request.param)
+
+
+@pytest.mark.parametrize("backend", E3.values(), ids=E3.keys(), indirect=True, scope="class")
+class TestEquiformerWithParity(BackendContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls, request):
+        return reference(request.param)
+
+
+PUBLISHED = {
+    "channels": (128, 64, 32),
+    "num_blocks": 6,
+    "head_channels": (32, 16, 8),
+    "feed_forward_channels": (384, 192, 96),
+    "readout_channels": 512,
+}
+UNUSED_SPECIES = (64 - 4) * 128
+DEGREE_PATHS_FROM_TENSORS = 576 * 65 + (64640 - 28800)
+LAST_BLOCK_TENSORS = 35840 + 5120 + 96 + 37152 + 15360  # values, projection, norm, gates, feed-forward
+WITHOUT_GRADIENT = UNUSED_SPECIES + DEGREE_PATHS_FROM_TENSORS + LAST_BLOCK_TENSORS
+REDUNDANT = 128 + 256 + 1  # biases that the species' scalars and the subtracted energy make up for
+LAST_PATHS = 960 - 224
+
+
+@pytest.mark.parametrize(
+    ("variant", "published", "left_out"),
+    [
+        (NONLINEAR_MLP, 3_496_001, WITHOUT_GRADIENT + LAST_PATHS + REDUNDANT + 5 * 960 + 224),
+        (LINEAR_MLP, 2_972_801, WITHOUT_GRADIENT + LAST_PATHS * 65 + REDUNDANT),
+        (DOT_PRODUCT, 3_316_865, WITHOUT_GRADIENT + REDUNDANT),
+    ],
+    ids=["non-linear MLP", "linear MLP", "dot product"],
+)
+def test_parameters_are_the_published_ones_without_those_that_do_nothing(variant, published, left_out):
+    statistics = Statistics(elements=("H", "C", "N", "O"), atomic_energies={}, force_scale=1.0, average_neighbors=15.58)
+    model = build_model(EquiformerConfig(**PUBLISHED, **variant), statistics)
+    assert sum(p.numel() for p in model.parameters()) == published - left_out
+
+
+@pytest.mark.parametrize("config", [*SE3.values(), *E3.values()], ids=[*SE3, *E3])
+def test_every_parameter_is_learnt(config):
+    backend = reference(config)
+    inputs = model_inputs(build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card)
+    energies, forces, _ = evaluate(backend.model, inputs, create_graph=True)
+    (energies.square().sum() + forces.square().sum()).backward()
+    assert [name for name, p in backend.model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_second_derivatives_are_those_of_the_forces():
+    config = SE3["non-linear messages, MLP attention"]
+    backend = reference(config)
+    inputs = model_inputs(build_graph(random_molecule(backend.card, 5, seed=1), config.cutoff), backend.card)
+    parameter = backend.model.blocks[0].attention.source.weights[1]
+
+    def loss() -> torch.Tensor:
+        return evaluate(backend.model, inputs, create_graph=True)[1].square().sum()
+
+    (gradient,) = torch.autograd.grad(loss(), parameter)
+    direction = torch.randn(parameter.shape, dtype=parameter.dtype, generator=torch.Generator().manual_seed(0))
+    values = []
+    for step in (1e-4, -1e-4):
+        with torch.no_grad():
+            parameter += step * direction
+        values.append(loss().item())
+        with torch.no_grad():
+            parameter -= step * direction
+    assert (gradient * direction).sum().item() == pytest.approx((values[0] - values[1]) / 2e-4, rel=1e-5)
+
+
+def test_the_gathers_gradients_are_each_others():
+    graph = build_graph(random_molecule(random_card(4.0), 11, seed=1), 4.0)
+    inputs = model_inputs(graph, random_card(4.0))
+    mask = inputs.mask.unsqueeze(1).double()
+    assert not inputs.mask.all()
+
+    def masked(x: torch.Tensor) -> torch.Tensor:
+        return gather(x, inputs.neighbors, inputs.reverse, mask) * mask.transpose(1, 2)
+
+    x = torch.randn(11, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    assert torch.autograd.gradcheck(masked, x)
+    assert torch.autograd.gradgradcheck(masked, x)
+
+
+@pytest.mark.parametrize("parity", [1, -1])
+def test_the_product_is_that_of_e3nn(parity):
+    ins = {(0, 1): 3, (1, parity): 2, (2, 1): 4}
+    harmonics = [(0, 1), (1, parity), (2, 1)]
+    product = DepthwiseProduct(ins, harmonics, list(ins)).double()
+    generator = torch.Generator().manual_seed(0)
+    x = [torch.randn(5, 7, 2 * l + 1, c, dtype=torch.float64, generator=generator) for (l, _), c in ins.items()]
+    y = torch.randn(5, 7, 9, dtype=torch.float64, generator=generator)
+    found = product(x, y, torch.ones(5, 7, product.num_weights, dtype=torch.float64))
+    summed = product.summed(x, y, torch.ones(5, 1, 7, dtype=torch.float64))
+    for o, (irrep, total) in enumerate(product.outs.items()):
+        expected = []
+        for i, left in enumerate(ins):
+            for h, right in enumerate(harmonics):
+                if irrep in couplings(left, right):
+                    clebsch = o3.wigner_3j(left[0], right[0], irrep[0], dtype=torch.float64) * (2 * irrep[0] + 1) ** 0.5
+                    part = y[..., h * h : (h + 1) ** 2]
+                    expected.append(torch.einsum("nkic,nkj,ijo->nkoc", x[i], part, clebsch))
+        torch.testing.assert_close(found[o], torch.cat(expected, dim=-1))
+        assert found[o].shape[-1] == total
+        torch.testing.assert_close(summed[o].squeeze(1), found[o].sum(1))
+
+
+@pytest.mark.parametrize("config", SE3.values(), ids=SE3.keys())
+def test_a_pair_that_leaves_takes_nothing_along(config):
+    backend = reference(config)
+    cutoff = config.cutoff
+    answers = []
+    for distance in (cutoff - 1e-3, cutoff + 1e-3):
+        pair = Structure(np.array([1, 8]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance]]))
+        answers.append(backend(build_graph(pair, cutoff)))
+    assert abs(answers[0].energy - answers[1].energy) < 1e-8
+    assert np.abs(answers[0].forces).max() < 1e-4
+    closer = Structure(np.array([1, 8]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.5 * cutoff]]))
+    assert np.abs(backend(build_graph(closer, cutoff)).forces).max() > 1e-3
+
+
+def test_forces_stay_soft_where_symmetry_makes_tensors_vanish():
+    config = SE3["non-linear messages, MLP attention"]
+    backend = reference(config)
+    cube = 2.2 * np.array(list(np.ndindex(2, 2, 2)), dtype=float)
+    centred = np.concatenate([[[1.1, 1.1, 1.1]], cube])
+    moved = centred + np.eye(9)[:, :1] * [1e-3, 0, 0]
+    still, shifted = (backend(build_graph(Structure(np.full(9, 6), p), config.cutoff)) for p in (centred, moved))
+    np.testing.assert_allclose(still.forces[0], 0.0, atol=1e-10)
+    assert np.abs(shifted.forces[0]).max() < 0.1 * np.abs(still.forces).max()
+
+
+def test_dropout_acts_in_training_only():
+    card = random_card(4.0)
+    inputs = model_inputs(build_graph(random_molecule(card, 11, seed=1), 4.0), card, torch.float32)
+    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.0, average_neighbors=10.0)
+    dropping = {"attention_dropout": 0.2, "dropout": 0.2, "drop_path": 0.2}
+    plain, model = (build_model(EquiformerConfig(**SMALL, **extra), statistics) for extra in ({}, dropping))
+    assert torch.equal(plain.eval()(inputs), model.eval()(inputs))
+    model.train()
+    assert not torch.equal(model(inputs), model(inputs))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A folder with a tiny model's artifact, and the model in float64."""
+    folder = tmp_path_factory.mktemp("exported")
+    config = SE3["non-linear messages, MLP attention"]
+    statistics = Statistics(elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
+    export_onnx(build_model(config, statistics), folder / ARTIFACT)
+    return folder, build_model(config, statistics, torch.float64)
+
+
+def test_the_export_passes_its_certificate(exported):
+    folder, model = exported
+    card = random_card(4.0, "float32").model_copy(
+        update={"receptive_field": model.config.receptive_field, "atomic_energies": {}}
+    )
+    backend = OnnxBackend(card, folder)
+    assert not backend.is_strictly_local
+    assert certify(backend, model, []).largest.forces < 1e-4
+
+
+def test_the_export_scatters_nothing(exported):
+    graph = onnx.load(exported[0] / ARTIFACT).graph
+    assert {i.name for i in graph.input} == {"species", "edge_vectors", "neighbors", "mask", "reverse"}
+    assert not [node.op_type for node in graph.node if "Scatter" in node.op_type]
+
+
+def test_the_receptive_field_grows_with_the_blocks():
+    assert EquiformerConfig(cutoff=4.5, num_blocks=4).receptive_field == 18.0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"channels": (8, 4)},
+        {"l_max": 3},
+        {"attention": "linear"},
+        {"parity": "full"},
+        {"channels": (8, 0, 4)},
+        {"drop_path": 1.0},
+    ],
+)
+def test_config_rejects(wrong):
+    with pytest.raises(ValidationError):
+        EquiformerConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "variant"),
+    [("nonlinear-mlp", NONLINEAR_MLP), ("linear-mlp", LINEAR_MLP), ("dot-product", DOT_PRODUCT)],
+)
+def test_the_recipes_hold_the_published_setting(recipe, variant):
+    config = load_config(Path(__file__).parents[3] / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
+    assert config.model == EquiformerConfig(**PUBLISHED, **variant)
+    assert (config.batch_size, config.epochs, config.optimizer.lr) == (8, 1500, 5e-4)
