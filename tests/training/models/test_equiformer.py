@@ -218,7 +218,8 @@ def test_dropout_acts_in_training_only():
 def exported(tmp_path_factory):
     """A folder with a tiny model's artifact, and the model in float64."""
     folder = tmp_path_factory.mktemp("exported")
-    config = SE3["non-linear messages, MLP attention"]
+    narrow = {"l_max": 1, "channels": (8, 6), "head_channels": (4, 3), "feed_forward_channels": (12, 6)}
+    config = EquiformerConfig(**{**SMALL, **NONLINEAR_MLP, **narrow, "num_blocks": 1})
     statistics = Statistics(elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
     export_onnx(build_model(config, statistics), folder / ARTIFACT)
     return folder, build_model(config, statistics, torch.float64)
