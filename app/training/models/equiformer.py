@@ -67,8 +67,9 @@ class EquiformerConfig(BaseModel):
         num_basis: radial basis functions.
         radial_hidden: hidden widths of the radial networks.
         envelope_power: p of the polynomial envelope.
-        norm_epsilon: ε of the tensors' layer norm; the published 1e-5 amplifies displacements and rounding
-            300-fold in each layer where symmetry makes tensors vanish.
+        norm_epsilon: ε of the tensors' layer norm, whose mean squares begin near 1. The published 1e-5 amplifies
+            displacements and rounding 300-fold in each layer where symmetry makes tensors vanish: virials of
+            fcc and diamond then come out as 1e14 eV.
         attention_dropout: share of the attention weights dropped in training.
         dropout: share of the channels dropped at the end of each residual branch in training.
         drop_path: chance that a residual branch is dropped for an atom in training, in the last block;
@@ -93,7 +94,7 @@ class EquiformerConfig(BaseModel):
     num_basis: int = Field(default=32, ge=2)
     radial_hidden: Widths = (64, 64)
     envelope_power: int = Field(default=6, ge=2)
-    norm_epsilon: float = Field(default=0.1, gt=0)
+    norm_epsilon: float = Field(default=1.0, gt=0)
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)

@@ -6,10 +6,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from ase.build import bulk
 from e3nn import o3
 from pydantic import ValidationError
 
 from app.backends.onnx import OnnxBackend
+from app.formats.ase_atoms import from_ase
 from app.neighbors import build_graph
 from app.store import ARTIFACT
 from app.structure import Structure
@@ -201,6 +203,19 @@ def test_forces_stay_soft_where_symmetry_makes_tensors_vanish():
     still, shifted = (backend(build_graph(Structure(np.full(9, 6), p), config.cutoff)) for p in (centred, moved))
     np.testing.assert_allclose(still.forces[0], 0.0, atol=1e-10)
     assert np.abs(shifted.forces[0]).max() < 0.1 * np.abs(still.forces).max()
+
+
+@pytest.mark.parametrize("crystal", [bulk("C", "sc", 2.5), bulk("C", "fcc", 3.5), bulk("C", "diamond", 3.57)])
+def test_single_precision_holds_where_symmetry_makes_tensors_vanish(crystal):
+    card = random_card(5.0)
+    graph = build_graph(from_ase(crystal), 5.0)
+    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=15.58)
+    single, double = (
+        evaluate(build_model(EquiformerConfig(**PUBLISHED), statistics, dtype), model_inputs(graph, card, dtype))
+        for dtype in (torch.float32, torch.float64)
+    )
+    for found, expected in zip(single, double, strict=True):
+        torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_acts_in_training_only():
