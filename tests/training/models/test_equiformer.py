@@ -1,5 +1,6 @@
 """Equiformer: the contract of a backend for each variant, smoothness, sizes, gradients and the export."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,21 @@ from app.store import ARTIFACT
 from app.structure import Structure
 from app.training.certificate import Reference, certify, model_inputs
 from app.training.config_file import load_config
+from app.training.data import Finder
 from app.training.derivatives import evaluate
+from app.training.export import About, TrainedRun, _card
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.angular import couplings
 from app.training.models.gather import gather
 from app.training.models.product import DepthwiseProduct
+from app.training.progress import Display
+from app.training.run import run
+from app.training.run_folder import RunFolder
 from app.training.tracing import export_onnx
 from tests.contracts import BackendContract
 from tests.structures import random_molecule
 from tests.training.cards import ELEMENTS, random_card
+from tests.training.labelled import molecules, tiny_config, write
 
 SMALL = {
     "cutoff": 4.0,
@@ -284,3 +291,17 @@ def test_the_recipes_hold_the_published_setting(recipe, variant):
     config = load_config(Path(__file__).parents[3] / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
     assert config.model == EquiformerConfig(**PUBLISHED, **variant)
     assert (config.batch_size, config.epochs, config.optimizer.lr) == (8, 1500, 5e-4)
+
+
+def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
+    write(tmp_path / "train.xyz", molecules(48))
+    model = {**SMALL, **NONLINEAR_MLP, "architecture": "equiformer"}
+    config = tiny_config(model=model, epochs=6, optimizer={"lr": 0.005})
+    folder = RunFolder(tmp_path / "run")
+    run(config, folder, Finder(tmp_path), Display(99, io.StringIO()))
+    losses = [float(line["validation_loss"]) for line in folder.lines()]
+    assert losses[-1] < 0.7 * losses[0]
+    trained = TrainedRun(folder.path)
+    assert trained.config.model == config.model
+    card = _card(trained, "small", 1, About(), "float32", 1)
+    assert (card.architecture, card.receptive_field) == ("equiformer", 8.0)
