@@ -186,7 +186,7 @@ class DotProductLogits(nn.Module):
     def forward(self, x: Features, message: Features) -> Tensor:
         """(N, K, H) logits."""
         queries = [by_head(q * s, self.heads) for q, s in zip(self.query(x), self.scale.unbind(), strict=True)]
-        logits = (queries[0].squeeze(2) * self.key.bias).sum(-1).unsqueeze(1)
+        logits = (queries[0].squeeze(2) * self.key.bias.reshape(self.heads, -1)).sum(-1).unsqueeze(1)
         for q, t, weight in zip(queries, message, self.key.weights, strict=True):
             back = (q @ weight.transpose(1, 2)).flatten(2)
             logits = logits + t.flatten(2) @ back.transpose(1, 2)
@@ -244,12 +244,12 @@ class HeadLinear(nn.Module):
             torch.randn(heads, ins[irrep], c) * (gain[irrep != SCALAR] / math.sqrt(ins[irrep]))
             for irrep, c in outs.items()
         )
-        self.bias = nn.Parameter(torch.zeros(heads, outs[SCALAR]))
+        self.bias = nn.Parameter(torch.zeros(heads * outs[SCALAR]))
 
     def forward(self, sums: Features, total: Tensor) -> Features:
         """(N, 2l+1, H · out) from (N, H, 2l+1, in) sums over edges and the (N, H) sum of their weights."""
         mixed = [t @ weight for t, weight in zip(sums, self.weights, strict=True)]
-        mixed[0] = mixed[0] + (total.unsqueeze(-1) * self.bias).unsqueeze(2)
+        mixed[0] = mixed[0] + (total.unsqueeze(-1) * self.bias.reshape(total.shape[1], -1)).unsqueeze(2)
         return [t.transpose(1, 2).flatten(2) for t in mixed]
 
 
