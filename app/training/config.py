@@ -74,6 +74,8 @@ class Source(Section):
     index: Annotated[str, AfterValidator(_slice)] = Field(":", description="which frames, as a Python slice")
     units: Units | None = Field(None, description="must be stated for npz; elsewhere eV, Å and eV/Å³")
     keys: Keys = Keys()
+    weight: float = Field(1.0, gt=0, description="how many times the errors of these frames count in the loss")
+    missing_forces: bool = Field(False, description="frames may have no forces, and then teach energies only")
 
     @property
     def kind(self) -> str:

@@ -63,11 +63,12 @@ def describe_frames(name: str, frames: Sequence[LabelledFrame]) -> str:
     elements = ", ".join(f"{chemical_symbols[z]} {(numbers == z).sum()}" for z in np.unique(numbers))
     files = [f.file for f in frames]
     sources = ", ".join(f"{files.count(file)} of {file}" for file in dict.fromkeys(files))
-    square = float((np.concatenate([f.forces for f in frames]) ** 2).mean())
+    forces = [f.forces for f in frames if f.has_forces]
+    rms = f"{np.mean(np.concatenate(forces) ** 2) ** 0.5:.4g} eV/Å" if forces else "unknown"
     stresses = sum(f.stress is not None for f in frames)
     return (
         f"{name}: {len(frames)} frames ({sources}); {len(numbers)} atoms, {min(sizes)} to {max(sizes)} a frame "
-        f"({elements}); force RMS {square**0.5:.4g} eV/Å; {stresses} with stress"
+        f"({elements}); force RMS {rms}; {len(forces)} with forces, {stresses} with stress"
     )
 
 

@@ -111,8 +111,10 @@ def to_atoms(frame: LabelledFrame) -> Atoms:
     """A labelled frame as ASE's atoms."""
     structure: Structure = frame.structure
     atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-    stress = {} if frame.stress is None else {"stress": frame.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]}
-    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, forces=frame.forces, **stress)  # type: ignore[no-untyped-call]
+    results = {"forces": frame.forces} if frame.has_forces else {}
+    if frame.stress is not None:
+        results["stress"] = frame.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, **results)  # type: ignore[no-untyped-call]
     return atoms
 
 

@@ -87,11 +87,13 @@ def load_problem(config: TrainConfig, find: Finder) -> Problem:
     """Read the data, find neighbours and fit the statistics.
 
     Raises:
-        InvalidData: naming file and frame; or a loss of stresses without any.
+        InvalidData: naming file and frame; or a loss of forces or stresses without any.
     """
     frames = load_frames(config.data, find)
     if config.loss.stress and all(frame.stress is None for frame in frames.train):
         raise InvalidData(f"loss.stress is {config.loss.stress}, but no training frame has a stress")
+    if config.loss.forces and not any(frame.has_forces for frame in frames.train):
+        raise InvalidData(f"loss.forces is {config.loss.forces}, but no training frame has forces; set it to 0")
     train, validation = (build_dataset(f, config.model.cutoff, config.dtype) for f in (frames.train, frames.validation))
     elements = config.data.elements or frames.elements()
     neighbors = float(train.degree.mean())
@@ -189,7 +191,7 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
             **{f"train_{name}": part / count for name, part in zip(Losses._fields, progress.sums, strict=False)},
             "validation_loss": loss,
-            **found.model_dump(include=set(METRICS)),
+            **{name: math.nan if (value := getattr(found, name)) is None else value for name in METRICS},
         }
         progress.sums = [0.0] * len(progress.sums)
         progress.lines += 1

@@ -18,7 +18,7 @@ def test_a_set_is_summed_up():
     square = np.mean(np.concatenate([f.forces for f in frames]) ** 2)
     text = describe_frames("train", frames)
     assert text.startswith("train: 4 frames (4 of made.xyz); 13 atoms, 2 to 4 a frame (Ne ")
-    assert text.endswith(f"force RMS {square**0.5:.4g} eV/Å; 1 with stress")
+    assert text.endswith(f"force RMS {square**0.5:.4g} eV/Å; 4 with forces, 1 with stress")
 
 
 def test_memory_of_a_step_is_proportional_to_the_slots():

@@ -109,6 +109,31 @@ def test_a_stress_loss_without_any_stress_is_refused(data, tmp_path):
         train(data, tmp_path / "run", loss={"stress": 1})
 
 
+def drop_forces(atoms):
+    del atoms.calc.results["forces"]
+
+
+def test_energies_alone_are_learnt(data, tmp_path):
+    write(tmp_path / "energies.xyz", molecules(40), drop_forces)
+    keys = {"data": {"train": {"path": "energies.xyz", "missing_forces": True}}, "optimizer": {"lr": 0.01}}
+    with pytest.raises(InvalidData, match=r"loss\.forces is 1\.0, but no training frame has forces"):
+        train(tmp_path, tmp_path / "run", **keys)
+    result = train(tmp_path, tmp_path / "run", loss={"forces": 0}, epochs=10, **keys)
+    curve = lines(tmp_path / "run")
+    assert curve[-1]["train_energy"] < 0.5 * curve[0]["train_energy"]
+    assert "forces_mae" not in result["validation"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+
+
+def test_sources_with_and_without_forces_are_mixed(data, tmp_path):
+    write(tmp_path / "energies.xyz", molecules(40, seed=2), drop_forces)
+    (tmp_path / "train.xyz").symlink_to(data / "train.xyz")
+    sources = ["train.xyz", {"path": "energies.xyz", "missing_forces": True, "weight": 0.5}]
+    result = train(tmp_path, tmp_path / "run", data={"train": sources})
+    assert result["training_frames"] == 101
+    assert result["train"]["forces_mae"] > 0
+
+
 def test_the_seed_decides_everything(data, tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         train(data, tmp_path / name, seed=seed)
