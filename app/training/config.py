@@ -67,19 +67,33 @@ class Keys(Section):
 
 
 class Source(Section):
-    """A file of labelled frames."""
+    """A file, or a folder, of labelled frames."""
 
     path: str = Field(min_length=1, description="absolute, or relative to the data root or to the config file")
-    format: Literal["auto", "extxyz", "ase", "npz"] = Field("auto", description="auto goes by the file's name")
+    format: Literal["auto", "extxyz", "ase", "npz", "deepmd", "qm9"] = Field(
+        "auto", description="auto goes by the file's name"
+    )
     index: Annotated[str, AfterValidator(_slice)] = Field(":", description="which frames, as a Python slice")
     units: Units | None = Field(None, description="must be stated for npz; elsewhere eV, Å and eV/Å³")
     keys: Keys = Keys()
     weight: float = Field(1.0, gt=0, description="how many times the errors of these frames count in the loss")
     missing_forces: bool = Field(False, description="frames may have no forces, and then teach energies only")
 
+    leave_out: str | None = Field(None, description="qm9: file with numbers of molecules that are not to be used")
+
+    @property
+    def label_units(self) -> Units:
+        """Units of the labels."""
+        return self.units or Units(energy="Hartree" if self.kind == "qm9" else "eV")
+
+    @property
+    def lacks_forces(self) -> bool:
+        """Whether frames may have no forces."""
+        return self.missing_forces or self.kind == "qm9"
+
     @property
     def kind(self) -> str:
-        """The format: `extxyz`, `ase` or `npz`."""
+        """The format: `extxyz`, `ase`, `npz`, `deepmd` or `qm9`."""
         if self.format != "auto":
             return self.format
         ending = self.path.rsplit(".", 1)[-1].lower()
@@ -94,6 +108,18 @@ class Source(Section):
     def _npz_states_units(self) -> "Source":
         if self.kind == "npz" and self.units is None:
             raise ValueError("npz files carry no units; add units, for example {energy: kcal/mol, length: Å}")
+        return self
+
+    @model_validator(mode="after")
+    def _format_has_these_keys(self) -> "Source":
+        if self.kind == "deepmd" and self.keys != Keys():
+            raise ValueError("deepmd folders have fixed names; leave keys out")
+        if self.kind == "qm9" and self.units is not None:
+            raise ValueError("QM9 is in Hartree and Å; leave units out")
+        if self.kind == "qm9" and self.keys.energy not in (None, "U0", "U", "H", "G"):
+            raise ValueError("keys.energy of QM9: choose one of U0, U, H, G")
+        if self.kind != "qm9" and self.leave_out is not None:
+            raise ValueError("leave_out is for the format qm9 only")
         return self
 
 

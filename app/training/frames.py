@@ -92,11 +92,11 @@ def labelled(geometry: Geometry, labels: Labels, source: Source, index: int, inf
     Raises:
         InvalidData: naming file, frame and what is wrong.
     """
-    origin, unit = f"{source.path}, frame {index}", source.units or Units()
+    origin, unit = f"{source.path}, frame {index}", source.label_units
     _check_stated_units(info, unit, origin)
     structure = _structure(geometry, LENGTH[unit.length], info, origin)
     energy = ENERGY[unit.energy] * _label(labels.energy, "energy", (), origin)
-    if labels.forces is None and source.missing_forces:
+    if labels.forces is None and source.lacks_forces:
         forces = np.full((len(structure), 3), np.nan)
     else:
         forces = unit.force_factor * _label(labels.forces, "forces", (len(structure), 3), origin)

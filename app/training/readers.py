@@ -1,4 +1,4 @@
-"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 npz layout."""
+"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 and MD22 npz layouts."""
 
 import zipfile
 from collections.abc import Iterator
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from app.errors import InvalidData
 from app.training.config import Keys, Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
+from app.training.read_deepmd import read_deepmd
+from app.training.read_qm9 import read_qm9
 
 NPZ_NAMES = {
     "numbers": ("nuclear_charges", "z"),
@@ -21,19 +23,29 @@ NPZ_NAMES = {
     "energy": ("energies", "E"),
     "forces": ("forces", "F"),
 }
-"""Names in the revised and in the original MD17 layout."""
+"""Names in the revised MD17 layout, and in the original one, which is MD22's, too."""
+NPZ_UNITS = {"e_unit": "energy_unit", "r_unit": "length_unit"}
+"""Units that an npz may state, and their names in `frames`."""
 UNREADABLE = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, UnknownFileTypeError)
 """What ASE's readers raise on files that they cannot read."""
 Array = NDArray[np.generic]
 
 
-def read(source: Source, path: Path) -> list[LabelledFrame]:
-    """The frames of one file, checked, in eV and Å.
+def read(source: Source, path: Path, leave_out: Path | None = None) -> list[LabelledFrame]:
+    """The frames of one file or folder, checked, in eV and Å.
+
+    Args:
+        source: how it is read.
+        path: where it is.
+        leave_out: the file that `source.leave_out` names.
 
     Raises:
         InvalidData: naming file and frame.
     """
-    return list(_read_npz(source, path) if source.kind == "npz" else _read_ase(source, path))
+    if source.kind == "qm9":
+        return list(read_qm9(source, path, leave_out))
+    readers = {"npz": _read_npz, "deepmd": read_deepmd}
+    return list(readers.get(source.kind, _read_ase)(source, path))
 
 
 def _read_ase(source: Source, path: Path) -> Iterator[LabelledFrame]:
@@ -76,6 +88,7 @@ def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
     arrays = _npz_arrays(source, path)
     numbers, positions, energies = (arrays[name] for name in ("numbers", "positions", "energy"))
     forces = arrays.get("forces")
+    info = {name: str(arrays[key]) for key, name in NPZ_UNITS.items() if key in arrays}
     count = len(positions)
     many = np.broadcast_to(numbers, (count, *numbers.shape)) if numbers.ndim == 1 else numbers
     sizes = {"positions": count, "energy": len(energies)}
@@ -88,7 +101,7 @@ def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
     for index in range(count)[source.frames]:
         geometry = Geometry(many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool))
         labels = Labels(energies[index], None if forces is None else forces[index])
-        yield labelled(geometry, labels, source, index, {})
+        yield labelled(geometry, labels, source, index, dict(info))
 
 
 def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
@@ -98,6 +111,7 @@ def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
             wanted = [name for name in NPZ_NAMES if name != "forces" or not _lacks_forces(source, present)]
             names = {name: _npz_name(name, source, present) for name in wanted}
             arrays = {name: file[key] for name, key in names.items()}
+            arrays |= {key: file[key] for key in NPZ_UNITS if key in present}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidData(f"{source.path}: cannot be read: {error}") from error
     if arrays["energy"].ndim == 2 and arrays["energy"].shape[1] == 1:
