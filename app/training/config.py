@@ -1,6 +1,7 @@
 """TrainConfig: everything that decides what a training run does. `app.training.config_file` reads it from YAML."""
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers
@@ -155,21 +156,56 @@ class Data(Section):
     )
 
 
+class Change(Section):
+    """Other weights of the loss from an epoch on."""
+
+    epoch: float = Field(ge=0, description="epochs after which the weights begin to change")
+    over: float = Field(0.0, ge=0, description="epochs over which they change linearly; 0: at once")
+    energy: float | None = Field(None, ge=0)
+    forces: float | None = Field(None, ge=0)
+    stress: float | None = Field(None, ge=0)
+
+
 class Loss(Section):
-    """Weighted sum of the errors of energies (eV), forces (eV/Å, mean over components) and stresses (eV/Å³)."""
+    """Weighted sum of the errors of energies (eV), forces (eV/Å) and stresses (eV/Å³)."""
 
     energy: float = Field(1.0, ge=0)
     forces: float = Field(1.0, ge=0)
     stress: float = Field(0.0, ge=0)
+    changes: tuple[Change, ...] = Field((), description="of the weights, one after the other")
+    forces_per: Literal["component", "vector"] = "component"
     kind: Literal["mse", "mae", "huber"] = "mse"
     energy_per: Literal["atom", "structure"] = "atom"
     huber_delta: float = Field(0.01, gt=0, description="error at which huber turns from quadratic to linear")
 
     @model_validator(mode="after")
     def _some_weight(self) -> "Loss":
-        if self.energy + self.forces + self.stress == 0:
-            raise ValueError("all weights are zero; nothing would be learnt")
+        for loss in (self, *(self.at(change.epoch + change.over) for change in self.changes)):
+            if loss.energy + loss.forces + loss.stress == 0:
+                raise ValueError("all weights are zero; nothing would be learnt")
         return self
+
+    @model_validator(mode="after")
+    def _changes_in_order(self) -> "Loss":
+        for first, second in pairwise(self.changes):
+            if second.epoch < first.epoch + first.over:
+                raise ValueError(f"the change at epoch {second.epoch:g} begins before the one before it has ended")
+        return self
+
+    def at(self, epoch: float) -> "Loss":
+        """The loss with its weights after so many epochs; infinity gives those at the end."""
+        weights = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
+        for change in self.changes:
+            if epoch >= change.epoch:
+                share = min((epoch - change.epoch) / change.over, 1.0) if change.over else 1.0
+                for name, weight in weights.items():
+                    target = getattr(change, name)
+                    weights[name] = weight if target is None else (1 - share) * weight + share * target
+        return self.model_copy(update=weights) if self.changes else self
+
+    def largest(self, name: str) -> float:
+        """The largest weight that a part of the loss (`energy`, `forces` or `stress`) ever has."""
+        return float(max(getattr(self, name), *(getattr(change, name) or 0.0 for change in self.changes), 0.0))
 
 
 class Optimizer(Section):

@@ -84,7 +84,7 @@ def describe_memory(config: TrainConfig, problem: Problem, model: torch.nn.Modul
     """An estimate of the memory of a run, beside that of the program and its libraries (some 500 MiB)."""
     dataset = problem.train.dataset
     sample = largest[np.argsort(slots_of(dataset, largest))[-SAMPLE:]]
-    kept = kept_bytes(model, problem.train, sample, config.loss.stress > 0)
+    kept = kept_bytes(model, problem.train, sample, config.loss.largest("stress") > 0)
     step = (1 + TEMPORARY) * kept * slots(dataset, largest) / slots(dataset, sample)
     state = COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
     data = sum(bytes_of(c.dataset) for c in (problem.train, problem.validation))

@@ -54,6 +54,7 @@ def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = T
 def compute_losses(outputs: Outputs, targets: Targets, config: Loss) -> Losses:
     """Mean errors over structures, and over the components of the forces and stresses that are labelled.
 
+    With `forces_per: vector` the error of a force is the length of the difference, and the mean is one over atoms.
     The errors of each structure count `targets.weight` times in these means.
     """
     energy = outputs.energy - targets.energy
@@ -63,9 +64,10 @@ def compute_losses(outputs: Outputs, targets: Targets, config: Loss) -> Losses:
     if not bool(targets.has_forces.all()):
         forces, of_atoms = forces[targets.has_forces], of_atoms[targets.has_forces]
     stress, of_stress = (x[targets.has_stress] for x in (outputs.stress - targets.stress, targets.weight))
+    by_vector = config.forces_per == "vector"
     parts = [
         _mean_error(energy, targets.weight, config),
-        _mean_error(forces, of_atoms, config),
+        _mean_error(torch.linalg.vector_norm(forces, dim=1) if by_vector else forces, of_atoms, config),
         _mean_error(stress, of_stress, config),
     ]
     total = config.energy * parts[0] + config.forces * parts[1] + config.stress * parts[2]

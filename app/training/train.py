@@ -90,10 +90,11 @@ def load_problem(config: TrainConfig, find: Finder) -> Problem:
         InvalidData: naming file and frame; or a loss of forces or stresses without any.
     """
     frames = load_frames(config.data, find)
-    if config.loss.stress and all(frame.stress is None for frame in frames.train):
-        raise InvalidData(f"loss.stress is {config.loss.stress}, but no training frame has a stress")
-    if config.loss.forces and not any(frame.has_forces for frame in frames.train):
-        raise InvalidData(f"loss.forces is {config.loss.forces}, but no training frame has forces; set it to 0")
+    forces, stress = (config.loss.largest(name) for name in ("forces", "stress"))
+    if stress and all(frame.stress is None for frame in frames.train):
+        raise InvalidData(f"loss.stress is {stress}, but no training frame has a stress")
+    if forces and not any(frame.has_forces for frame in frames.train):
+        raise InvalidData(f"loss.forces is {forces}, but no training frame has forces; set it to 0")
     train, validation = (build_dataset(f, config.model.cutoff, config.dtype) for f in (frames.train, frames.validation))
     elements = config.data.elements or frames.elements()
     neighbors = float(train.degree.mean())
@@ -157,8 +158,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self.problem.train(indices).to(self.device)
-        outputs = predict(self.model, batch, create_graph=True, stress=config.loss.stress > 0)
-        losses = compute_losses(outputs, batch.targets, config.loss)
+        outputs = predict(self.model, batch, create_graph=True, stress=config.loss.largest("stress") > 0)
+        losses = compute_losses(outputs, batch.targets, config.loss.at(done * config.epochs))
         values = torch.stack([part.detach() for part in losses]).tolist()
         if not math.isfinite(values[0]):
             raise TrainingError(self._blown_up(values[0], indices))
@@ -267,7 +268,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: torch.device) -> tuple[float, Errors]:
-    """Loss and errors on a whole set.
+    """Loss, with its weights at the end of the run, and errors on a whole set.
 
     Raises:
         TrainingError: a prediction is not finite.
@@ -277,7 +278,7 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
         raise TrainingError("the model's predictions are not finite; a lower optimizer.lr, or clip, may help")
     parts = (values.energy - collator.references, values.forces, values.stress)
     outputs = Outputs(*(torch.from_numpy(part) for part in parts))
-    losses = compute_losses(outputs, collator.all_targets(), config.loss)
+    losses = compute_losses(outputs, collator.all_targets(), config.loss.at(math.inf))
     return float(losses.total), errors(values, collator.dataset.frames)
 
 

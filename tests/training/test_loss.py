@@ -39,6 +39,31 @@ def test_losses_by_hand(keys, energy, forces, stress):
     assert float(losses.total) == pytest.approx(2 * energy + 3 * forces + 5 * stress)
 
 
+@pytest.mark.parametrize(("kind", "expected"), [("mae", 5.0), ("mse", 25.0), ("huber", 5.0 - 0.1)])
+def test_forces_by_vector_do_not_depend_on_the_axes(kind, expected):
+    turned = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 5.0], [5.0, 0.0, 0.0]])
+    config = Loss(kind=kind, forces_per="vector", huber_delta=0.2)
+    losses = compute_losses(OUTPUTS._replace(forces=turned), TARGETS, config)
+    assert float(losses.forces) == pytest.approx(expected)
+
+
+def test_the_gradient_of_a_vector_norm_is_finite_where_nothing_is_wrong():
+    forces = torch.zeros(3, 3, requires_grad=True)
+    losses = compute_losses(OUTPUTS._replace(forces=forces), TARGETS, Loss(kind="mae", forces_per="vector"))
+    losses.forces.backward()
+    assert torch.equal(forces.grad, torch.zeros(3, 3))
+
+
+def test_weights_change_linearly_or_at_once():
+    loss = Loss(changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}])
+    seen = [(loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) for epoch in (0, 10, 15, 30, 39.9)]
+    assert seen == [(1, 1, 0), (1, 1, 0), (2, 1, 0), (5, 1, 0), (5, 1, 0)]
+    for epoch in (40, 1e9, math.inf):
+        assert (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) == (5, 0, 2)
+    assert [loss.largest(name) for name in ("energy", "forces", "stress")] == [5, 1, 2]
+    assert Loss().at(3) == Loss()
+
+
 def test_forces_that_are_not_labelled_are_not_learnt():
     targets = TARGETS._replace(has_forces=torch.tensor([True, False, False]))
     outputs = OUTPUTS._replace(forces=torch.tensor([[0.1] * 3, [9.0] * 3, [9.0] * 3]))

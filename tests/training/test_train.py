@@ -113,6 +113,16 @@ def drop_forces(atoms):
     del atoms.calc.results["forces"]
 
 
+def test_weights_change_within_a_run_and_not_in_its_validation(data, tmp_path):
+    keys = {"epochs": 2, "optimizer": {"lr": 1e-12}, "ema": 0}
+    train(data, tmp_path / "run", loss={"energy": 1, "changes": [{"epoch": 1, "energy": 4, "forces": 0}]}, **keys)
+    first, second = lines(tmp_path / "run")
+    assert first["train_total"] == pytest.approx(first["train_energy"] + first["train_forces"], rel=1e-5)
+    assert second["train_total"] == pytest.approx(4 * second["train_energy"], rel=1e-5)
+    assert first["validation_loss"] == pytest.approx(second["validation_loss"], rel=1e-5)
+    assert first["validation_loss"] == pytest.approx(4e-6 * first["energy_per_atom_rmse"] ** 2, rel=1e-4)
+
+
 def test_energies_alone_are_learnt(data, tmp_path):
     write(tmp_path / "energies.xyz", molecules(40), drop_forces)
     keys = {"data": {"train": {"path": "energies.xyz", "missing_forces": True}}, "optimizer": {"lr": 0.01}}
