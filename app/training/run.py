@@ -10,7 +10,7 @@ from app.errors import InvalidConfig, TrainingError
 from app.training import checkpoint, hardware
 from app.training.batches import Collator
 from app.training.config import TrainConfig
-from app.training.config_file import differences
+from app.training.config_file import differences, parse_config
 from app.training.data import Finder
 from app.training.dataset import build_dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
@@ -113,13 +113,14 @@ def predict_all(trainer: Trainer, frames: Sequence[LabelledFrame]) -> Values:
 
 
 def check_same(old: dict[str, Any], config: TrainConfig) -> None:
-    """Make sure that a run goes on with the config that it began with.
+    """Make sure that a run goes on with the config that it began with; keys that are newer have their defaults.
 
     Raises:
         InvalidConfig: naming each key that differs, with both values.
     """
     allowed = MAY_CHANGE if config.schedule.kind in OVER_EPOCHS else (*MAY_CHANGE, "epochs")
-    found = differences(old, config.model_dump(mode="json"))
+    before = parse_config(old, "the config of the checkpoint").model_dump(mode="json")
+    found = differences(before, config.model_dump(mode="json"))
     changed = [f"{key} was {was!r}, is {now!r}" for key, (was, now) in found.items() if key not in allowed]
     if changed:
         raise InvalidConfig(f"--resume with another config: {'; '.join(changed)}. Only {', '.join(allowed)} may change")

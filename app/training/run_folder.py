@@ -81,13 +81,20 @@ class RunFolder:
         write_atomically(self.weights, lambda file: file.write(content))
 
     def add_line(self, values: Mapping[str, float | int]) -> None:
-        """Add the line of one evaluation to the metrics."""
+        """Add the line of one evaluation to the metrics.
+
+        Raises:
+            TrainingError: the disk is full, say.
+        """
         fresh = not self.curve.exists()
-        with self.curve.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(values), lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()})
+        try:
+            with self.curve.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, list(values), lineterminator="\n")
+                if fresh:
+                    writer.writeheader()
+                writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()})
+        except OSError as error:
+            raise TrainingError(f"{self.curve}: cannot be written: {error.strerror}") from error
 
     def keep_lines(self, count: int) -> None:
         """Drop the lines of evaluations after the first ones, which will be made again."""

@@ -1,5 +1,6 @@
 """Whole runs on small Lennard-Jones data: what is learnt, when it stops, what is written, and how it goes on."""
 
+import errno
 import io
 import json
 import os
@@ -276,6 +277,42 @@ def test_a_schedule_over_the_epochs_fixes_their_number(data, tmp_path):
     train(data, tmp_path / "run", epochs=1)
     with pytest.raises(InvalidConfig, match=r"another config: epochs was 1, is 2\. Only max_minutes, "):
         train(data, tmp_path / "run", True, epochs=2)
+
+
+def test_a_run_from_before_a_key_was_there_goes_on(data, tmp_path):
+    train(data, tmp_path / "run", epochs=1, schedule={"kind": "constant"})
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = checkpoint.load(path, "allegro")
+    del state["config"]["loss"]["changes"], state["config"]["data"]["train"][0]["weight"]
+    checkpoint.save(path, state)
+    assert train(data, tmp_path / "run", True, epochs=2, schedule={"kind": "constant"})["epochs"] == 2
+
+
+def test_a_full_disk_is_named_and_costs_what_was_done_since_the_checkpoint(data, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class Filling(Display):
+        """Fills the disk after ten steps."""
+
+        def stepped(self, progress, losses, steps_per_epoch):
+            if progress.step == 10:
+                patch.setattr(os, "fsync", full)
+
+    with monkeypatch.context() as patch, pytest.raises(TrainingError, match=r"cannot be written: No space left"):
+        train(data, tmp_path / "run", display=Filling(3), checkpoint_steps=3)
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt", "allegro")["progress"]["step"] == 9
+    train(data, tmp_path / "run", resume=True, checkpoint_steps=3)
+    train(data, tmp_path / "whole", checkpoint_steps=3)
+    assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+
+
+def test_metrics_that_cannot_be_written_are_named(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.curve.mkdir()
+    with pytest.raises(TrainingError, match=r"metrics\.csv: cannot be written: Is a directory"):
+        folder.add_line({"step": 1})
 
 
 def test_resume_without_a_checkpoint_starts(data, tmp_path):
