@@ -249,11 +249,22 @@ class Trainer:
             self.folder.write_weights(self.progress.best)
 
     def _blown_up(self, loss: float, indices: Integers) -> str:
-        origins = [self.problem.train.dataset.frames[i].origin for i in indices[:8]]
+        frames = self.problem.train.dataset.frames
+        bad = [i for i in sorted(indices) if not math.isfinite(self._loss_alone(i))]
+        named = bad or list(indices)
+        listed = "; ".join(frames[i].origin for i in named[:8])
         return (
-            f"step {self.progress.step + 1}: the loss is {loss}; nothing was learnt from this batch: "
-            f"{'; '.join(origins)}{' and others' if len(indices) > 8 else ''}. A lower optimizer.lr, or clip, may help"
+            f"step {self.progress.step + 1}: the loss is {loss}; nothing was learnt from this batch, and the last "
+            f"checkpoint is as it was. Not finite by themselves are {len(bad)} of its {len(indices)} frames: "
+            f"{listed}{' and others' if len(named) > 8 else ''}. Look at the labels of a single one; where it is all "
+            "of them, a lower optimizer.lr, or clip, may help"
         )
+
+    def _loss_alone(self, index: int) -> float:
+        """The loss of one training frame."""
+        batch = self.problem.train(np.array([index])).to(self.device)
+        outputs = predict(self.model, batch, create_graph=False)
+        return float(compute_losses(outputs, batch.targets, self.config.loss.at(math.inf)).total)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:

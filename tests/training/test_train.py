@@ -20,6 +20,7 @@ from app.training import checkpoint
 from app.training.config_file import dump_config
 from app.training.data import Finder
 from app.training.progress import Display
+from app.training.references import fit_statistics
 from app.training.run import run
 from app.training.run_folder import RunFolder
 from tests.training.labelled import crystals, molecules, tiny_config, write
@@ -322,6 +323,21 @@ def test_resume_without_a_checkpoint_starts(data, tmp_path):
 def test_a_loss_that_is_not_finite_names_step_and_frames(data, tmp_path):
     with pytest.raises(TrainingError, match=r"step \d+: the loss is (nan|inf); .*train\.xyz, frame \d+"):
         train(data, tmp_path / "run", optimizer={"lr": 1e30}, clip=None)
+
+
+def test_a_single_frame_that_blows_up_the_loss_is_named(tmp_path, monkeypatch):
+    def spoil(atoms):
+        if atoms.info["molecule"] == "kind 4":
+            atoms.calc.results["forces"] = np.full((len(atoms), 3), 1e30)
+
+    statistics = fit_statistics(molecules(12), ("Ne", "Ar"), "least_squares", 2.0)
+    monkeypatch.setattr("app.training.train.fit_statistics", lambda *_: statistics)
+    write(tmp_path / "train.xyz", molecules(13), spoil)
+    write(tmp_path / "validation.xyz", molecules(4))
+    keys = {"data": {"train": "train.xyz", "validation": "validation.xyz"}, "batch_size": 13}
+    message = r"step 1: the loss is inf; .* are 1 of its 13 frames: train\.xyz, frame 12\. Look"
+    with pytest.raises(TrainingError, match=message):
+        train(tmp_path, tmp_path / "run", **keys)
 
 
 def test_no_cuda_is_said_before_data_is_read(tmp_path, monkeypatch):
