@@ -250,6 +250,7 @@ class TrainConfig(Section):
     evaluate_steps: int | None = Field(None, ge=1, description="by default at the end of each epoch")
     checkpoint_steps: int | None = Field(None, ge=1, description="besides those after each evaluation")
     checkpoint_minutes: float = Field(10.0, gt=0, description="longest time between checkpoints")
+    tensorboard: bool = Field(False, description="write the metrics for TensorBoard, too")
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; by default what torch chooses")

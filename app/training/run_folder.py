@@ -31,7 +31,8 @@ class RunFolder:
     Attributes:
         path: the folder; holds `config.yaml` (complete), `statistics.json`, `checkpoint.pt`,
             `weights.safetensors` (the best averaged weights), `metrics.csv` (a line an evaluation),
-            `metrics.json` (the result), `heldout.xyz`, `parity.png` and `learning_curve.png`.
+            `metrics.json` (the result), `tensorboard` (a folder, if asked for), `heldout.xyz`, `parity.png` and
+            `learning_curve.png`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +42,7 @@ class RunFolder:
         self.checkpoint = path / "checkpoint.pt"
         self.weights = path / "weights.safetensors"
         self.curve = path / "metrics.csv"
+        self.board = path / "tensorboard"
         self.result = path / "metrics.json"
         self.held_out = path / "heldout.xyz"
         self.parity = path / "parity.png"

@@ -13,6 +13,7 @@ from app.errors import InvalidData, TrainingError
 from app.structure import Integers
 from app.training import checkpoint
 from app.training.batches import Collator, Limits, epoch_batches
+from app.training.board import Board
 from app.training.config import TrainConfig
 from app.training.data import Finder, Frames, load_frames
 from app.training.dataset import build_dataset
@@ -114,6 +115,7 @@ class Trainer:
         self.rate = LearningRate(config.schedule, config.optimizer.lr)
         self.limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
         self.progress = Progress()
+        self.board: Board | None = None
         self.started = self.saved = time.monotonic()
 
     def fit(self, watch: Watch) -> str:
@@ -197,6 +199,8 @@ class Trainer:
         progress.sums = [0.0] * len(progress.sums)
         progress.lines += 1
         self.folder.add_line(line)
+        if self.board is not None:
+            self.board.add(line)
         return line
 
     def evaluation_is_due(self) -> bool:

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from app.errors import InvalidConfig, InvalidData, TrainingError
 from app.training import checkpoint
+from app.training.board import Board
 from app.training.config_file import dump_config
 from app.training.data import Finder
 from app.training.progress import Display
@@ -338,6 +339,23 @@ def test_a_single_frame_that_blows_up_the_loss_is_named(tmp_path, monkeypatch):
     message = r"step 1: the loss is inf; .* are 1 of its 13 frames: train\.xyz, frame 12\. Look"
     with pytest.raises(TrainingError, match=message):
         train(tmp_path, tmp_path / "run", **keys)
+
+
+def test_tensorboard_shows_the_metrics(data, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(data, tmp_path / "run", tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    shown = [(event.step, event.value) for event in events.Scalars("validation_loss")]
+    curve = lines(tmp_path / "run")
+    assert [step for step, _ in shown] == [line["step"] for line in curve]
+    assert [value for _, value in shown] == pytest.approx([line["validation_loss"] for line in curve], rel=1e-5)
+
+
+def test_no_tensorboard_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InvalidConfig, match="tensorboard = true: it is not installed"):
+        Board(tmp_path)
 
 
 def test_no_cuda_is_said_before_data_is_read(tmp_path, monkeypatch):
