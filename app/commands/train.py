@@ -16,6 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--run", type=Path, metavar="FOLDER", help="where to write (default: runs/<name of the config>)"
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be trained on what, with which memory, and stop"
+    )
     add_data_root(parser)
 
 
@@ -27,6 +30,13 @@ def run(options: argparse.Namespace) -> int:
 
     config = load_config(options.config, options.overrides)
     from app.training.data import Finder
+
+    find = Finder(options.config.parent, data_root(options))
+    if options.dry_run:
+        from app.training.dry_run import describe_run
+
+        print(describe_run(config, find))
+        return 0
     from app.training.evaluate import Errors, table
     from app.training.progress import Display
     from app.training.run import run as train
@@ -36,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     display = Display(config.epochs)
     handlers = {number: signal.signal(number, display.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = train(config, folder, Finder(options.config.parent, data_root(options)), display, options.resume)
+        result = train(config, folder, find, display, options.resume)
     finally:
         display.close()
         for number, handler in handlers.items():

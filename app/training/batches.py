@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 from torch import Tensor
 
 from app.backends.layout import ranges
@@ -22,17 +23,27 @@ class Targets(NamedTuple):
 
     Attributes:
         energy: (B,), eV, without the reference energies of the atoms.
-        forces: (N, 3), eV/Å.
+        forces: (N, 3), eV/Å; zeros where there is no label.
         stress: (B, 3, 3), eV/Å³; zeros where there is none.
+        has_forces: (N,) whether the atom's force is labelled.
         has_stress: (B,) whether there is one.
         n_atoms: (B,) atoms of each structure.
+        weight: (B,) how many times the errors of each structure count.
     """
 
     energy: Tensor
     forces: Tensor
     stress: Tensor
+    has_forces: Tensor
     has_stress: Tensor
     n_atoms: Tensor
+    weight: Tensor
+
+    @property
+    def atom_weight(self) -> Tensor:
+        """(N,) the weight of each atom's structure."""
+        counts = self.n_atoms.round().long()
+        return self.weight.repeat_interleave(counts, output_size=len(self.forces))
 
 
 class Batch(NamedTuple):
@@ -75,6 +86,7 @@ class Collator:
         self.species = table[dataset.numbers]
         energies = np.array([statistics.atomic_energies[symbol] for symbol in statistics.elements])
         self.references = np.add.reduceat(energies[self.species], dataset.atom_start[:-1])
+        self.weight = np.array([frame.weight for frame in dataset.frames])
         self.energy = np.array([frame.energy for frame in dataset.frames]) - self.references
 
     def __call__(self, indices: Integers) -> Batch:
@@ -93,10 +105,20 @@ class Collator:
     def targets(self, indices: Integers, atoms: Integers) -> Targets:
         """What a model should say about these frames, whose atoms are these."""
         data = self.dataset
-        stress = data.stress[indices]
-        columns = (self.energy[indices], data.forces[atoms], np.nan_to_num(stress), data.n_atoms[indices])
-        energy, forces, filled, n_atoms = (torch.from_numpy(c.astype(data.forces.dtype)) for c in columns)
-        return Targets(energy, forces, filled, torch.from_numpy(~np.isnan(stress).any(axis=(1, 2))), n_atoms)
+        forces, stress = data.forces[atoms], data.stress[indices]
+
+        def tensor(values: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(values.astype(data.forces.dtype))
+
+        return Targets(
+            energy=tensor(self.energy[indices]),
+            forces=tensor(np.nan_to_num(forces)),
+            stress=tensor(np.nan_to_num(stress)),
+            has_forces=torch.from_numpy(~np.isnan(forces).any(axis=1)),
+            has_stress=torch.from_numpy(~np.isnan(stress).any(axis=(1, 2))),
+            n_atoms=tensor(data.n_atoms[indices]),
+            weight=tensor(self.weight[indices]),
+        )
 
     def all_targets(self) -> Targets:
         """What a model should say about all frames."""

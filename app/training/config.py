@@ -1,6 +1,7 @@
 """TrainConfig: everything that decides what a training run does. `app.training.config_file` reads it from YAML."""
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from ase.data import atomic_numbers
@@ -67,17 +68,33 @@ class Keys(Section):
 
 
 class Source(Section):
-    """A file of labelled frames."""
+    """A file, or a folder, of labelled frames."""
 
     path: str = Field(min_length=1, description="absolute, or relative to the data root or to the config file")
-    format: Literal["auto", "extxyz", "ase", "npz"] = Field("auto", description="auto goes by the file's name")
+    format: Literal["auto", "extxyz", "ase", "npz", "deepmd", "qm9"] = Field(
+        "auto", description="auto goes by the file's name"
+    )
     index: Annotated[str, AfterValidator(_slice)] = Field(":", description="which frames, as a Python slice")
     units: Units | None = Field(None, description="must be stated for npz; elsewhere eV, Å and eV/Å³")
     keys: Keys = Keys()
+    weight: float = Field(1.0, gt=0, description="how many times the errors of these frames count in the loss")
+    missing_forces: bool = Field(False, description="frames may have no forces, and then teach energies only")
+
+    leave_out: str | None = Field(None, description="qm9: file with numbers of molecules that are not to be used")
+
+    @property
+    def label_units(self) -> Units:
+        """Units of the labels."""
+        return self.units or Units(energy="Hartree" if self.kind == "qm9" else "eV")
+
+    @property
+    def lacks_forces(self) -> bool:
+        """Whether frames may have no forces."""
+        return self.missing_forces or self.kind == "qm9"
 
     @property
     def kind(self) -> str:
-        """The format: `extxyz`, `ase` or `npz`."""
+        """The format: `extxyz`, `ase`, `npz`, `deepmd` or `qm9`."""
         if self.format != "auto":
             return self.format
         ending = self.path.rsplit(".", 1)[-1].lower()
@@ -92,6 +109,18 @@ class Source(Section):
     def _npz_states_units(self) -> "Source":
         if self.kind == "npz" and self.units is None:
             raise ValueError("npz files carry no units; add units, for example {energy: kcal/mol, length: Å}")
+        return self
+
+    @model_validator(mode="after")
+    def _format_has_these_keys(self) -> "Source":
+        if self.kind == "deepmd" and self.keys != Keys():
+            raise ValueError("deepmd folders have fixed names; leave keys out")
+        if self.kind == "qm9" and self.units is not None:
+            raise ValueError("QM9 is in Hartree and Å; leave units out")
+        if self.kind == "qm9" and self.keys.energy not in (None, "U0", "U", "H", "G"):
+            raise ValueError("keys.energy of QM9: choose one of U0, U, H, G")
+        if self.kind != "qm9" and self.leave_out is not None:
+            raise ValueError("leave_out is for the format qm9 only")
         return self
 
 
@@ -127,21 +156,56 @@ class Data(Section):
     )
 
 
+class Change(Section):
+    """Other weights of the loss from an epoch on."""
+
+    epoch: float = Field(ge=0, description="epochs after which the weights begin to change")
+    over: float = Field(0.0, ge=0, description="epochs over which they change linearly; 0: at once")
+    energy: float | None = Field(None, ge=0)
+    forces: float | None = Field(None, ge=0)
+    stress: float | None = Field(None, ge=0)
+
+
 class Loss(Section):
-    """Weighted sum of the errors of energies (eV), forces (eV/Å, mean over components) and stresses (eV/Å³)."""
+    """Weighted sum of the errors of energies (eV), forces (eV/Å) and stresses (eV/Å³)."""
 
     energy: float = Field(1.0, ge=0)
     forces: float = Field(1.0, ge=0)
     stress: float = Field(0.0, ge=0)
+    changes: tuple[Change, ...] = Field((), description="of the weights, one after the other")
+    forces_per: Literal["component", "vector"] = "component"
     kind: Literal["mse", "mae", "huber"] = "mse"
     energy_per: Literal["atom", "structure"] = "atom"
     huber_delta: float = Field(0.01, gt=0, description="error at which huber turns from quadratic to linear")
 
     @model_validator(mode="after")
     def _some_weight(self) -> "Loss":
-        if self.energy + self.forces + self.stress == 0:
-            raise ValueError("all weights are zero; nothing would be learnt")
+        for loss in (self, *(self.at(change.epoch + change.over) for change in self.changes)):
+            if loss.energy + loss.forces + loss.stress == 0:
+                raise ValueError("all weights are zero; nothing would be learnt")
         return self
+
+    @model_validator(mode="after")
+    def _changes_in_order(self) -> "Loss":
+        for first, second in pairwise(self.changes):
+            if second.epoch < first.epoch + first.over:
+                raise ValueError(f"the change at epoch {second.epoch:g} begins before the one before it has ended")
+        return self
+
+    def at(self, epoch: float) -> "Loss":
+        """The loss with its weights after so many epochs; infinity gives those at the end."""
+        weights = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
+        for change in self.changes:
+            if epoch >= change.epoch:
+                share = min((epoch - change.epoch) / change.over, 1.0) if change.over else 1.0
+                for name, weight in weights.items():
+                    target = getattr(change, name)
+                    weights[name] = weight if target is None else (1 - share) * weight + share * target
+        return self.model_copy(update=weights) if self.changes else self
+
+    def largest(self, name: str) -> float:
+        """The largest weight that a part of the loss (`energy`, `forces` or `stress`) ever has."""
+        return float(max(getattr(self, name), *(getattr(change, name) or 0.0 for change in self.changes), 0.0))
 
 
 class Optimizer(Section):
@@ -186,6 +250,7 @@ class TrainConfig(Section):
     evaluate_steps: int | None = Field(None, ge=1, description="by default at the end of each epoch")
     checkpoint_steps: int | None = Field(None, ge=1, description="besides those after each evaluation")
     checkpoint_minutes: float = Field(10.0, gt=0, description="longest time between checkpoints")
+    tensorboard: bool = Field(False, description="write the metrics for TensorBoard, too")
     dtype: Literal["float32", "float64"] = "float32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; by default what torch chooses")

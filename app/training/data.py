@@ -41,7 +41,7 @@ class Finder:
         """
         places = list(dict.fromkeys(folder / path for folder in self.folders))
         for place in places:
-            if place.is_file():
+            if place.exists():
                 return place
         raise InvalidData(f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)")
 
@@ -79,7 +79,8 @@ def load_sources(sources: Sequence[Source], find: Callable[[str], Path]) -> list
     """
     frames: list[LabelledFrame] = []
     for source in sources:
-        found = read(source, find(source.path))
+        leave_out = None if source.leave_out is None else find(source.leave_out)
+        found = read(source, find(source.path), leave_out)
         if not found:
             raise InvalidData(f"{source.path}: no frames in {source.index}")
         frames += found

@@ -25,7 +25,7 @@ class Dataset:
     Attributes:
         frames: where they came from, with their labels in float64.
         numbers: (N,) atomic numbers.
-        forces: (N, 3), eV/Å, in the working precision.
+        forces: (N, 3), eV/Å, in the working precision; NaN where there is no label.
         degree: (N,) neighbours of each atom.
         edge_vectors: (E, 3), Å, sorted by centre, in the working precision.
         neighbors: (E,) atom index of the neighbour, within the frame.

@@ -21,7 +21,7 @@ class Values:
 
     Attributes:
         energy: (F,), eV, total.
-        forces: (N, 3), eV/Å.
+        forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
     """
 
@@ -44,8 +44,8 @@ class Errors(BaseModel):
     energy_rmse: float
     energy_per_atom_mae: float
     energy_per_atom_rmse: float
-    forces_mae: float
-    forces_rmse: float
+    forces_mae: float | None = None
+    forces_rmse: float | None = None
     stress_mae: float | None = None
     stress_rmse: float | None = None
     forces_mae_by_element: dict[str, float] = {}
@@ -86,6 +86,8 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
     stress = 1e3 * (predicted.stress - expected.stress)
     stress = stress[np.isfinite(stress)]
     numbers = np.concatenate([f.structure.numbers for f in frames])
+    known = np.isfinite(expected.forces).all(axis=1)
+    numbers, forces = numbers[known], forces[known]
     return Errors(
         frames=len(frames),
         atoms=int(n_atoms.sum()),
@@ -93,8 +95,8 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         energy_rmse=_rmse(energy),
         energy_per_atom_mae=_mae(energy / n_atoms),
         energy_per_atom_rmse=_rmse(energy / n_atoms),
-        forces_mae=_mae(forces),
-        forces_rmse=_rmse(forces),
+        forces_mae=_mae(forces) if forces.size else None,
+        forces_rmse=_rmse(forces) if forces.size else None,
         stress_mae=_mae(stress) if stress.size else None,
         stress_rmse=_rmse(stress) if stress.size else None,
         forces_mae_by_element={chemical_symbols[z]: _mae(forces[numbers == z]) for z in np.unique(numbers)},
@@ -128,13 +130,15 @@ def table(sets: Mapping[str, Errors]) -> str:
             if None not in values:
                 lines.append(f"{name:<12}{quantity:<18}{values[0]:>10.2f}{values[1]:>10.2f}  {unit}")
     for name, found in sets.items():
-        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms; {_by_element(found.forces_mae_by_element)}")
+        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms{_by_element(found.forces_mae_by_element)}")
     return "\n".join(lines)
 
 
 def _by_element(maes: Mapping[str, float]) -> str:
+    if not maes:
+        return ""
     items, title = list(maes.items()), "force MAE by element"
     if len(items) > MOST_ELEMENTS:
         title += f", the {MOST_ELEMENTS} largest of {len(items)}"
         items = sorted(items, key=lambda item: -item[1])[:MOST_ELEMENTS]
-    return f"{title}: {', '.join(f'{symbol} {value:.1f}' for symbol, value in items)}"
+    return f"; {title}: {', '.join(f'{symbol} {value:.1f}' for symbol, value in items)}"

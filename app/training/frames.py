@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from app.errors import InvalidData, InvalidStructure
 from app.formats.keys import read_charge, read_multiplicity
 from app.structure import Floats, Structure
-from app.training.config import Units
+from app.training.config import Source, Units
 from app.training.units import ENERGY, LENGTH, STRESS, TABLES
 
 LARGEST_STRESS = 10.0
@@ -51,11 +51,12 @@ class LabelledFrame:
     Attributes:
         structure: the atoms.
         energy: eV, total.
-        forces: (N, 3), eV/Å.
+        forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (3, 3), eV/Å³, positive under tension; None where the structure is not bulk or has no label.
         file: the file that it comes from, as the config names it.
         index: its number in that file, from 0.
         info: the other values of its comment line.
+        weight: how many times its errors count in the loss.
     """
 
     structure: Structure
@@ -65,6 +66,12 @@ class LabelledFrame:
     file: str
     index: int
     info: dict[str, object] = field(default_factory=dict)
+    weight: float = 1.0
+
+    @property
+    def has_forces(self) -> bool:
+        """Whether its forces are labelled."""
+        return bool(np.isfinite(self.forces).all())
 
     @property
     def origin(self) -> str:
@@ -72,30 +79,31 @@ class LabelledFrame:
         return f"{self.file}, frame {self.index}"
 
 
-def labelled(
-    geometry: Geometry, labels: Labels, unit: Units, where: tuple[str, int], info: dict[str, object]
-) -> LabelledFrame:
+def labelled(geometry: Geometry, labels: Labels, source: Source, index: int, info: dict[str, object]) -> LabelledFrame:
     """One checked frame, in eV and Å.
 
     Args:
         geometry: lengths in the file's unit.
         labels: in the file's units.
-        unit: those units.
-        where: file and number of the frame.
+        source: the file, with those units, and what may be missing.
+        index: number of the frame in the file.
         info: what else the file says about it.
 
     Raises:
         InvalidData: naming file, frame and what is wrong.
     """
-    origin = f"{where[0]}, frame {where[1]}"
+    origin, unit = f"{source.path}, frame {index}", source.label_units
     _check_stated_units(info, unit, origin)
     structure = _structure(geometry, LENGTH[unit.length], info, origin)
     energy = ENERGY[unit.energy] * _label(labels.energy, "energy", (), origin)
-    forces = unit.force_factor * _label(labels.forces, "forces", (len(structure), 3), origin)
+    if labels.forces is None and source.lacks_forces:
+        forces = np.full((len(structure), 3), np.nan)
+    else:
+        forces = unit.force_factor * _label(labels.forces, "forces", (len(structure), 3), origin)
     stress = None
     if labels.stress is not None and structure.is_bulk:
         stress = _stress(labels.stress, unit, origin)
-    return LabelledFrame(structure, float(energy), forces, stress, *where, info=info)
+    return LabelledFrame(structure, float(energy), forces, stress, source.path, index, info, source.weight)
 
 
 def _structure(geometry: Geometry, length: float, info: dict[str, object], origin: str) -> Structure:
@@ -113,7 +121,8 @@ def _structure(geometry: Geometry, length: float, info: dict[str, object], origi
 
 def _label(value: object, name: str, shape: tuple[int, ...], origin: str) -> Floats:
     if value is None:
-        raise InvalidData(f"{origin}: no {name}; each frame needs an energy and forces")
+        remedy = " (or set missing_forces of the source)" if name == "forces" else ""
+        raise InvalidData(f"{origin}: no {name}; each frame needs an energy and forces{remedy}")
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

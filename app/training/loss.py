@@ -52,23 +52,40 @@ def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = T
 
 
 def compute_losses(outputs: Outputs, targets: Targets, config: Loss) -> Losses:
-    """Mean errors over structures, force components, and components of the stresses that are labelled."""
+    """Mean errors over structures, and over the components of the forces and stresses that are labelled.
+
+    With `forces_per: vector` the error of a force is the length of the difference, and the mean is one over atoms.
+    The errors of each structure count `targets.weight` times in these means.
+    """
     energy = outputs.energy - targets.energy
     if config.energy_per == "atom":
         energy = energy / targets.n_atoms
-    stress = (outputs.stress - targets.stress)[targets.has_stress]
-    parts = [_mean_error(error, config) for error in (energy, outputs.forces - targets.forces, stress)]
+    forces, of_atoms = outputs.forces - targets.forces, targets.atom_weight
+    if not bool(targets.has_forces.all()):
+        forces, of_atoms = forces[targets.has_forces], of_atoms[targets.has_forces]
+    stress, of_stress = (x[targets.has_stress] for x in (outputs.stress - targets.stress, targets.weight))
+    by_vector = config.forces_per == "vector"
+    parts = [
+        _mean_error(energy, targets.weight, config),
+        _mean_error(torch.linalg.vector_norm(forces, dim=1) if by_vector else forces, of_atoms, config),
+        _mean_error(stress, of_stress, config),
+    ]
     total = config.energy * parts[0] + config.forces * parts[1] + config.stress * parts[2]
     return Losses(total, *parts)
 
 
-def _mean_error(error: Tensor, config: Loss) -> Tensor:
+def _mean_error(error: Tensor, weight: Tensor, config: Loss) -> Tensor:
+    """Mean of an error of any shape (R, ...), whose R rows count `weight` times."""
     if error.numel() == 0:
         return error.new_zeros(())
+    return (weight.reshape(-1, *[1] * (error.ndim - 1)) * _penalty(error, config)).mean()
+
+
+def _penalty(error: Tensor, config: Loss) -> Tensor:
     if config.kind == "mse":
-        return (error * error).mean()
+        return error * error
     size = error.abs()
     if config.kind == "mae":
-        return size.mean()
+        return size
     delta = config.huber_delta
-    return torch.where(size < delta, 0.5 * error * error / delta, size - 0.5 * delta).mean()
+    return torch.where(size < delta, 0.5 * error * error / delta, size - 0.5 * delta)

@@ -32,7 +32,9 @@ def parity(path: Path, title: str, frames: Sequence[LabelledFrame], predicted: V
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     _against(left, expected.energy / n_atoms - mean, predicted.energy / n_atoms - mean, "energy per atom − mean, eV")
-    _against(right, expected.forces.ravel(), predicted.forces.ravel(), "force component, eV/Å")
+    known = np.isfinite(expected.forces)
+    if known.any():
+        _against(right, expected.forces[known], predicted.forces[known], "force component, eV/Å")
     figure.suptitle(title)
     _save(figure, path)
 

@@ -1,4 +1,4 @@
-"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 npz layout."""
+"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 and MD22 npz layouts."""
 
 import zipfile
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ from ase.io.formats import UnknownFileTypeError
 from numpy.typing import NDArray
 
 from app.errors import InvalidData
-from app.training.config import Keys, Source, Units
+from app.training.config import Keys, Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
+from app.training.read_deepmd import read_deepmd
+from app.training.read_qm9 import read_qm9
 
 NPZ_NAMES = {
     "numbers": ("nuclear_charges", "z"),
@@ -21,27 +23,36 @@ NPZ_NAMES = {
     "energy": ("energies", "E"),
     "forces": ("forces", "F"),
 }
-"""Names in the revised and in the original MD17 layout."""
+"""Names in the revised MD17 layout, and in the original one, which is MD22's, too."""
+NPZ_UNITS = {"e_unit": "energy_unit", "r_unit": "length_unit"}
+"""Units that an npz may state, and their names in `frames`."""
 UNREADABLE = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, UnknownFileTypeError)
 """What ASE's readers raise on files that they cannot read."""
 Array = NDArray[np.generic]
 
 
-def read(source: Source, path: Path) -> list[LabelledFrame]:
-    """The frames of one file, checked, in eV and Å.
+def read(source: Source, path: Path, leave_out: Path | None = None) -> list[LabelledFrame]:
+    """The frames of one file or folder, checked, in eV and Å.
+
+    Args:
+        source: how it is read.
+        path: where it is.
+        leave_out: the file that `source.leave_out` names.
 
     Raises:
         InvalidData: naming file and frame.
     """
-    return list(_read_npz(source, path) if source.kind == "npz" else _read_ase(source, path))
+    if source.kind == "qm9":
+        return list(read_qm9(source, path, leave_out))
+    readers = {"npz": _read_npz, "deepmd": read_deepmd}
+    return list(readers.get(source.kind, _read_ase)(source, path))
 
 
 def _read_ase(source: Source, path: Path) -> Iterator[LabelledFrame]:
-    unit = source.units or Units()
     for index, atoms in _select(enumerate(_atoms(source, path)), source.frames):
         geometry = Geometry(atoms.numbers, atoms.positions, np.asarray(atoms.cell), atoms.pbc)
         info = {str(key): value for key, value in atoms.info.items()}
-        yield labelled(geometry, _labels(atoms, source.keys), unit, (source.path, index), info)
+        yield labelled(geometry, _labels(atoms, source.keys), source, index, info)
 
 
 def _atoms(source: Source, path: Path) -> Iterator[Atoms]:
@@ -74,33 +85,46 @@ def _labels(atoms: Atoms, keys: Keys) -> Labels:
 
 
 def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
-    unit = source.units or Units()
     arrays = _npz_arrays(source, path)
-    numbers, positions, energies, forces = (arrays[name] for name in NPZ_NAMES)
+    numbers, positions, energies = (arrays[name] for name in ("numbers", "positions", "energy"))
+    forces = arrays.get("forces")
+    info = {name: str(arrays[key]) for key, name in NPZ_UNITS.items() if key in arrays}
     count = len(positions)
     many = np.broadcast_to(numbers, (count, *numbers.shape)) if numbers.ndim == 1 else numbers
-    sizes = {"positions": count, "energy": len(energies), "forces": len(forces), "numbers": len(many)}
+    sizes = {"positions": count, "energy": len(energies)}
+    if forces is not None:
+        sizes["forces"] = len(forces)
+    sizes["numbers"] = len(many)
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
         raise InvalidData(f"{source.path}: numbers of frames differ: {listed}")
     for index in range(count)[source.frames]:
         geometry = Geometry(many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool))
-        yield labelled(geometry, Labels(energies[index], forces[index]), unit, (source.path, index), {})
+        labels = Labels(energies[index], None if forces is None else forces[index])
+        yield labelled(geometry, labels, source, index, dict(info))
 
 
 def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
-            names = {name: _npz_name(name, source, set(file.files)) for name in NPZ_NAMES}
+            present = set(file.files)
+            wanted = [name for name in NPZ_NAMES if name != "forces" or not _lacks_forces(source, present)]
+            names = {name: _npz_name(name, source, present) for name in wanted}
             arrays = {name: file[key] for name, key in names.items()}
+            arrays |= {key: file[key] for key in NPZ_UNITS if key in present}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidData(f"{source.path}: cannot be read: {error}") from error
     if arrays["energy"].ndim == 2 and arrays["energy"].shape[1] == 1:
         arrays["energy"] = arrays["energy"][:, 0]
     for name, dimensions in (("positions", 3), ("energy", 1), ("forces", 3)):
-        if arrays[name].ndim != dimensions:
+        if name in arrays and arrays[name].ndim != dimensions:
             raise InvalidData(f"{source.path}: {names[name]} has shape {arrays[name].shape}, not one entry a frame")
     return arrays
+
+
+def _lacks_forces(source: Source, present: set[str]) -> bool:
+    usual = source.keys.forces is None and not present & set(NPZ_NAMES["forces"])
+    return source.missing_forces and usual
 
 
 def _npz_name(name: str, source: Source, present: set[str]) -> str:

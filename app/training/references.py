@@ -38,7 +38,8 @@ def fit_statistics(
         if missing:
             raise InvalidConfig(f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}")
         energies = {symbol: float(references[symbol]) for symbol in elements}
-    square = sum(float((f.forces**2).sum()) for f in frames) / (3 * sum(len(f.structure) for f in frames))
+    labelled = [f.forces for f in frames if f.has_forces]
+    square = np.mean(np.concatenate(labelled) ** 2) if labelled else 1.0
     return Statistics(
         elements=tuple(elements),
         atomic_energies=energies,

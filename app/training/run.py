@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 from app.errors import InvalidConfig, TrainingError
 from app.training import checkpoint, hardware
 from app.training.batches import Collator
+from app.training.board import Board
 from app.training.config import TrainConfig
-from app.training.config_file import differences
+from app.training.config_file import differences, parse_config
 from app.training.data import Finder
 from app.training.dataset import build_dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
@@ -18,7 +19,7 @@ from app.training.frames import LabelledFrame
 from app.training.run_folder import RunFolder
 from app.training.train import Trainer, Watch, evaluation_limits, load_problem
 
-MAY_CHANGE = ("max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads")
+MAY_CHANGE = ("max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads", "tensorboard")
 """Keys that may differ when a run is resumed: when it stops, and what it runs on."""
 OVER_EPOCHS = ("cosine", "exponential")
 """Schedules that depend on the number of epochs; with the others it may change, too."""
@@ -55,7 +56,12 @@ def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resu
         folder.keep_lines(0)
     else:
         trainer.load(state)
-    reason = train(trainer, watch)
+    trainer.board = Board(folder.board, trainer.progress.step) if config.tensorboard else None
+    try:
+        reason = train(trainer, watch)
+    finally:
+        if trainer.board is not None:
+            trainer.board.close()
     return finish(trainer, reason)
 
 
@@ -113,13 +119,14 @@ def predict_all(trainer: Trainer, frames: Sequence[LabelledFrame]) -> Values:
 
 
 def check_same(old: dict[str, Any], config: TrainConfig) -> None:
-    """Make sure that a run goes on with the config that it began with.
+    """Make sure that a run goes on with the config that it began with; keys that are newer have their defaults.
 
     Raises:
         InvalidConfig: naming each key that differs, with both values.
     """
     allowed = MAY_CHANGE if config.schedule.kind in OVER_EPOCHS else (*MAY_CHANGE, "epochs")
-    found = differences(old, config.model_dump(mode="json"))
+    before = parse_config(old, "the config of the checkpoint").model_dump(mode="json")
+    found = differences(before, config.model_dump(mode="json"))
     changed = [f"{key} was {was!r}, is {now!r}" for key, (was, now) in found.items() if key not in allowed]
     if changed:
         raise InvalidConfig(f"--resume with another config: {'; '.join(changed)}. Only {', '.join(allowed)} may change")

@@ -31,7 +31,8 @@ class RunFolder:
     Attributes:
         path: the folder; holds `config.yaml` (complete), `statistics.json`, `checkpoint.pt`,
             `weights.safetensors` (the best averaged weights), `metrics.csv` (a line an evaluation),
-            `metrics.json` (the result), `heldout.xyz`, `parity.png` and `learning_curve.png`.
+            `metrics.json` (the result), `tensorboard` (a folder, if asked for), `heldout.xyz`, `parity.png` and
+            `learning_curve.png`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,6 +42,7 @@ class RunFolder:
         self.checkpoint = path / "checkpoint.pt"
         self.weights = path / "weights.safetensors"
         self.curve = path / "metrics.csv"
+        self.board = path / "tensorboard"
         self.result = path / "metrics.json"
         self.held_out = path / "heldout.xyz"
         self.parity = path / "parity.png"
@@ -81,13 +83,20 @@ class RunFolder:
         write_atomically(self.weights, lambda file: file.write(content))
 
     def add_line(self, values: Mapping[str, float | int]) -> None:
-        """Add the line of one evaluation to the metrics."""
+        """Add the line of one evaluation to the metrics.
+
+        Raises:
+            TrainingError: the disk is full, say.
+        """
         fresh = not self.curve.exists()
-        with self.curve.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(values), lineterminator="\n")
-            if fresh:
-                writer.writeheader()
-            writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()})
+        try:
+            with self.curve.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, list(values), lineterminator="\n")
+                if fresh:
+                    writer.writeheader()
+                writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()})
+        except OSError as error:
+            raise TrainingError(f"{self.curve}: cannot be written: {error.strerror}") from error
 
     def keep_lines(self, count: int) -> None:
         """Drop the lines of evaluations after the first ones, which will be made again."""
@@ -111,8 +120,10 @@ def to_atoms(frame: LabelledFrame) -> Atoms:
     """A labelled frame as ASE's atoms."""
     structure: Structure = frame.structure
     atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-    stress = {} if frame.stress is None else {"stress": frame.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]}
-    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, forces=frame.forces, **stress)  # type: ignore[no-untyped-call]
+    results = {"forces": frame.forces} if frame.has_forces else {}
+    if frame.stress is not None:
+        results["stress"] = frame.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, **results)  # type: ignore[no-untyped-call]
     return atoms
 
 

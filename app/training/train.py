@@ -13,6 +13,7 @@ from app.errors import InvalidData, TrainingError
 from app.structure import Integers
 from app.training import checkpoint
 from app.training.batches import Collator, Limits, epoch_batches
+from app.training.board import Board
 from app.training.config import TrainConfig
 from app.training.data import Finder, Frames, load_frames
 from app.training.dataset import build_dataset
@@ -87,11 +88,14 @@ def load_problem(config: TrainConfig, find: Finder) -> Problem:
     """Read the data, find neighbours and fit the statistics.
 
     Raises:
-        InvalidData: naming file and frame; or a loss of stresses without any.
+        InvalidData: naming file and frame; or a loss of forces or stresses without any.
     """
     frames = load_frames(config.data, find)
-    if config.loss.stress and all(frame.stress is None for frame in frames.train):
-        raise InvalidData(f"loss.stress is {config.loss.stress}, but no training frame has a stress")
+    forces, stress = (config.loss.largest(name) for name in ("forces", "stress"))
+    if stress and all(frame.stress is None for frame in frames.train):
+        raise InvalidData(f"loss.stress is {stress}, but no training frame has a stress")
+    if forces and not any(frame.has_forces for frame in frames.train):
+        raise InvalidData(f"loss.forces is {forces}, but no training frame has forces; set it to 0")
     train, validation = (build_dataset(f, config.model.cutoff, config.dtype) for f in (frames.train, frames.validation))
     elements = config.data.elements or frames.elements()
     neighbors = float(train.degree.mean())
@@ -111,6 +115,7 @@ class Trainer:
         self.rate = LearningRate(config.schedule, config.optimizer.lr)
         self.limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
         self.progress = Progress()
+        self.board: Board | None = None
         self.started = self.saved = time.monotonic()
 
     def fit(self, watch: Watch) -> str:
@@ -155,8 +160,8 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         batch = self.problem.train(indices).to(self.device)
-        outputs = predict(self.model, batch, create_graph=True, stress=config.loss.stress > 0)
-        losses = compute_losses(outputs, batch.targets, config.loss)
+        outputs = predict(self.model, batch, create_graph=True, stress=config.loss.largest("stress") > 0)
+        losses = compute_losses(outputs, batch.targets, config.loss.at(done * config.epochs))
         values = torch.stack([part.detach() for part in losses]).tolist()
         if not math.isfinite(values[0]):
             raise TrainingError(self._blown_up(values[0], indices))
@@ -189,11 +194,13 @@ class Trainer:
             "lr": self.optimizer.param_groups[0]["lr"],
             **{f"train_{name}": part / count for name, part in zip(Losses._fields, progress.sums, strict=False)},
             "validation_loss": loss,
-            **found.model_dump(include=set(METRICS)),
+            **{name: math.nan if (value := getattr(found, name)) is None else value for name in METRICS},
         }
         progress.sums = [0.0] * len(progress.sums)
         progress.lines += 1
         self.folder.add_line(line)
+        if self.board is not None:
+            self.board.add(line)
         return line
 
     def evaluation_is_due(self) -> bool:
@@ -246,11 +253,22 @@ class Trainer:
             self.folder.write_weights(self.progress.best)
 
     def _blown_up(self, loss: float, indices: Integers) -> str:
-        origins = [self.problem.train.dataset.frames[i].origin for i in indices[:8]]
+        frames = self.problem.train.dataset.frames
+        bad = [i for i in sorted(indices) if not math.isfinite(self._loss_alone(i))]
+        named = bad or list(indices)
+        listed = "; ".join(frames[i].origin for i in named[:8])
         return (
-            f"step {self.progress.step + 1}: the loss is {loss}; nothing was learnt from this batch: "
-            f"{'; '.join(origins)}{' and others' if len(indices) > 8 else ''}. A lower optimizer.lr, or clip, may help"
+            f"step {self.progress.step + 1}: the loss is {loss}; nothing was learnt from this batch, and the last "
+            f"checkpoint is as it was. Not finite by themselves are {len(bad)} of its {len(indices)} frames: "
+            f"{listed}{' and others' if len(named) > 8 else ''}. Look at the labels of a single one; where it is all "
+            "of them, a lower optimizer.lr, or clip, may help"
         )
+
+    def _loss_alone(self, index: int) -> float:
+        """The loss of one training frame."""
+        batch = self.problem.train(np.array([index])).to(self.device)
+        outputs = predict(self.model, batch, create_graph=False)
+        return float(compute_losses(outputs, batch.targets, self.config.loss.at(math.inf)).total)
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -265,7 +283,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimiz
 
 
 def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: torch.device) -> tuple[float, Errors]:
-    """Loss and errors on a whole set.
+    """Loss, with its weights at the end of the run, and errors on a whole set.
 
     Raises:
         TrainingError: a prediction is not finite.
@@ -275,7 +293,7 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
         raise TrainingError("the model's predictions are not finite; a lower optimizer.lr, or clip, may help")
     parts = (values.energy - collator.references, values.forces, values.stress)
     outputs = Outputs(*(torch.from_numpy(part) for part in parts))
-    losses = compute_losses(outputs, collator.all_targets(), config.loss)
+    losses = compute_losses(outputs, collator.all_targets(), config.loss.at(math.inf))
     return float(losses.total), errors(values, collator.dataset.frames)
 
 

@@ -13,7 +13,7 @@ ENERGY = {
     "Rydberg": units.Rydberg,
 }
 """eV in one unit of energy."""
-LENGTH = {"Å": 1.0, "A": 1.0, "Angstrom": 1.0, "bohr": units.Bohr, "nm": units.nm}
+LENGTH = {"Å": 1.0, "A": 1.0, "Ang": 1.0, "Angstrom": 1.0, "bohr": units.Bohr, "nm": units.nm}
 """Å in one unit of length."""
 FORCE = {f"{energy}/{length}": ENERGY[energy] / LENGTH[length] for energy in ENERGY for length in LENGTH}
 """eV/Å in one unit of force."""

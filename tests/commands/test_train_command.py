@@ -40,6 +40,24 @@ def test_a_run_from_the_command_line(project, capsys):
     assert (project / "parity.png").stat().st_size > 10_000
 
 
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(project, capsys):
+    before = sorted(project.rglob("*"))
+    assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--set", "batch_size=6"]) == 0
+    shown = capsys.readouterr().out
+    for part in (
+        "model: allegro, ",
+        " parameters, float32",
+        "train: 18 frames (18 of train.xyz); ",
+        "validation: 6 frames",
+        "force RMS",
+        "reference energies: Ne ",
+        "batches: 3 an epoch, 6 steps in 2 epochs; 6.0 frames",
+        "memory: about ",
+    ):
+        assert part in shown
+    assert sorted(project.rglob("*")) == before
+
+
 def test_the_data_root_may_come_from_the_environment(project, monkeypatch, capsys):
     assert main(["train", "recipe.yaml", "--run", "elsewhere"]) == 1
     assert "no data file train.xyz; looked for train.xyz" in capsys.readouterr().err

@@ -31,7 +31,16 @@ def test_a_dumped_config_is_complete_and_reads_back(tmp_path):
     config = parse_config(MINIMAL, "test")
     text = dump_config(config)
     assert load_config(written(tmp_path, text)) == config
-    assert set(yaml.safe_load(text)["loss"]) == {"energy", "forces", "stress", "kind", "energy_per", "huber_delta"}
+    assert set(yaml.safe_load(text)["loss"]) == {
+        "energy",
+        "forces",
+        "stress",
+        "kind",
+        "energy_per",
+        "huber_delta",
+        "changes",
+        "forces_per",
+    }
 
 
 def test_overrides_win_and_are_yaml(tmp_path):
@@ -102,6 +111,9 @@ def test_an_override_beyond_a_list_is_named(tmp_path):
         ({"optimizer": {"name": "sgd"}}, "optimizer.name = 'sgd': Input should be 'adam' or 'adamw'"),
         ({"schedule": {"kind": "step"}}, "'constant', 'cosine', 'exponential' or 'plateau'"),
         ({"loss": {"energy": 0, "forces": 0}}, "all weights are zero"),
+        ({"loss": {"changes": [{"epoch": 2, "energy": 0, "forces": 0}]}}, "all weights are zero"),
+        ({"loss": {"changes": [{"epoch": 2, "over": 3}, {"epoch": 4}]}}, "epoch 4 begins before the one before it"),
+        ({"loss": {"changes": [{"epoch": 2, "energie": 3}]}}, "'loss.changes.energie' is no key; did you mean"),
         ({"ema": 1.0}, "ema = 1.0: Input should be less than 1"),
         ({"max_minutes": float("nan")}, "max_minutes = nan"),
         ({"references": "guess"}, "references = 'guess'"),

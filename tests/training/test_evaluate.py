@@ -36,6 +36,19 @@ PREDICTED = Values(
 )
 
 
+def test_forces_without_a_label_do_not_count():
+    one, three = two_frames()
+    unlabelled = LabelledFrame(three.structure, -9.0, np.full((3, 3), np.nan), None, "made.xyz", 1)
+    found = errors(PREDICTED, [one, unlabelled])
+    assert found.forces_mae == pytest.approx(1.0)
+    assert found.forces_mae_by_element == {"Ne": pytest.approx(1.0)}
+
+
+def test_a_prediction_that_is_not_finite_is_no_missing_label():
+    forces = np.where(PREDICTED.forces > 0, np.nan, PREDICTED.forces)
+    assert np.isnan(errors(Values(PREDICTED.energy, forces, PREDICTED.stress), two_frames()).forces_mae)
+
+
 def test_errors_by_hand():
     found = errors(PREDICTED, two_frames())
     assert (found.frames, found.atoms) == (2, 4)

@@ -44,6 +44,25 @@ def test_a_stress_is_positive_under_tension_and_only_in_bulk(tmp_path):
     assert sparse[0].stress is None
 
 
+def test_forces_may_be_missing_where_the_config_says_so(tmp_path):
+    frames = molecules(4)
+    path = write(tmp_path / "a.xyz", frames, spoil("forces", None))
+    found = read_file(path, missing_forces=True, weight=3)
+    assert [f.has_forces for f in found] == [True, True, True, False]
+    assert np.isnan(found[3].forces).all()
+    assert {f.weight for f in found} == {3.0}
+    arrays = npz_arrays(molecules(3, sizes=[3]))
+    del arrays["forces"]
+    np.savez(tmp_path / "a.npz", **arrays)
+    assert not any(f.has_forces for f in read_file(tmp_path / "a.npz", units={}, missing_forces=True))
+
+
+def test_forces_that_are_there_are_checked_all_the_same(tmp_path):
+    path = write(tmp_path / "a.xyz", molecules(4), spoil("forces", np.nan))
+    with pytest.raises(InvalidData, match="frame 3: forces holds nan"):
+        read_file(path, missing_forces=True)
+
+
 def test_what_ase_reads_is_read(tmp_path):
     frames = molecules(3)
     path = write(tmp_path / "a.xyz", frames)

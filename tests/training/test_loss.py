@@ -16,8 +16,10 @@ TARGETS = Targets(
     energy=torch.tensor([1.0, 2.0]),
     forces=torch.zeros(3, 3),
     stress=torch.zeros(2, 3, 3),
+    has_forces=torch.tensor([True, True, True]),
     has_stress=torch.tensor([True, False]),
     n_atoms=torch.tensor([1.0, 2.0]),
+    weight=torch.ones(2),
 )
 OUTPUTS = Outputs(energy=torch.tensor([1.5, 0.0]), forces=torch.full((3, 3), -0.1), stress=torch.full((2, 3, 3), 0.2))
 
@@ -35,6 +37,45 @@ def test_losses_by_hand(keys, energy, forces, stress):
     losses = compute_losses(OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, **keys))
     assert [float(x) for x in losses[1:]] == pytest.approx([energy, forces, stress])
     assert float(losses.total) == pytest.approx(2 * energy + 3 * forces + 5 * stress)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("mae", 5.0), ("mse", 25.0), ("huber", 5.0 - 0.1)])
+def test_forces_by_vector_do_not_depend_on_the_axes(kind, expected):
+    turned = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 5.0], [5.0, 0.0, 0.0]])
+    config = Loss(kind=kind, forces_per="vector", huber_delta=0.2)
+    losses = compute_losses(OUTPUTS._replace(forces=turned), TARGETS, config)
+    assert float(losses.forces) == pytest.approx(expected)
+
+
+def test_the_gradient_of_a_vector_norm_is_finite_where_nothing_is_wrong():
+    forces = torch.zeros(3, 3, requires_grad=True)
+    losses = compute_losses(OUTPUTS._replace(forces=forces), TARGETS, Loss(kind="mae", forces_per="vector"))
+    losses.forces.backward()
+    assert torch.equal(forces.grad, torch.zeros(3, 3))
+
+
+def test_weights_change_linearly_or_at_once():
+    loss = Loss(changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}])
+    seen = [(loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) for epoch in (0, 10, 15, 30, 39.9)]
+    assert seen == [(1, 1, 0), (1, 1, 0), (2, 1, 0), (5, 1, 0), (5, 1, 0)]
+    for epoch in (40, 1e9, math.inf):
+        assert (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) == (5, 0, 2)
+    assert [loss.largest(name) for name in ("energy", "forces", "stress")] == [5, 1, 2]
+    assert Loss().at(3) == Loss()
+
+
+def test_forces_that_are_not_labelled_are_not_learnt():
+    targets = TARGETS._replace(has_forces=torch.tensor([True, False, False]))
+    outputs = OUTPUTS._replace(forces=torch.tensor([[0.1] * 3, [9.0] * 3, [9.0] * 3]))
+    assert float(compute_losses(outputs, targets, Loss()).forces) == pytest.approx(0.01)
+    targets = TARGETS._replace(has_forces=torch.tensor([False, False, False]))
+    assert float(compute_losses(outputs, targets, Loss()).forces) == 0
+
+
+def test_weights_multiply_the_errors_of_their_structures():
+    targets = TARGETS._replace(weight=torch.tensor([10.0, 1.0]), has_stress=torch.tensor([True, True]))
+    losses = compute_losses(OUTPUTS, targets, Loss())
+    assert [float(x) for x in losses[1:]] == pytest.approx([(2.5 + 1) / 2, 0.01 * 12 / 3, 0.04 * 11 / 2])
 
 
 def test_without_any_stress_its_loss_is_zero():

@@ -1,5 +1,6 @@
 """Whole runs on small Lennard-Jones data: what is learnt, when it stops, what is written, and how it goes on."""
 
+import errno
 import io
 import json
 import os
@@ -16,9 +17,11 @@ from safetensors.torch import load_file
 
 from app.errors import InvalidConfig, InvalidData, TrainingError
 from app.training import checkpoint
+from app.training.board import Board
 from app.training.config_file import dump_config
 from app.training.data import Finder
 from app.training.progress import Display
+from app.training.references import fit_statistics
 from app.training.run import run
 from app.training.run_folder import RunFolder
 from tests.training.labelled import crystals, molecules, tiny_config, write
@@ -107,6 +110,41 @@ def test_stresses_are_learnt(data, tmp_path):
 def test_a_stress_loss_without_any_stress_is_refused(data, tmp_path):
     with pytest.raises(InvalidData, match=r"loss\.stress is 1\.0, but no training frame has a stress"):
         train(data, tmp_path / "run", loss={"stress": 1})
+
+
+def drop_forces(atoms):
+    del atoms.calc.results["forces"]
+
+
+def test_weights_change_within_a_run_and_not_in_its_validation(data, tmp_path):
+    keys = {"epochs": 2, "optimizer": {"lr": 1e-12}, "ema": 0}
+    train(data, tmp_path / "run", loss={"energy": 1, "changes": [{"epoch": 1, "energy": 4, "forces": 0}]}, **keys)
+    first, second = lines(tmp_path / "run")
+    assert first["train_total"] == pytest.approx(first["train_energy"] + first["train_forces"], rel=1e-5)
+    assert second["train_total"] == pytest.approx(4 * second["train_energy"], rel=1e-5)
+    assert first["validation_loss"] == pytest.approx(second["validation_loss"], rel=1e-5)
+    assert first["validation_loss"] == pytest.approx(4e-6 * first["energy_per_atom_rmse"] ** 2, rel=1e-4)
+
+
+def test_energies_alone_are_learnt(data, tmp_path):
+    write(tmp_path / "energies.xyz", molecules(40), drop_forces)
+    keys = {"data": {"train": {"path": "energies.xyz", "missing_forces": True}}, "optimizer": {"lr": 0.01}}
+    with pytest.raises(InvalidData, match=r"loss\.forces is 1\.0, but no training frame has forces"):
+        train(tmp_path, tmp_path / "run", **keys)
+    result = train(tmp_path, tmp_path / "run", loss={"forces": 0}, epochs=10, **keys)
+    curve = lines(tmp_path / "run")
+    assert curve[-1]["train_energy"] < 0.5 * curve[0]["train_energy"]
+    assert "forces_mae" not in result["validation"]
+    assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
+
+
+def test_sources_with_and_without_forces_are_mixed(data, tmp_path):
+    write(tmp_path / "energies.xyz", molecules(40, seed=2), drop_forces)
+    (tmp_path / "train.xyz").symlink_to(data / "train.xyz")
+    sources = ["train.xyz", {"path": "energies.xyz", "missing_forces": True, "weight": 0.5}]
+    result = train(tmp_path, tmp_path / "run", data={"train": sources})
+    assert result["training_frames"] == 101
+    assert result["train"]["forces_mae"] > 0
 
 
 def test_the_seed_decides_everything(data, tmp_path):
@@ -243,6 +281,42 @@ def test_a_schedule_over_the_epochs_fixes_their_number(data, tmp_path):
         train(data, tmp_path / "run", True, epochs=2)
 
 
+def test_a_run_from_before_a_key_was_there_goes_on(data, tmp_path):
+    train(data, tmp_path / "run", epochs=1, schedule={"kind": "constant"})
+    path = tmp_path / "run" / "checkpoint.pt"
+    state = checkpoint.load(path, "allegro")
+    del state["config"]["loss"]["changes"], state["config"]["data"]["train"][0]["weight"]
+    checkpoint.save(path, state)
+    assert train(data, tmp_path / "run", True, epochs=2, schedule={"kind": "constant"})["epochs"] == 2
+
+
+def test_a_full_disk_is_named_and_costs_what_was_done_since_the_checkpoint(data, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    class Filling(Display):
+        """Fills the disk after ten steps."""
+
+        def stepped(self, progress, losses, steps_per_epoch):
+            if progress.step == 10:
+                patch.setattr(os, "fsync", full)
+
+    with monkeypatch.context() as patch, pytest.raises(TrainingError, match=r"cannot be written: No space left"):
+        train(data, tmp_path / "run", display=Filling(3), checkpoint_steps=3)
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.pt", "allegro")["progress"]["step"] == 9
+    train(data, tmp_path / "run", resume=True, checkpoint_steps=3)
+    train(data, tmp_path / "whole", checkpoint_steps=3)
+    assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
+    assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
+
+
+def test_metrics_that_cannot_be_written_are_named(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.curve.mkdir()
+    with pytest.raises(TrainingError, match=r"metrics\.csv: cannot be written: Is a directory"):
+        folder.add_line({"step": 1})
+
+
 def test_resume_without_a_checkpoint_starts(data, tmp_path):
     assert train(data, tmp_path / "run", resume=True, epochs=1)["steps"] == 8
 
@@ -250,6 +324,38 @@ def test_resume_without_a_checkpoint_starts(data, tmp_path):
 def test_a_loss_that_is_not_finite_names_step_and_frames(data, tmp_path):
     with pytest.raises(TrainingError, match=r"step \d+: the loss is (nan|inf); .*train\.xyz, frame \d+"):
         train(data, tmp_path / "run", optimizer={"lr": 1e30}, clip=None)
+
+
+def test_a_single_frame_that_blows_up_the_loss_is_named(tmp_path, monkeypatch):
+    def spoil(atoms):
+        if atoms.info["molecule"] == "kind 4":
+            atoms.calc.results["forces"] = np.full((len(atoms), 3), 1e30)
+
+    statistics = fit_statistics(molecules(12), ("Ne", "Ar"), "least_squares", 2.0)
+    monkeypatch.setattr("app.training.train.fit_statistics", lambda *_: statistics)
+    write(tmp_path / "train.xyz", molecules(13), spoil)
+    write(tmp_path / "validation.xyz", molecules(4))
+    keys = {"data": {"train": "train.xyz", "validation": "validation.xyz"}, "batch_size": 13}
+    message = r"step 1: the loss is inf; .* are 1 of its 13 frames: train\.xyz, frame 12\. Look"
+    with pytest.raises(TrainingError, match=message):
+        train(tmp_path, tmp_path / "run", **keys)
+
+
+def test_tensorboard_shows_the_metrics(data, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(data, tmp_path / "run", tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    shown = [(event.step, event.value) for event in events.Scalars("validation_loss")]
+    curve = lines(tmp_path / "run")
+    assert [step for step, _ in shown] == [line["step"] for line in curve]
+    assert [value for _, value in shown] == pytest.approx([line["validation_loss"] for line in curve], rel=1e-5)
+
+
+def test_no_tensorboard_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InvalidConfig, match="tensorboard = true: it is not installed"):
+        Board(tmp_path)
 
 
 def test_no_cuda_is_said_before_data_is_read(tmp_path, monkeypatch):

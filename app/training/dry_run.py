@@ -1,0 +1,127 @@
+"""What a run would do: its model, data, batches and memory, without a step of training."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from torch import Tensor
+
+from app.structure import Integers
+from app.training.batches import Collator, Limits, epoch_batches
+from app.training.config import TrainConfig
+from app.training.data import Finder
+from app.training.dataset import Dataset
+from app.training.frames import LabelledFrame
+from app.training.loss import predict
+from app.training.models import build_model
+from app.training.train import Problem, load_problem
+
+COPIES = 6
+"""Of each parameter: weights, gradient, two moments of Adam, moving average and the best weights."""
+TEMPORARY = 0.5
+"""Memory of a step beside the tensors that it keeps, as a share of those."""
+SAMPLE = 2
+"""Frames of the largest batch on which a step's memory is measured."""
+MIB = 2**20
+
+
+def describe_run(config: TrainConfig, find: Finder) -> str:
+    """A summary of what a run would do, for people; nothing is written.
+
+    Args:
+        config: of the run.
+        find: from the config's paths to files.
+
+    Raises:
+        InvalidData: naming file and frame.
+    """
+    problem = load_problem(config, find)
+    frames, dataset = problem.frames, problem.train.dataset
+    model = build_model(config.model, problem.statistics, getattr(torch, config.dtype), config.seed)
+    parameters = sum(p.numel() for p in model.parameters())
+    limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
+    cut = epoch_batches(dataset, limits, config.seed, 0, config.bucket)
+    sets = {"train": frames.train, "validation": frames.validation, "test": frames.test}
+    lines = [f"model: {config.model.architecture}, {parameters} parameters, {config.dtype}"]
+    lines += [describe_frames(name, part) for name, part in sets.items() if part]
+    lines += [
+        f"neighbours: {dataset.degree.mean():.1f} an atom on average, {dataset.degree.max()} at most, "
+        f"within {config.model.cutoff:g} Å",
+        describe_references(problem),
+        f"batches: {len(cut)} an epoch, {len(cut) * config.epochs} steps in {config.epochs} epochs; "
+        f"{np.mean([len(b) for b in cut]):.1f} frames and {dataset.n_atoms.sum() / len(cut):.0f} atoms on average",
+        describe_memory(config, problem, model, max(cut, key=lambda b: slots(dataset, b))),
+    ]
+    return "\n".join(lines)
+
+
+def describe_frames(name: str, frames: Sequence[LabelledFrame]) -> str:
+    """Frames, atoms, elements, sources and root mean square force of a set."""
+    numbers = np.concatenate([f.structure.numbers for f in frames])
+    sizes = [len(f.structure) for f in frames]
+    elements = ", ".join(f"{chemical_symbols[z]} {(numbers == z).sum()}" for z in np.unique(numbers))
+    files = [f.file for f in frames]
+    sources = ", ".join(f"{files.count(file)} of {file}" for file in dict.fromkeys(files))
+    forces = [f.forces for f in frames if f.has_forces]
+    rms = f"{np.mean(np.concatenate(forces) ** 2) ** 0.5:.4g} eV/Å" if forces else "unknown"
+    stresses = sum(f.stress is not None for f in frames)
+    return (
+        f"{name}: {len(frames)} frames ({sources}); {len(numbers)} atoms, {min(sizes)} to {max(sizes)} a frame "
+        f"({elements}); force RMS {rms}; {len(forces)} with forces, {stresses} with stress"
+    )
+
+
+def describe_references(problem: Problem) -> str:
+    """Reference energies, and what they leave to be learnt."""
+    energies = problem.statistics.atomic_energies
+    rest = problem.train.energy / problem.train.dataset.n_atoms
+    listed = ", ".join(f"{symbol} {energy:.6g}" for symbol, energy in energies.items())
+    return f"reference energies: {listed} eV; they leave {1e3 * rest.std():.4g} meV/atom (standard deviation)"
+
+
+def describe_memory(config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers) -> str:
+    """An estimate of the memory of a run, beside that of the program and its libraries (some 500 MiB)."""
+    dataset = problem.train.dataset
+    sample = largest[np.argsort(slots_of(dataset, largest))[-SAMPLE:]]
+    kept = kept_bytes(model, problem.train, sample, config.loss.largest("stress") > 0)
+    step = (1 + TEMPORARY) * kept * slots(dataset, largest) / slots(dataset, sample)
+    state = COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
+    data = sum(bytes_of(c.dataset) for c in (problem.train, problem.validation))
+    return (
+        f"memory: about {(step + state + data) / MIB:.0f} MiB, of which a step on the largest batch "
+        f"({len(largest)} frames, {dataset.n_atoms[largest].sum()} atoms, {dataset.n_edges[largest].sum()} edges) "
+        f"{step / MIB:.0f}, weights and optimiser {state / MIB:.1f}, data {data / MIB:.1f}"
+    )
+
+
+def kept_bytes(model: torch.nn.Module, collator: Collator, indices: Integers, stress: bool) -> int:
+    """Bytes of the tensors that a step on these frames keeps for its backward pass, each storage counted once."""
+    storages: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        outputs = predict(model, collator(indices), create_graph=True, stress=stress)
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    del outputs
+    return sum(size for pointer, size in storages.items() if pointer not in parameters)
+
+
+def slots_of(dataset: Dataset, indices: Integers) -> Integers:
+    """(B,) slots of each frame were it alone: atoms times the largest number of neighbours."""
+    return dataset.n_atoms[indices] * np.maximum(dataset.width[indices], 1)
+
+
+def slots(dataset: Dataset, indices: Integers) -> int:
+    """Edge slots of a batch, padding included."""
+    return int(dataset.n_atoms[indices].sum() * max(dataset.width[indices].max(), 1))
+
+
+def bytes_of(dataset: Dataset) -> int:
+    """Bytes of a data set's arrays."""
+    arrays = (dataset.numbers, dataset.forces, dataset.degree, dataset.edge_vectors, dataset.neighbors, dataset.reverse)
+    return sum(array.nbytes for array in arrays)
