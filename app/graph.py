@@ -56,6 +56,15 @@ class Graph:
             vectors += np.einsum("ea,eab->eb", self.edge_shift, cells)
         return vectors
 
+    def sum_by_centre(self, values: Floats) -> Floats:
+        """(N, ...) sums of (E, ...) values over the edges of each centre; zero for atoms without edges."""
+        centre = self.edge_index[0]
+        sums = np.zeros((len(self.numbers), *values.shape[1:]))
+        if len(centre):
+            first = np.flatnonzero(np.diff(centre, prepend=-1))
+            sums[centre[first]] = np.add.reduceat(values, first, axis=0)
+        return sums
+
     def volumes(self) -> Floats:
         """(B,), Å³; NaN where a structure is not periodic in all three directions."""
         volumes: Floats = np.where(self.pbc.all(axis=1), np.abs(np.linalg.det(self.cell)), np.nan)

@@ -69,3 +69,16 @@ def test_volumes_are_of_crystals_only(graphs):
 def test_volume_of_a_left_handed_cell_is_positive():
     left = replace(CRYSTAL, cell=-CRYSTAL.cell)
     assert build_graph(left, 4.5).volumes() == pytest.approx(27.0)
+
+
+def test_sums_by_centre_are_those_of_a_loop(graphs):
+    graph = collate(graphs)
+    values = np.random.default_rng(0).normal(size=(len(graph.edge_reverse), 2))
+    expected = np.zeros((len(graph.numbers), 2))
+    for centre, value in zip(graph.edge_index[0], values, strict=True):
+        expected[centre] += value
+    np.testing.assert_allclose(graph.sum_by_centre(values), expected, rtol=0, atol=1e-13)
+
+
+def test_sums_of_an_atom_without_edges_are_zero():
+    np.testing.assert_array_equal(build_graph(LONE, 4.5).sum_by_centre(np.zeros((0, 3))), np.zeros((1, 3)))

@@ -111,18 +111,8 @@ def _open(path: Path, device: str) -> Any:
 
 
 def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:
-    centre, _ = graph.edge_index
-    forces = _sum_by_centre(gradients - gradients[graph.edge_reverse], centre, len(energies))
+    forces = graph.sum_by_centre(gradients - gradients[graph.edge_reverse])
     virials = np.zeros((len(energies), 3, 3))
     if graph.pbc.all(axis=1).any():
-        virials = _sum_by_centre(vectors[:, :, None] * gradients[:, None, :], centre, len(energies))
+        virials = graph.sum_by_centre(vectors[:, :, None] * gradients[:, None, :])
     return from_atoms(graph, energies, forces, virials)
-
-
-def _sum_by_centre(values: Floats, centre: Integers, n: int) -> Floats:
-    """(n, ...) sums of the (E, ...) values of each centre's edges, which follow each other."""
-    sums = np.zeros((n, *values.shape[1:]))
-    if len(centre):
-        first = np.flatnonzero(np.diff(centre, prepend=-1))
-        sums[centre[first]] = np.add.reduceat(values, first, axis=0)
-    return sums

@@ -51,12 +51,11 @@ class PairBackend:
         vectors = graph.edge_vectors()
         energies, slopes = self._pairs(np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index])
         gradients = slopes[:, None] * vectors  # (E, 3) | eV/Å | du/dr_ij
-        centre, n = graph.edge_index[0], len(species)
         return from_atoms(
             graph,
-            self._card.references(species) + 0.5 * _sum(centre, energies, n),
-            _sum(centre, gradients, n),
-            0.5 * _sum(centre, gradients[:, :, None] * vectors[:, None, :], n),
+            self._card.references(species) + 0.5 * graph.sum_by_centre(energies),
+            graph.sum_by_centre(gradients),
+            0.5 * graph.sum_by_centre(gradients[:, :, None] * vectors[:, None, :]),
         )
 
     def _pairs(self, squares: Floats, species: Integers, others: Integers) -> tuple[Floats, Floats]:
@@ -74,12 +73,3 @@ def _envelope(squares: Floats, cutoff: float) -> tuple[Floats, Floats]:
     a, b = (ONSET * cutoff) ** 2, cutoff**2
     x = np.clip(squares, a, b)
     return (b - x) ** 2 * (b + 2.0 * x - 3.0 * a) / (b - a) ** 3, 6.0 * (b - x) * (a - x) / (b - a) ** 3
-
-
-def _sum(centres: Integers, values: Floats, n_atoms: int) -> Floats:
-    """(N, ...) sums over the edges of each centre, from (E, ...) values of edges sorted by centre."""
-    sums = np.zeros((n_atoms, *values.shape[1:]))
-    if len(centres):
-        starts = np.flatnonzero(np.diff(centres, prepend=-1))
-        sums[centres[starts]] = np.add.reduceat(values, starts)
-    return sums
