@@ -28,9 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table of errors."""
-    from app.training.config import Source
     from app.training.config_file import override, parse
     from app.training.data import load_sources
+    from app.training.data_config import Source
     from app.training.evaluate import errors, table
     from app.training.predictors import open_predictor
 

@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from app.errors import InvalidData
-from app.training.config import Data, Share, Source, Split
+from app.training.data_config import Data, Share, Source, Split
 from app.training.frames import LabelledFrame
 from app.training.readers import read
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from app.errors import InvalidData, InvalidStructure
 from app.formats.keys import read_charge, read_multiplicity
 from app.structure import Floats, Structure
-from app.training.config import Source, Units
+from app.training.data_config import Source, Units
 from app.training.units import ENERGY, LENGTH, STRESS, TABLES
 
 LARGEST_STRESS = 10.0

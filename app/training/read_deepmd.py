@@ -9,7 +9,7 @@ from ase.data import atomic_numbers
 
 from app.errors import InvalidData
 from app.structure import Floats, Integers
-from app.training.config import Source
+from app.training.data_config import Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
 from app.training.units import ENERGY, LENGTH, STRESS
 

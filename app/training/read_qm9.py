@@ -11,7 +11,7 @@ from pathlib import Path
 from ase.data import atomic_numbers
 
 from app.errors import InvalidData
-from app.training.config import Source
+from app.training.data_config import Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
 
 COLUMNS = {"U0": 12, "U": 13, "H": 14, "G": 15}

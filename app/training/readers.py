@@ -12,7 +12,7 @@ from ase.io.formats import UnknownFileTypeError
 from numpy.typing import NDArray
 
 from app.errors import InvalidData
-from app.training.config import Keys, Source
+from app.training.data_config import Keys, Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
 from app.training.read_deepmd import read_deepmd
 from app.training.read_qm9 import read_qm9

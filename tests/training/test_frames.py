@@ -8,8 +8,8 @@ import pytest
 from ase import Atoms, units
 
 from app.errors import InvalidData
-from app.training.config import Data, Source
 from app.training.data import Finder, load_frames, load_sources
+from app.training.data_config import Data, Source
 from app.training.readers import read
 from tests.training.labelled import crystals, molecules, npz_arrays, write
 

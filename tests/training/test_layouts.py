@@ -7,9 +7,9 @@ import pytest
 from ase import units
 
 from app.errors import InvalidConfig, InvalidData
-from app.training.config import Source
 from app.training.config_file import parse
 from app.training.data import Finder, load_sources
+from app.training.data_config import Source
 from app.training.readers import read
 from tests.training.labelled import REFERENCES, crystals, molecules, npz_arrays
 

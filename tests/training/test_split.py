@@ -3,8 +3,8 @@
 import pytest
 
 from app.errors import InvalidData
-from app.training.config import Split
 from app.training.data import split
+from app.training.data_config import Split
 from tests.training.labelled import molecules
 
 FRAMES = molecules(30)
