@@ -46,12 +46,13 @@ class Finder:
         raise InvalidData(f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)")
 
 
-def load_frames(config: Data, find: Finder) -> Frames:
+def load_frames(config: Data, find: Finder, known: Sequence[str] = ()) -> Frames:
     """Read all sources, set frames aside, and check the elements.
 
     Args:
         config: the config's section `data`.
         find: from a path of the config to the file.
+        known: elements that the model knows already, beside those of the training frames.
 
     Raises:
         InvalidData: naming file and frame; or an empty set.
@@ -67,7 +68,8 @@ def load_frames(config: Data, find: Finder) -> Frames:
     if config.elements is not None:
         check_elements(everything, config.elements, "data.elements")
     else:
-        check_elements(everything, frames.elements(), "the training frames")
+        of = "the training frames and the start model" if known else "the training frames"
+        check_elements(everything, tuple(dict.fromkeys((*known, *frames.elements()))), of)
     return frames
 
 

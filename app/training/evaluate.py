@@ -23,11 +23,15 @@ class Values:
         energy: (F,), eV, total.
         forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
+        energy_std: (F,), eV, how far the members of a committee disagree; None where there is one model only.
+        forces_std: (N,), eV/Å, the same of each atom's force: the root of its components' summed variances.
     """
 
     energy: Floats
     forces: Floats
     stress: Floats
+    energy_std: Floats | None = None
+    forces_std: Floats | None = None
 
 
 class Errors(BaseModel):

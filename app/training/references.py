@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -31,13 +32,7 @@ def fit_statistics(
     Raises:
         InvalidConfig: given reference energies miss an element.
     """
-    if isinstance(references, str):
-        energies = least_squares(frames, elements)
-    else:
-        missing = [symbol for symbol in elements if symbol not in references]
-        if missing:
-            raise InvalidConfig(f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}")
-        energies = {symbol: float(references[symbol]) for symbol in elements}
+    energies = reference_energies(frames, elements, references)
     labelled = [f.forces for f in frames if f.has_forces]
     square = np.mean(np.concatenate(labelled) ** 2) if labelled else 1.0
     return Statistics(
@@ -48,26 +43,56 @@ def fit_statistics(
     )
 
 
-def least_squares(frames: Sequence[LabelledFrame], elements: Sequence[str]) -> dict[str, float]:
+def reference_energies(
+    frames: Sequence[LabelledFrame],
+    elements: Sequence[str],
+    references: str | Mapping[str, float],
+    fixed: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
+    """eV; the reference energy of each element.
+
+    Args:
+        frames: the training frames.
+        elements: chemical symbols, in the order of the species index.
+        references: `least_squares`, or the reference energy of each element.
+        fixed: what a fit leaves as it is.
+
+    Raises:
+        InvalidConfig: given reference energies miss an element.
+    """
+    if isinstance(references, str):
+        return least_squares(frames, elements, fixed)
+    missing = [symbol for symbol in elements if symbol not in references]
+    if missing:
+        raise InvalidConfig(f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}")
+    return {symbol: float(references[symbol]) for symbol in elements}
+
+
+def least_squares(
+    frames: Sequence[LabelledFrame], elements: Sequence[str], fixed: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, float]:
     """eV; the reference energy of each element that best explains the frames' energies by composition alone.
+
+    Elements with a `fixed` energy keep it.
 
     Where compositions do not tell the elements apart (a single molecule, say), the solution of least norm is
     taken, and the log says so.
     """
-    counts = composition(frames, elements)
-    energies = np.array([frame.energy for frame in frames])
-    solution, _, rank, _ = np.linalg.lstsq(counts, energies)
-    if rank < len(elements):
+    energies = np.array([frame.energy for frame in frames]) - composition(frames, list(fixed)) @ list(fixed.values())
+    free = [symbol for symbol in elements if symbol not in fixed]
+    solution, _, rank, _ = np.linalg.lstsq(composition(frames, free), energies)
+    if rank < len(free):
         logger.warning(
             "%d elements, but only %d independent compositions: reference energies are those of least norm, "
             "and energies of other compositions are not to be trusted",
-            len(elements),
+            len(free),
             rank,
         )
-    return {symbol: float(value) for symbol, value in zip(elements, solution, strict=True)}
+    found = dict(zip(free, map(float, solution), strict=True))
+    return {symbol: fixed[symbol] if symbol in fixed else found[symbol] for symbol in elements}
 
 
 def composition(frames: Sequence[LabelledFrame], elements: Sequence[str]) -> Floats:
     """(F, S) how many atoms of each element are in each frame."""
-    numbers = np.array([chemical_symbols.index(symbol) for symbol in elements])
+    numbers = np.array([chemical_symbols.index(symbol) for symbol in elements], dtype=np.int64)
     return np.array([(f.structure.numbers[:, None] == numbers).sum(axis=0) for f in frames], dtype=np.float64)

@@ -14,6 +14,7 @@ __all__ = [
     "AllegroConfig",
     "EquiformerConfig",
     "LocalInputs",
+    "Model",
     "ModelConfig",
     "ModelInputs",
     "Statistics",
@@ -40,6 +41,7 @@ class Statistics(BaseModel):
 
 
 ModelConfig = Annotated[AllegroConfig | EquiformerConfig, Field(discriminator="architecture")]
+Model = Allegro | Equiformer
 ARCHITECTURES: dict[type[BaseModel], type[Allegro] | type[Equiformer]] = {
     AllegroConfig: Allegro,
     EquiformerConfig: Equiformer,
@@ -48,14 +50,15 @@ ARCHITECTURES: dict[type[BaseModel], type[Allegro] | type[Equiformer]] = {
 
 def build_model(
     config: ModelConfig, statistics: Statistics, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> Allegro | Equiformer:
+) -> Model:
     """A freshly initialised model.
 
     Its `forward` takes `LocalInputs` where its `strictly_local` is true, else `ModelInputs`, and gives the (N,)
-    interaction energies in eV, without the reference energies of the atoms. It is built in float64 and cast,
+    interaction energies in eV, without the reference energies of the atoms. Its `species_axes` says which of its
+    parameters grow with the number of elements. It is built in float64 and cast,
     so that its constants are exact in either precision.
     """
-    make: Callable[..., Allegro | Equiformer] = ARCHITECTURES[type(config)]
+    make: Callable[..., Model] = ARCHITECTURES[type(config)]
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
