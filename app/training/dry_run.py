@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from ase.data import chemical_symbols
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.store import ModelStore
 from app.structure import Integers
@@ -15,7 +15,6 @@ from app.training.data import Finder
 from app.training.dataset import Dataset
 from app.training.frames import LabelledFrame
 from app.training.loss import predict
-from app.training.models import Model
 from app.training.start import DEFAULT_STORE, Base, initial_model, start_of
 from app.training.train import Problem, load_problem
 
@@ -62,7 +61,7 @@ def describe_run(config: TrainConfig, find: Finder, store: ModelStore = DEFAULT_
     return "\n".join(lines)
 
 
-def describe_start(base: Base, model: Model, elements: Sequence[str]) -> str:
+def describe_start(base: Base, model: nn.Module, elements: Sequence[str]) -> str:
     """Where the run starts, and what of it is trained."""
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import filter as matching
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import yaml
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from app.errors import InvalidConfig, TrainingError
 from app.store import ModelStore, Origin, StoredModel, member_files
@@ -18,7 +18,8 @@ from app.training import checkpoint
 from app.training.config import Start, TrainConfig
 from app.training.config_file import differences, parse_config
 from app.training.data import Frames
-from app.training.models import Model, ModelConfig, Statistics, build_model
+from app.training.models import ModelConfig, Statistics, build_model
+from app.training.models.layers import SpeciesAxes
 from app.training.references import reference_energies
 from app.training.run_folder import RunFolder, is_run
 from app.training.trained import TrainedRun
@@ -176,9 +177,9 @@ def grown_statistics(base: Base, config: TrainConfig, frames: Frames) -> Statist
     return statistics.model_copy(update={"atomic_energies": energies})
 
 
-def _check_free(model: Model, patterns: Sequence[str], new: Sequence[str]) -> None:
+def _check_free(model: nn.Module, patterns: Sequence[str], new: Sequence[str]) -> None:
     freeze(model, patterns)
-    stuck = [name for name in model.species_axes if not model.get_parameter(name).requires_grad]
+    stuck = [name for name in species_axes(model) if not model.get_parameter(name).requires_grad]
     if stuck:
         raise InvalidConfig(
             f"start.freeze: {', '.join(stuck)} would never learn the new elements {', '.join(new)}; "
@@ -186,7 +187,9 @@ def _check_free(model: Model, patterns: Sequence[str], new: Sequence[str]) -> No
         )
 
 
-def initial_model(config: TrainConfig, statistics: Statistics, weights: Mapping[str, Tensor] | None = None) -> Model:
+def initial_model(
+    config: TrainConfig, statistics: Statistics, weights: Mapping[str, Tensor] | None = None
+) -> nn.Module:
     """The model that a run begins with.
 
     Args:
@@ -203,7 +206,7 @@ def initial_model(config: TrainConfig, statistics: Statistics, weights: Mapping[
 
 
 @torch.no_grad()
-def take_weights(model: Model, weights: Mapping[str, Tensor]) -> None:
+def take_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a model the weights of one that knows the first of its elements; those of the others stay as they are.
 
     Args:
@@ -213,9 +216,9 @@ def take_weights(model: Model, weights: Mapping[str, Tensor]) -> None:
     Raises:
         TrainingError: weights of another model.
     """
-    state = model.state_dict()
+    state, grow = model.state_dict(), species_axes(model)
     for name, value in weights.items():
-        axes = model.species_axes.get(name, ())
+        axes = grow.get(name, ())
         own = state.pop(name, torch.empty(0))
         place = tuple(slice(size) if axis in axes else slice(None) for axis, size in enumerate(value.shape))
         if own.ndim != value.ndim or own[place].shape != value.shape:
@@ -225,7 +228,12 @@ def take_weights(model: Model, weights: Mapping[str, Tensor]) -> None:
         raise TrainingError(f"the weights to start from are of another model: {', '.join(state)} is missing")
 
 
-def freeze(model: Model, patterns: Sequence[str]) -> None:
+def species_axes(model: nn.Module) -> SpeciesAxes:
+    """What an architecture says of its parameters that have an entry for each element."""
+    return cast(SpeciesAxes, model.species_axes)
+
+
+def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     """Take parameters out of training.
 
     Args:

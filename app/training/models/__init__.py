@@ -14,7 +14,6 @@ __all__ = [
     "AllegroConfig",
     "EquiformerConfig",
     "LocalInputs",
-    "Model",
     "ModelConfig",
     "ModelInputs",
     "Statistics",
@@ -41,7 +40,6 @@ class Statistics(BaseModel):
 
 
 ModelConfig = Annotated[AllegroConfig | EquiformerConfig, Field(discriminator="architecture")]
-Model = Allegro | Equiformer
 ARCHITECTURES: dict[type[BaseModel], type[Allegro] | type[Equiformer]] = {
     AllegroConfig: Allegro,
     EquiformerConfig: Equiformer,
@@ -50,7 +48,7 @@ ARCHITECTURES: dict[type[BaseModel], type[Allegro] | type[Equiformer]] = {
 
 def build_model(
     config: ModelConfig, statistics: Statistics, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> Model:
+) -> Allegro | Equiformer:
     """A freshly initialised model.
 
     Its `forward` takes `LocalInputs` where its `strictly_local` is true, else `ModelInputs`, and gives the (N,)
@@ -58,7 +56,7 @@ def build_model(
     parameters grow with the number of elements. It is built in float64 and cast,
     so that its constants are exact in either precision.
     """
-    make: Callable[..., Model] = ARCHITECTURES[type(config)]
+    make: Callable[..., Allegro | Equiformer] = ARCHITECTURES[type(config)]
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from app.errors import TrainingError
 from app.neighbors import build_graph
 from app.training.certificate import Reference
 from app.training.models import ARCHITECTURES, Statistics, build_model
@@ -45,3 +46,14 @@ def test_further_elements_leave_the_answers_for_the_others(config):
         old, new = (Reference(model, card)(graph) for model in (before, after))
         assert new.energies == pytest.approx(old.energies, rel=1e-12, abs=1e-12)
         assert new.forces == pytest.approx(old.forces, rel=1e-10, abs=1e-11)
+
+
+def test_weights_of_another_model_are_refused(config):
+    model = model_for(config, 3)
+    weights = model.state_dict()
+    name = [*model.species_axes][-1]
+    for changed in ({**weights, name: weights[name][..., :-1]}, {**weights, "more": weights[name]}):
+        with pytest.raises(TrainingError, match=r"of another model: \S+ has shape"):
+            take_weights(model, changed)
+    with pytest.raises(TrainingError, match=f"of another model: {name} is missing"):
+        take_weights(model, {key: value for key, value in weights.items() if key != name})
