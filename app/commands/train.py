@@ -47,8 +47,9 @@ def run(options: argparse.Namespace) -> int:
         print(describe_run(config, find, store))
         return 0
     from app.training.committee import committee_table, run_committee
-    from app.training.evaluate import Errors, table
+    from app.training.evaluate import Errors
     from app.training.progress import Display
+    from app.training.report import table
     from app.training.run import run as train
 
     display = Display(config.epochs)

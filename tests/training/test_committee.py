@@ -232,6 +232,10 @@ def test_the_command_line_trains_and_predicts(data, store, tmp_path, monkeypatch
     assert "committee" in shown.out
     assert "seed-1" in shown.err
     assert main([*options, "--resume"]) == 0
+    plot = ["--plot-uncertainty", "uncertainty.png", "--model-store", str(store.root)]
+    for model in ("committee", "runs/two"):
+        assert main(["evaluate", model, str(data / "train.xyz"), *plot]) == 0
+        assert (tmp_path / "uncertainty.png").stat().st_size > 10_000
     (tmp_path / "pair.xyz").write_text("2\n\nAr 0 0 0\nNe 0 0 2.4\n")
     capsys.readouterr()
     assert main(["predict", "pair.xyz", "--model", "committee", "--model-store", str(store.root), "--json"]) == 0

@@ -6,7 +6,8 @@ import torch
 from app.errors import TrainingError
 from app.neighbors import build_graph
 from app.training.certificate import Reference
-from app.training.models import ARCHITECTURES, Statistics, build_model
+from app.training.models import Statistics, build_model
+from app.training.models.architecture import ArchitectureConfig
 from app.training.start import take_weights
 from tests.structures import random_molecule
 from tests.training.cards import random_card
@@ -21,7 +22,7 @@ def model_for(config, count, seed=0):
     return build_model(config, statistics, torch.float64, seed)
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES, ids=lambda kind: kind.__name__)
+@pytest.fixture(scope="module", params=ArchitectureConfig.__subclasses__(), ids=lambda kind: kind.__name__)
 def config(request):
     return request.param()
 
