@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table of errors."""
     from app.training.config_file import override, parse
-    from app.training.data import load_sources
+    from app.training.data import Finder, load_sources
     from app.training.data_config import Source
     from app.training.evaluate import errors, table
     from app.training.predictors import open_predictor
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     override(content, options.overrides)
     source = parse(Source, content, options.data)
     predict = open_predictor(options.model, options.model_store, options.device, options.threads, options.batch_size)
-    frames = load_sources([source], Path)
+    frames = load_sources([source], Finder(Path()))
     predicted = predict(frames)
     found = errors(predicted, frames)
     if options.plot is not None:
