@@ -85,7 +85,7 @@ class Collator:
         numbers = [chemical_symbols.index(symbol) for symbol in statistics.elements]
         table = np.zeros(len(chemical_symbols), dtype=np.int64)
         table[numbers] = np.arange(len(numbers))
-        self.species = table
+        self.species_of_number = table
         self.references = reference_energies(dataset, statistics)
         self.energy = dataset.energy - self.references
         self.volume, self.weight = dataset.volume, dataset.weight
@@ -96,7 +96,7 @@ class Collator:
         n_atoms = data.n_atoms[indices]
         atoms = ranges(data.atom_start[indices], n_atoms)
         volume = np.nan_to_num(self.volume[indices], nan=1.0).astype(data.dtype)
-        species = self.species[data.arrays.numbers[atoms]]
+        species = self.species_of_number[data.arrays.numbers[atoms]]
         return Batch(
             inputs=_inputs(data, indices, atoms, torch.from_numpy(species)),
             structure=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),

@@ -34,7 +34,7 @@ Stamp = list[list[Any]]
 """Name, bytes and time of change of each file of a source."""
 
 
-class Unusable(Exception):
+class Unusable(TrainingError):
     """An entry that must be made again; the message says why."""
 
 

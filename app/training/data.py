@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,11 +63,10 @@ class Finder:
         Raises:
             InvalidData: there is none.
         """
-        if any(sign in path for sign in "*?["):
-            for place in (folder / path for folder in self.folders):
-                found = [] if place.exists() else sorted(Path(place.anchor).glob(str(place.relative_to(place.anchor))))
-                if found:
-                    return found
+        for folder in self.folders:
+            found = [] if (folder / path).exists() else sorted(glob(path, root_dir=folder))
+            if found:
+                return [folder / name for name in found]
         return [self(path)]
 
 

@@ -13,6 +13,8 @@ from app.errors import InvalidConfig, InvalidData
 from app.training.data_config import Keys, Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
 
+SQLITE = b"SQLite format 3\0"
+"""How the files of SQLite begin."""
 UNREADABLE = (sqlite3.Error, zlib.error, OSError, ValueError, LookupError, TypeError, AttributeError)
 """What databases raise whose files are damaged."""
 
@@ -40,8 +42,10 @@ def read_database(source: Source, path: Path) -> Iterator[LabelledFrame]:
 
 def _connect(source: Source, path: Path) -> Any:
     if source.kind == "db":
-        with path.open("rb"):  # otherwise SQLite makes the file
-            return ase.db.connect(path, type="db")  # type: ignore[no-untyped-call]
+        with path.open("rb") as file:
+            if file.read(len(SQLITE)) != SQLITE:  # ASE would make a database of an empty file
+                raise InvalidData(f"{source.path}: cannot be read: no SQLite database")
+        return ase.db.connect(path, type="db")  # type: ignore[no-untyped-call]
     _check_lmdb(source, path)
     return ase.db.connect(path, type="aselmdb", readonly=True)  # type: ignore[no-untyped-call]
 

@@ -77,7 +77,8 @@ def scribble(path):
 @pytest.mark.parametrize(
     ("ending", "damage", "message"),
     [
-        ("db", lambda path: path.write_text("text" * 3000), "cannot be read after 0 frames: file is not a database"),
+        ("db", lambda path: path.write_text("text" * 3000), "cannot be read: no SQLite database"),
+        ("db", lambda path: path.write_bytes(b""), "cannot be read: no SQLite database"),
         ("db", scribble, r"cannot be read after \d+ frames: "),
         ("db", lambda path: path.unlink() or path.mkdir(), "cannot be read after 0 frames: .*directory"),
         ("aselmdb", lambda path: path.write_text("text" * 3000), "cannot be read: .*not an LMDB file"),
