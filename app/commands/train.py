@@ -22,6 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be trained on what, with which memory, and stop"
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)"
+    )
     add_data_root(parser)
     add_model_store(parser)
 
@@ -36,7 +39,8 @@ def run(options: argparse.Namespace) -> int:
     from app.training.run_folder import CommitteeFolder, RunFolder
     from app.training.start import with_model
 
-    store, find = ModelStore(options.model_store), Finder(options.config.parent, data_root(options))
+    store = ModelStore(options.model_store)
+    find = Finder(options.config.parent, data_root(options), cache_folder(options))
     path = options.run or Path("runs") / run_name(options.config)
     begun = next((f.config for f in (RunFolder(path), *CommitteeFolder(path).members()) if f.config.is_file()), None)
     content = read_content(options.config, options.overrides)
@@ -95,3 +99,10 @@ def data_root(options: argparse.Namespace) -> Path | None:
     if options.data_root is not None:
         return Path(options.data_root)
     return Path(os.environ["EQUIPOT_DATA"]) if os.environ.get("EQUIPOT_DATA") else None
+
+
+def cache_folder(options: argparse.Namespace) -> Path | None:
+    """The folder in which neighbour lists are kept, if one is given."""
+    if options.cache is not None:
+        return Path(options.cache)
+    return Path(os.environ["EQUIPOT_CACHE"]).expanduser() if os.environ.get("EQUIPOT_CACHE") else None

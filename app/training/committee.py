@@ -11,7 +11,6 @@ from app.training import hardware
 from app.training.batches import Collator
 from app.training.config import TrainConfig
 from app.training.data import Finder
-from app.training.dataset import build_dataset
 from app.training.evaluate import Errors, errors
 from app.training.plots import parity
 from app.training.predictors import predict_committee
@@ -80,10 +79,10 @@ def evaluate_committee(config: TrainConfig, folder: CommitteeFolder, problem: Pr
     models = [model.to(device) for model in TrainedRun(folder.path).models(getattr(torch, config.dtype))]
     found: dict[str, Errors] = {}
     for name, part in final_sets(problem.frames).items():
-        collator = Collator(build_dataset(part, config.model.cutoff, config.dtype), problem.statistics)
+        collator, labelled = Collator(part, problem.statistics), list(part)
         values = predict_committee(models, collator, evaluation_limits(config), device)
-        found[name] = errors(values, part)
-        parity(folder.parity, f"{folder.path.name}, {name}", part, values)
+        found[name] = errors(values, labelled)
+        parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
     return found
 
 

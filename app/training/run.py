@@ -16,9 +16,8 @@ from app.training.board import Board
 from app.training.config import TrainConfig
 from app.training.config_file import differences, parse_config
 from app.training.data import Finder, Frames
-from app.training.dataset import build_dataset
+from app.training.dataset import Dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
-from app.training.frames import LabelledFrame
 from app.training.run_folder import RunFolder
 from app.training.start import DEFAULT_STORE, Base, start_of
 from app.training.train import Problem, Trainer, Watch, evaluation_limits, load_problem
@@ -160,9 +159,9 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     trainer.model.load_state_dict(load_file(folder.weights))
     found: dict[str, Errors] = {}
     for name, part in final_sets(trainer.problem.frames).items():
-        values = predict_all(trainer, part)
-        found[name] = errors(values, part)
-        parity(folder.parity, f"{folder.path.name}, {name}", part, values)
+        values, labelled = predict_all(trainer, part), list(part)
+        found[name] = errors(values, labelled)
+        parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
     learning_curve(folder.learning_curve, folder.lines())
     result = {
         **errors_by_set(found),
@@ -180,10 +179,10 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     return result
 
 
-def final_sets(frames: Frames) -> dict[str, list[LabelledFrame]]:
+def final_sets(frames: Frames) -> dict[str, Dataset]:
     """What the final evaluation looks at: some of the training frames, and the other sets that there are."""
     sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
-    sets = {"train": [frames.train[i] for i in sorted(sample)], "validation": frames.validation, "test": frames.test}
+    sets = {"train": frames.train.take(np.sort(sample)), "validation": frames.validation, "test": frames.test}
     return {name: part for name, part in sets.items() if part}
 
 
@@ -192,11 +191,10 @@ def errors_by_set(found: Mapping[str, Errors]) -> dict[str, Any]:
     return {name: e.model_dump(exclude_none=True) for name, e in found.items()}
 
 
-def predict_all(trainer: Trainer, frames: Sequence[LabelledFrame]) -> Values:
+def predict_all(trainer: Trainer, frames: Dataset) -> Values:
     """What the trainer's model says about some frames."""
-    config = trainer.config
-    collator = Collator(build_dataset(frames, config.model.cutoff, config.dtype), trainer.problem.statistics)
-    return predict_frames(trainer.model, collator, evaluation_limits(config), trainer.device)
+    collator = Collator(frames, trainer.problem.statistics)
+    return predict_frames(trainer.model, collator, evaluation_limits(trainer.config), trainer.device)
 
 
 def check_same(old: dict[str, Any], config: TrainConfig) -> None:

@@ -20,7 +20,7 @@ from app.training.config_file import differences, parse_config
 from app.training.data import Frames
 from app.training.models import ModelConfig, Statistics, build_model
 from app.training.models.layers import SpeciesAxes
-from app.training.references import reference_energies
+from app.training.references import element_energies
 from app.training.run_folder import RunFolder, is_run
 from app.training.trained import TrainedRun
 
@@ -173,7 +173,7 @@ def grown_statistics(base: Base, config: TrainConfig, frames: Frames) -> Statist
         _check_free(build_model(base.model, statistics), config.start.freeze, new)
     keep = config.start.references == "keep"
     fixed = {s: e for s, e in old.atomic_energies.items() if keep or s not in present}
-    energies = reference_energies(frames.train, elements, config.references, fixed)
+    energies = element_energies(frames.train, elements, config.references, fixed)
     return statistics.model_copy(update={"atomic_energies": energies})
 
 
