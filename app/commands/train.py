@@ -4,6 +4,12 @@ import argparse
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import EquipotError
+
+if TYPE_CHECKING:
+    from app.training.ranks import Ranks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,33 +32,47 @@ def run(options: argparse.Namespace) -> int:
     """Train, and print the table of errors."""
     # Read when torch is imported. Threads that spin while they wait make a step many times slower on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from app.training.config_file import load_config
+    from app.training.ranks import joined
 
-    config = load_config(options.config, options.overrides)
+    with joined() as ranks:
+        try:
+            return _run(options, ranks)
+        except EquipotError:
+            if ranks.first:
+                raise
+            return 0  # torchrun would end the first process before it has said what is wrong
+
+
+def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
+    from app.training.config_file import load_config
     from app.training.data import Finder
 
+    with ranks.together():
+        config = load_config(options.config, options.overrides)
     find = Finder(options.config.parent, data_root(options))
     if options.dry_run:
         from app.training.dry_run import describe_run
 
-        print(describe_run(config, find))
+        if ranks.first:
+            print(describe_run(config, find))
         return 0
     from app.training.evaluate import Errors, table
-    from app.training.progress import Display
+    from app.training.progress import Display, Quiet
     from app.training.run import run as train
     from app.training.run_folder import RunFolder
 
     folder = RunFolder(options.run or Path("runs") / run_name(options.config))
-    display = Display(config.epochs)
+    display = Display(config.epochs) if ranks.first else Quiet()
     handlers = {number: signal.signal(number, display.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = train(config, folder, find, display, options.resume)
+        result = train(config, folder, find, display, options.resume, ranks)
     finally:
         display.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    print(table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}))
-    print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {folder.path}")
+    if result is not None:
+        print(table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}))
+        print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {folder.path}")
     return 0
 
 

@@ -95,6 +95,9 @@ class TrainConfig(Section):
     batch_size: int = Field(5, ge=1, description="structures a batch")
     max_atoms: int | None = Field(None, ge=1, description="atoms a batch, at most (a larger structure goes alone)")
     max_edges: int | None = Field(None, ge=1, description="edges a batch, at most (a larger structure goes alone)")
+    edges_at_once: int | None = Field(
+        None, ge=1, description="edges computed at once, at most; larger batches are computed in pieces"
+    )
     bucket: int = Field(8, ge=1, description="batches' worth of frames sorted by neighbours, against padding; 1: none")
     epochs: int = Field(100, ge=1)
     max_minutes: float | None = Field(None, gt=0, description="wall time after which training ends")

@@ -16,10 +16,22 @@ from app.training.data import Finder
 from app.training.dataset import build_dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
 from app.training.frames import LabelledFrame
+from app.training.ranks import Ranks
 from app.training.run_folder import RunFolder
-from app.training.train import Trainer, Watch, evaluation_limits, load_problem
+from app.training.run_state import Watch
+from app.training.train import Trainer, load_problem
+from app.training.validation import evaluation_limits
 
-MAY_CHANGE = ("max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads", "tensorboard")
+MAY_CHANGE = (
+    "max_minutes",
+    "patience",
+    "checkpoint_steps",
+    "checkpoint_minutes",
+    "device",
+    "threads",
+    "edges_at_once",
+    "tensorboard",
+)
 """Keys that may differ when a run is resumed: when it stops, and what it runs on."""
 OVER_EPOCHS = ("cosine", "exponential")
 """Schedules that depend on the number of epochs; with the others it may change, too."""
@@ -27,7 +39,14 @@ TRAIN_SAMPLE = 1000
 """Training frames that the final evaluation looks at."""
 
 
-def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resume: bool = False) -> dict[str, Any]:
+def run(
+    config: TrainConfig,
+    folder: RunFolder,
+    find: Finder,
+    watch: Watch,
+    resume: bool = False,
+    ranks: Ranks | None = None,
+) -> dict[str, Any] | None:
     """Train a model, or go on with it, and evaluate the best weights.
 
     Args:
@@ -36,33 +55,48 @@ def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resu
         find: from the config's paths to files.
         watch: told of each step and evaluation.
         resume: go on from the folder's checkpoint, if it has one.
+        ranks: the processes of the run; this one alone by default.
 
     Returns:
-        The content of `metrics.json`.
+        The content of `metrics.json`; nothing in processes but the first.
 
     Raises:
         TrainingError: a run is in the folder already, its config or format is another, or training blew up.
         InvalidData: naming file and frame.
     """
-    device = hardware.set_up(config)
-    state = None
-    if folder.start(resume):
-        state = checkpoint.load(folder.checkpoint, config.model.architecture)
-        check_same(state["config"], config)
-    problem = load_problem(config, find)
-    trainer = Trainer(config, problem, folder, device)
-    if state is None:
+    ranks = ranks or Ranks()
+    with ranks.together():
+        device = hardware.set_up(config, ranks.local)
+    state = ranks.share(lambda: find_checkpoint(config, folder, resume))
+    with ranks.together():
+        problem = load_problem(config, find)
+    trainer = Trainer(config, problem, folder, device, ranks)
+    if state is not None:
+        trainer.load(state)
+    elif ranks.first:
         folder.write_setting(config, problem.statistics, problem.frames.test or problem.frames.validation)
         folder.keep_lines(0)
-    else:
-        trainer.load(state)
-    trainer.board = Board(folder.board, trainer.progress.step) if config.tensorboard else None
+    if config.tensorboard and ranks.first:
+        trainer.board = Board(folder.board, trainer.progress.step)
     try:
         reason = train(trainer, watch)
     finally:
         if trainer.board is not None:
             trainer.board.close()
-    return finish(trainer, reason)
+    return finish(trainer, reason) if ranks.first else None
+
+
+def find_checkpoint(config: TrainConfig, folder: RunFolder, resume: bool) -> dict[str, Any] | None:
+    """Make the folder, and read the state to go on from, if there is one.
+
+    Raises:
+        TrainingError: a run is in the folder already, or its config or format is another.
+    """
+    if not folder.start(resume):
+        return None
+    state = checkpoint.load(folder.checkpoint, config.model.architecture)
+    check_same(state["config"], config)
+    return state
 
 
 def train(trainer: Trainer, watch: Watch) -> str:

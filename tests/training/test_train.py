@@ -24,7 +24,7 @@ from app.training.progress import Display
 from app.training.references import fit_statistics
 from app.training.run import run
 from app.training.run_folder import RunFolder
-from tests.training.labelled import crystals, molecules, tiny_config, write
+from tests.training.labelled import crystals, drop_forces, molecules, tiny_config, write
 
 FILES = {
     "config.yaml",
@@ -110,10 +110,6 @@ def test_stresses_are_learnt(data, tmp_path):
 def test_a_stress_loss_without_any_stress_is_refused(data, tmp_path):
     with pytest.raises(InvalidData, match=r"loss\.stress is 1\.0, but no training frame has a stress"):
         train(data, tmp_path / "run", loss={"stress": 1})
-
-
-def drop_forces(atoms):
-    del atoms.calc.results["forces"]
 
 
 def test_weights_change_within_a_run_and_not_in_its_validation(data, tmp_path):
