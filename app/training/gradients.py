@@ -13,6 +13,7 @@ from app.structure import Integers
 from app.training.batches import UNLIMITED, Collator, Limits, batches
 from app.training.config import Loss, TrainConfig
 from app.training.loss import Counts, Losses, compute_losses, count_labels, predict
+from app.training.precision import Precision
 from app.training.ranks import Ranks
 
 
@@ -38,6 +39,8 @@ class Gradients:
         self.model, self.collator, self.ranks, self.seed = model, collator, ranks, config.seed
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.stress = config.loss.largest("stress") > 0
+        self.device = self.parameters[0].device
+        self.precision = Precision(config.precision, self.device)
         self.edges_at_once = config.edges_at_once
         self.lowered = False
 
@@ -115,10 +118,12 @@ class Gradients:
 
     def _piece(self, indices: Integers, loss: Loss, counts: Counts) -> Tensor:
         """Losses (4,) of some frames; their gradients are added to those of the parameters."""
-        batch = self.collator(indices).to(self._zeros().device)
-        outputs = predict(self.model, batch, create_graph=True, stress=self.stress)
-        losses = compute_losses(outputs, batch.targets, loss, counts)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        batch = self.collator(indices).to(self.device)
+        with self.precision.of_step():
+            with self.precision.of_forward():
+                outputs = predict(self.model, batch, create_graph=True, stress=self.stress)
+            losses = compute_losses(outputs, batch.targets, loss, counts)
+            losses.total.backward()  # type: ignore[no-untyped-call]
         return torch.stack([part.detach() for part in losses])
 
     def _zeros(self) -> Tensor:
@@ -171,7 +176,7 @@ class Gradients:
 
     def _alone(self, index: int, loss: Loss) -> float:
         """The loss of one frame."""
-        batch = self.collator(np.array([index])).to(self._zeros().device)
+        batch = self.collator(np.array([index])).to(self.device)
         outputs = predict(self.model, batch, create_graph=False)
         return float(compute_losses(outputs, batch.targets, loss).total)
 

@@ -21,7 +21,7 @@ def set_up(config: TrainConfig, local: int = 0) -> torch.device:
         local: number of this process among those of its machine, which have a CUDA device each.
 
     Raises:
-        InvalidConfig: `cuda` on a machine without it, or more processes than devices.
+        InvalidConfig: `cuda` or `tf32` on a machine without CUDA, or more processes than devices.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InvalidConfig("device = 'cuda': there is no CUDA device, or torch was built without CUDA; use 'cpu'")
@@ -33,6 +33,8 @@ def set_up(config: TrainConfig, local: int = 0) -> torch.device:
     torch.use_deterministic_algorithms(config.deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     wants_cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    if config.precision == "tf32" and not wants_cuda:
+        raise InvalidConfig("precision = 'tf32': only CUDA devices have it; use 'full', or 'bfloat16'")
     if not wants_cuda:
         return torch.device("cpu")
     if local >= torch.cuda.device_count():
