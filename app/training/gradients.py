@@ -90,7 +90,7 @@ class Gradients:
 
     def _share(self, indices: Integers, loss: Loss, step: int) -> Tensor:
         """Gradients and losses (4,) of this process's share of a batch."""
-        counts = count_labels(self.collator.dataset, indices)
+        counts = count_labels(self.collator, indices)
         while True:
             torch.manual_seed(int(np.random.SeedSequence([self.seed, step, self.ranks.rank]).generate_state(1)[0]))
             for parameter in self.parameters:

@@ -2,15 +2,13 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from app.backends.layout import ranges
 from app.structure import Integers
-from app.training.batches import Batch, Targets
+from app.training.batches import Batch, Collator, Targets
 from app.training.config import Loss
-from app.training.dataset import Dataset
 from app.training.derivatives import evaluate
 
 
@@ -45,12 +43,11 @@ class Counts(NamedTuple):
     stresses: int
 
 
-def count_labels(dataset: Dataset, indices: Integers) -> Counts:
+def count_labels(collator: Collator, indices: Integers) -> Counts:
     """The labels of some frames."""
-    atoms = ranges(dataset.atom_start[indices], dataset.n_atoms[indices])
-    forces = ~np.isnan(dataset.forces[atoms]).any(axis=1)
-    stresses = ~np.isnan(dataset.stress[indices]).any(axis=(1, 2))
-    return Counts(len(indices), int(np.count_nonzero(forces)), int(np.count_nonzero(stresses)))
+    data = collator.dataset
+    targets = collator.targets(indices, ranges(data.atom_start[indices], data.n_atoms[indices]))
+    return Counts(len(indices), int(targets.has_forces.sum()), int(targets.has_stress.sum()))
 
 
 def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
