@@ -64,16 +64,17 @@ class Gradients:
             sums = self._share(indices, loss, step)
         except TrainingError as error:
             failure, sums = error, self._zeros()
-        news = sums.new_tensor([failure is not None, self.edges_at_once != before])
+        report = torch.cat([sums, sums.new_tensor([failure is not None, self.edges_at_once != before])])
+        # A process without a frame of this batch has no gradients, and all must send the same.
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        self.ranks.add([*gradients, sums, news])
-        if news[0] > 0:
+        self.ranks.add([*gradients, report])
+        *values, failed, lowered = report.tolist()
+        if failed:
             self.ranks.fail(failure)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
-        if news[1] > 0:
+        if lowered:
             self._lower_everywhere(say)
-        values: list[float] = sums.tolist()
         if not math.isfinite(values[0]):
             raise TrainingError(self._blown_up(values[0], indices, loss, step))
         return values
