@@ -56,8 +56,9 @@ def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
         if ranks.first:
             print(describe_run(config, find))
         return 0
-    from app.training.evaluate import Errors, table
+    from app.training.evaluate import Errors
     from app.training.progress import Display, Quiet
+    from app.training.report import table
     from app.training.run import run as train
     from app.training.run_folder import RunFolder
 
