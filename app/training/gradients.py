@@ -139,7 +139,7 @@ class Gradients:
         dataset = self.collator.dataset
         atoms, edges = dataset.n_atoms[piece].sum(), dataset.n_edges[piece].sum()
         if len(piece) == 1:
-            frame = dataset.frames[piece[0]].origin
+            frame = dataset[piece[0]].origin
             raise TrainingError(
                 f"out of memory on a single frame, {frame}, of {atoms} atoms and {edges} edges; lower model.cutoff "
                 "or the model's widths, or leave it out"
@@ -164,7 +164,7 @@ class Gradients:
         )
 
     def _blown_up(self, value: float, indices: Integers, loss: Loss, step: int) -> str:
-        frames = self.collator.dataset.frames
+        frames = self.collator.dataset
         bad = [i for i in sorted(indices) if not math.isfinite(self._alone(i, loss))]
         named = bad or list(indices)
         listed = "; ".join(frames[i].origin for i in named[:8])

@@ -25,7 +25,7 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
     parts = (values.energy - collator.references, values.forces, values.stress)
     outputs = Outputs(*(torch.from_numpy(part) for part in parts))
     losses = compute_losses(outputs, collator.all_targets(), config.loss.at(math.inf))
-    return float(losses.total), errors(values, collator.dataset.frames)
+    return float(losses.total), errors(values, list(collator.dataset))
 
 
 def evaluation_limits(config: TrainConfig) -> Limits:

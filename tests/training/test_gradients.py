@@ -27,9 +27,10 @@ ALL = np.arange(len(FRAMES))
 
 def make(**keys):
     config = tiny_config(dtype="float64", loss={"stress": 2.0, "kind": "huber"}, **keys)
-    statistics = fit_statistics(FRAMES, ("Ne", "Ar"), "least_squares", 3.0)
+    dataset = build_dataset(FRAMES, 4.5, "float64")
+    statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float64)
-    return Gradients(model, Collator(build_dataset(FRAMES, 4.5, "float64"), statistics), config, Ranks()), config
+    return Gradients(model, Collator(dataset, statistics), config, Ranks()), config
 
 
 def run_out_above(monkeypatch, most_edges, most_frames=99):

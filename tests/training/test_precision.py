@@ -28,9 +28,10 @@ FRAMES = molecules(8, sizes=(5, 9))
 
 def gradient(precision):
     config = tiny_config(precision=precision)
-    statistics = fit_statistics(FRAMES, ("Ne", "Ar"), "least_squares", 3.0)
+    dataset = build_dataset(FRAMES, 4.5)
+    statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float32)
-    set_gradients = Gradients(model, Collator(build_dataset(FRAMES, 4.5), statistics), config, Ranks())
+    set_gradients = Gradients(model, Collator(dataset, statistics), config, Ranks())
     loss = set_gradients(torch.arange(8).numpy(), config.loss, 0, pytest.fail)[0]
     return loss, torch.cat([p.grad.flatten() for p in set_gradients.parameters])
 
