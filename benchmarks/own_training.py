@@ -13,7 +13,7 @@ from app.training.dataset import build_dataset
 from app.training.hardware import set_up
 from app.training.loss import compute_losses, predict
 from app.training.models import build_model
-from app.training.train import make_optimizer
+from app.training.optimizers import make_optimizer
 from benchmarks.own import allegro_config, statistics
 from benchmarks.training_step import run
 

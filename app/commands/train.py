@@ -4,6 +4,16 @@ import argparse
 import os
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.errors import EquipotError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.store import ModelStore
+    from app.training.config import TrainConfig
+    from app.training.ranks import Ranks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,47 +43,74 @@ def run(options: argparse.Namespace) -> int:
     """Train a model or a committee, and print the table of errors."""
     # Read when torch is imported. Threads that spin while they wait make a step many times slower on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from app.training.ranks import joined
+
+    with joined() as ranks:
+        try:
+            return _run(options, ranks)
+        except EquipotError:
+            if ranks.first:
+                raise
+            return 0  # torchrun would end the first process before it has said what is wrong
+
+
+def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
     from app.store import ModelStore
-    from app.training.config_file import parse_config, read_content
     from app.training.data import Finder
     from app.training.run_folder import CommitteeFolder, RunFolder
-    from app.training.start import with_model
 
     store = ModelStore(options.model_store)
     find = Finder(options.config.parent, data_root(options), cache_folder(options))
     path = options.run or Path("runs") / run_name(options.config)
-    begun = next((f.config for f in (RunFolder(path), *CommitteeFolder(path).members()) if f.config.is_file()), None)
-    content = read_content(options.config, options.overrides)
-    config = parse_config(with_model(content, begun if options.resume else None, store), str(options.config))
+    config = ranks.share(lambda: _config(options, path, store))
     if options.dry_run:
         from app.training.dry_run import describe_run
 
-        print(describe_run(config, find, store))
+        if ranks.first:
+            print(describe_run(config, find, store))
         return 0
-    from app.training.committee import committee_table, run_committee
-    from app.training.evaluate import Errors
-    from app.training.progress import Display
-    from app.training.report import table
+    from app.training.committee import run_committee
+    from app.training.progress import Display, Quiet
     from app.training.run import run as train
 
-    display = Display(config.epochs)
+    display = Display(config.epochs) if ranks.first else Quiet()
     handlers = {number: signal.signal(number, display.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         if options.seeds is None:
-            result = train(config, RunFolder(path), find, display, options.resume, store)
+            result = train(config, RunFolder(path), find, display, options.resume, store, ranks)
         else:
             folder = CommitteeFolder(path)
-            result = run_committee(config, options.seeds, folder, find, display, options.resume, store)
+            result = run_committee(config, options.seeds, folder, find, display, options.resume, store, ranks)
     finally:
         display.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if "members" in result:
-        print(committee_table(result))
-    else:
-        print(table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}))
-    print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}")
+    if result is not None:
+        print(_summary(result))
+        print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}")
     return 0
+
+
+def _config(options: argparse.Namespace, path: Path, store: "ModelStore") -> "TrainConfig":
+    """The config, with what it leaves out of the model that it starts from."""
+    from app.training.config_file import parse_config, read_content
+    from app.training.run_folder import CommitteeFolder, RunFolder
+    from app.training.start import with_model
+
+    begun = next((f.config for f in (RunFolder(path), *CommitteeFolder(path).members()) if f.config.is_file()), None)
+    content = read_content(options.config, options.overrides)
+    return parse_config(with_model(content, begun if options.resume else None, store), str(options.config))
+
+
+def _summary(result: "Mapping[str, Any]") -> str:
+    """The table of errors, of a run or of a committee."""
+    from app.training.committee import committee_table
+    from app.training.evaluate import Errors
+    from app.training.report import table
+
+    if "members" in result:
+        return committee_table(result)
+    return table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result})
 
 
 def run_name(config: Path) -> str:

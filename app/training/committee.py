@@ -14,11 +14,14 @@ from app.training.data import Finder
 from app.training.evaluate import Errors, errors
 from app.training.plots import parity
 from app.training.predictors import predict_committee
+from app.training.ranks import Ranks
 from app.training.run import Member, errors_by_set, final_sets, run_members
 from app.training.run_folder import CommitteeFolder
+from app.training.run_state import Watch
 from app.training.start import DEFAULT_STORE
-from app.training.train import Problem, Watch, evaluation_limits
+from app.training.train import Problem
 from app.training.trained import TrainedRun
+from app.training.validation import evaluation_limits
 
 COLUMNS = (
     ("meV/atom", "energy_per_atom_mae"),
@@ -36,7 +39,8 @@ def run_committee(
     watch: Watch,
     resume: bool = False,
     store: ModelStore = DEFAULT_STORE,
-) -> dict[str, Any]:
+    ranks: Ranks | None = None,
+) -> dict[str, Any] | None:
     """Train the members of a committee one after the other, and evaluate them and their mean.
 
     Args:
@@ -47,9 +51,10 @@ def run_committee(
         watch: told of each step and evaluation.
         resume: go on with the committee in the folder.
         store: where the model may be that the members start from.
+        ranks: the processes that train; this one alone by default.
 
     Returns:
-        The content of `metrics.json`.
+        The content of `metrics.json`; nothing in processes but the first.
 
     Raises:
         InvalidConfig: fewer than two members.
@@ -58,10 +63,13 @@ def run_committee(
     if seeds < 2:
         raise InvalidConfig(f"--seeds {seeds}: a committee has at least 2 members; leave it out for a single run")
     numbers = [config.seed + i for i in range(seeds)]
-    folder.start(numbers, resume)
+    ranks = ranks or Ranks()
+    ranks.share(lambda: folder.start(numbers, resume))
     configs = [config.model_copy(update={"seed": seed}) for seed in numbers]
     members = [Member(c, folder.member(c.seed)) for c in configs]
-    problem, results = run_members(members, find, watch, resume, store)
+    problem, results = run_members(members, find, watch, resume, store, ranks)
+    if not ranks.first:
+        return None
     found = evaluate_committee(config, folder, problem)
     result = {
         **errors_by_set(found),

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from app.training.data_config import Data, Section
 from app.training.models import ModelConfig
@@ -62,9 +62,9 @@ class Loss(Section):
 
 
 class Optimizer(Section):
-    """Adam, or AdamW with decay on matrices only (not on biases or scales)."""
+    """Adam, AdamW, or Muon for matrices and AdamW for the rest; decay acts on matrices, not on biases or scales."""
 
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "muon"] = "adam"
     lr: float = Field(0.002, gt=0)
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
@@ -104,6 +104,9 @@ class TrainConfig(Section):
     batch_size: int = Field(5, ge=1, description="structures a batch")
     max_atoms: int | None = Field(None, ge=1, description="atoms a batch, at most (a larger structure goes alone)")
     max_edges: int | None = Field(None, ge=1, description="edges a batch, at most (a larger structure goes alone)")
+    edges_at_once: int | None = Field(
+        None, ge=1, description="edges computed at once, at most; larger batches are computed in pieces"
+    )
     bucket: int = Field(8, ge=1, description="batches' worth of frames sorted by neighbours, against padding; 1: none")
     epochs: int = Field(100, ge=1)
     max_minutes: float | None = Field(None, gt=0, description="wall time after which training ends")
@@ -114,6 +117,7 @@ class TrainConfig(Section):
     checkpoint_minutes: float = Field(10.0, gt=0, description="longest time between checkpoints")
     tensorboard: bool = Field(False, description="write the metrics for TensorBoard, too")
     dtype: Literal["float32", "float64"] = "float32"
+    precision: Literal["full", "tf32", "bfloat16"] = Field("full", description="of matrix products in training steps")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(None, ge=1, description="CPU threads; by default what torch chooses")
     seed: int = Field(0, ge=0)
@@ -126,3 +130,10 @@ class TrainConfig(Section):
                 "references are given, but start.references keeps those of the start model; set it to refit"
             )
         return self
+
+    @field_validator("precision")
+    @classmethod
+    def _is_less_than_dtype(cls, precision: str, info: ValidationInfo) -> str:
+        if precision != "full" and info.data.get("dtype") == "float64":
+            raise ValueError("it is for dtype float32; float64 has 'full' only")
+        return precision

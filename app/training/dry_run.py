@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from app.store import ModelStore
 from app.structure import Integers
-from app.training.batches import Collator, Limits, epoch_batches
+from app.training.batches import Collator, Limits, batches, epoch_batches
 from app.training.config import TrainConfig
 from app.training.data import Finder
 from app.training.dataset import Dataset
@@ -95,13 +95,16 @@ def describe_references(problem: Problem) -> str:
 def describe_memory(config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers) -> str:
     """An estimate of the memory of a run, beside that of the program and its libraries (some 500 MiB)."""
     dataset, frames = problem.train.dataset, problem.frames
+    pieces = batches(dataset, largest, Limits(len(largest), edges=config.edges_at_once))
+    largest = max(pieces, key=lambda piece: slots(dataset, piece))
+    what = "piece" if config.edges_at_once else "batch"
     sample = largest[np.argsort(slots_of(dataset, largest))[-SAMPLE:]]
     kept = kept_bytes(model, problem.train, sample, config.loss.largest("stress") > 0)
     step = (1 + TEMPORARY) * kept * slots(dataset, largest) / slots(dataset, sample)
     state = COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
     data = sum(part.nbytes for part in (frames.train, frames.validation))
     return (
-        f"memory: about {(step + state + data) / MIB:.0f} MiB, of which a step on the largest batch "
+        f"memory: about {(step + state + data) / MIB:.0f} MiB, of which a step on the largest {what} "
         f"({len(largest)} frames, {dataset.n_atoms[largest].sum()} atoms, {dataset.n_edges[largest].sum()} edges) "
         f"{step / MIB:.0f}, weights and optimiser {state / MIB:.1f}, data {data / MIB:.1f}"
     )

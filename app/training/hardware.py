@@ -13,11 +13,15 @@ from app.training.config import TrainConfig
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 
 
-def set_up(config: TrainConfig) -> torch.device:
+def set_up(config: TrainConfig, local: int = 0) -> torch.device:
     """Choose the device, and set threads, determinism and the allocator for this process.
 
+    Args:
+        config: of the run.
+        local: number of this process among those of its machine, which have a CUDA device each.
+
     Raises:
-        InvalidConfig: `cuda` on a machine without it.
+        InvalidConfig: `cuda` or `tf32` on a machine without CUDA, or more processes than devices.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InvalidConfig("device = 'cuda': there is no CUDA device, or torch was built without CUDA; use 'cpu'")
@@ -29,7 +33,17 @@ def set_up(config: TrainConfig) -> torch.device:
     torch.use_deterministic_algorithms(config.deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     wants_cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
-    return torch.device("cuda" if wants_cuda else "cpu")
+    if config.precision == "tf32" and not wants_cuda:
+        raise InvalidConfig("precision = 'tf32': only CUDA devices have it; use 'full', or 'bfloat16'")
+    if not wants_cuda:
+        return torch.device("cpu")
+    if local >= torch.cuda.device_count():
+        raise InvalidConfig(
+            f"process {local} of this machine has no CUDA device of its own; start at most "
+            f"{torch.cuda.device_count()}, or set device to 'cpu'"
+        )
+    torch.cuda.set_device(local)
+    return torch.device("cuda", local)
 
 
 def keep_freed_memory() -> bool:

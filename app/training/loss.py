@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from app.training.batches import Batch, Targets
+from app.backends.layout import ranges
+from app.structure import Integers
+from app.training.batches import Batch, Collator, Targets
 from app.training.config import Loss
 from app.training.derivatives import evaluate
 
@@ -33,6 +35,21 @@ class Losses(NamedTuple):
     stress: Tensor
 
 
+class Counts(NamedTuple):
+    """Labels over which the means of a loss are taken: structures, atoms with a force, structures with a stress."""
+
+    structures: int
+    forces: int
+    stresses: int
+
+
+def count_labels(collator: Collator, indices: Integers) -> Counts:
+    """The labels of some frames."""
+    data = collator.dataset
+    targets = collator.targets(indices, ranges(data.atom_start[indices], data.n_atoms[indices]))
+    return Counts(len(indices), int(targets.has_forces.sum()), int(targets.has_stress.sum()))
+
+
 def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
     """Energies, forces and stresses of a batch.
 
@@ -51,11 +68,18 @@ def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = T
     return Outputs(energy, forces, (virial + virial.transpose(1, 2)) / (2 * batch.volume[:, None, None]))
 
 
-def compute_losses(outputs: Outputs, targets: Targets, config: Loss) -> Losses:
+def compute_losses(outputs: Outputs, targets: Targets, config: Loss, counts: Counts | None = None) -> Losses:
     """Mean errors over structures, and over the components of the forces and stresses that are labelled.
 
     With `forces_per: vector` the error of a force is the length of the difference, and the mean is one over atoms.
     The errors of each structure count `targets.weight` times in these means.
+
+    Args:
+        outputs: what a model says.
+        targets: what it should say.
+        config: which errors, and their weights.
+        counts: what the sums of the errors are divided by. By default the labels of these targets; the losses of
+            the parts of a batch, divided by the labels of the whole one, add up to its loss.
     """
     energy = outputs.energy - targets.energy
     if config.energy_per == "atom":
@@ -64,21 +88,24 @@ def compute_losses(outputs: Outputs, targets: Targets, config: Loss) -> Losses:
     if not bool(targets.has_forces.all()):
         forces, of_atoms = forces[targets.has_forces], of_atoms[targets.has_forces]
     stress, of_stress = (x[targets.has_stress] for x in (outputs.stress - targets.stress, targets.weight))
-    by_vector = config.forces_per == "vector"
+    if config.forces_per == "vector":
+        forces = torch.linalg.vector_norm(forces, dim=1)
+    counts = counts or Counts(len(energy), len(forces), len(stress))
     parts = [
-        _mean_error(energy, targets.weight, config),
-        _mean_error(torch.linalg.vector_norm(forces, dim=1) if by_vector else forces, of_atoms, config),
-        _mean_error(stress, of_stress, config),
+        _mean_error(energy, targets.weight, counts.structures, config),
+        _mean_error(forces, of_atoms, counts.forces, config),
+        _mean_error(stress, of_stress, counts.stresses, config),
     ]
     total = config.energy * parts[0] + config.forces * parts[1] + config.stress * parts[2]
     return Losses(total, *parts)
 
 
-def _mean_error(error: Tensor, weight: Tensor, config: Loss) -> Tensor:
-    """Mean of an error of any shape (R, ...), whose R rows count `weight` times."""
+def _mean_error(error: Tensor, weight: Tensor, count: int, config: Loss) -> Tensor:
+    """Mean of an error of any shape (R, ...), whose R rows, of `count`, count `weight` times."""
     if error.numel() == 0:
         return error.new_zeros(())
-    return (weight.reshape(-1, *[1] * (error.ndim - 1)) * _penalty(error, config)).mean()
+    penalties = weight.reshape(-1, *[1] * (error.ndim - 1)) * _penalty(error, config)
+    return penalties.sum() / (count * error[0].numel())
 
 
 def _penalty(error: Tensor, config: Loss) -> Tensor:

@@ -8,13 +8,45 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from app.training.train import Progress
+    from app.training.run_state import Progress
 
 LINE_EVERY = 30.0
 """Seconds between plain lines."""
 
 
-class Display:
+class Quiet:
+    """Shows nothing, and can be interrupted: what all but the first process of a run have."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+
+    def began(self, run: str) -> None:
+        """Start anew, for a member of a committee."""
+
+    def stepped(self, progress: "Progress", losses: list[float], steps_per_epoch: int) -> None:
+        """Show a step."""
+
+    def evaluated(self, line: Mapping[str, float]) -> None:
+        """Show an evaluation."""
+
+    def say(self, text: str) -> None:
+        """Show something that the user should know."""
+
+    def close(self) -> None:
+        """Leave the terminal as it should be."""
+
+    def interrupt(self, *_: object) -> None:
+        """Ask for an end after the step in hand; a handler of signals. Asked twice, end at once.
+
+        Raises:
+            KeyboardInterrupt: the second time.
+        """
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+
+class Display(Quiet):
     """Shows steps, throughput, losses and the time left.
 
     Args:
@@ -23,8 +55,8 @@ class Display:
     """
 
     def __init__(self, epochs: int, stream: TextIO | None = None) -> None:
+        super().__init__()
         self.epochs = epochs
-        self.interrupted = False
         self.stream = stream or sys.stderr
         self.bar: tqdm[Any] | None = None
         self.first: tuple[int, float] | None = None
@@ -55,25 +87,18 @@ class Display:
 
     def evaluated(self, line: Mapping[str, float]) -> None:
         """Show an evaluation."""
-        text = (
+        self.say(
             f"step {line['step']:.0f}, epoch {line['epoch']:.0f}, {line['seconds'] / 60:.1f} min: "
             f"train loss {line['train_total']:.4g}, validation loss {line['validation_loss']:.4g}, "
             f"MAE {line['energy_per_atom_mae']:.2f} meV/atom, {line['forces_mae']:.1f} meV/Å, lr {line['lr']:.2g}"
         )
+
+    def say(self, text: str) -> None:
+        """Show a line above the bar."""
         if self.bar is not None:
             self.bar.write(text, file=self.stream)
         else:
             self._line(text)
-
-    def interrupt(self, *_: object) -> None:
-        """Ask for an end after the step in hand; a handler of signals. Asked twice, end at once.
-
-        Raises:
-            KeyboardInterrupt: the second time.
-        """
-        if self.interrupted:
-            raise KeyboardInterrupt
-        self.interrupted = True
 
     def close(self) -> None:
         """Leave the terminal as it should be."""

@@ -18,11 +18,24 @@ from app.training.config_file import differences, parse_config
 from app.training.data import Finder, Frames
 from app.training.dataset import Dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
+from app.training.models import Statistics
+from app.training.ranks import Ranks
 from app.training.run_folder import RunFolder
+from app.training.run_state import Watch
 from app.training.start import DEFAULT_STORE, Base, start_of
-from app.training.train import Problem, Trainer, Watch, evaluation_limits, load_problem
+from app.training.train import Problem, Trainer, load_problem
+from app.training.validation import evaluation_limits
 
-MAY_CHANGE = ("max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads", "tensorboard")
+MAY_CHANGE = (
+    "max_minutes",
+    "patience",
+    "checkpoint_steps",
+    "checkpoint_minutes",
+    "device",
+    "threads",
+    "edges_at_once",
+    "tensorboard",
+)
 """Keys that may differ when a run is resumed: when it stops, and what it runs on."""
 OVER_EPOCHS = ("cosine", "exponential")
 """Schedules that depend on the number of epochs; with the others it may change, too."""
@@ -46,7 +59,8 @@ def run(
     watch: Watch,
     resume: bool = False,
     store: ModelStore = DEFAULT_STORE,
-) -> dict[str, Any]:
+    ranks: Ranks | None = None,
+) -> dict[str, Any] | None:
     """Train a model, or go on with it, and evaluate the best weights.
 
     Args:
@@ -56,49 +70,54 @@ def run(
         watch: told of each step and evaluation.
         resume: go on from the folder's checkpoint, if it has one.
         store: where the model may be that the run starts from.
+        ranks: the processes of the run; this one alone by default.
 
     Returns:
-        The content of `metrics.json`.
+        The content of `metrics.json`; nothing in processes but the first.
 
     Raises:
         TrainingError: a run is in the folder already, its config or format is another, or training blew up.
         InvalidData: naming file and frame.
         StoreError: the model to start from cannot be read.
     """
-    _, (result,) = run_members([Member(config, folder)], find, watch, resume, store)
-    return result
+    _, results = run_members([Member(config, folder)], find, watch, resume, store, ranks or Ranks())
+    return results[0] if results else None
 
 
 def run_members(
-    members: Sequence[Member], find: Finder, watch: Watch, resume: bool, store: ModelStore
+    members: Sequence[Member], find: Finder, watch: Watch, resume: bool, store: ModelStore, ranks: Ranks
 ) -> tuple[Problem, list[dict[str, Any]]]:
     """Train runs that share all but the seed, one after the other; see `run`.
 
     Every run has a checkpoint before the first one begins to train, so that what it starts from is read only once.
 
     Returns:
-        Data and statistics, which all share, and the content of each one's `metrics.json`.
+        Data and statistics, which all share, and the content of each one's `metrics.json` (in the first process).
     """
-    device = hardware.set_up(members[0].config)
-    states = [saved_state(member, resume) for member in members]
-    base = start_of(members[0].config, store) if None in states else None
-    begun = [member.folder for member, state in zip(members, states, strict=True) if state is not None]
-    statistics = begun[0].saved_statistics() if begun else None
-    problem = load_problem(members[0].config, find, base, statistics)
+    with ranks.together():
+        device = hardware.set_up(members[0].config, ranks.local)
+    states = ranks.share(lambda: [saved_state(member, resume) for member in members])
+    base = ranks.share(lambda: start_of(members[0].config, store)) if None in states else None
+    statistics = ranks.share(lambda: begun_statistics(members, states))
+    with ranks.together():
+        first = ranks.first or find.cache is None
+        problem = load_problem(members[0].config, find, base, statistics) if first else None
+    with ranks.together():  # the first process has filled the cache, if there is one
+        problem = problem or load_problem(members[0].config, find, base, statistics)
     for number, member in enumerate(members):
         if states[number] is None:
-            states[number] = begin(member, problem, device, base, number)
+            states[number] = begin(member, problem, device, base, number, ranks)
     results = []
     for member, state in zip(members, states, strict=True):
         assert state is not None
         if len(members) > 1:
             watch.began(member.folder.path.name)
-        results.append(go_on(member, problem, device, state, watch))
-    return problem, results
+        results.append(go_on(member, problem, device, state, watch, ranks))
+    return problem, [result for result in results if result is not None]
 
 
 def saved_state(member: Member, resume: bool) -> State | None:
-    """The checkpoint to go on from, if there is one and it is of this config.
+    """Make the folder, and read the state to go on from, if there is one.
 
     Raises:
         TrainingError: a run is in the folder and `resume` is False, or its checkpoint cannot be read.
@@ -111,29 +130,40 @@ def saved_state(member: Member, resume: bool) -> State | None:
     return state
 
 
-def begin(member: Member, problem: Problem, device: torch.device, base: Base | None, number: int) -> State:
+def begun_statistics(members: Sequence[Member], states: Sequence[State | None]) -> Statistics | None:
+    """Statistics of the members that have begun, which are those of all; none where none has."""
+    begun = [member.folder for member, state in zip(members, states, strict=True) if state is not None]
+    return begun[0].saved_statistics() if begun else None
+
+
+def begin(
+    member: Member, problem: Problem, device: torch.device, base: Base | None, number: int, ranks: Ranks
+) -> State:
     """Write what is known before the first step, and a checkpoint; member i of a committee starts from the base's."""
     weights = None if base is None else base.weights[number % len(base.weights)]
-    trainer = Trainer(member.config, problem, member.folder, device, weights)
-    held_out = problem.frames.test or problem.frames.validation
-    member.folder.write_setting(
-        member.config, problem.statistics, held_out, origin=None if base is None else base.origin
-    )
+    trainer = Trainer(member.config, problem, member.folder, device, weights, ranks)
+    if ranks.first:
+        held_out = problem.frames.test or problem.frames.validation
+        origin = None if base is None else base.origin
+        member.folder.write_setting(member.config, problem.statistics, held_out, origin)
     trainer.save()
     return trainer.state()
 
 
-def go_on(member: Member, problem: Problem, device: torch.device, state: State, watch: Watch) -> dict[str, Any]:
-    """Train from a state to the end, and evaluate."""
-    trainer = Trainer(member.config, problem, member.folder, device)
+def go_on(
+    member: Member, problem: Problem, device: torch.device, state: State, watch: Watch, ranks: Ranks
+) -> dict[str, Any] | None:
+    """Train from a state to the end, and evaluate in the first process."""
+    trainer = Trainer(member.config, problem, member.folder, device, ranks=ranks)
     trainer.load(state)
-    trainer.board = Board(member.folder.board, trainer.progress.step) if member.config.tensorboard else None
+    if member.config.tensorboard and ranks.first:
+        trainer.board = Board(member.folder.board, trainer.progress.step)
     try:
         reason = train(trainer, watch)
     finally:
         if trainer.board is not None:
             trainer.board.close()
-    return finish(trainer, reason)
+    return finish(trainer, reason) if ranks.first else None
 
 
 def train(trainer: Trainer, watch: Watch) -> str:

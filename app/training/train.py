@@ -3,14 +3,13 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.errors import InvalidData, TrainingError
+from app.errors import InvalidData
 from app.structure import Integers
 from app.training import checkpoint
 from app.training.batches import Collator, Limits, epoch_batches
@@ -18,64 +17,21 @@ from app.training.board import Board
 from app.training.config import TrainConfig
 from app.training.data import Finder, Frames, check_stress, load_frames
 from app.training.ema import Average
-from app.training.evaluate import Errors, errors, predict_frames
-from app.training.loss import Losses, Outputs, compute_losses, predict
+from app.training.evaluate import Errors
+from app.training.gradients import Gradients
+from app.training.loss import Losses
 from app.training.models import Statistics
+from app.training.optimizers import make_optimizer
+from app.training.ranks import Ranks
 from app.training.references import fit_statistics
 from app.training.run_folder import RunFolder
+from app.training.run_state import Progress, Watch
 from app.training.schedule import LearningRate
 from app.training.start import Base, grown_statistics, initial_model
+from app.training.validation import validate
 
 METRICS = ("energy_mae", "energy_rmse", "energy_per_atom_mae", "energy_per_atom_rmse", "forces_mae", "forces_rmse")
 """Validation errors in each line of the metrics."""
-
-
-class Watch(Protocol):
-    """Who looks on while a model trains.
-
-    Attributes:
-        interrupted: True ends the training after the step in hand.
-    """
-
-    interrupted: bool
-
-    def began(self, run: str) -> None:
-        """Before the first step of a member of a committee, with the name of its folder."""
-
-    def stepped(self, progress: "Progress", losses: list[float], steps_per_epoch: int) -> None:
-        """After each step."""
-
-    def evaluated(self, line: dict[str, float]) -> None:
-        """After each evaluation, with its line of metrics."""
-
-
-@dataclass
-class Progress:
-    """How far a run is.
-
-    Attributes:
-        step: optimiser steps taken.
-        epoch: epochs completed.
-        batch: batches taken of the epoch in hand.
-        seconds: wall time, those before a resume included.
-        lines: evaluations made.
-        sums: sums of the training losses since the last evaluation, and their number.
-        best_loss: the best validation loss.
-        best_step: the step at which it was found.
-        since_best: evaluations since then.
-        best: the averaged weights then.
-    """
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    seconds: float = 0.0
-    lines: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0] * 5)
-    best_loss: float = math.inf
-    best_step: int = 0
-    since_best: int = 0
-    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +87,7 @@ class Trainer:
         folder: where to write.
         device: where to train.
         weights: those to start from; random ones by default.
+        ranks: the processes that train; this one alone by default.
     """
 
     def __init__(
@@ -140,10 +97,13 @@ class Trainer:
         folder: RunFolder,
         device: torch.device,
         weights: Mapping[str, Tensor] | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.config, self.problem, self.folder, self.device = config, problem, folder, device
-        torch.manual_seed(config.seed)
+        self.ranks = ranks or Ranks()
         self.model = initial_model(config, problem.statistics, weights).to(device)
+        self.ranks.align(self.model)
+        self.gradients = Gradients(self.model, problem.train, config, self.ranks)
         self.optimizer = make_optimizer(self.model, config)
         self.average = Average(self.model, config.ema)
         self.rate = LearningRate(config.schedule, config.optimizer.lr)
@@ -158,13 +118,9 @@ class Trainer:
         while progress.epoch < config.epochs:
             todo = epoch_batches(self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket)
             for indices in todo[progress.batch :]:
-                if watch.interrupted:
-                    return "interrupted"
-                if config.patience is not None and progress.since_best >= config.patience:
-                    return "patience"
-                if config.max_minutes is not None and self.elapsed() >= 60 * config.max_minutes:
-                    return "max_minutes"
-                losses = self.step(indices, (progress.epoch + progress.batch / len(todo)) / config.epochs)
+                if reason := self.reason_to_stop(watch):
+                    return reason
+                losses = self.step(indices, (progress.epoch + progress.batch / len(todo)) / config.epochs, watch)
                 progress.batch += 1
                 if progress.batch == len(todo):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -176,52 +132,72 @@ class Trainer:
                     self.save()
         return "epochs"
 
-    def step(self, indices: Integers, done: float) -> list[float]:
+    def reason_to_stop(self, watch: Watch) -> str | None:
+        """Why training ends before the next step, if it does: the same in all processes."""
+        config = self.config
+        over = self.ranks.first and config.max_minutes is not None and self.elapsed() >= 60 * config.max_minutes
+        interrupted, over = self.ranks.any(watch.interrupted, over)
+        if interrupted:
+            return "interrupted"
+        if config.patience is not None and self.progress.since_best >= config.patience:
+            return "patience"
+        return "max_minutes" if over else None
+
+    def step(self, indices: Integers, done: float, watch: Watch) -> list[float]:
         """One optimiser step on a batch.
 
         Args:
             indices: frames of the batch.
             done: share of the run's epochs that is done, for the schedule.
+            watch: told where memory ran out.
 
         Returns:
             The losses, as floats.
 
         Raises:
-            TrainingError: the loss is not finite.
+            TrainingError: the loss is not finite, or memory ran out twice.
         """
         config, progress = self.config, self.progress
         rate = self.rate.at(progress.step, done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        batch = self.problem.train(indices).to(self.device)
-        outputs = predict(self.model, batch, create_graph=True, stress=config.loss.largest("stress") > 0)
-        losses = compute_losses(outputs, batch.targets, config.loss.at(done * config.epochs))
-        values = torch.stack([part.detach() for part in losses]).tolist()
-        if not math.isfinite(values[0]):
-            raise TrainingError(self._blown_up(values[0], indices))
-        self.optimizer.zero_grad(set_to_none=True)
-        losses.total.backward()  # type: ignore[no-untyped-call]
+        losses = self.gradients(indices, config.loss.at(done * config.epochs), progress.step, watch.say)
         if config.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.optimizer.step()
         progress.step += 1
         self.average.update(progress.step)
-        progress.sums = [a + b for a, b in zip(progress.sums, [*values, 1.0], strict=True)]
-        return values
+        progress.sums = [a + b for a, b in zip(progress.sums, [*losses, 1.0], strict=True)]
+        return losses
 
     def evaluate(self) -> dict[str, float]:
         """Validate the averaged weights, keep them if they are the best so far, and write a line of metrics."""
-        progress, problem = self.progress, self.problem
+        progress = self.progress
         with self.average.applied():
-            loss, found = validate(self.model, problem.validation, self.config, self.device)
+            loss, found = self.ranks.share(
+                lambda: validate(self.model, self.problem.validation, self.config, self.device)
+            )
             progress.since_best += 1
             if loss < progress.best_loss:
                 progress.best_loss, progress.best_step, progress.since_best = loss, progress.step, 0
                 progress.best = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
-                self.folder.write_weights(progress.best)
+                if self.ranks.first:
+                    self.folder.write_weights(progress.best)
         self.rate.evaluated(loss)
+        line = self.line(loss, found)
+        progress.sums = [0.0] * len(progress.sums)
+        progress.lines += 1
+        if self.ranks.first:
+            self.folder.add_line(line)
+        if self.board is not None:
+            self.board.add(line)
+        return line
+
+    def line(self, loss: float, found: Errors) -> dict[str, float]:
+        """The metrics of an evaluation."""
+        progress = self.progress
         count = max(progress.sums[-1], 1.0)
-        line = {
+        return {
             "step": progress.step,
             "epoch": progress.epoch,
             "seconds": self.elapsed(),
@@ -230,12 +206,6 @@ class Trainer:
             "validation_loss": loss,
             **{name: math.nan if (value := getattr(found, name)) is None else value for name in METRICS},
         }
-        progress.sums = [0.0] * len(progress.sums)
-        progress.lines += 1
-        self.folder.add_line(line)
-        if self.board is not None:
-            self.board.add(line)
-        return line
 
     def evaluation_is_due(self) -> bool:
         """Whether to evaluate after this step."""
@@ -255,7 +225,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint from which training goes on exactly."""
-        checkpoint.save(self.folder.checkpoint, self.state())
+        if self.ranks.first:
+            checkpoint.save(self.folder.checkpoint, self.state())
         self.saved = time.monotonic()
 
     def state(self) -> dict[str, Any]:
@@ -267,9 +238,8 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.values,
             "rate": self.rate.state(),
+            "memory": self.gradients.state(),
             "progress": {**vars(self.progress), "seconds": self.elapsed()},
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -278,60 +248,9 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.load(state["average"])
         self.rate.load(state["rate"])
+        self.gradients.load(state.get("memory", {}))
         self.progress = Progress(**state["progress"])
-        torch.set_rng_state(state["random"])
-        if self.device.type == "cuda" and state["random_cuda"]:
-            torch.cuda.set_rng_state_all(state["random_cuda"])
-        self.folder.keep_lines(self.progress.lines)
-        if self.progress.best:
-            self.folder.write_weights(self.progress.best)
-
-    def _blown_up(self, loss: float, indices: Integers) -> str:
-        frames = self.problem.train.dataset
-        bad = [i for i in sorted(indices) if not math.isfinite(self._loss_alone(i))]
-        named = bad or list(indices)
-        listed = "; ".join(frames[i].origin for i in named[:8])
-        return (
-            f"step {self.progress.step + 1}: the loss is {loss}; nothing was learnt from this batch, and the last "
-            f"checkpoint is as it was. Not finite by themselves are {len(bad)} of its {len(indices)} frames: "
-            f"{listed}{' and others' if len(named) > 8 else ''}. Look at the labels of a single one; where it is all "
-            "of them, a lower optimizer.lr, or clip, may help"
-        )
-
-    def _loss_alone(self, index: int) -> float:
-        """The loss of one training frame."""
-        batch = self.problem.train(np.array([index])).to(self.device)
-        outputs = predict(self.model, batch, create_graph=False)
-        return float(compute_losses(outputs, batch.targets, self.config.loss.at(math.inf)).total)
-
-
-def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam or AdamW; weight decay acts on matrices, not on scales and biases."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.optimizer.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    make: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer.name]
-    return make(groups, lr=config.optimizer.lr, betas=config.optimizer.betas, fused=True)
-
-
-def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: torch.device) -> tuple[float, Errors]:
-    """Loss, with its weights at the end of the run, and errors on a whole set.
-
-    Raises:
-        TrainingError: a prediction is not finite.
-    """
-    values = predict_frames(model, collator, evaluation_limits(config), device)
-    if not (np.isfinite(values.energy).all() and np.isfinite(values.forces).all()):
-        raise TrainingError("the model's predictions are not finite; a lower optimizer.lr, or clip, may help")
-    parts = (values.energy - collator.references, values.forces, values.stress)
-    outputs = Outputs(*(torch.from_numpy(part) for part in parts))
-    losses = compute_losses(outputs, collator.all_targets(), config.loss.at(math.inf))
-    return float(losses.total), errors(values, list(collator.dataset))
-
-
-def evaluation_limits(config: TrainConfig) -> Limits:
-    """Batches for evaluation: twice as large as those of training, for they need half the memory."""
-    atoms, edges = (None if limit is None else 2 * limit for limit in (config.max_atoms, config.max_edges))
-    return Limits(2 * config.batch_size, atoms, edges)
+        if self.ranks.first:
+            self.folder.keep_lines(self.progress.lines)
+            if self.progress.best:
+                self.folder.write_weights(self.progress.best)

@@ -79,6 +79,11 @@ def write(path: Path, frames: Sequence[LabelledFrame], change: Callable[[Any], N
     return path
 
 
+def drop_forces(atoms: Any) -> None:
+    """A change for `write`: energies alone."""
+    del atoms.calc.results["forces"]
+
+
 def tiny_config(**keys: Any) -> TrainConfig:
     """A config of a run that takes a second."""
     content = {

@@ -8,6 +8,11 @@ import torch
 
 from app.errors import TrainingError
 from app.training import checkpoint
+from app.training.data import Finder
+from app.training.progress import Quiet
+from app.training.run import run
+from app.training.run_folder import RunFolder
+from tests.training.labelled import molecules, tiny_config, write
 
 
 def test_a_checkpoint_comes_back(tmp_path):
@@ -79,3 +84,39 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
         checkpoint.write_atomically(path, lambda file: file.write(b"new"))
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+FORMAT_1 = {
+    "format": None,
+    "architecture": None,
+    "config": None,
+    "model": None,
+    "optimizer": {"state", "param_groups"},
+    "average": None,
+    "rate": {"level", "bad", "best"},
+    "memory": {"edges_at_once", "lowered"},
+    "progress": {
+        "step",
+        "epoch",
+        "batch",
+        "seconds",
+        "lines",
+        "sums",
+        "best_loss",
+        "best_step",
+        "since_best",
+        "best",
+    },
+}
+"""What a checkpoint of format 1 holds; whoever changes it raises the number, or reads both."""
+
+
+def test_a_checkpoint_has_the_layout_of_its_format(tmp_path):
+    write(tmp_path / "train.xyz", molecules(12))
+    config = tiny_config(epochs=1, data={"train": "train.xyz", "split": {"validation": 4}})
+    run(config, RunFolder(tmp_path / "run"), Finder(tmp_path), Quiet())
+    state = checkpoint.load(tmp_path / "run" / "checkpoint.pt", "allegro")
+    assert checkpoint.FORMAT == 1
+    assert state.keys() == FORMAT_1.keys()
+    for key, inner in FORMAT_1.items():
+        assert inner is None or set(state[key]) == inner, key

@@ -108,7 +108,7 @@ def test_an_override_beyond_a_list_is_named(tmp_path):
         ({"data": {"train": "a.xyz", "elements": ["H", "H"]}}, "an element stands twice"),
         ({"data": {"train": "a.xyz", "split": {"validation": 1.5}}}, "data.split.validation = 1.5"),
         ({"optimizer": {"lr": 0}}, "optimizer.lr = 0: Input should be greater than 0"),
-        ({"optimizer": {"name": "sgd"}}, "optimizer.name = 'sgd': Input should be 'adam' or 'adamw'"),
+        ({"optimizer": {"name": "sgd"}}, "optimizer.name = 'sgd': Input should be 'adam', 'adamw' or 'muon'"),
         ({"schedule": {"kind": "step"}}, "'constant', 'cosine', 'exponential' or 'plateau'"),
         ({"loss": {"energy": 0, "forces": 0}}, "all weights are zero"),
         ({"loss": {"changes": [{"epoch": 2, "energy": 0, "forces": 0}]}}, "all weights are zero"),

@@ -32,11 +32,12 @@ def test_memory_of_a_step_is_proportional_to_the_slots():
     assert kept[0] > 100 * 4 * slots(dataset, two)
 
 
-def test_larger_batches_take_more_memory(tmp_path):
+def test_larger_batches_take_more_memory_unless_they_are_computed_in_pieces(tmp_path):
     write(tmp_path / "train.xyz", molecules(40))
 
-    def memory(size):
-        text = describe_run(tiny_config(batch_size=size), Finder(tmp_path))
-        return int(re.search(r"largest batch .* (\d+), weights", text)[1])
+    def memory(size, **keys):
+        text = describe_run(tiny_config(batch_size=size, **keys), Finder(tmp_path))
+        return int(re.search(r"largest (batch|piece) .* (\d+), weights", text)[2])
 
     assert memory(32) > 4 * memory(4)
+    assert memory(32) > 4 * memory(32, edges_at_once=30)

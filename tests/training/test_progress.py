@@ -5,7 +5,7 @@ import io
 import pytest
 
 from app.training.progress import Display
-from app.training.train import Progress
+from app.training.run_state import Progress
 
 LINE = {
     "step": 10,

@@ -25,7 +25,7 @@ from app.training.progress import Display
 from app.training.references import fit_statistics
 from app.training.run import run
 from app.training.run_folder import RunFolder
-from tests.training.labelled import crystals, molecules, tiny_config, write
+from tests.training.labelled import crystals, drop_forces, molecules, tiny_config, write
 
 FILES = {
     "config.yaml",
@@ -68,11 +68,8 @@ def same_weights(a, b):
 
 def same_checkpoints(a, b):
     """Whether models, averages and optimiser states are bit-equal."""
-    first, second = (checkpoint.load(folder / "checkpoint.pt", "allegro") for folder in (a, b))
-    states = [
-        torch.cat([*_tensors(s["model"]), *_tensors(s["optimizer"]["state"]), *_tensors(s["average"])])
-        for s in (first, second)
-    ]
+    saved = (torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (a, b))
+    states = [torch.cat([*_tensors(s["model"]), *_tensors(s["optimizer"]), *_tensors(s["average"])]) for s in saved]
     return torch.equal(*states)
 
 
@@ -111,10 +108,6 @@ def test_stresses_are_learnt(data, tmp_path):
 def test_a_stress_loss_without_any_stress_is_refused(data, tmp_path):
     with pytest.raises(InvalidData, match=r"loss\.stress is 1\.0, but no training frame has a stress"):
         train(data, tmp_path / "run", loss={"stress": 1})
-
-
-def drop_forces(atoms):
-    del atoms.calc.results["forces"]
 
 
 def test_weights_change_within_a_run_and_not_in_its_validation(data, tmp_path):
@@ -196,16 +189,42 @@ def test_the_time_limit_ends_a_run_with_all_files_and_can_be_lifted(data, tmp_pa
     assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
 
 
-def test_an_interrupt_saves_and_says_how_to_go_on(data, tmp_path):
+DROPPING = {
+    "architecture": "equiformer",
+    "cutoff": 4.5,
+    "l_max": 1,
+    "channels": [8, 4],
+    "num_blocks": 1,
+    "num_heads": 2,
+    "head_channels": [4, 2],
+    "feed_forward_channels": [8, 4],
+    "readout_channels": 8,
+    "num_basis": 4,
+    "radial_hidden": [4],
+    "dropout": 0.2,
+}
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"optimizer": {"name": "muon", "weight_decay": 0.01}, "edges_at_once": 30},
+        {"optimizer": {"name": "adamw"}, "precision": "bfloat16"},
+        {"model": DROPPING, "ema": 0},
+    ],
+    ids=["defaults", "muon, in pieces", "bfloat16", "dropout"],
+)
+def test_an_interrupt_saves_and_says_how_to_go_on(data, tmp_path, keys):
     class Impatient(Display):
         def stepped(self, progress, losses, steps_per_epoch):
             if progress.step == 5:
                 self.interrupt(signal.SIGINT, None)
 
     with pytest.raises(TrainingError, match="interrupted after step 5; go on with --resume"):
-        train(data, tmp_path / "run", display=Impatient(3))
-    train(data, tmp_path / "run", resume=True)
-    train(data, tmp_path / "whole")
+        train(data, tmp_path / "run", display=Impatient(3), **keys)
+    train(data, tmp_path / "run", resume=True, **keys)
+    train(data, tmp_path / "whole", **keys)
     assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
     assert same_weights(tmp_path / "run", tmp_path / "whole")
 
