@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from app.training.models.angular import Irrep, SphericalHarmonics, harmonic_irreps
 from app.training.models.attention import Attention, Edges, RadialNetwork, Shape
+from app.training.models.checkpointing import checkpointed
 from app.training.models.equivariant import (
     SCALAR,
     Channels,
@@ -74,6 +75,8 @@ class EquiformerConfig(BaseModel):
         dropout: share of the channels dropped at the end of each residual branch in training.
         drop_path: chance that a residual branch is dropped for an atom in training, in the last block;
             it rises linearly from zero in the first.
+        activation_checkpointing: in training, compute each block again in the backward passes rather than keep what
+            it computes (`app.training.models.checkpointing`): less memory, more time, the same gradients.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,6 +101,7 @@ class EquiformerConfig(BaseModel):
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
+    activation_checkpointing: bool = False
 
     @property
     def receptive_field(self) -> float:
@@ -161,11 +165,18 @@ class Equiformer(nn.Module):
         """(N,) interaction energies, eV."""
         edges = self.edges(inputs)
         alone = self.degree.alone(self.species)
-        x = added([t.index_select(0, inputs.species) for t in alone], self.degree(edges))
+        x = self.kept(self.degree, [t.index_select(0, inputs.species) for t in alone], edges)
         for block in self.blocks:
-            x, alone = block(x, edges), block(alone, None)
+            x, alone = self.kept(block, x, edges), block(alone, None)
         energies: Tensor = self.energies(x) - self.energies(alone).index_select(0, inputs.species)
         return energies
+
+    def kept(self, part: nn.Module, x: Features, edges: Edges) -> Features:
+        """What a part of the model makes of the features; with checkpointing, its inputs alone are kept for gradients."""
+        if self.training and self.config.activation_checkpointing:
+            return checkpointed(part, lambda t: part(t[: len(x)], Edges(*t[len(x) :])), [*x, *edges])
+        out: Features = part(x, edges)
+        return out
 
     def edges(self, inputs: ModelInputs) -> Edges:
         """Functions of the edge vectors; all that a padded slot gives is multiplied with its envelope, zero."""
@@ -187,7 +198,7 @@ class Equiformer(nn.Module):
 class DegreeEmbedding(nn.Module):
     """What the arrangement of its neighbours, whatever their elements, gives to an atom at first.
 
-    x_l = W_l Σ_j w_l(r_ij) Y_l(r_ij) / √(average number of neighbours), plus a bias on the scalars.
+    x_l ← x_l + W_l Σ_j w_l(r_ij) Y_l(r_ij) / √(average number of neighbours), plus a bias on the scalars.
     """
 
     normalization: Tensor
@@ -200,13 +211,12 @@ class DegreeEmbedding(nn.Module):
         self.mix = EquivariantLinear(dict.fromkeys(self.harmonics, self.width), config.spread(config.channels))
         self.register_buffer("normalization", torch.tensor(1 / math.sqrt(average_neighbors)))
 
-    def forward(self, edges: Edges) -> Features:
-        """(N, 2l+1, C) without the bias, for each irrep."""
+    def forward(self, x: Features, edges: Edges) -> Features:
+        """The (N, 2l+1, C) features x with the embedding added; x has the bias already."""
         weights = torch.split(self.radial(edges.basis) * self.normalization, self.width, dim=-1)
         harmonics = torch.split(edges.enveloped, [2 * l + 1 for l, _ in self.harmonics], dim=-1)
         sums = [y.transpose(1, 2) @ w for y, w in zip(harmonics, weights, strict=True)]
-        out: Features = self.mix.matrices(sums)
-        return out
+        return added(x, self.mix.matrices(sums))
 
     def alone(self, scalars: Tensor) -> Features:
         """(S, 2l+1, C) features of atoms without neighbours, from their (S, 1, C) scalars."""
