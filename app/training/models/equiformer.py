@@ -172,7 +172,7 @@ class Equiformer(nn.Module):
         return energies
 
     def kept(self, part: nn.Module, x: Features, edges: Edges) -> Features:
-        """What a part of the model makes of the features; with checkpointing, its inputs alone are kept for gradients."""
+        """What a part of the model makes of the features; checkpointing keeps its inputs alone for the gradients."""
         if self.training and self.config.activation_checkpointing:
             return checkpointed(part, lambda t: part(t[: len(x)], Edges(*t[len(x) :])), [*x, *edges])
         out: Features = part(x, edges)
