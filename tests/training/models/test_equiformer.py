@@ -348,6 +348,7 @@ def test_the_recipes_hold_the_published_setting(recipe, variant):
     config = load_config(Path(__file__).parents[3] / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
     assert config.model == EquiformerConfig(**PUBLISHED, **variant)
     assert (config.batch_size, config.epochs, config.optimizer.lr) == (8, 1500, 5e-4)
+    assert (config.loss.forces, config.loss.forces_per, config.loss.energy_per) == (80.0, "vector", "structure")
 
 
 def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
