@@ -74,7 +74,7 @@ def chain(n_atoms: int, seed: int = 0) -> Atoms:
 
 
 def strands(seed: int = 0) -> Atoms:
-    """Two chains of 30 atoms side by side: 60 atoms with some 21 neighbours each within 5 Å, as folded molecules have."""
+    """Two chains of 30 atoms side by side: 60 atoms, with some 21 neighbours each within 5 Å."""
     one, other = chain(30, seed), chain(30, seed + 1000)
     other.positions[:, 2] += 4.8
     return one + other

@@ -24,7 +24,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep, SphericalHarmonics, harmonic_irreps
+from app.training.models.angular import Irrep, SphericalHarmonics, both_parities, harmonic_irreps
 from app.training.models.attention import Attention, Edges, RadialNetwork, Shape
 from app.training.models.checkpointing import checkpointed
 from app.training.models.equivariant import (
@@ -63,7 +63,8 @@ class EquiformerConfig(BaseModel):
         feed_forward_channels: inside the feed-forward networks, for each degree.
         readout_channels: scalars of the last block.
         parity: `none` ignores mirror symmetry (SE(3), as published), `natural` gives tensors the harmonics'
-            parity, (−1)^l, and keeps products that conserve it (E(3)).
+            parity, (−1)^l, and keeps products that conserve it (E(3)), `full` has tensors of both parities; there
+            each width is halved, and an odd one gives the harmonics' parity one more.
         radial_basis: `exp_normal` or `gaussian`.
         num_basis: radial basis functions.
         radial_hidden: hidden widths of the radial networks.
@@ -92,7 +93,7 @@ class EquiformerConfig(BaseModel):
     nonlinear_messages: bool = True
     feed_forward_channels: Widths = (192, 96, 48)
     readout_channels: int = Field(default=128, ge=1)
-    parity: Literal["none", "natural"] = "none"
+    parity: Literal["none", "natural", "full"] = "none"
     radial_basis: Literal["exp_normal", "gaussian"] = "exp_normal"
     num_basis: int = Field(default=32, ge=2)
     radial_hidden: Widths = (64, 64)
@@ -109,20 +110,29 @@ class EquiformerConfig(BaseModel):
         return self.num_blocks * self.cutoff
 
     @property
-    def irreps(self) -> list[Irrep]:
-        """Irreps of the features and of the harmonics, the scalar first."""
+    def harmonics(self) -> list[Irrep]:
+        """Irreps of the harmonics, the scalar first."""
         return harmonic_irreps(self.l_max, self.parity != "none")
+
+    @property
+    def irreps(self) -> list[Irrep]:
+        """Irreps of the features, those of the harmonics first."""
+        return both_parities(self.l_max) if self.parity == "full" else self.harmonics
 
     def spread(self, widths: Widths) -> Channels:
         """Channels of each irrep, from those of each degree."""
-        return {(l, p): widths[l] for l, p in self.irreps}
+        if self.parity != "full":
+            return {(l, p): widths[l] for l, p in self.irreps}
+        return {irrep: (widths[irrep[0]] + (irrep in self.harmonics)) // 2 for irrep in self.irreps}
 
     @model_validator(mode="after")
     def _a_width_for_each_degree(self) -> "EquiformerConfig":
         for name in ("channels", "head_channels", "feed_forward_channels"):
-            count = len(getattr(self, name))
-            if count != self.l_max + 1:
-                raise ValueError(f"{name} has {count} entries; l_max {self.l_max} needs {self.l_max + 1}")
+            widths = getattr(self, name)
+            if len(widths) != self.l_max + 1:
+                raise ValueError(f"{name} has {len(widths)} entries; l_max {self.l_max} needs {self.l_max + 1}")
+            if self.parity == "full" and min(widths) < 2:
+                raise ValueError(f"{name} {widths} must be 2 or more each, one for either parity, with parity full")
         return self
 
 
@@ -205,10 +215,13 @@ class DegreeEmbedding(nn.Module):
 
     def __init__(self, config: EquiformerConfig, average_neighbors: float) -> None:
         super().__init__()
-        self.harmonics = config.irreps
+        channels = config.spread(config.channels)
+        self.harmonics = config.harmonics
         self.width = config.channels[0]
         self.radial = RadialNetwork(config.num_basis, config.radial_hidden, self.width * len(self.harmonics))
-        self.mix = EquivariantLinear(dict.fromkeys(self.harmonics, self.width), config.spread(config.channels))
+        reached = {irrep: channels[irrep] for irrep in self.harmonics}
+        self.mix = EquivariantLinear(dict.fromkeys(self.harmonics, self.width), reached)
+        self.shapes = [(2 * l + 1, c) for (l, _), c in channels.items()]
         self.register_buffer("normalization", torch.tensor(1 / math.sqrt(average_neighbors)))
 
     def forward(self, x: Features, edges: Edges) -> Features:
@@ -216,13 +229,12 @@ class DegreeEmbedding(nn.Module):
         weights = torch.split(self.radial(edges.basis) * self.normalization, self.width, dim=-1)
         harmonics = torch.split(edges.enveloped, [2 * l + 1 for l, _ in self.harmonics], dim=-1)
         sums = [y.transpose(1, 2) @ w for y, w in zip(harmonics, weights, strict=True)]
-        return added(x, self.mix.matrices(sums))
+        return [*added(x, self.mix.matrices(sums)), *x[len(sums) :]]
 
     def alone(self, scalars: Tensor) -> Features:
         """(S, 2l+1, C) features of atoms without neighbours, from their (S, 1, C) scalars."""
-        silent = [scalars.new_zeros((scalars.shape[0], 2 * l + 1, self.width)) for l, _ in self.harmonics]
-        zeros: Features = self.mix(silent)
-        return [scalars + zeros[0], *zeros[1:]]
+        zeros = [scalars.new_zeros((scalars.shape[0], *size)) for size in self.shapes]
+        return self.mix.biased([scalars, *zeros[1:]])
 
 
 class Block(nn.Module):
@@ -247,7 +259,7 @@ class Block(nn.Module):
             outs=middle,
             head=config.spread(config.head_channels),
             heads=config.num_heads,
-            harmonics=config.irreps,
+            harmonics=config.harmonics,
             basis=config.num_basis,
             radial=config.radial_hidden,
         )

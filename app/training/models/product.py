@@ -175,8 +175,10 @@ class AttendedProduct(nn.Module):
         """(N, H, 2l+1, paths · C) from (N, K, 2l+1, C) features and (N, H, K) attention."""
         groups: list[Features] = [[] for _ in self.components]
         for n, (t, size) in enumerate(zip(x, self.ins_components, strict=True)):
-            a = (harmonics @ getattr(self, f"coupling{n}")).unflatten(-1, (-1, size))
             rows = [m * count for m, count in zip(self.components, self.paths[n], strict=True)]
+            if not sum(rows):
+                continue
+            a = (harmonics @ getattr(self, f"coupling{n}")).unflatten(-1, (-1, size))
             for o, part in enumerate(torch.split(attended(a, t, attention), rows, dim=2)):
                 if rows[o]:
                     groups[o].append(part.reshape(*part.shape[:2], self.components[o], -1))

@@ -56,6 +56,10 @@ SE3 = {
     "linear messages, MLP attention": EquiformerConfig(**SMALL, **LINEAR_MLP),
     "dot-product attention": EquiformerConfig(**SMALL, **DOT_PRODUCT),
 }
+FULL = {
+    "both parities, non-linear": EquiformerConfig(**SMALL, **NONLINEAR_MLP, parity="full"),
+    "both parities, dot product": EquiformerConfig(**SMALL, **DOT_PRODUCT, parity="full"),
+}
 E3 = {
     "natural parity, non-linear": EquiformerConfig(**SMALL, **NONLINEAR_MLP, parity="natural"),
     "natural parity, dot product, Gaussians": EquiformerConfig(
@@ -85,7 +89,7 @@ class TestEquiformer(BackendContract):
         return reference(request.param)
 
 
-@pytest.mark.parametrize("backend", E3.values(), ids=E3.keys(), indirect=True, scope="class")
+@pytest.mark.parametrize("backend", [*E3.values(), *FULL.values()], ids=[*E3, *FULL], indirect=True, scope="class")
 class TestEquiformerWithParity(BackendContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -130,6 +134,15 @@ def test_every_parameter_is_learnt(config):
     energies, forces, _ = evaluate(backend.model, inputs, create_graph=True)
     (energies.square().sum() + forces.square().sum()).backward()
     assert [name for name, p in backend.model.named_parameters() if p.grad is None or not p.grad.any()] == []
+
+
+def test_tensors_of_the_other_parity_reach_the_energy():
+    config = FULL["both parities, non-linear"].model_copy(update={"num_blocks": 3})
+    backend = reference(config)
+    assert config.spread((9, 6, 4)) == {(0, 1): 5, (1, -1): 3, (2, 1): 2, (0, -1): 4, (1, 1): 3, (2, -1): 2}
+    inputs = model_inputs(build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card)
+    backend.model(inputs).square().sum().backward()
+    assert all(weight.grad.any() for weight in backend.model.blocks[1].attention.source.weights)
 
 
 def test_second_derivatives_are_those_of_the_forces():
@@ -330,7 +343,7 @@ def test_the_receptive_field_grows_with_the_blocks():
         {"channels": (8, 4)},
         {"l_max": 3},
         {"attention": "linear"},
-        {"parity": "full"},
+        {"parity": "full", "channels": (8, 1, 4)},
         {"channels": (8, 0, 4)},
         {"drop_path": 1.0},
     ],
