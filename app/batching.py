@@ -6,6 +6,7 @@ back to the event loop at once.
 """
 
 import asyncio
+import logging
 import math
 import threading
 import time
@@ -13,17 +14,19 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.backends import Backend
-from app.errors import EquipotError, Overloaded, Unavailable
+from app.errors import BackendError, EquipotError, Overloaded, Unavailable
 from app.evaluate import Outcome, evaluate
 from app.graph import Graph
 from app.neighbors import build_graph
 from app.prediction import StructurePrediction
 from app.structure import Structure
+
+log = logging.getLogger(__name__)
 
 LOOK_AHEAD = 64
 """How many waiting items may be looked at past one that does not fit."""
@@ -105,19 +108,40 @@ class Silent:
         """Ignore it."""
 
 
-@dataclass(slots=True, eq=False)
-class _Item:
-    graph: Graph
-    cost: Cost
-    future: asyncio.Future[StructurePrediction]
-    since: float = field(default_factory=time.perf_counter)
+class Task:
+    """A structure in the queue that wants one evaluation; a subclass may want more.
+
+    Attributes:
+        graph: what is to be evaluated next.
+        since: when it was put into the queue.
+        future: what the caller awaits.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.since = time.perf_counter()
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    @property
+    def cost(self) -> Cost:
+        """What it takes of a batch."""
+        return Cost(len(self.graph.numbers), len(self.graph.edge_reverse))
+
+    @classmethod
+    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+        """What the caller of each task gets, or its error; None for one that goes on with its new graph.
+
+        Called on the worker's thread for all tasks of this class in a batch.
+        """
+        return list(outcomes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    items: list[_Item]
-    outcomes: list[Outcome]
-    began: float
+    tasks: list[Task]
+    results: list[Any]
+    costs: list[Cost]
+    waited: list[float]
     seconds: float
 
 
@@ -132,8 +156,8 @@ class Batcher:
         self.bound = bound
         self._max_edges = max_edges
         self._observer = observer or Silent()
-        self._waiting: deque[_Item] = deque()
-        self._arrived: list[_Item] = []
+        self._waiting: deque[Task] = deque()
+        self._arrived: list[Task] = []
         self._wake = threading.Condition()
         self._stopping = False
         self._structures = 0
@@ -201,12 +225,15 @@ class Batcher:
             InputError: the structure cannot be turned into a graph, or not be answered by the model.
             BackendError: the model failed on it, or gave a number that is not finite.
         """
-        graph = await self._graph(structure)
-        item = _Item(graph, Cost(len(graph.numbers), len(graph.edge_reverse)), self._loop.create_future())
+        prediction: StructurePrediction = await self.run(Task(await self.graph(structure)))
+        return prediction
+
+    async def run(self, task: Task) -> Any:
+        """What a task has to say once it is over. Needs a place from `admit`; cancelling takes it out of the queue."""
         if not self._arrived:
             self._loop.call_soon(self._flush)
-        self._arrived.append(item)
-        return await item.future
+        self._arrived.append(task)
+        return await task.future
 
     async def stop(self) -> None:
         """Refuse what is new, finish what has been admitted, end the worker."""
@@ -217,9 +244,19 @@ class Batcher:
         await asyncio.to_thread(self._worker.join)
         self._pool.shutdown()
 
-    async def _graph(self, structure: Structure) -> Graph:
+    async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
+        """The graph of a structure, made on another thread if it is large.
+
+        Args:
+            structure: the atoms.
+            skin: Å, by which the cutoff is enlarged.
+
+        Raises:
+            InputError: the structure has no graph, or one with too many edges.
+        """
         began = time.perf_counter()
-        wanted = (structure, self.backend.card.cutoff, self._max_edges)
+        cutoff = self.backend.card.cutoff
+        wanted = (structure, cutoff + skin, int(self._max_edges * (1.0 + skin / cutoff) ** 3))
         if len(structure) <= INLINE_ATOMS:
             graph = build_graph(*wanted)
         else:
@@ -235,13 +272,23 @@ class Batcher:
         self._arrived.clear()
 
     def _work(self) -> None:
-        while items := self._next():
+        while tasks := self._next():
             began = time.perf_counter()
-            outcomes = evaluate(self.backend, [item.graph for item in items])
-            done = _Done(items, outcomes, began, time.perf_counter() - began)
+            outcomes = evaluate(self.backend, [task.graph for task in tasks])
+            seconds = time.perf_counter() - began
+            costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
+            done = _Done(tasks, _absorb(tasks, outcomes), costs, waited, seconds)
+            self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
             self._loop.call_soon_threadsafe(self._deliver, done)
 
-    def _next(self) -> list[_Item]:
+    def _requeue(self, tasks: list[Task]) -> None:
+        now = time.perf_counter()
+        for task in tasks:
+            task.since = now
+        with self._wake:
+            self._waiting.extend(tasks)
+
+    def _next(self) -> list[Task]:
         with self._wake:
             while True:
                 self._drop_abandoned()
@@ -259,23 +306,37 @@ class Batcher:
         if any(item.future.cancelled() for item in self._waiting):
             self._waiting = deque(item for item in self._waiting if not item.future.cancelled())
 
-    def _pop(self, indices: list[int]) -> list[_Item]:
+    def _pop(self, indices: list[int]) -> list[Task]:
         window = [self._waiting.popleft() for _ in range(indices[-1] + 1)]
         chosen = set(indices)
         self._waiting.extendleft(item for i, item in reversed(list(enumerate(window))) if i not in chosen)
         return [window[i] for i in indices]
 
     def _deliver(self, done: _Done) -> None:
-        costs = [item.cost for item in done.items]
-        self._speed.add(sum(cost.atoms for cost in costs), done.seconds)
-        self._observer.batch(costs, [done.began - item.since for item in done.items], done.seconds)
-        for item, outcome in zip(done.items, done.outcomes, strict=True):
-            if item.future.done():
+        self._speed.add(sum(cost.atoms for cost in done.costs), done.seconds)
+        self._observer.batch(done.costs, done.waited, done.seconds)
+        for task, result in zip(done.tasks, done.results, strict=True):
+            if result is None or task.future.done():
                 continue
-            if isinstance(outcome, EquipotError):
-                item.future.set_exception(outcome)
+            if isinstance(result, EquipotError):
+                task.future.set_exception(result)
             else:
-                item.future.set_result(outcome)
+                task.future.set_result(result)
+
+
+def _absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
+    """What each task has to say after a batch, in the order of the tasks."""
+    results: list[Any] = [None] * len(tasks)
+    for kind in {type(task) for task in tasks}:
+        places = [i for i, task in enumerate(tasks) if type(task) is kind]
+        try:
+            said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
+        except Exception as error:
+            log.exception("a batch of %s could not be taken further", kind.__name__)
+            said = [BackendError(f"internal error after the evaluation: {type(error).__name__}: {error}")] * len(places)
+        for place, result in zip(places, said, strict=True):
+            results[place] = result
+    return results
 
 
 class _Speed:

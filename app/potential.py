@@ -1,12 +1,14 @@
 """Potential: a model ready to answer, the one thing that routes, relaxations and the command line call."""
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
 from app.backends import Backend, load_backend
-from app.batching import Batcher, Bound, Budget, Observer
+from app.batching import Batcher, Bound, Budget, Observer, Task
 from app.errors import StructureTooLarge
+from app.graph import Graph
 from app.neighbors import build_graph
 from app.prediction import StructurePrediction
 from app.store import ModelCard, StoredModel
@@ -95,6 +97,18 @@ class Potential:
         """
         self.check(structure)
         return await self._batcher.predict(structure)
+
+    async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
+        """The graph of a structure within the cutoff and a skin, in Å, beyond it.
+
+        Raises:
+            InputError: the structure has no graph, or one with too many edges.
+        """
+        return await self._batcher.graph(structure, skin)
+
+    async def run(self, task: Task) -> Any:
+        """What a task has to say once it is over; inside `admit`."""
+        return await self._batcher.run(task)
 
     async def stop(self) -> None:
         """Refuse new structures and finish the admitted ones."""
