@@ -14,7 +14,10 @@ Where this differs from the paper and its code:
   that the data lack, and weights of a product that a full mixing of its channels follows. At the published
   setting these are 5 % of 3.5 million.
 - The layer norm of tensors has a larger ε; see `EquiformerConfig`.
-- `parity` offers E(3) besides the published SE(3).
+- `parity` offers E(3) besides the published SE(3). With `full`, parameters that meet features of the other parity
+  before there are any, or after they can matter, are kept and get no gradient.
+- Stochastic depth drops a branch for an atom rather than for a structure, of which a model knows nothing: the number of
+  structures is no dimension of its inputs. The published runs on molecules use none.
 """
 
 import math

@@ -274,7 +274,12 @@ def test_checkpointing_changes_no_gradient(variant):
         torch.manual_seed(0)
         energies, forces, virials = evaluate(model, inputs, create_graph=True)
         (energies.square().sum() + forces.square().sum() + virials.square().sum()).backward()
-        answers.append([energies, forces, virials, *(p.grad for p in model.parameters())])
+        gradients = [p.grad for p in model.parameters()]
+        model.zero_grad()
+        model(inputs).sum().backward()
+        with torch.no_grad():
+            alone = model(inputs)
+        answers.append([energies, forces, virials, alone, *gradients, *(p.grad for p in model.parameters())])
     for found, expected in zip(*answers, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12 * float(expected.detach().abs().max()))
 
