@@ -1,5 +1,6 @@
 """Prediction: what a backend answers for a graph, and how it is handed back structure by structure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +19,16 @@ class Prediction:
         stress: (B, 3, 3), eV/Å³, (1/V) dE/dstrain, positive under tension; NaN where a structure is not
             periodic in all three directions.
         energies: (N,), eV, the atoms' shares of the energy.
+        energy_std: (B,), eV, how far the members of a committee disagree; None where there is one model only.
+        forces_std: (N,), eV/Å, the same of each atom's force.
     """
 
     energy: Floats
     forces: Floats
     stress: Floats
     energies: Floats
+    energy_std: Floats | None = None
+    forces_std: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,12 +40,16 @@ class StructurePrediction:
         forces: (N, 3), eV/Å.
         stress: (3, 3), eV/Å³, or None where the structure is not periodic in all three directions.
         energies: (N,), eV.
+        energy_std: eV, how far the members of a committee disagree; None where there is one model only.
+        forces_std: (N,), eV/Å, the same of each atom's force.
     """
 
     energy: float
     forces: Floats
     stress: Floats | None
     energies: Floats
+    energy_std: float | None = None
+    forces_std: Floats | None = None
 
     @property
     def is_finite(self) -> bool:
@@ -68,12 +77,51 @@ def from_atoms(graph: Graph, energies: Floats, forces: Floats, virials: Floats) 
     return Prediction(np.add.reduceat(energies, starts), forces.astype(np.float64), stress, energies)
 
 
+def committee(members: Sequence[Prediction]) -> Prediction:
+    """The mean of what M >= 1 models predict for one graph and, of more than one, how far they disagree."""
+    if len(members) == 1:
+        return members[0]
+    energy, forces, stress, energies = (
+        np.stack([getattr(member, name) for member in members]) for name in ("energy", "forces", "stress", "energies")
+    )
+    return Prediction(
+        energy.mean(axis=0),
+        forces.mean(axis=0),
+        stress.mean(axis=0),
+        energies.mean(axis=0),
+        energies_spread(energy),
+        forces_spread(forces),
+    )
+
+
+def energies_spread(energy: Floats) -> Floats:
+    """(B,), eV: standard deviation over the M members of (M, B) energies, √⟨(E − ⟨E⟩)²⟩."""
+    spread: Floats = energy.std(axis=0)
+    return spread
+
+
+def forces_spread(forces: Floats) -> Floats:
+    """(N,), eV/Å: √⟨|F − ⟨F⟩|²⟩ over the M members of (M, N, 3) forces.
+
+    The model deviation of Zhang et al., Comput. Phys. Commun. 253, 107206 (2020), of each atom.
+    """
+    spread: Floats = np.sqrt(forces.var(axis=0).sum(axis=-1))
+    return spread
+
+
 def split(prediction: Prediction, graph: Graph) -> list[StructurePrediction]:
     """The B structures' own predictions, in the graph's order."""
     bulk: Booleans = np.asarray(graph.pbc.all(axis=1))
-    cuts = np.cumsum(graph.n_atoms)[:-1]
-    parts = zip(np.split(prediction.forces, cuts), np.split(prediction.energies, cuts), strict=True)
+    ends = np.cumsum(graph.n_atoms)
+    energy_std, forces_std = prediction.energy_std, prediction.forces_std
     return [
-        StructurePrediction(float(prediction.energy[b]), forces, prediction.stress[b] if bulk[b] else None, energies)
-        for b, (forces, energies) in enumerate(parts)
+        StructurePrediction(
+            float(prediction.energy[b]),
+            prediction.forces[atoms],
+            prediction.stress[b] if bulk[b] else None,
+            prediction.energies[atoms],
+            None if energy_std is None else float(energy_std[b]),
+            None if forces_std is None else forces_std[atoms],
+        )
+        for b, atoms in enumerate(map(slice, ends - graph.n_atoms, ends))
     ]

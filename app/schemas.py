@@ -21,10 +21,14 @@ UNITS = {
     "energies": "eV",
     "forces": "eV/Å",
     "stress": "eV/Å³",
+    "energy_std": "eV",
+    "forces_std": "eV/Å",
     "fmax": "eV/Å",
     "positions": "Å",
     "cell": "Å",
 }
+ENERGY_STD = "eV, standard deviation over the members; beside `energy`, of a committee only"
+FORCES_STD = "(N) eV/Å, standard deviation of each atom's force over the members; beside `forces`, of a committee only"
 
 Vector = Annotated[list[float], Field(min_length=3, max_length=3)]
 Matrix = Annotated[list[Vector], Field(min_length=3, max_length=3)]
@@ -139,6 +143,8 @@ class RelaxedOut(_Wire):
     energy: float
     forces: list[Vector]
     stress: Matrix | None = None
+    energy_std: float | None = Field(default=None, description=ENERGY_STD)
+    forces_std: list[float] | None = Field(default=None, description=FORCES_STD)
     fmax: float
     steps: int
     converged: bool
@@ -155,6 +161,8 @@ class ResultOut(_Wire):
     forces: list[Vector] | None = Field(default=None, description="(N, 3) eV/Å")
     stress: Matrix | None = Field(default=None, description="(3, 3) eV/Å³, positive under tension; bulk only")
     energies: list[float] | None = Field(default=None, description="(N) eV, the atoms' shares")
+    energy_std: float | None = Field(default=None, description=ENERGY_STD)
+    forces_std: list[float] | None = Field(default=None, description=FORCES_STD)
     relaxed: RelaxedOut | None = None
     error: ErrorOut | None = None
 

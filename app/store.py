@@ -50,6 +50,19 @@ class PairParameters(_Frozen):
     sigma: float = Field(gt=0, description="Å")
 
 
+class Origin(_Frozen):
+    """The model from whose weights another one was trained further."""
+
+    name: str = Field(description="of a model of the store, or of the folder of a training run")
+    version: int | None = Field(default=None, ge=1, description="none where it is a training run")
+    digest: str = Field(description="sha256 of the model's card, or of the run's weights")
+
+    @property
+    def reference(self) -> str:
+        """`name@version`, or the run's name."""
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+
 class ModelCard(_Frozen):
     """What a model is, what it may be asked, and what is known of its errors."""
 
@@ -65,7 +78,9 @@ class ModelCard(_Frozen):
     receptive_field: float = Field(gt=0, description="Å; how far an atom's energy can depend on others")
     dtype: Literal["float32", "float64"]
     takes_charge: bool = False
-    parameters: int = Field(ge=0, default=0)
+    parameters: int = Field(ge=0, default=0, description="of all members together")
+    members: int = Field(ge=1, default=1, description="models whose mean is the answer; several give its uncertainty")
+    fine_tuned_from: Origin | None = None
     created: str = ""
     license: str = ""
     limitations: tuple[str, ...] = ()
@@ -196,8 +211,9 @@ class ModelStore:
         card, digest = _read_card(folder)
         if (card.name, card.version) != (name, version):
             raise CorruptModel(f"{folder}: its card is of {card.name}@{card.version}")
-        if card.backend == "onnx" and ARTIFACT not in card.files:
-            raise CorruptModel(f"{folder}: its card has no digest of {ARTIFACT}")
+        for artifact in member_files(ARTIFACT, card.members) if card.backend == "onnx" else ():
+            if artifact not in card.files:
+                raise CorruptModel(f"{folder}: its card has no digest of {artifact}")
         for file, expected in card.files.items():
             _verify(folder / file, expected)
         return StoredModel(card, folder, digest)
@@ -238,6 +254,12 @@ class ModelStore:
     def next_version(self, name: str) -> int:
         """The version number that follows the newest one."""
         return max(self.versions(name), default=0) + 1
+
+
+def member_files(name: str, members: int) -> list[str]:
+    """Names of a file that each member of a committee has: `model.onnx`, `model-1.onnx`, …"""
+    stem, _, ending = name.rpartition(".")
+    return [name, *(f"{stem}-{number}.{ending}" for number in range(1, members))]
 
 
 def _exists(card: ModelCard) -> str:

@@ -23,7 +23,7 @@ from app.backends import Backend
 from app.errors import UnsupportedElement
 from app.neighbors import build_graphs
 from app.prediction import StructurePrediction, split
-from app.structure import Floats, Structure
+from app.structure import Floats, Integers, Structure
 from tests.structures import (
     SLAB,
     WIRE,
@@ -129,7 +129,7 @@ class BackendContract:
             replace(s, numbers=s.numbers[o], positions=s.positions[o]) for s, o in zip(structures, orders, strict=True)
         ]
         for found, expected, o in zip(evaluate(backend, moved), singles, orders, strict=True):
-            assert_same(found, replace(expected, forces=expected.forces[o], energies=expected.energies[o]), tolerance)
+            assert_same(found, picked(expected, o), tolerance)
 
     def test_rotation(self, backend, structures, singles, tolerance):
         rotation = random_rotation(np.random.default_rng(2))
@@ -161,8 +161,7 @@ class BackendContract:
         larger = [repeated(s) for s, _ in periodic]
         for found, (structure, one) in zip(evaluate(backend, larger), periodic, strict=True):
             copies = 2 ** int(structure.pbc.sum())
-            forces, energies = np.tile(one.forces, (copies, 1)), np.tile(one.energies, copies)
-            assert_same(found, replace(one, energy=copies * one.energy, forces=forces, energies=energies), tolerance)
+            assert_same(found, copied(one, copies), tolerance)
 
     def test_forces_are_the_gradient_of_the_energy(self, backend, structures, singles, tolerance):
         rng = np.random.default_rng(5)
@@ -251,8 +250,7 @@ class BackendContract:
                 np.tile(molecule.numbers, 2),
                 np.concatenate([molecule.positions, molecule.positions + np.array([0, apart, 0])]),
             )
-            expected = StructurePrediction(2 * one.energy, np.tile(one.forces, (2, 1)), None, np.tile(one.energies, 2))
-            assert_same(evaluate(backend, [two])[0], expected, tolerance)
+            assert_same(evaluate(backend, [two])[0], copied(one, 2), tolerance)
 
     def test_unknown_element_is_named(self, backend, molecules):
         unknown = next(z for z in range(118, 0, -1) if z not in backend.card.numbers)
@@ -279,6 +277,23 @@ def assert_same(found: StructurePrediction, expected: StructurePrediction, toler
     if expected.stress is not None:
         bound = tolerance.stress * max(1.0, float(np.abs(expected.stress).max()))
         np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=bound)
+    assert (found.energy_std is None) == (expected.energy_std is None)
+    if expected.energy_std is not None:
+        assert found.energy_std == pytest.approx(expected.energy_std, abs=n * tolerance.energy_per_atom)
+        np.testing.assert_allclose(found.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale)
+
+
+def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePrediction:
+    """The prediction for the same structure with its atoms in this order."""
+    per_atom = {name: getattr(prediction, name) for name in ("forces", "energies", "forces_std")}
+    return replace(prediction, **{name: v[atoms] for name, v in per_atom.items() if v is not None})
+
+
+def copied(prediction: StructurePrediction, copies: int) -> StructurePrediction:
+    """The prediction for so many copies of a structure that do not feel each other, or feel the same."""
+    std = prediction.energy_std
+    larger = replace(prediction, energy=copies * prediction.energy, energy_std=None if std is None else copies * std)
+    return picked(larger, np.tile(np.arange(len(prediction.energies)), copies))
 
 
 def assert_no_jump(values: Floats, bound: float) -> None:

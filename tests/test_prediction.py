@@ -5,7 +5,7 @@ import pytest
 
 from app.graph import Graph
 from app.neighbors import build_graphs
-from app.prediction import from_atoms, split
+from app.prediction import committee, from_atoms, split
 from app.structure import Structure
 
 GAS = Structure(np.array([1, 2]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]]))
@@ -50,6 +50,33 @@ def test_split_hands_back_each_structure(prediction, graph):
     assert gas.stress is None
     assert slab.stress is None
     np.testing.assert_array_equal(box.stress, prediction.stress[1])
+
+
+def test_a_committee_answers_with_its_mean_and_spread(prediction, graph):
+    other = replace(
+        prediction,
+        energy=prediction.energy + np.array([0.0, 2.0, 4.0]),
+        forces=prediction.forces + np.array([[0, 0, 0], [6, 0, 0], [0, 6, 8], [0, 0, 0]]),
+        energies=prediction.energies + 1,
+        stress=prediction.stress + 1,
+    )
+    found = committee([prediction, other])
+    np.testing.assert_array_equal(found.energy, [3.0, 4.0, 6.0])
+    np.testing.assert_array_equal(found.energies, [1.5, 2.5, 3.5, 4.5])
+    np.testing.assert_array_equal(found.forces[2], [6, 10, 12])
+    np.testing.assert_array_equal(found.stress[1], prediction.stress[1] + 0.5)
+    np.testing.assert_array_equal(found.energy_std, [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(found.forces_std, [0.0, 3.0, 5.0, 0.0])
+    gas, box, _ = split(found, graph)
+    np.testing.assert_array_equal(gas.forces_std, [0.0, 3.0])
+    assert (gas.energy_std, box.energy_std) == (0.0, 1.0)
+
+
+def test_one_model_alone_says_nothing_of_its_uncertainty(prediction, graph):
+    gas, *_ = split(committee([prediction]), graph)
+    assert gas.energy == 3.0
+    assert gas.energy_std is None
+    assert gas.forces_std is None
 
 
 @pytest.mark.parametrize("field", ["energy", "forces", "stress", "energies"])

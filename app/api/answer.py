@@ -1,7 +1,7 @@
 """Answering an `Ask`: each structure gets its prediction or its own error, then JSON or XYZ is made of them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -15,10 +15,11 @@ from app.formats.extxyz import format_frame
 from app.potential import Potential
 from app.prediction import StructurePrediction
 from app.relax import Relaxed, relax
-from app.schemas import UNITS
+from app.schemas import DEFAULT_PROPERTIES, UNITS, Property
 from app.structure import Structure
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+UNCERTAIN: tuple[Property, ...] = ("energy", "forces")
 Watch: TypeAlias = Callable[[Relaxed], None]
 
 
@@ -107,8 +108,7 @@ def _result_json(entry: Entry, result: Result, ask: Ask) -> dict[str, Any]:
     if not isinstance(result, Answered):
         return {"id": entry.id, "status": "error", "error": fault(result).as_json()}
     found: dict[str, Any] = {"id": entry.id, "status": "ok"}
-    for name in ask.properties:
-        value = getattr(result.prediction, name)
+    for name, value in _values(result.prediction, ask.properties).items():
         if value is not None or ask.explicit:
             found[name] = value
     if result.relaxed is not None:
@@ -116,14 +116,19 @@ def _result_json(entry: Entry, result: Result, ask: Ask) -> dict[str, Any]:
     return found
 
 
+def _values(prediction: StructurePrediction, properties: Sequence[Property]) -> dict[str, Any]:
+    """What was asked for; a committee's energy and forces come with their uncertainty."""
+    found = {name: getattr(prediction, name) for name in properties}
+    spreads = {f"{name}_std": getattr(prediction, f"{name}_std") for name in UNCERTAIN if name in properties}
+    return found | {name: value for name, value in spreads.items() if value is not None}
+
+
 def _relaxed_json(relaxed: Relaxed) -> dict[str, Any]:
     found: dict[str, Any] = {"positions": relaxed.structure.positions}
     if relaxed.structure.cell.any():
         found["cell"] = relaxed.structure.cell
-    found |= {"energy": relaxed.prediction.energy, "forces": relaxed.prediction.forces}
-    if relaxed.prediction.stress is not None:
-        found["stress"] = relaxed.prediction.stress
-    return found | _course(relaxed)
+    values = _values(relaxed.prediction, DEFAULT_PROPERTIES)
+    return found | {name: value for name, value in values.items() if value is not None} | _course(relaxed)
 
 
 def _course(relaxed: Relaxed) -> dict[str, Any]:
@@ -152,8 +157,7 @@ def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
     if result.relaxed is not None:
         structure, prediction = result.relaxed.structure, result.relaxed.prediction
         info |= {"relaxed": True, "initial_energy": result.prediction.energy, **_course(result.relaxed)}
-    values = {name: getattr(prediction, name) for name in ask.properties}
-    return format_frame(structure, info=info, **values)
+    return format_frame(structure, info=info, **_values(prediction, ask.properties))
 
 
 def _labels(entry: Entry) -> dict[str, Any]:

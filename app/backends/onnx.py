@@ -1,12 +1,14 @@
 """The ONNX backend: an exported model, evaluated in portions that fit the processor's cache.
 
 The artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
-here: F_i = Σ_j (g_ij − g_ji), and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`).
+here: F_i = Σ_j (g_ij − g_ji), and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`). A committee has an
+artifact a member; each runs on the same portions, and the answer is the mean.
 """
 
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from app.backends.layout import Slots, portions
 from app.backends.runtime import check_providers, providers_for, require_onnxruntime
 from app.errors import BackendError
 from app.graph import Graph
-from app.prediction import Prediction, from_atoms
-from app.store import ARTIFACT, ModelCard
+from app.prediction import Prediction, committee, from_atoms
+from app.store import ARTIFACT, ModelCard, member_files
 from app.structure import Floats, Integers
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 20}
@@ -26,11 +28,11 @@ SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 20}
 
 
 class OnnxBackend:
-    """A model artifact in ONNX Runtime.
+    """A model, or the members of a committee, in ONNX Runtime.
 
     Args:
-        card: what the artifact is.
-        folder: where `model.onnx` is.
+        card: what the model is.
+        folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members.
         threads: portions evaluated at the same time; 0 takes all cores the process may use.
         device: `cpu` or `cuda`.
 
@@ -41,8 +43,8 @@ class OnnxBackend:
     def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
         self._card = card
         self.threads = (threads or available_cores()) if device == "cpu" else 1
-        self._session = _open(folder / ARTIFACT, device)
-        self._inputs = [i.name for i in self._session.get_inputs()]
+        self._sessions = [_open(folder / name, device) for name in member_files(ARTIFACT, card.members)]
+        self._inputs = [i.name for i in self._sessions[0].get_inputs()]
         self._slots = SLOTS_PER_RUN[device]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
 
@@ -65,28 +67,30 @@ class OnnxBackend:
         """
         species = self._card.species(graph.numbers)
         vectors = graph.edge_vectors()
-        gradients = np.zeros_like(vectors)
-        energies = self._card.references(species)
+        count = len(self._sessions)
+        gradients = np.zeros((count, *vectors.shape))
+        energies = np.tile(self._card.references(species), (count, 1))
 
-        def run(part: Slots) -> None:
-            shares, edge_gradients = self._run(part, species, vectors)
-            energies[part.atoms] += shares
-            gradients[part.edges] = edge_gradients[part.mask]
+        def run(task: tuple[int, Slots]) -> None:
+            member, part = task
+            shares, edge_gradients = self._run(member, part, species, vectors)
+            energies[member, part.atoms] += shares
+            gradients[member, part.edges] = edge_gradients[part.mask]
 
         parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local)
-        for _ in self._map(run, parts):
+        for _ in self._map(run, list(product(range(count), parts))):
             pass
-        return _assemble(graph, energies, vectors, gradients)
+        return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
 
-    def _map(self, run: Any, parts: list[Slots]) -> Iterator[None]:
-        return self._pool.map(run, parts) if self._pool and len(parts) > 1 else map(run, parts)
+    def _map(self, run: Any, tasks: list[tuple[int, Slots]]) -> Iterator[None]:
+        return self._pool.map(run, tasks) if self._pool and len(tasks) > 1 else map(run, tasks)
 
-    def _run(self, part: Slots, species: Integers, vectors: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _run(self, member: int, part: Slots, species: Integers, vectors: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
         feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
         if not self.is_strictly_local:
             feeds |= part.links()
         try:
-            energies, gradients = self._session.run(None, {name: feeds[name] for name in self._inputs})
+            energies, gradients = self._sessions[member].run(None, {name: feeds[name] for name in self._inputs})
         except Exception as error:
             raise BackendError(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
         return energies, gradients

@@ -6,7 +6,7 @@ from pathlib import Path
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a training run")
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a training run or of a committee")
     parser.add_argument("--name", required=True, help="name of the model; the version follows the newest one")
     parser.add_argument("--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)")
     parser.add_argument("--about", type=Path, help="YAML with description, license and limitations")
@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Export, certify, publish; print what was published and how far it deviates from its model."""
     from app.store import ModelStore
-    from app.training.export import About, TrainedRun, export, read_about
+    from app.training.export import About, export, read_about
+    from app.training.trained import TrainedRun
 
     about = read_about(options.about) if options.about else About()
     published = export(TrainedRun(options.run_folder), ModelStore(options.store), options.name, about, options.dtype)

@@ -15,6 +15,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--run", type=Path, metavar="FOLDER", help="where to write (default: runs/<name of the config>)"
     )
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="train a committee of so many members, with seed, seed + 1, …"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be trained on what, with which memory, and stop"
@@ -23,40 +26,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--cache", type=Path, metavar="DIR", help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)"
     )
     add_data_root(parser)
+    add_model_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, and print the table of errors."""
+    """Train a model or a committee, and print the table of errors."""
     # Read when torch is imported. Threads that spin while they wait make a step many times slower on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from app.training.config_file import load_config
-
-    config = load_config(options.config, options.overrides)
+    from app.store import ModelStore
+    from app.training.config_file import parse_config, read_content
     from app.training.data import Finder
+    from app.training.run_folder import CommitteeFolder, RunFolder
+    from app.training.start import with_model
 
+    store = ModelStore(options.model_store)
     find = Finder(options.config.parent, data_root(options), cache_folder(options))
+    path = options.run or Path("runs") / run_name(options.config)
+    begun = next((f.config for f in (RunFolder(path), *CommitteeFolder(path).members()) if f.config.is_file()), None)
+    content = read_content(options.config, options.overrides)
+    config = parse_config(with_model(content, begun if options.resume else None, store), str(options.config))
     if options.dry_run:
         from app.training.dry_run import describe_run
 
-        print(describe_run(config, find))
+        print(describe_run(config, find, store))
         return 0
+    from app.training.committee import committee_table, run_committee
     from app.training.evaluate import Errors
     from app.training.progress import Display
     from app.training.report import table
     from app.training.run import run as train
-    from app.training.run_folder import RunFolder
 
-    folder = RunFolder(options.run or Path("runs") / run_name(options.config))
     display = Display(config.epochs)
     handlers = {number: signal.signal(number, display.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        result = train(config, folder, find, display, options.resume)
+        if options.seeds is None:
+            result = train(config, RunFolder(path), find, display, options.resume, store)
+        else:
+            folder = CommitteeFolder(path)
+            result = run_committee(config, options.seeds, folder, find, display, options.resume, store)
     finally:
         display.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    print(table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}))
-    print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {folder.path}")
+    if "members" in result:
+        print(committee_table(result))
+    else:
+        print(table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}))
+    print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}")
     return 0
 
 
@@ -70,6 +86,12 @@ def add_data_root(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data-root", type=Path, metavar="DIR", help="where relative paths of data begin (or set EQUIPOT_DATA)"
     )
+
+
+def add_model_store(parser: argparse.ArgumentParser) -> None:
+    """Declare `--model-store`."""
+    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
+    parser.add_argument("--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)")
 
 
 def data_root(options: argparse.Namespace) -> Path | None:

@@ -17,6 +17,8 @@ def format_frame(
     forces: Floats | None = None,
     stress: Floats | None = None,
     energies: Floats | None = None,
+    energy_std: float | None = None,
+    forces_std: Floats | None = None,
     info: Mapping[str, object] | None = None,
 ) -> str:
     """One frame of extXYZ, which reads back to the last bit; ASE reads the results into a calculator.
@@ -27,13 +29,16 @@ def format_frame(
         forces: (N, 3), eV/Å.
         stress: (3, 3), eV/Å³, positive under tension, as in ASE.
         energies: (N,), eV.
+        energy_std: eV, uncertainty of the energy.
+        forces_std: (N,), eV/Å, uncertainty of the forces.
         info: further pairs for the comment line; those named like geometry or results are left out.
     """
     columns, properties = [structure.positions], "species:S:1:pos:R:3"
     if forces is not None:
         columns, properties = [*columns, forces], f"{properties}:forces:R:3"
-    if energies is not None:
-        columns, properties = [*columns, energies[:, None]], f"{properties}:energies:R:1"
+    for name, values in (("energies", energies), ("forces_std", forces_std)):
+        if values is not None:
+            columns, properties = [*columns, values[:, None]], f"{properties}:{name}:R:1"
     if structure.fixed is not None:
         properties = f"{properties}:move_mask:L:1"
     pairs = {
@@ -42,6 +47,7 @@ def format_frame(
         "pbc": structure.pbc,
         "energy": energy,
         "stress": stress,
+        "energy_std": energy_std,
         "charge": structure.charge or None,
         "multiplicity": structure.multiplicity,
         **{key: value for key, value in (info or {}).items() if is_remark(key)},

@@ -12,7 +12,7 @@ from app.backends.layout import dense_edges
 from app.errors import CertificateRefused
 from app.graph import Graph, collate
 from app.neighbors import build_graph
-from app.prediction import Prediction, from_atoms
+from app.prediction import Prediction, committee, from_atoms
 from app.store import Certificate, Deviations, ModelCard
 from app.structure import Structure
 from app.training import samples
@@ -53,12 +53,12 @@ def model_inputs(graph: Graph, card: ModelCard, dtype: torch.dtype = torch.float
     return ModelInputs(**{**tensors, "edge_vectors": tensors["edge_vectors"].to(dtype)})
 
 
-def certify(backend: Backend, model: nn.Module, held_out: Sequence[Structure]) -> Certificate:
-    """Compare an artifact with its model.
+def certify(backend: Backend, models: Sequence[nn.Module], held_out: Sequence[Structure]) -> Certificate:
+    """Compare an artifact with its model, or the artifacts of a committee with its members.
 
     Args:
         backend: the artifact, opened as a server opens it.
-        model: the eager model, in float64.
+        models: the eager model in float64, or all members.
         held_out: structures that the model was not trained on.
 
     Returns:
@@ -67,12 +67,13 @@ def certify(backend: Backend, model: nn.Module, held_out: Sequence[Structure]) -
     Raises:
         CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
     """
-    reference, tolerance = Reference(model, backend.card), TOLERANCES[backend.card.dtype]
+    references = [Reference(model, backend.card) for model in models]
+    tolerance = TOLERANCES[backend.card.dtype]
     worst = np.zeros(3)
     count = 0
     for batch in _batches(backend.card, held_out):
         graphs = [build_graph(structure, backend.card.cutoff) for structure in batch]
-        expected = [reference(graph) for graph in graphs]
+        expected = [committee([reference(graph) for reference in references]) for graph in graphs]
         graph = collate(graphs)
         found = [backend(graph) for _ in range(REPEATS)]
         _require_same(found, graph)
@@ -101,15 +102,18 @@ def _batches(card: ModelCard, held_out: Sequence[Structure]) -> list[list[Struct
 
 
 def _deviations(found: Prediction, expected: Sequence[Prediction], graph: Graph) -> np.ndarray:
-    energy = np.concatenate([e.energy for e in expected])
-    forces = np.concatenate([e.forces for e in expected])
-    stress = np.concatenate([e.stress for e in expected])
-    differences = (
-        (found.energy - energy) / graph.n_atoms,
-        found.forces - forces,
-        (found.stress - stress)[graph.pbc.all(axis=1)],
-    )
-    return np.array([np.abs(difference).max(initial=0.0) for difference in differences])
+    """Largest differences of energies per atom, forces and stress; a committee's uncertainties count as well."""
+
+    def off(name: str) -> np.ndarray:
+        difference: np.ndarray = getattr(found, name) - np.concatenate([getattr(e, name) for e in expected])
+        return difference
+
+    energy, forces = [off("energy") / graph.n_atoms], [off("forces")]
+    if found.energy_std is not None:
+        energy.append(off("energy_std") / graph.n_atoms)
+        forces.append(off("forces_std"))
+    parts = (energy, forces, [off("stress")[graph.pbc.all(axis=1)]])
+    return np.array([np.max([np.abs(difference).max(initial=0.0) for difference in part]) for part in parts])
 
 
 def _require_same(found: Sequence[Prediction], graph: Graph) -> None:

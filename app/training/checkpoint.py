@@ -50,8 +50,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda file: torch.save({"format": FORMAT, **state}, file))
 
 
-def load(path: Path, architecture: str) -> dict[str, Any]:
-    """Read a checkpoint of this architecture.
+def load(path: Path, architecture: str | None = None) -> dict[str, Any]:
+    """Read a checkpoint, of this architecture if one is given.
 
     Raises:
         TrainingError: there is none, it is no checkpoint, or it is of another format or architecture.
@@ -66,6 +66,6 @@ def load(path: Path, architecture: str) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
         raise TrainingError(f"{path}: checkpoint of format {found}; this version reads format {FORMAT}")
-    if state["architecture"] != architecture:
+    if architecture not in (None, state["architecture"]):
         raise TrainingError(f"{path}: checkpoint of architecture {state['architecture']}, not {architecture}")
     return state

@@ -80,11 +80,20 @@ class Schedule(Section):
     patience: int = Field(10, ge=1, description="plateau: evaluations without a better validation loss")
 
 
+class Start(Section):
+    """A trained model whose weights a run begins with."""
+
+    model: str = Field(min_length=1, description="`name@version` of the store, the folder of a run, or a checkpoint")
+    freeze: tuple[str, ...] = Field((), description="patterns of the names of parameters that stay as they are")
+    references: Literal["keep", "refit"] = Field("keep", description="reference energies of the elements it knows")
+
+
 class TrainConfig(Section):
     """One training run."""
 
     data: Data
     model: ModelConfig
+    start: Start | None = Field(None, description="by default, a run begins with random weights")
     loss: Loss = Loss()
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
@@ -109,3 +118,11 @@ class TrainConfig(Section):
     threads: int | None = Field(None, ge=1, description="CPU threads; by default what torch chooses")
     seed: int = Field(0, ge=0)
     deterministic: bool = Field(True, description="same numbers from the same seed, at some cost on CUDA")
+
+    @model_validator(mode="after")
+    def _references_once(self) -> "TrainConfig":
+        if self.start is not None and self.start.references == "keep" and not isinstance(self.references, str):
+            raise ValueError(
+                "references are given, but start.references keeps those of the start model; set it to refit"
+            )
+        return self

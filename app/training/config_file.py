@@ -15,14 +15,19 @@ Section = TypeVar("Section", bound=BaseModel)
 
 
 def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
-    """Read a config.
+    """Read a config; see `read_content` and `parse_config`."""
+    return parse_config(read_content(path, overrides), str(path))
+
+
+def read_content(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read a config's content, before it is checked.
 
     Args:
         path: a YAML file.
         overrides: `key.of.section=value`, the value in YAML; they win over the file.
 
     Raises:
-        InvalidConfig: naming each key that is wrong, its value, and what is allowed.
+        InvalidConfig: no such file, or no mapping in it.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -33,7 +38,7 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     if not isinstance(content, dict):
         raise InvalidConfig(f"{path}: expected keys and values, such as 'epochs: 100'")
     override(content, overrides)
-    return parse_config(content, str(path))
+    return content
 
 
 def parse_config(content: Mapping[str, Any], name: str) -> TrainConfig:

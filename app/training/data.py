@@ -98,7 +98,7 @@ def locate(sources: Sequence[Source], find: Finder) -> list[Located]:
     return located
 
 
-def load_frames(config: Data, find: Finder, cutoff: float, dtype: str) -> Frames:
+def load_frames(config: Data, find: Finder, cutoff: float, dtype: str, known: Sequence[str] = ()) -> Frames:
     """Read all sources, find all neighbours, set frames aside, and check the elements.
 
     Args:
@@ -106,6 +106,7 @@ def load_frames(config: Data, find: Finder, cutoff: float, dtype: str) -> Frames
         find: from a path of the config to the file.
         cutoff: Å.
         dtype: working precision, `float32` or `float64`.
+        known: elements that the model knows already, beside those of the training frames.
 
     Raises:
         InvalidData: naming file and frame; or an empty set.
@@ -121,11 +122,11 @@ def load_frames(config: Data, find: Finder, cutoff: float, dtype: str) -> Frames
     for name, part in (("train", frames.train), ("validation", frames.validation)):
         if not part:
             raise InvalidData(f"the {name} set is empty: {len(train)} frames were read and split by {config.split}")
-    known = config.elements or frames.elements()
-    of = "data.elements" if config.elements else "the training frames"
+    learnt = "the training frames and the start model" if known else "the training frames"
+    allowed = config.elements or tuple(dict.fromkeys((*known, *frames.elements())))
     for part in (frames.train, frames.validation, frames.test):
-        if part.element_counts().keys() - set(known):
-            check_elements(part, known, of)
+        if part.element_counts().keys() - set(allowed):
+            check_elements(part, allowed, "data.elements" if config.elements else learnt)
     return frames
 
 

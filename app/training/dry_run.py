@@ -1,17 +1,20 @@
 """What a run would do: its model, data, batches and memory, without a step of training."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from app.store import ModelStore
 from app.structure import Integers
 from app.training.batches import Collator, Limits, epoch_batches
 from app.training.config import TrainConfig
 from app.training.data import Finder
 from app.training.dataset import Dataset
 from app.training.loss import predict
-from app.training.models import build_model
 from app.training.references import force_square
+from app.training.start import DEFAULT_STORE, Base, initial_model, start_of
 from app.training.train import Problem, load_problem
 
 COPIES = 6
@@ -23,24 +26,28 @@ SAMPLE = 2
 MIB = 2**20
 
 
-def describe_run(config: TrainConfig, find: Finder) -> str:
+def describe_run(config: TrainConfig, find: Finder, store: ModelStore = DEFAULT_STORE) -> str:
     """A summary of what a run would do, for people; nothing is written.
 
     Args:
         config: of the run.
         find: from the config's paths to files.
+        store: where the model may be that the run starts from.
 
     Raises:
         InvalidData: naming file and frame.
+        TrainingError, StoreError: the model to start from cannot be used.
     """
-    problem = load_problem(config, find)
+    base = start_of(config, store)
+    problem = load_problem(config, find, base)
     frames, dataset = problem.frames, problem.train.dataset
-    model = build_model(config.model, problem.statistics, getattr(torch, config.dtype), config.seed)
+    model = initial_model(config, problem.statistics, None if base is None else base.weights[0])
     parameters = sum(p.numel() for p in model.parameters())
     limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
     cut = epoch_batches(dataset, limits, config.seed, 0, config.bucket)
     sets = {"train": frames.train, "validation": frames.validation, "test": frames.test}
     lines = [f"model: {config.model.architecture}, {parameters} parameters, {config.dtype}"]
+    lines += [] if base is None else [describe_start(base, model, problem.statistics.elements)]
     lines += [describe_frames(name, part) for name, part in sets.items() if part]
     lines += [
         f"neighbours: {dataset.average_neighbors:.1f} an atom on average, {dataset.width.max()} at most, "
@@ -51,6 +58,17 @@ def describe_run(config: TrainConfig, find: Finder) -> str:
         describe_memory(config, problem, model, max(cut, key=lambda b: slots(dataset, b))),
     ]
     return "\n".join(lines)
+
+
+def describe_start(base: Base, model: nn.Module, elements: Sequence[str]) -> str:
+    """Where the run starts, and what of it is trained."""
+    frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    new = elements[len(base.statistics.elements) :]
+    return (
+        f"start: {base.origin.reference} (digest {base.origin.digest[:12]}); {trained} parameters trained, "
+        f"{frozen} frozen; new elements: {', '.join(new) or 'none'}"
+    )
 
 
 def describe_frames(name: str, frames: Dataset) -> str:

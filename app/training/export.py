@@ -1,29 +1,21 @@
 """From a training run to a certified version in the model store."""
 
-import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import ase.io
 import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
-from safetensors.torch import load_file, save_file
-from torch import nn
+from safetensors.torch import save_file
 
 from app.backends.onnx import OnnxBackend
-from app.errors import InvalidConfig, TrainingError
-from app.formats.ase_atoms import from_ase
-from app.store import ARTIFACT, ModelCard, ModelStore, StoredModel
-from app.structure import Structure
+from app.errors import InvalidConfig
+from app.store import ARTIFACT, ModelCard, ModelStore, StoredModel, member_files
 from app.training.certificate import certify
-from app.training.config import TrainConfig
-from app.training.config_file import load_config
-from app.training.models import Statistics, build_model
-from app.training.run_folder import RunFolder
 from app.training.tracing import export_onnx
+from app.training.trained import TrainedRun
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
@@ -36,44 +28,6 @@ class About(BaseModel):
     description: str = ""
     license: str = ""
     limitations: tuple[str, ...] = ()
-
-
-class TrainedRun:
-    """A training run's folder, read back; its weights are read once, since the run may still go on.
-
-    Args:
-        path: the folder.
-
-    Raises:
-        TrainingError: the folder holds no weights, or no complete run.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.folder = RunFolder(path)
-        needed = (self.folder.config, self.folder.statistics, self.folder.weights, self.folder.held_out)
-        for file in needed:
-            if not file.is_file():
-                raise TrainingError(f"{file} is missing; is {path} the folder of a run that was evaluated once?")
-        self.config: TrainConfig = load_config(self.folder.config)
-        self.statistics = Statistics.model_validate_json(self.folder.statistics.read_text())
-        self.weights = load_file(self.folder.weights)
-
-    def model(self, dtype: torch.dtype) -> nn.Module:
-        """The model with the run's best weights."""
-        model = build_model(self.config.model, self.statistics, torch.float64)
-        model.load_state_dict({name: tensor.double() for name, tensor in self.weights.items()})
-        return model.to(dtype).eval()
-
-    def held_out(self) -> list[Structure]:
-        """Some structures that the model was not trained on."""
-        return [from_ase(atoms) for atoms in ase.io.read(self.folder.held_out, index=":", format="extxyz")]
-
-    def metrics(self) -> dict[str, Any]:
-        """The run's result; what is known so far where the run has not ended."""
-        if not self.folder.result.is_file():
-            return {}
-        content: dict[str, Any] = json.loads(self.folder.result.read_text())
-        return content
 
 
 def read_about(path: Path) -> About:
@@ -96,10 +50,10 @@ def read_about(path: Path) -> About:
 def export(
     run: TrainedRun, store: ModelStore, name: str, about: About, dtype: Literal["float32", "float64"] = "float32"
 ) -> StoredModel:
-    """Export, certify and publish a run's best weights as the next version of a model.
+    """Export, certify and publish the best weights of a run, or of all members, as the next version of a model.
 
     Args:
-        run: the run.
+        run: the run, or the committee.
         store: where to publish.
         name: of the model.
         about: description, licence and limitations for the card.
@@ -112,17 +66,20 @@ def export(
         CertificateRefused: the artifact deviates from the model; nothing is published.
         ModelExists: another process published this version meanwhile.
     """
-    model = run.model(DTYPES[dtype])
-    card = _card(run, name, store.next_version(name), about, dtype, sum(p.numel() for p in model.parameters()))
+    models = run.models(DTYPES[dtype])
+    parameters = sum(p.numel() for model in models for p in model.parameters())
+    card = _card(run, name, store.next_version(name), about, dtype, parameters)
     with store.publish(card) as publication:
-        export_onnx(model, publication.folder / ARTIFACT)
+        for model, file in zip(models, member_files(ARTIFACT, card.members), strict=True):
+            export_onnx(model, publication.folder / file)
         backend = OnnxBackend(card, publication.folder)
-        certificate = certify(backend, run.model(torch.float64), run.held_out())
+        certificate = certify(backend, run.models(torch.float64), run.held_out())
         publication.card = card.model_copy(update={"certificate": certificate})
-        save_file(run.weights, publication.folder / run.folder.weights.name)
-        for file in (run.folder.config, run.folder.statistics, run.folder.result):
-            if file.is_file():
-                shutil.copyfile(file, publication.folder / file.name)
+        for weights, file in zip(run.weights, member_files(run.folder.weights.name, card.members), strict=True):
+            save_file(weights, publication.folder / file)
+        for source in (run.folder.config, run.folder.statistics, run.result):
+            if source.is_file():
+                shutil.copyfile(source, publication.folder / source.name)
     return store.load(f"{name}@{card.version}")
 
 
@@ -140,6 +97,8 @@ def _card(run: TrainedRun, name: str, version: int, about: About, dtype: Any, pa
         receptive_field=model.receptive_field,
         dtype=dtype,
         parameters=parameters,
+        members=len(run.weights),
+        fine_tuned_from=run.origin(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),
         license=about.license,
         limitations=about.limitations,

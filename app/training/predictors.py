@@ -1,21 +1,25 @@
 """What a published model, or a training run's best weights, says about labelled frames."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from app.backends import Backend, load_backend
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.neighbors import build_graphs
+from app.prediction import energies_spread, forces_spread
 from app.store import ModelCard, ModelStore
 from app.training.batches import Collator, Limits
 from app.training.data import check_elements
 from app.training.dataset import build_dataset
 from app.training.evaluate import Values, predict_frames
-from app.training.export import TrainedRun
 from app.training.frames import LabelledFrame
+from app.training.run_folder import is_run
+from app.training.trained import TrainedRun
 
 Predictor = Callable[[Sequence[LabelledFrame]], Values]
 
@@ -24,7 +28,7 @@ def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 
     """A function from frames to predictions.
 
     Args:
-        model: folder of a run, or a reference into the store.
+        model: folder of a run or of a committee, or a reference into the store.
         store: folder of the models.
         device: `cpu` or `cuda`.
         threads: numerics threads; 0 takes all cores.
@@ -35,27 +39,37 @@ def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 
     """
     if batch_size < 1:
         raise InvalidConfig(f"--batch-size {batch_size}: at least 1")
-    if (Path(model) / "config.yaml").is_file() and not (Path(model) / "card.json").is_file():
+    if is_run(Path(model)):
         return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
     backend = load_backend(ModelStore(store).load(model), threads=threads, device=device)
     return backend_predictor(backend, batch_size)
 
 
 def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -> Predictor:
-    """Predictions of a run's best weights, in the precision in which it was trained."""
+    """Predictions of the best weights of a run or a committee, in the precision in which it was trained."""
     if device == "cuda" and not torch.cuda.is_available():
         raise InvalidConfig("--device cuda: there is no CUDA device, or torch was built without CUDA")
     if threads:
         torch.set_num_threads(threads)
     target = torch.device(device)
-    model = run.model(getattr(torch, run.config.dtype)).to(target)
+    models = [model.to(target) for model in run.models(getattr(torch, run.config.dtype))]
 
     def predict(frames: Sequence[LabelledFrame]) -> Values:
         check_elements(frames, run.statistics.elements, "the model")
         dataset = build_dataset(frames, run.config.model.cutoff, run.config.dtype)
-        return predict_frames(model, Collator(dataset, run.statistics), Limits(batch_size), target)
+        return predict_committee(models, Collator(dataset, run.statistics), Limits(batch_size), target)
 
     return predict
+
+
+def predict_committee(models: Sequence[nn.Module], collator: Collator, limits: Limits, device: torch.device) -> Values:
+    """The mean of what M >= 1 models say about all frames of a data set; of more than one, with its uncertainty."""
+    members = [predict_frames(model, collator, limits, device) for model in models]
+    if len(members) == 1:
+        return members[0]
+    energy, forces, stress = (np.stack([getattr(v, name) for v in members]) for name in ("energy", "forces", "stress"))
+    means = {"energy": energy.mean(axis=0), "forces": forces.mean(axis=0), "stress": stress.mean(axis=0)}
+    return Values(**means, energy_std=energies_spread(energy), forces_std=forces_spread(forces))
 
 
 def backend_predictor(backend: Backend, batch_size: int) -> Predictor:
@@ -66,9 +80,9 @@ def backend_predictor(backend: Backend, batch_size: int) -> Predictor:
         parts = []
         for start in range(0, len(frames), batch_size):
             structures = [frame.structure for frame in frames[start : start + batch_size]]
-            prediction = backend(build_graphs(structures, backend.card.cutoff))
-            parts.append((prediction.energy, prediction.forces, prediction.stress))
-        return Values(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+            parts.append(backend(build_graphs(structures, backend.card.cutoff)))
+        columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Values)}
+        return Values(**{name: np.concatenate(c) for name, c in columns.items() if c[0] is not None})
 
     return predict
 

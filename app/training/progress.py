@@ -30,6 +30,12 @@ class Display:
         self.first: tuple[int, float] | None = None
         self.last_line = 0.0
 
+    def began(self, run: str) -> None:
+        """Start anew, for a member of a committee."""
+        self.close()
+        self.bar, self.first, self.last_line = None, None, 0.0
+        self._line(run)
+
     def stepped(self, progress: "Progress", losses: list[float], steps_per_epoch: int) -> None:
         """Show a step."""
         now = time.monotonic()

@@ -1,21 +1,26 @@
-"""A whole run: data, training, final evaluation, and the run folder."""
+"""Whole runs: data, training, final evaluation, and the run folders; one model, or the members of a committee."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
 
 from app.errors import InvalidConfig, TrainingError
+from app.store import ModelStore
 from app.training import checkpoint, hardware
 from app.training.batches import Collator
 from app.training.board import Board
 from app.training.config import TrainConfig
 from app.training.config_file import differences, parse_config
-from app.training.data import Finder
+from app.training.data import Finder, Frames
 from app.training.dataset import Dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
 from app.training.run_folder import RunFolder
-from app.training.train import Trainer, Watch, evaluation_limits, load_problem
+from app.training.start import DEFAULT_STORE, Base, start_of
+from app.training.train import Problem, Trainer, Watch, evaluation_limits, load_problem
 
 MAY_CHANGE = ("max_minutes", "patience", "checkpoint_steps", "checkpoint_minutes", "device", "threads", "tensorboard")
 """Keys that may differ when a run is resumed: when it stops, and what it runs on."""
@@ -23,9 +28,25 @@ OVER_EPOCHS = ("cosine", "exponential")
 """Schedules that depend on the number of epochs; with the others it may change, too."""
 TRAIN_SAMPLE = 1000
 """Training frames that the final evaluation looks at."""
+State = dict[str, Any]
 
 
-def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resume: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Member:
+    """A run: what to do, and where to write."""
+
+    config: TrainConfig
+    folder: RunFolder
+
+
+def run(
+    config: TrainConfig,
+    folder: RunFolder,
+    find: Finder,
+    watch: Watch,
+    resume: bool = False,
+    store: ModelStore = DEFAULT_STORE,
+) -> dict[str, Any]:
     """Train a model, or go on with it, and evaluate the best weights.
 
     Args:
@@ -34,6 +55,7 @@ def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resu
         find: from the config's paths to files.
         watch: told of each step and evaluation.
         resume: go on from the folder's checkpoint, if it has one.
+        store: where the model may be that the run starts from.
 
     Returns:
         The content of `metrics.json`.
@@ -41,20 +63,71 @@ def run(config: TrainConfig, folder: RunFolder, find: Finder, watch: Watch, resu
     Raises:
         TrainingError: a run is in the folder already, its config or format is another, or training blew up.
         InvalidData: naming file and frame.
+        StoreError: the model to start from cannot be read.
     """
-    device = hardware.set_up(config)
-    state = None
-    if folder.start(resume):
-        state = checkpoint.load(folder.checkpoint, config.model.architecture)
-        check_same(state["config"], config)
-    problem = load_problem(config, find)
-    trainer = Trainer(config, problem, folder, device)
-    if state is None:
-        folder.write_setting(config, problem.statistics, problem.frames.test or problem.frames.validation)
-        folder.keep_lines(0)
-    else:
-        trainer.load(state)
-    trainer.board = Board(folder.board, trainer.progress.step) if config.tensorboard else None
+    _, (result,) = run_members([Member(config, folder)], find, watch, resume, store)
+    return result
+
+
+def run_members(
+    members: Sequence[Member], find: Finder, watch: Watch, resume: bool, store: ModelStore
+) -> tuple[Problem, list[dict[str, Any]]]:
+    """Train runs that share all but the seed, one after the other; see `run`.
+
+    Every run has a checkpoint before the first one begins to train, so that what it starts from is read only once.
+
+    Returns:
+        Data and statistics, which all share, and the content of each one's `metrics.json`.
+    """
+    device = hardware.set_up(members[0].config)
+    states = [saved_state(member, resume) for member in members]
+    base = start_of(members[0].config, store) if None in states else None
+    begun = [member.folder for member, state in zip(members, states, strict=True) if state is not None]
+    statistics = begun[0].saved_statistics() if begun else None
+    problem = load_problem(members[0].config, find, base, statistics)
+    for number, member in enumerate(members):
+        if states[number] is None:
+            states[number] = begin(member, problem, device, base, number)
+    results = []
+    for member, state in zip(members, states, strict=True):
+        assert state is not None
+        if len(members) > 1:
+            watch.began(member.folder.path.name)
+        results.append(go_on(member, problem, device, state, watch))
+    return problem, results
+
+
+def saved_state(member: Member, resume: bool) -> State | None:
+    """The checkpoint to go on from, if there is one and it is of this config.
+
+    Raises:
+        TrainingError: a run is in the folder and `resume` is False, or its checkpoint cannot be read.
+        InvalidConfig: it has another config.
+    """
+    if not member.folder.start(resume):
+        return None
+    state = checkpoint.load(member.folder.checkpoint, member.config.model.architecture)
+    check_same(state["config"], member.config)
+    return state
+
+
+def begin(member: Member, problem: Problem, device: torch.device, base: Base | None, number: int) -> State:
+    """Write what is known before the first step, and a checkpoint; member i of a committee starts from the base's."""
+    weights = None if base is None else base.weights[number % len(base.weights)]
+    trainer = Trainer(member.config, problem, member.folder, device, weights)
+    held_out = problem.frames.test or problem.frames.validation
+    member.folder.write_setting(
+        member.config, problem.statistics, held_out, origin=None if base is None else base.origin
+    )
+    trainer.save()
+    return trainer.state()
+
+
+def go_on(member: Member, problem: Problem, device: torch.device, state: State, watch: Watch) -> dict[str, Any]:
+    """Train from a state to the end, and evaluate."""
+    trainer = Trainer(member.config, problem, member.folder, device)
+    trainer.load(state)
+    trainer.board = Board(member.folder.board, trainer.progress.step) if member.config.tensorboard else None
     try:
         reason = train(trainer, watch)
     finally:
@@ -82,20 +155,17 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     """Evaluate the best weights on all sets, and write metrics and plots."""
     from app.training.plots import learning_curve, parity
 
-    folder, frames = trainer.folder, trainer.problem.frames
+    folder = trainer.folder
     trainer.model.load_state_dict(load_file(folder.weights))
-    sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
-    sets = {"train": frames.train.take(np.sort(sample)), "validation": frames.validation, "test": frames.test}
     found: dict[str, Errors] = {}
-    for name, part in sets.items():
-        if part:
-            values, labelled = predict_all(trainer, part), list(part)
-            found[name] = errors(values, labelled)
-            parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
+    for name, part in final_sets(trainer.problem.frames).items():
+        values, labelled = predict_all(trainer, part), list(part)
+        found[name] = errors(values, labelled)
+        parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
     learning_curve(folder.learning_curve, folder.lines())
     result = {
-        **{name: e.model_dump(exclude_none=True) for name, e in found.items()},
-        "training_frames": len(frames.train),
+        **errors_by_set(found),
+        "training_frames": len(trainer.problem.frames.train),
         "parameters": sum(p.numel() for p in trainer.model.parameters()),
         "steps": trainer.progress.step,
         "epochs": trainer.progress.epoch,
@@ -107,6 +177,18 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     }
     folder.write_result(result)
     return result
+
+
+def final_sets(frames: Frames) -> dict[str, Dataset]:
+    """What the final evaluation looks at: some of the training frames, and the other sets that there are."""
+    sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
+    sets = {"train": frames.train.take(np.sort(sample)), "validation": frames.validation, "test": frames.test}
+    return {name: part for name, part in sets.items() if part}
+
+
+def errors_by_set(found: Mapping[str, Errors]) -> dict[str, Any]:
+    """Errors as `metrics.json` has them."""
+    return {name: e.model_dump(exclude_none=True) for name, e in found.items()}
 
 
 def predict_all(trainer: Trainer, frames: Dataset) -> Values:

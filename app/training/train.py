@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,10 +20,11 @@ from app.training.data import Finder, Frames, check_stress, load_frames
 from app.training.ema import Average
 from app.training.evaluate import Errors, errors, predict_frames
 from app.training.loss import Losses, Outputs, compute_losses, predict
-from app.training.models import Statistics, build_model
+from app.training.models import Statistics
 from app.training.references import fit_statistics
 from app.training.run_folder import RunFolder
 from app.training.schedule import LearningRate
+from app.training.start import Base, grown_statistics, initial_model
 
 METRICS = ("energy_mae", "energy_rmse", "energy_per_atom_mae", "energy_per_atom_rmse", "forces_mae", "forces_rmse")
 """Validation errors in each line of the metrics."""
@@ -36,6 +38,9 @@ class Watch(Protocol):
     """
 
     interrupted: bool
+
+    def began(self, run: str) -> None:
+        """Before the first step of a member of a committee, with the name of its folder."""
 
     def stepped(self, progress: "Progress", losses: list[float], steps_per_epoch: int) -> None:
         """After each step."""
@@ -83,13 +88,24 @@ class Problem:
     validation: Collator
 
 
-def load_problem(config: TrainConfig, find: Finder) -> Problem:
+def load_problem(
+    config: TrainConfig, find: Finder, base: Base | None = None, statistics: Statistics | None = None
+) -> Problem:
     """Read the data, find neighbours and fit the statistics.
+
+    Args:
+        config: of the run.
+        find: from the config's paths to files.
+        base: the model to start from.
+        statistics: those with which the run began, where it goes on.
 
     Raises:
         InvalidData: naming file and frame; or a loss of forces or stresses without any.
+        InvalidConfig: reference energies or elements that do not fit the data.
     """
-    frames = load_frames(config.data, find, config.model.cutoff, config.dtype)
+    given = statistics or (base.statistics if base is not None else None)
+    known = given.elements if given is not None else ()
+    frames = load_frames(config.data, find, config.model.cutoff, config.dtype, known)
     forces, stress = (config.loss.largest(name) for name in ("forces", "stress"))
     if stress:
         if not frames.train.has_stress.any():
@@ -98,19 +114,36 @@ def load_problem(config: TrainConfig, find: Finder) -> Problem:
             check_stress(part, stress)
     if forces and not frames.train.has_forces.any():
         raise InvalidData(f"loss.forces is {forces}, but no training frame has forces; set it to 0")
-    elements = config.data.elements or frames.elements()
-    statistics = fit_statistics(frames.train, elements, config.references)
+    if statistics is None and base is not None:
+        statistics = grown_statistics(base, config, frames)
+    if statistics is None:
+        statistics = fit_statistics(frames.train, config.data.elements or frames.elements(), config.references)
     train, validation = (Collator(part, statistics) for part in (frames.train, frames.validation))
     return Problem(frames, statistics, train, validation)
 
 
 class Trainer:
-    """A model in training: `fit` is the loop, and `state` all that must survive a kill."""
+    """A model in training: `fit` is the loop, and `state` all that must survive a kill.
 
-    def __init__(self, config: TrainConfig, problem: Problem, folder: RunFolder, device: torch.device) -> None:
+    Args:
+        config: what to do.
+        problem: what is to be learnt.
+        folder: where to write.
+        device: where to train.
+        weights: those to start from; random ones by default.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        problem: Problem,
+        folder: RunFolder,
+        device: torch.device,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.config, self.problem, self.folder, self.device = config, problem, folder, device
         torch.manual_seed(config.seed)
-        self.model = build_model(config.model, problem.statistics, getattr(torch, config.dtype), config.seed).to(device)
+        self.model = initial_model(config, problem.statistics, weights).to(device)
         self.optimizer = make_optimizer(self.model, config)
         self.average = Average(self.model, config.ema)
         self.rate = LearningRate(config.schedule, config.optimizer.lr)

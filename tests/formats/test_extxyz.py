@@ -109,6 +109,15 @@ def test_ase_reads_the_same_results():
     assert atoms.info == info
 
 
+def test_uncertainties_are_a_value_and_a_column_and_no_remarks_of_the_input():
+    structure = only(WATER)
+    text = format_frame(structure, energy_std=0.25, forces_std=np.array([0.5, 0.125, 3.0]), info={"energy_std": "9"})
+    atoms = by_ase(text)
+    assert atoms.info["energy_std"] == 0.25
+    np.testing.assert_array_equal(atoms.arrays["forces_std"], [0.5, 0.125, 3.0])
+    assert_equal(only(text), structure)
+
+
 @pytest.mark.parametrize("pbc", [False, True, (True, False, True)])
 def test_what_ase_writes_is_read(pbc, tmp_path):
     atoms = Atoms(

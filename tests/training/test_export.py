@@ -16,10 +16,11 @@ from app.store import ModelStore
 from app.training.certificate import TOLERANCES, certify
 from app.training.config_file import parse_config
 from app.training.data import LabelledFrame
-from app.training.export import About, TrainedRun, export, read_about
+from app.training.export import About, export, read_about
 from app.training.models import Statistics, build_model
 from app.training.run_folder import RunFolder
 from app.training.samples import cluster
+from app.training.trained import TrainedRun
 from tests.contracts import BackendContract
 
 CONFIG = {
@@ -116,22 +117,22 @@ class Tampered:
 
 
 def test_an_artifact_over_the_tolerance_is_refused_with_the_number(store, run_folder):
-    model = TrainedRun(run_folder.path).model(torch.float64)
+    models = TrainedRun(run_folder.path).models(torch.float64)
     with pytest.raises(CertificateRefused, match=r"forces 2\.0.e-03 \(tolerance 5e-04\)"):
-        certify(Tampered(load_backend(store.load("random@1")), force=2e-3), model, [])
+        certify(Tampered(load_backend(store.load("random@1")), force=2e-3), models, [])
 
 
 def test_an_artifact_that_answers_differently_each_time_is_refused(store, run_folder):
-    model = TrainedRun(run_folder.path).model(torch.float64)
+    models = TrainedRun(run_folder.path).models(torch.float64)
     with pytest.raises(CertificateRefused, match="race"):
-        certify(Tampered(load_backend(store.load("random@1")), noise=True), model, [])
+        certify(Tampered(load_backend(store.load("random@1")), noise=True), models, [])
 
 
 def test_a_refused_artifact_leaves_nothing_in_the_store(run_folder, tmp_path, monkeypatch):
     wrong = TrainedRun(run_folder.path)
-    right = wrong.model
+    right = wrong.models
     other = build_model(wrong.config.model, STATISTICS, torch.float64, seed=2)
-    monkeypatch.setattr(wrong, "model", lambda dtype: other if dtype == torch.float64 else right(dtype))
+    monkeypatch.setattr(wrong, "models", lambda dtype: [other] if dtype == torch.float64 else right(dtype))
     store = ModelStore(tmp_path)
     with pytest.raises(CertificateRefused):
         export(wrong, store, "wrong", About())

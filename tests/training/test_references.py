@@ -37,6 +37,13 @@ def test_least_squares_averages_what_compositions_do_not_explain():
     assert least_squares(dataset(frames), ELEMENTS) == pytest.approx({"Ne": -2.0, "Ar": -5.0})
 
 
+def test_energies_that_are_fixed_leave_the_rest_to_the_others(caplog):
+    frames = [frame([10, 18], -12.0), frame([10, 10, 18, 18], -24.0)]
+    assert least_squares(dataset(frames), ELEMENTS, {"Ne": -3.0, "Kr": 8.0}) == pytest.approx({"Ne": -3.0, "Ar": -9.0})
+    assert least_squares(dataset(frames), ELEMENTS, {"Ne": -3.0, "Ar": 1.0}) == {"Ne": -3.0, "Ar": 1.0}
+    assert not caplog.text
+
+
 def test_one_composition_gives_the_least_norm_and_says_so(caplog):
     found = least_squares(dataset([frame([10, 18, 18], -15.0)] * 3), ELEMENTS)
     assert found == pytest.approx({"Ne": -3.0, "Ar": -6.0})

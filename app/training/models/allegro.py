@@ -10,7 +10,7 @@ equal irrep are summed before the channels are mixed. (Scalars keep their paths 
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -27,7 +27,7 @@ from app.training.models.angular import (
 )
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.inputs import LocalInputs
-from app.training.models.layers import SILU_GAIN, linear, mlp
+from app.training.models.layers import SILU_GAIN, SpeciesAxes, linear, mlp
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
 
 SCALAR: Irrep = (0, 1)
@@ -79,6 +79,7 @@ class Allegro(nn.Module):
     """
 
     strictly_local = True
+    species_axes: ClassVar[SpeciesAxes] = {"scale": (0,), "embedding.centre": (0,), "embedding.neighbor": (0,)}
     expand: Tensor
     far: Tensor
     normalization: Tensor

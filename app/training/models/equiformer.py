@@ -21,7 +21,7 @@ Where this differs from the paper and its code:
 """
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveInt, model_validator
@@ -42,7 +42,7 @@ from app.training.models.equivariant import (
     added,
 )
 from app.training.models.inputs import ModelInputs
-from app.training.models.layers import SILU_GAIN, linear
+from app.training.models.layers import SILU_GAIN, SpeciesAxes, linear
 from app.training.models.radial import ExponentialNormalBasis, GaussianBasis, PolynomialEnvelope
 
 Widths = tuple[PositiveInt, ...]
@@ -152,6 +152,7 @@ class Equiformer(nn.Module):
     """
 
     strictly_local = False
+    species_axes: ClassVar[SpeciesAxes] = {"species": (0,)}
     far: Tensor
     scale: Tensor
 

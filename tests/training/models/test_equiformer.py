@@ -22,7 +22,7 @@ from app.training.certificate import certify, model_inputs
 from app.training.config_file import load_config
 from app.training.data import Finder
 from app.training.derivatives import evaluate
-from app.training.export import About, TrainedRun, _card
+from app.training.export import About, _card
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.angular import couplings
 from app.training.models.gather import gather
@@ -31,6 +31,7 @@ from app.training.progress import Display
 from app.training.run import run
 from app.training.run_folder import RunFolder
 from app.training.tracing import export_onnx
+from app.training.trained import TrainedRun
 from tests.contracts import BackendContract
 from tests.structures import random_molecule
 from tests.training.cards import ELEMENTS, random_card, reference
@@ -321,7 +322,7 @@ def test_the_export_passes_its_certificate(exported):
     )
     backend = OnnxBackend(card, folder)
     assert not backend.is_strictly_local
-    assert certify(backend, model, []).largest.forces < 1e-4
+    assert certify(backend, [model], []).largest.forces < 1e-4
 
 
 def test_the_export_scatters_nothing(exported):

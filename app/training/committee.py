@@ -1,0 +1,101 @@
+"""Committees: runs that differ in their seed only, whose mean is the answer and whose spread is its uncertainty."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from app.errors import InvalidConfig
+from app.store import ModelStore
+from app.training import hardware
+from app.training.batches import Collator
+from app.training.config import TrainConfig
+from app.training.data import Finder
+from app.training.evaluate import Errors, errors
+from app.training.plots import parity
+from app.training.predictors import predict_committee
+from app.training.run import Member, errors_by_set, final_sets, run_members
+from app.training.run_folder import CommitteeFolder
+from app.training.start import DEFAULT_STORE
+from app.training.train import Problem, Watch, evaluation_limits
+from app.training.trained import TrainedRun
+
+COLUMNS = (
+    ("meV/atom", "energy_per_atom_mae"),
+    ("RMSE", "energy_per_atom_rmse"),
+    ("meV/Å", "forces_mae"),
+    ("RMSE", "forces_rmse"),
+)
+
+
+def run_committee(
+    config: TrainConfig,
+    seeds: int,
+    folder: CommitteeFolder,
+    find: Finder,
+    watch: Watch,
+    resume: bool = False,
+    store: ModelStore = DEFAULT_STORE,
+) -> dict[str, Any]:
+    """Train the members of a committee one after the other, and evaluate them and their mean.
+
+    Args:
+        config: of each member, but for the seed; the first one has the config's.
+        seeds: number of members.
+        folder: where to write.
+        find: from the config's paths to files.
+        watch: told of each step and evaluation.
+        resume: go on with the committee in the folder.
+        store: where the model may be that the members start from.
+
+    Returns:
+        The content of `metrics.json`.
+
+    Raises:
+        InvalidConfig: fewer than two members.
+        TrainingError: something else is in the folder; and as for `app.training.run.run`.
+    """
+    if seeds < 2:
+        raise InvalidConfig(f"--seeds {seeds}: a committee has at least 2 members; leave it out for a single run")
+    numbers = [config.seed + i for i in range(seeds)]
+    folder.start(numbers, resume)
+    configs = [config.model_copy(update={"seed": seed}) for seed in numbers]
+    members = [Member(c, folder.member(c.seed)) for c in configs]
+    problem, results = run_members(members, find, watch, resume, store)
+    found = evaluate_committee(config, folder, problem)
+    result = {
+        **errors_by_set(found),
+        **{key: results[0][key] for key in ("training_frames", "hardware", "dtype")},
+        **{key: round(sum(r[key] for r in results), 1) for key in ("parameters", "steps", "seconds")},
+        "members": {m.folder.path.name: r for m, r in zip(members, results, strict=True)},
+    }
+    folder.write_result(result)
+    return result
+
+
+def evaluate_committee(config: TrainConfig, folder: CommitteeFolder, problem: Problem) -> dict[str, Errors]:
+    """Errors of the members' mean on all sets, of which the last one is drawn."""
+    device = hardware.set_up(config)
+    models = [model.to(device) for model in TrainedRun(folder.path).models(getattr(torch, config.dtype))]
+    found: dict[str, Errors] = {}
+    for name, part in final_sets(problem.frames).items():
+        collator, labelled = Collator(part, problem.statistics), list(part)
+        values = predict_committee(models, collator, evaluation_limits(config), device)
+        found[name] = errors(values, labelled)
+        parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
+    return found
+
+
+def committee_table(result: Mapping[str, Any]) -> str:
+    """Errors of each member and of the committee, for people."""
+    titles = "".join(f"{title:>12}" for title, _ in COLUMNS)
+    lines = [f"{'set':<12}{'model':<12}{titles}   (MAE and RMSE of energies and forces)"]
+    for name in ("train", "validation", "test"):
+        if name in result:
+            rows = {**{seed: member[name] for seed, member in result["members"].items()}, "committee": result[name]}
+            lines += [f"{name:<12}{model:<12}{_numbers(found)}" for model, found in rows.items()]
+    return "\n".join(lines)
+
+
+def _numbers(found: Mapping[str, Any]) -> str:
+    return "".join(f"{found[key]:>12.2f}" if key in found else f"{'-':>12}" for _, key in COLUMNS)
