@@ -29,6 +29,12 @@ def harmonic_irreps(l_max: int, mirror: bool) -> list[Irrep]:
     return [(l, (-1) ** l if mirror else 1) for l in range(l_max + 1)]
 
 
+def both_parities(l_max: int) -> list[Irrep]:
+    """Irreps of the harmonics, then those of the other parity."""
+    natural = harmonic_irreps(l_max, True)
+    return natural + [(l, -p) for l, p in natural]
+
+
 def couplings(left: Irrep, right: Irrep) -> set[Irrep]:
     """The irreps in the product of two."""
     (a, p), (b, q) = left, right

@@ -23,10 +23,10 @@ import torch
 from torch import Tensor, nn
 
 from app.training.models.angular import Irrep
-from app.training.models.equivariant import SCALAR, SIGMOID_GAIN, Channels, EquivariantLinear, Features, Gate
+from app.training.models.equivariant import SCALAR, SIGMOID_GAIN, Channels, EquivariantLinear, Features, Gate, added_up
 from app.training.models.gather import gather
 from app.training.models.layers import SILU_GAIN
-from app.training.models.product import DepthwiseProduct
+from app.training.models.product import AttendedProduct, DepthwiseProduct, Messages
 
 LARGEST_SHIFT = 60.0
 """Logits are shifted by at most this before exponentials are taken: exp(-60) is no zero in float32."""
@@ -145,52 +145,61 @@ class RadialNetwork(nn.Module):
 
 
 class MlpLogits(nn.Module):
-    """z = a · LeakyReLU(W s), with the scalars s of the message and a learned vector a for each head."""
+    """z = a · LeakyReLU(W s), with the scalars s of the message and a learned vector a for each head.
+
+    The leaky ReLU is the published smooth one, 0.2 h + 0.8 SiLU(h).
+    """
 
     smooth: Tensor
+    heads: Tensor
 
     def __init__(self, shape: Shape, message: Channels) -> None:
         super().__init__()
-        self.heads, width = shape.heads, shape.head[SCALAR]
-        self.scalars = nn.Linear(message[SCALAR], self.heads * width)
-        nn.init.normal_(self.scalars.weight, std=1 / math.sqrt(message[SCALAR]))
-        nn.init.zeros_(self.scalars.bias)
-        self.vector = nn.Parameter(nn.init.xavier_uniform_(torch.empty(self.heads, width)))
+        width = shape.head[SCALAR]
+        self.scalars = nn.Parameter(torch.randn(message[SCALAR], shape.heads * width) / math.sqrt(message[SCALAR]))
+        self.bias = nn.Parameter(torch.zeros(shape.heads * width))
+        self.vector = nn.Parameter(nn.init.xavier_uniform_(torch.empty(shape.heads, width)))
         self.register_buffer("smooth", torch.tensor([0.2, 0.8]), persistent=False)
+        self.register_buffer("heads", torch.eye(shape.heads).unsqueeze(1), persistent=False)
 
-    def forward(self, x: Features, message: Features) -> Tensor:
+    def forward(self, x: Features, messages: Messages) -> Tensor:
         """(N, K, H) logits."""
-        hidden = self.scalars(message[0].squeeze(2))
+        hidden = messages.mixed([self.scalars])[0].squeeze(2) + self.bias
+        matrix = (self.vector.unsqueeze(-1) * self.heads).flatten(0, 1)
         slope, rest = self.smooth.unbind()
-        hidden = hidden * (slope + rest * torch.sigmoid(hidden))
-        logits: Tensor = (hidden.reshape(*hidden.shape[:-1], *self.vector.shape) * self.vector).sum(-1)
-        return logits
+        return hidden @ (matrix * slope) + nn.functional.silu(hidden) @ (matrix * rest)
 
 
 class DotProductLogits(nn.Module):
-    """z = Σ_l q_l · k_l / √(2l+1) / √C, with queries q of the centre and keys k of the message.
-
-    Keys are W t of the message t, so that q · W t = (Wᵀ q) · t: the matrix is applied once an atom.
-    """
+    """z = Σ_l q_l · k_l / √(2l+1) / √C, with queries q of the centre and keys k of the message."""
 
     scale: Tensor
+    heads: Tensor
 
     def __init__(self, shape: Shape, message: Channels) -> None:
         super().__init__()
-        self.heads = shape.heads
-        self.query = EquivariantLinear(shape.ins, {i: self.heads * c for i, c in shape.head.items()})
-        self.key = HeadLinear(message, shape.head, self.heads)
+        keys = {i: shape.heads * c for i, c in shape.head.items()}
+        self.query = EquivariantLinear(shape.ins, keys)
+        self.key = EquivariantLinear(message, keys)
         scale = [1 / math.sqrt((2 * l + 1) * sum(shape.head.values())) for l, _ in shape.head]
         self.register_buffer("scale", torch.tensor(scale), persistent=False)
+        self.register_buffer("heads", torch.eye(shape.heads).unsqueeze(1), persistent=False)
 
-    def forward(self, x: Features, message: Features) -> Tensor:
+    def forward(self, x: Features, messages: Messages) -> Tensor:
         """(N, K, H) logits."""
-        queries = [by_head(q * s, self.heads) for q, s in zip(self.query(x), self.scale.unbind(), strict=True)]
-        logits = (queries[0].squeeze(2) * self.key.bias.reshape(self.heads, -1)).sum(-1).unsqueeze(1)
-        for q, t, weight in zip(queries, message, self.key.weights, strict=True):
-            back = (q @ weight.transpose(1, 2)).flatten(2)
-            logits = logits + t.flatten(2) @ back.transpose(1, 2)
-        return logits
+        keys = self.key.biased(messages.mixed(list(self.key.weights)))
+        return added_up(
+            [
+                key.flatten(2) @ self._matrix(query * scale)
+                for key, query, scale in zip(keys, self.query(x), self.scale.unbind(), strict=True)
+            ]
+        )
+
+    def _matrix(self, query: Tensor) -> Tensor:
+        """(N, (2l+1) · H · C, H) from (N, 2l+1, H · C): each head's column holds its own query, else zeros."""
+        n, components, _ = query.shape
+        by_head = query.reshape(n, components, len(self.heads), -1, 1)
+        return (by_head * self.heads).flatten(1, 3)
 
 
 class LinearValues(nn.Module):
@@ -201,11 +210,9 @@ class LinearValues(nn.Module):
         self.count = len(shape.outs)
         self.mix = HeadLinear(message, {i: shape.head[i] for i in shape.outs}, shape.heads)
 
-    def forward(self, message: Features, edges: Edges, attention: Tensor) -> Features:
+    def forward(self, messages: Messages, edges: Edges, attention: Tensor) -> Features:
         """(N, 2l+1, H · C) sums over the neighbours, from (N, H, K) attention."""
-        shape = attention.shape[:2]
-        sums = [(attention @ t.flatten(2)).reshape(*shape, *t.shape[2:]) for t in message[: self.count]]
-        out: Features = self.mix(sums, attention.sum(-1))
+        out: Features = self.mix(messages.summed(attention, self.count), attention.sum(-1))
         return out
 
 
@@ -216,14 +223,14 @@ class NonlinearValues(nn.Module):
         super().__init__()
         self.gate = Gate(shape.ins)
         self.rise = EquivariantLinear(message, self.gate.ins)
-        self.product = DepthwiseProduct(shape.ins, shape.harmonics, list(shape.outs))
+        self.product = AttendedProduct(shape.ins, shape.harmonics, list(shape.outs))
         gain = (SILU_GAIN, SIGMOID_GAIN)
         self.mix = HeadLinear(self.product.outs, {i: shape.head[i] for i in shape.outs}, shape.heads, gain)
 
-    def forward(self, message: Features, edges: Edges, attention: Tensor) -> Features:
+    def forward(self, messages: Messages, edges: Edges, attention: Tensor) -> Features:
         """(N, 2l+1, H · C) sums over the neighbours, from (N, H, K) attention."""
-        gated = self.gate(self.rise(message))
-        sums = self.product.summed(gated, edges.harmonics, attention)
+        mixed = self.rise.biased(messages.mixed(list(self.rise.weights)))
+        sums = self.product(self.gate(mixed), edges.harmonics, attention)
         out: Features = self.mix(sums, attention.sum(-1))
         return out
 
@@ -248,18 +255,20 @@ class HeadLinear(nn.Module):
 
     def forward(self, sums: Features, total: Tensor) -> Features:
         """(N, 2l+1, H · out) from (N, H, 2l+1, in) sums over edges and the (N, H) sum of their weights."""
-        mixed = [t @ weight for t, weight in zip(sums, self.weights, strict=True)]
-        mixed[0] = mixed[0] + (total.unsqueeze(-1) * self.bias.reshape(total.shape[1], -1)).unsqueeze(2)
-        return [t.transpose(1, 2).flatten(2) for t in mixed]
+        mixed = [self._mixed(t, weight) for t, weight in zip(sums, self.weights, strict=True)]
+        mixed[0] = mixed[0] + (total.unsqueeze(-1) * self.bias.reshape(total.shape[1], -1)).flatten(1).unsqueeze(1)
+        return mixed
+
+    @staticmethod
+    def _mixed(t: Tensor, weight: Tensor) -> Tensor:
+        """One matrix product a head: heads in front, so that the matrices are not repeated for each atom."""
+        n, _, components, _ = t.shape
+        by_head = torch.bmm(t.transpose(0, 1).flatten(1, 2), weight)
+        return by_head.reshape(len(weight), n, components, -1).permute(1, 2, 0, 3).flatten(2)
 
 
 LOGITS: dict[str, type[MlpLogits] | type[DotProductLogits]] = {"mlp": MlpLogits, "dot_product": DotProductLogits}
 VALUES: dict[bool, type[LinearValues] | type[NonlinearValues]] = {False: LinearValues, True: NonlinearValues}
-
-
-def by_head(x: Tensor, heads: int) -> Tensor:
-    """(N, H, 2l+1, C) from (N, 2l+1, H · C)."""
-    return x.reshape(*x.shape[:-1], heads, -1).transpose(1, 2)
 
 
 def enveloped_softmax(logits: Tensor, envelope: Tensor) -> Tensor:

@@ -14,7 +14,10 @@ Where this differs from the paper and its code:
   that the data lack, and weights of a product that a full mixing of its channels follows. At the published
   setting these are 5 % of 3.5 million.
 - The layer norm of tensors has a larger ε; see `EquiformerConfig`.
-- `parity` offers E(3) besides the published SE(3).
+- `parity` offers E(3) besides the published SE(3). With `full`, parameters that meet features of the other parity
+  before there are any, or after they can matter, are kept and get no gradient.
+- Stochastic depth drops a branch for an atom rather than for a structure, of which a model knows nothing: the number of
+  structures is no dimension of its inputs. The published runs on molecules use none.
 """
 
 import math
@@ -24,9 +27,10 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep, SphericalHarmonics, harmonic_irreps
+from app.training.models.angular import Irrep, SphericalHarmonics, both_parities, harmonic_irreps
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.attention import Attention, Edges, RadialNetwork, Shape
+from app.training.models.checkpointing import checkpointed
 from app.training.models.equivariant import (
     SCALAR,
     Channels,
@@ -63,7 +67,8 @@ class EquiformerConfig(ArchitectureConfig):
         feed_forward_channels: inside the feed-forward networks, for each degree.
         readout_channels: scalars of the last block.
         parity: `none` ignores mirror symmetry (SE(3), as published), `natural` gives tensors the harmonics'
-            parity, (−1)^l, and keeps products that conserve it (E(3)).
+            parity, (−1)^l, and keeps products that conserve it (E(3)), `full` has tensors of both parities; there
+            each width is halved, and an odd one gives the harmonics' parity one more.
         radial_basis: `exp_normal` or `gaussian`.
         num_basis: radial basis functions.
         radial_hidden: hidden widths of the radial networks.
@@ -75,6 +80,8 @@ class EquiformerConfig(ArchitectureConfig):
         dropout: share of the channels dropped at the end of each residual branch in training.
         drop_path: chance that a residual branch is dropped for an atom in training, in the last block;
             it rises linearly from zero in the first.
+        activation_checkpointing: in training, compute each block again in the backward passes rather than keep what
+            it computes (`app.training.models.checkpointing`): less memory, more time, the same gradients.
     """
 
     architecture: Literal["equiformer"] = "equiformer"
@@ -87,7 +94,7 @@ class EquiformerConfig(ArchitectureConfig):
     nonlinear_messages: bool = True
     feed_forward_channels: Widths = (192, 96, 48)
     readout_channels: int = Field(default=128, ge=1)
-    parity: Literal["none", "natural"] = "none"
+    parity: Literal["none", "natural", "full"] = "none"
     radial_basis: Literal["exp_normal", "gaussian"] = "exp_normal"
     num_basis: int = Field(default=32, ge=2)
     radial_hidden: Widths = (64, 64)
@@ -96,6 +103,7 @@ class EquiformerConfig(ArchitectureConfig):
     attention_dropout: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
     drop_path: float = Field(default=0.0, ge=0, lt=1)
+    activation_checkpointing: bool = False
 
     @property
     def receptive_field(self) -> float:
@@ -107,20 +115,29 @@ class EquiformerConfig(ArchitectureConfig):
         return Equiformer(self, num_elements, force_scale, average_neighbors)
 
     @property
-    def irreps(self) -> list[Irrep]:
-        """Irreps of the features and of the harmonics, the scalar first."""
+    def harmonics(self) -> list[Irrep]:
+        """Irreps of the harmonics, the scalar first."""
         return harmonic_irreps(self.l_max, self.parity != "none")
+
+    @property
+    def irreps(self) -> list[Irrep]:
+        """Irreps of the features, those of the harmonics first."""
+        return both_parities(self.l_max) if self.parity == "full" else self.harmonics
 
     def spread(self, widths: Widths) -> Channels:
         """Channels of each irrep, from those of each degree."""
-        return {(l, p): widths[l] for l, p in self.irreps}
+        if self.parity != "full":
+            return {(l, p): widths[l] for l, p in self.irreps}
+        return {irrep: (widths[irrep[0]] + (irrep in self.harmonics)) // 2 for irrep in self.irreps}
 
     @model_validator(mode="after")
     def _a_width_for_each_degree(self) -> "EquiformerConfig":
         for name in ("channels", "head_channels", "feed_forward_channels"):
-            count = len(getattr(self, name))
-            if count != self.l_max + 1:
-                raise ValueError(f"{name} has {count} entries; l_max {self.l_max} needs {self.l_max + 1}")
+            widths = getattr(self, name)
+            if len(widths) != self.l_max + 1:
+                raise ValueError(f"{name} has {len(widths)} entries; l_max {self.l_max} needs {self.l_max + 1}")
+            if self.parity == "full" and min(widths) < 2:
+                raise ValueError(f"{name} {widths} must be 2 or more each, one for either parity, with parity full")
         return self
 
 
@@ -164,11 +181,18 @@ class Equiformer(nn.Module):
         """(N,) interaction energies, eV."""
         edges = self.edges(inputs)
         alone = self.degree.alone(self.species)
-        x = added([t.index_select(0, inputs.species) for t in alone], self.degree(edges))
+        x = self.kept(self.degree, [t.index_select(0, inputs.species) for t in alone], edges)
         for block in self.blocks:
-            x, alone = block(x, edges), block(alone, None)
+            x, alone = self.kept(block, x, edges), block(alone, None)
         energies: Tensor = self.energies(x) - self.energies(alone).index_select(0, inputs.species)
         return energies
+
+    def kept(self, part: nn.Module, x: Features, edges: Edges) -> Features:
+        """What a part of the model makes of the features; checkpointing keeps its inputs alone for the gradients."""
+        if self.training and self.config.activation_checkpointing:
+            return checkpointed(part, lambda t: part(t[: len(x)], Edges(*t[len(x) :])), [*x, *edges])
+        out: Features = part(x, edges)
+        return out
 
     def edges(self, inputs: ModelInputs) -> Edges:
         """Functions of the edge vectors; all that a padded slot gives is multiplied with its envelope, zero."""
@@ -190,32 +214,33 @@ class Equiformer(nn.Module):
 class DegreeEmbedding(nn.Module):
     """What the arrangement of its neighbours, whatever their elements, gives to an atom at first.
 
-    x_l = W_l Σ_j w_l(r_ij) Y_l(r_ij) / √(average number of neighbours), plus a bias on the scalars.
+    x_l ← x_l + W_l Σ_j w_l(r_ij) Y_l(r_ij) / √(average number of neighbours), plus a bias on the scalars.
     """
 
     normalization: Tensor
 
     def __init__(self, config: EquiformerConfig, average_neighbors: float) -> None:
         super().__init__()
-        self.harmonics = config.irreps
+        channels = config.spread(config.channels)
+        self.harmonics = config.harmonics
         self.width = config.channels[0]
         self.radial = RadialNetwork(config.num_basis, config.radial_hidden, self.width * len(self.harmonics))
-        self.mix = EquivariantLinear(dict.fromkeys(self.harmonics, self.width), config.spread(config.channels))
+        reached = {irrep: channels[irrep] for irrep in self.harmonics}
+        self.mix = EquivariantLinear(dict.fromkeys(self.harmonics, self.width), reached)
+        self.shapes = [(2 * l + 1, c) for (l, _), c in channels.items()]
         self.register_buffer("normalization", torch.tensor(1 / math.sqrt(average_neighbors)))
 
-    def forward(self, edges: Edges) -> Features:
-        """(N, 2l+1, C) without the bias, for each irrep."""
+    def forward(self, x: Features, edges: Edges) -> Features:
+        """The (N, 2l+1, C) features x with the embedding added; x has the bias already."""
         weights = torch.split(self.radial(edges.basis) * self.normalization, self.width, dim=-1)
         harmonics = torch.split(edges.enveloped, [2 * l + 1 for l, _ in self.harmonics], dim=-1)
         sums = [y.transpose(1, 2) @ w for y, w in zip(harmonics, weights, strict=True)]
-        out: Features = self.mix.matrices(sums)
-        return out
+        return [*added(x, self.mix.matrices(sums)), *x[len(sums) :]]
 
     def alone(self, scalars: Tensor) -> Features:
         """(S, 2l+1, C) features of atoms without neighbours, from their (S, 1, C) scalars."""
-        silent = [scalars.new_zeros((scalars.shape[0], 2 * l + 1, self.width)) for l, _ in self.harmonics]
-        zeros: Features = self.mix(silent)
-        return [scalars + zeros[0], *zeros[1:]]
+        zeros = [scalars.new_zeros((scalars.shape[0], *size)) for size in self.shapes]
+        return self.mix.biased([scalars, *zeros[1:]])
 
 
 class Block(nn.Module):
@@ -240,7 +265,7 @@ class Block(nn.Module):
             outs=middle,
             head=config.spread(config.head_channels),
             heads=config.num_heads,
-            harmonics=config.irreps,
+            harmonics=config.harmonics,
             basis=config.num_basis,
             radial=config.radial_hidden,
         )

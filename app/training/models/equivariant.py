@@ -5,6 +5,7 @@ is one matrix product. `Channels` says which irreps there are, and how many chan
 comes first.
 """
 
+import functools
 import math
 
 import torch
@@ -43,14 +44,15 @@ class EquivariantLinear(nn.Module):
 
     def forward(self, x: Features) -> Features:
         """(..., 2l+1, out) from (..., 2l+1, in), for each irrep."""
-        mixed = self.matrices(x)
-        if self.bias is not None:
-            mixed[0] = mixed[0] + self.bias
-        return mixed
+        return self.biased(self.matrices(x))
 
     def matrices(self, x: Features) -> Features:
         """The same without the bias."""
         return [t @ weight for t, weight in zip(x, self.weights, strict=False)]
+
+    def biased(self, mixed: Features) -> Features:
+        """What the matrices gave, with the bias on the scalars."""
+        return mixed if self.bias is None else [mixed[0] + self.bias, *mixed[1:]]
 
 
 class EquivariantNorm(nn.Module):
@@ -145,3 +147,8 @@ class Dropout(nn.Module):
 def added(x: Features, y: Features) -> Features:
     """The sum of the irreps that y has; those that x has besides are left out."""
     return [a + b for a, b in zip(x, y, strict=False)]
+
+
+def added_up(parts: Features) -> Tensor:
+    """The sum of one tensor or more of the same shape."""
+    return functools.reduce(torch.add, parts)

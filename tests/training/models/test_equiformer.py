@@ -1,6 +1,8 @@
 """Equiformer: the contract of a backend for each variant, smoothness, sizes, gradients and the export."""
 
 import io
+import weakref
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from pydantic import ValidationError
 
 from app.backends.onnx import OnnxBackend
 from app.formats.ase_atoms import from_ase
-from app.neighbors import build_graph
+from app.neighbors import build_graph, build_graphs
 from app.store import ARTIFACT
 from app.structure import Structure
 from app.training.certificate import certify, model_inputs
@@ -24,7 +26,7 @@ from app.training.export import About, _card
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.angular import couplings
 from app.training.models.gather import gather
-from app.training.models.product import DepthwiseProduct
+from app.training.models.product import AttendedProduct, DepthwiseProduct
 from app.training.progress import Display
 from app.training.run import run
 from app.training.run_folder import RunFolder
@@ -35,6 +37,7 @@ from tests.structures import random_molecule
 from tests.training.cards import ELEMENTS, random_card, reference
 from tests.training.labelled import molecules, tiny_config, write
 
+SINGLE = {"rtol": 1e-5, "atol": 1e-5}  # couplings are single precision where the default is
 SMALL = {
     "cutoff": 4.0,
     "channels": (8, 6, 4),
@@ -53,6 +56,10 @@ SE3 = {
     "non-linear messages, MLP attention": EquiformerConfig(**SMALL, **NONLINEAR_MLP),
     "linear messages, MLP attention": EquiformerConfig(**SMALL, **LINEAR_MLP),
     "dot-product attention": EquiformerConfig(**SMALL, **DOT_PRODUCT),
+}
+FULL = {
+    "both parities, non-linear": EquiformerConfig(**SMALL, **NONLINEAR_MLP, parity="full"),
+    "both parities, dot product": EquiformerConfig(**SMALL, **DOT_PRODUCT, parity="full"),
 }
 E3 = {
     "natural parity, non-linear": EquiformerConfig(**SMALL, **NONLINEAR_MLP, parity="natural"),
@@ -75,7 +82,7 @@ class TestEquiformer(BackendContract):
         return reference(request.param)
 
 
-@pytest.mark.parametrize("backend", E3.values(), ids=E3.keys(), indirect=True, scope="class")
+@pytest.mark.parametrize("backend", [*E3.values(), *FULL.values()], ids=[*E3, *FULL], indirect=True, scope="class")
 class TestEquiformerWithParity(BackendContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -122,6 +129,15 @@ def test_every_parameter_is_learnt(config):
     assert [name for name, p in backend.model.named_parameters() if p.grad is None or not p.grad.any()] == []
 
 
+def test_tensors_of_the_other_parity_reach_the_energy():
+    config = FULL["both parities, non-linear"].model_copy(update={"num_blocks": 3})
+    backend = reference(config)
+    assert config.spread((9, 6, 4)) == {(0, 1): 5, (1, -1): 3, (2, 1): 2, (0, -1): 4, (1, 1): 3, (2, -1): 2}
+    inputs = model_inputs(build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card)
+    backend.model(inputs).square().sum().backward()
+    assert all(weight.grad.any() for weight in backend.model.blocks[1].attention.source.weights)
+
+
 def test_second_derivatives_are_those_of_the_forces():
     config = SE3["non-linear messages, MLP attention"]
     backend = reference(config)
@@ -158,26 +174,35 @@ def test_the_gathers_gradients_are_each_others():
 
 
 @pytest.mark.parametrize("parity", [1, -1])
-def test_the_product_is_that_of_e3nn(parity):
+def test_the_products_are_those_of_e3nn(parity):
     ins = {(0, 1): 3, (1, parity): 2, (2, 1): 4}
     harmonics = [(0, 1), (1, parity), (2, 1)]
-    product = DepthwiseProduct(ins, harmonics, list(ins)).double()
     generator = torch.Generator().manual_seed(0)
     x = [torch.randn(5, 7, 2 * l + 1, c, dtype=torch.float64, generator=generator) for (l, _), c in ins.items()]
     y = torch.randn(5, 7, 9, dtype=torch.float64, generator=generator)
-    found = product(x, y, torch.ones(5, 7, product.num_weights, dtype=torch.float64))
-    summed = product.summed(x, y, torch.ones(5, 1, 7, dtype=torch.float64))
-    for o, (irrep, total) in enumerate(product.outs.items()):
-        expected = []
-        for i, left in enumerate(ins):
-            for h, right in enumerate(harmonics):
-                if irrep in couplings(left, right):
-                    clebsch = o3.wigner_3j(left[0], right[0], irrep[0], dtype=torch.float64) * (2 * irrep[0] + 1) ** 0.5
-                    part = y[..., h * h : (h + 1) ** 2]
-                    expected.append(torch.einsum("nkic,nkj,ijo->nkoc", x[i], part, clebsch))
-        torch.testing.assert_close(found[o], torch.cat(expected, dim=-1))
-        assert found[o].shape[-1] == total
-        torch.testing.assert_close(summed[o].squeeze(1), found[o].sum(1))
+    attention = torch.randn(5, 2, 7, dtype=torch.float64, generator=generator)
+    product, summing = (make(ins, harmonics, list(ins)).double() for make in (DepthwiseProduct, AttendedProduct))
+    weights = torch.randn(5, 7, product.num_weights, dtype=torch.float64, generator=generator)
+    messages = product(x, y, weights)
+    mixed = messages.mixed([torch.eye(count, dtype=torch.float64) for count in product.outs.values()])
+    sums = messages.summed(attention, len(ins))
+    unweighted = summing(x, y, attention)
+    scales = iter(torch.split(weights.unsqueeze(2), product.counts, dim=-1))
+    for o, irrep in enumerate(ins):
+        paths = [(part.i, b) for part in product.parts[o] for b in part.partners]
+        found = torch.cat([e3nn_path(x, y, i, b, irrep) for i, b in paths], dim=-1)
+        found = found * torch.cat([next(scales) for _ in product.parts[o]], dim=-1)
+        torch.testing.assert_close(mixed[o], found, **SINGLE)
+        torch.testing.assert_close(sums[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE)
+        paths = [(i, b) for i, left in enumerate(ins) for b in harmonics if irrep in couplings(left, b)]
+        found = torch.cat([e3nn_path(x, y, i, b, irrep) for i, b in paths], dim=-1)
+        torch.testing.assert_close(unweighted[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE)
+
+
+def e3nn_path(x: list[torch.Tensor], y: torch.Tensor, i: int, b: tuple[int, int], out: tuple[int, int]) -> torch.Tensor:
+    """The product of input i, whose degree is i, with the harmonics b."""
+    clebsch = o3.wigner_3j(i, b[0], out[0], dtype=torch.float64) * (2 * out[0] + 1) ** 0.5
+    return torch.einsum("nkic,nkj,ijo->nkoc", x[i], y[..., b[0] ** 2 : (b[0] + 1) ** 2], clebsch)
 
 
 @pytest.mark.parametrize("config", SE3.values(), ids=SE3.keys())
@@ -229,6 +254,56 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(model(inputs), model(inputs))
 
 
+@pytest.mark.parametrize("variant", [NONLINEAR_MLP, DOT_PRODUCT], ids=["non-linear", "dot product"])
+def test_checkpointing_changes_no_gradient(variant):
+    card = random_card(4.0)
+    inputs = model_inputs(build_graphs([random_molecule(card, n, seed=n) for n in (5, 9)], 4.0), card)
+    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
+    dropping = {"attention_dropout": 0.2, "dropout": 0.2, "drop_path": 0.2}
+    answers = []
+    for checkpointing in (False, True):
+        config = EquiformerConfig(**SMALL, **variant, **dropping, activation_checkpointing=checkpointing)
+        model = build_model(config, statistics, torch.float64)
+        torch.manual_seed(0)
+        energies, forces, virials = evaluate(model, inputs, create_graph=True)
+        (energies.square().sum() + forces.square().sum() + virials.square().sum()).backward()
+        gradients = [p.grad for p in model.parameters()]
+        model.zero_grad()
+        model(inputs).sum().backward()
+        with torch.no_grad():
+            alone = model(inputs)
+        answers.append([energies, forces, virials, alone, *gradients, *(p.grad for p in model.parameters())])
+    for found, expected in zip(*answers, strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12 * float(expected.detach().abs().max()))
+
+
+@dataclass(eq=False)
+class Kept:
+    tensor: torch.Tensor
+
+
+def test_checkpointing_keeps_the_inputs_of_blocks_only():
+    card = random_card(4.0)
+    inputs = model_inputs(build_graph(random_molecule(card, 20, seed=1), 4.0), card)
+    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
+
+    def kept(**extra: bool) -> int:
+        model = build_model(EquiformerConfig(**SMALL, **NONLINEAR_MLP, **extra), statistics, torch.float64)
+        alive: weakref.WeakSet[Kept] = weakref.WeakSet()
+
+        def keep(tensor: torch.Tensor) -> Kept:
+            alive.add(kept := Kept(tensor))
+            return kept
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept.tensor):
+            outputs = evaluate(model, inputs, create_graph=True)
+        storages = [kept.tensor.untyped_storage() for kept in alive]
+        assert outputs[1].requires_grad
+        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+    assert kept(activation_checkpointing=True) < 0.2 * kept()
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A folder with a tiny model's artifact, and the model in float64."""
@@ -266,7 +341,7 @@ def test_the_receptive_field_grows_with_the_blocks():
         {"channels": (8, 4)},
         {"l_max": 3},
         {"attention": "linear"},
-        {"parity": "full"},
+        {"parity": "full", "channels": (8, 1, 4)},
         {"channels": (8, 0, 4)},
         {"drop_path": 1.0},
     ],
@@ -284,6 +359,7 @@ def test_the_recipes_hold_the_published_setting(recipe, variant):
     config = load_config(Path(__file__).parents[3] / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
     assert config.model == EquiformerConfig(**PUBLISHED, **variant)
     assert (config.batch_size, config.epochs, config.optimizer.lr) == (8, 1500, 5e-4)
+    assert (config.loss.forces, config.loss.forces_per, config.loss.energy_per) == (80.0, "vector", "structure")
 
 
 def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
