@@ -1,52 +1,44 @@
 """Dynamic batching without a timer: what waits while the backend is busy is the next batch.
 
-Requests are admitted against a bound, get their neighbour lists outside the backend's thread, and wait in one
-queue. One worker thread takes the largest batch that the budget allows, evaluates it, and hands all results
-back to the event loop at once.
+Requests are admitted against a bound, get their neighbour lists outside the backend's thread, and wait in the lanes
+of `app.schedule`, whole or in pieces. One worker thread takes the next batch, evaluates it, and hands all results back
+to the event loop at once. A batch that does not fit into memory is halved, and the budget with it.
 """
 
 import asyncio
+import logging
 import math
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Protocol
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar
+
+import numpy as np
 
 from app.backends import Backend
-from app.errors import EquipotError, Overloaded, Unavailable
+from app.errors import EquipotError, OutOfMemory, Overloaded, StructureTooLarge, Unavailable
 from app.evaluate import Outcome, evaluate
 from app.graph import Graph
-from app.neighbors import build_graph
+from app.neighbors import MAX_EDGES, build_graph, too_many
+from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
+from app.schedule import Budget, Cost, Lane, Lanes
 from app.structure import Structure
 
-LOOK_AHEAD = 64
-"""How many waiting items may be looked at past one that does not fit."""
 INLINE_ATOMS = 200
 """Neighbour lists of structures up to this size cost less than handing them to another thread."""
 RETRY_SECONDS = (1.0, 60.0)
+PIECE_EDGES = 2_000_000
+"""Edges that the search for one piece of a strictly local model may find, those within its halo included."""
 
+log = logging.getLogger(__name__)
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one structure takes of a batch."""
-
-    atoms: int
-    edges: int
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The largest batch. A structure over it still goes, alone."""
-
-    atoms: int
-    edges: int
-    structures: int
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,34 +47,6 @@ class Bound:
 
     structures: int
     atoms: int
-
-
-def take(costs: Sequence[Cost], budget: Budget) -> list[int]:
-    """Which of the waiting items make the next batch.
-
-    The first one always goes, so that nothing starves; then, in order, each that still fits. A few items are
-    looked at past one that does not fit, so that a large structure does not close a batch half empty.
-
-    Args:
-        costs: of the waiting items, oldest first.
-        budget: the largest batch.
-
-    Returns:
-        Increasing indices; empty only if nothing waits.
-    """
-    taken: list[int] = []
-    atoms = edges = passed = 0
-    for index, cost in enumerate(costs):
-        if len(taken) == budget.structures or passed == LOOK_AHEAD:
-            break
-        fits = atoms + cost.atoms <= budget.atoms and edges + cost.edges <= budget.edges
-        if taken and not fits:
-            passed += 1
-            continue
-        taken.append(index)
-        atoms += cost.atoms
-        edges += cost.edges
-    return taken
 
 
 class Observer(Protocol):
@@ -94,6 +58,9 @@ class Observer(Protocol):
     def graph(self, seconds: float) -> None:
         """A neighbour list was built."""
 
+    def shortage(self) -> None:
+        """A batch, or a part of one, did not fit into memory."""
+
 
 class Silent:
     """An observer that does nothing."""
@@ -104,13 +71,21 @@ class Silent:
     def graph(self, seconds: float) -> None:
         """Ignore it."""
 
+    def shortage(self) -> None:
+        """Ignore it."""
+
 
 @dataclass(slots=True, eq=False)
 class _Item:
     graph: Graph
     cost: Cost
+    lane: Lane
     future: asyncio.Future[StructurePrediction]
     since: float = field(default_factory=time.perf_counter)
+
+    @property
+    def abandoned(self) -> bool:
+        return self.future.cancelled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +107,7 @@ class Batcher:
         self.bound = bound
         self._max_edges = max_edges
         self._observer = observer or Silent()
-        self._waiting: deque[_Item] = deque()
+        self._waiting: Lanes[_Item] = Lanes()
         self._arrived: list[_Item] = []
         self._wake = threading.Condition()
         self._stopping = False
@@ -195,18 +170,23 @@ class Batcher:
     async def predict(self, structure: Structure) -> StructurePrediction:
         """Evaluate one structure, together with whatever else is waiting. Needs a place from `admit`.
 
-        Cancelling the call takes the structure out of the queue.
+        A structure beyond the budget is evaluated in pieces; where the model is not strictly local, only if it is
+        beyond the budget's capacity, too. Cancelling the call takes the structure out of the queue.
 
         Raises:
             InputError: the structure cannot be turned into a graph, or not be answered by the model.
+            OutOfMemory: not even a piece of it fits into memory.
             BackendError: the model failed on it, or gave a number that is not finite.
         """
+        if len(structure) > self.budget.atoms and self.backend.is_strictly_local:
+            return await self._in_pieces(structure)
         graph = await self._graph(structure)
-        item = _Item(graph, Cost(len(graph.numbers), len(graph.edge_reverse)), self._loop.create_future())
-        if not self._arrived:
-            self._loop.call_soon(self._flush)
-        self._arrived.append(item)
-        return await item.future
+        cost = _cost(graph)
+        if not self.budget.holds(cost):
+            if self.backend.is_strictly_local or cost.edges > self.budget.capacity:
+                return await self._in_pieces(structure)
+            return await self._whole_or_in_pieces(structure, graph, Lane.LARGE)
+        return await self._whole_or_in_pieces(structure, graph, Lane.SMALL)
 
     async def stop(self) -> None:
         """Refuse what is new, finish what has been admitted, end the worker."""
@@ -217,53 +197,105 @@ class Batcher:
         await asyncio.to_thread(self._worker.join)
         self._pool.shutdown()
 
+    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph, lane: Lane) -> StructurePrediction:
+        try:
+            return await self._queued(graph, lane)
+        except OutOfMemory:
+            if len(structure) == 1:
+                raise
+        return await self._in_pieces(structure)
+
+    async def _in_pieces(self, structure: Structure) -> StructurePrediction:
+        """Evaluate a structure piece by piece; while one is evaluated, the next is cut."""
+        cutter = await self._threaded(self._cutter, structure)
+        whole = Whole(structure, self.backend.is_strictly_local)
+        edges = 0
+        cutting = self._threaded(cutter.next)
+        try:
+            while (piece := await cutting) is not None:
+                edges += piece.edges
+                if edges > self._max_edges:
+                    raise StructureTooLarge(too_many(f"more than {edges}", self.backend.card.cutoff, self._max_edges))
+                cutting = self._threaded(cutter.next)
+                try:
+                    whole.add(piece, await self._queued(piece.graph, Lane.LARGE))
+                except OutOfMemory:
+                    if piece.core == 1:
+                        raise
+                    edges -= piece.edges
+                    for unevaluated in (await cutting, piece):
+                        if unevaluated is not None:
+                            cutter.put_back(unevaluated)
+                    cutting = self._threaded(cutter.next)
+        finally:
+            cutting.cancel()
+        return whole.prediction()
+
+    def _cutter(self, structure: Structure) -> Cutter:
+        """What cuts a structure into pieces that fit the budget, whatever it will have become by then."""
+        card, local = self.backend.card, self.backend.is_strictly_local
+
+        def fits(graph: Graph) -> bool:
+            cost = _cost(graph)
+            return self.budget.holds(cost) if local else cost.edges <= self.budget.capacity
+
+        most_atoms = self.budget.atoms if local else len(structure)
+        most_edges = PIECE_EDGES if local else int(min(self.budget.capacity, MAX_EDGES))
+        return Cutter(structure, card.cutoff, card.receptive_field, local, most_atoms, most_edges, fits)
+
+    async def _queued(self, graph: Graph, lane: Lane) -> StructurePrediction:
+        item = _Item(graph, _cost(graph), lane, self._loop.create_future())
+        if not self._arrived:
+            self._loop.call_soon(self._flush)
+        self._arrived.append(item)
+        return await item.future
+
+    def _threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
+
     async def _graph(self, structure: Structure) -> Graph:
         began = time.perf_counter()
         wanted = (structure, self.backend.card.cutoff, self._max_edges)
         if len(structure) <= INLINE_ATOMS:
             graph = build_graph(*wanted)
         else:
-            graph = await self._loop.run_in_executor(self._pool, build_graph, *wanted)
+            graph = await self._threaded(build_graph, *wanted)
         self._observer.graph(time.perf_counter() - began)
         return graph
 
     def _flush(self) -> None:
         """Show the worker all that arrived in one turn of the event loop at once, so that it shares a batch."""
         with self._wake:
-            self._waiting.extend(self._arrived)
+            self._waiting.add(self._arrived)
             self._wake.notify()
         self._arrived.clear()
 
     def _work(self) -> None:
         while items := self._next():
             began = time.perf_counter()
-            outcomes = evaluate(self.backend, [item.graph for item in items])
+            outcomes = evaluate(self.backend, [item.graph for item in items], self._on_shortage)
             done = _Done(items, outcomes, began, time.perf_counter() - began)
             self._loop.call_soon_threadsafe(self._deliver, done)
 
     def _next(self) -> list[_Item]:
         with self._wake:
             while True:
-                self._drop_abandoned()
-                if self._waiting:
-                    return self._pop(take([i.cost for i in islice(self._waiting, self._horizon)], self.budget))
+                if items := self._waiting.next(self.budget):
+                    return items
                 if self._stopping:
                     return []
                 self._wake.wait()
 
-    @property
-    def _horizon(self) -> int:
-        return self.budget.structures + LOOK_AHEAD
-
-    def _drop_abandoned(self) -> None:
-        if any(item.future.cancelled() for item in self._waiting):
-            self._waiting = deque(item for item in self._waiting if not item.future.cancelled())
-
-    def _pop(self, indices: list[int]) -> list[_Item]:
-        window = [self._waiting.popleft() for _ in range(indices[-1] + 1)]
-        chosen = set(indices)
-        self._waiting.extendleft(item for i, item in reversed(list(enumerate(window))) if i not in chosen)
-        return [window[i] for i in indices]
+    def _on_shortage(self, graphs: Sequence[Graph]) -> None:
+        """Lower the budget, in the worker's thread: what was formed before may still be larger."""
+        failed = sum((_cost(graph) for graph in graphs), Cost(0, 0))
+        self.budget = self.budget.lowered(failed)
+        log.warning(
+            "model %s: a batch of %d structures with %d atoms and %d edges did not fit into memory; "
+            "from now on batches have at most %d atoms and %d edges",
+            *(self.backend.card.name, len(graphs), failed.atoms, failed.edges, self.budget.atoms, self.budget.edges),
+        )
+        self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
         costs = [item.cost for item in done.items]
@@ -276,6 +308,13 @@ class Batcher:
                 item.future.set_exception(outcome)
             else:
                 item.future.set_result(outcome)
+
+
+def _cost(graph: Graph) -> Cost:
+    atoms, edges = len(graph.numbers), len(graph.edge_reverse)
+    if graph.halo.any():  # what is no centre is not evaluated
+        atoms = int(np.count_nonzero(~graph.halo | (np.bincount(graph.edge_index[0], minlength=atoms) > 0)))
+    return Cost(atoms, edges)
 
 
 class _Speed:

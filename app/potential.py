@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from app.backends import Backend, load_backend
-from app.batching import Batcher, Bound, Budget, Observer
+from app.batching import Batcher, Bound, Observer
 from app.errors import StructureTooLarge
 from app.neighbors import build_graph
 from app.prediction import StructurePrediction
+from app.schedule import Budget
 from app.store import ModelCard, StoredModel
 from app.structure import Structure
 

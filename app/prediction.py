@@ -59,8 +59,12 @@ def from_atoms(graph: Graph, energies: Floats, forces: Floats, virials: Floats) 
         virials: (N, 3, 3), eV, the atoms' shares of dE/dstrain.
 
     Returns:
-        The prediction, with sums and stress in float64; the stress is symmetric.
+        The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms have is not
+        counted.
     """
+    if graph.halo.any():
+        energies = np.where(graph.halo, 0.0, energies)
+        virials = np.where(graph.halo[:, None, None], 0.0, virials)
     starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
     virial = np.add.reduceat(virials.astype(np.float64), starts, axis=0)
     stress = 0.5 * (virial + virial.transpose(0, 2, 1)) / graph.volumes()[:, None, None]

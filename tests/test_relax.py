@@ -12,13 +12,14 @@ from ase.optimize import FIRE, LBFGS
 
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.batching import Bound, Budget
+from app.batching import Bound
 from app.errors import BackendError, InvalidRequest, InvalidStructure
 from app.graph import Graph
 from app.neighbors import build_graph
 from app.potential import Potential
 from app.prediction import Prediction, split
 from app.relax import Relaxed, RelaxOptions, relax
+from app.schedule import Budget
 from app.store import ModelCard
 from app.structure import Structure
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.api.metrics import Metrics
-from app.batching import Bound, Budget
+from app.batching import Bound
 from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
 from app.potential import Potential, load_potential
+from app.schedule import Budget
 from app.settings import Settings
 from app.store import ModelStore
 

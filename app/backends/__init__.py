@@ -16,11 +16,17 @@ class Backend(Protocol):
         """What the model is, and which elements, charges and cutoff it was made for."""
         ...
 
+    @property
+    def is_strictly_local(self) -> bool:
+        """Whether an atom's energy depends on its own edges alone, so that any atoms can be evaluated by themselves."""
+        ...
+
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of every structure of the graph.
 
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.
+            OutOfMemory: the graph does not fit into the device's memory.
             BackendError: the model failed.
         """
         ...

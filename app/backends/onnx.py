@@ -1,7 +1,7 @@
 """The ONNX backend: an exported model, evaluated in portions that fit the processor's cache.
 
 The artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
-here: F_i = Σ_j (g_ij − g_ji), and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`).
+here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`).
 """
 
 import os
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.backends.layout import Slots, portions
-from app.backends.runtime import check_providers, providers_for, require_onnxruntime
-from app.errors import BackendError
+from app.backends.runtime import check_providers, is_out_of_memory, providers_for, require_onnxruntime
+from app.errors import BackendError, OutOfMemory
 from app.graph import Graph
 from app.prediction import Prediction, from_atoms
 from app.store import ARTIFACT, ModelCard
@@ -61,6 +61,7 @@ class OnnxBackend:
 
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.
+            OutOfMemory: the graph does not fit into the device's memory.
             BackendError: ONNX Runtime failed.
         """
         species = self._card.species(graph.numbers)
@@ -88,7 +89,8 @@ class OnnxBackend:
         try:
             energies, gradients = self._session.run(None, {name: feeds[name] for name in self._inputs})
         except Exception as error:
-            raise BackendError(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
+            kind = OutOfMemory if is_out_of_memory(error) else BackendError
+            raise kind(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
         return energies, gradients
 
 
@@ -111,7 +113,7 @@ def _open(path: Path, device: str) -> Any:
 
 
 def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:
-    forces = graph.sum_by_centre(gradients - gradients[graph.edge_reverse])
+    forces = graph.sum_by_centre(gradients) - graph.sum_by_neighbour(gradients)
     virials = np.zeros((len(energies), 3, 3))
     if graph.pbc.all(axis=1).any():
         virials = graph.sum_by_centre(vectors[:, :, None] * gradients[:, None, :])

@@ -13,6 +13,15 @@ EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
 """What a session of each device asks for, in order; the first one is what the device is for."""
 
+SHORTAGE = (
+    "failed to allocate memory",  # the arena of a device, bfc_arena.cc
+    "out of memory",  # CUDA failure 2
+    "bad allocation",
+    "bad_alloc",
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED
+)
+"""What ONNX Runtime and the libraries under it say when memory does not suffice; no class of errors says so."""
+
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Official builds report usage to their makers over the network unless this variable is 1 before the import."""
 
@@ -77,6 +86,12 @@ def check_providers(session: Session, device: str) -> None:
     raise BackendError(
         f"device '{device}' needs {wanted}, but ONNX Runtime has only {', '.join(got) or 'nothing'}; {_remedy(device)}"
     )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of the runtime says that memory did not suffice."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
 
 
 def _only_distribution() -> str:

@@ -101,8 +101,8 @@ class EquiformerConfig(BaseModel):
 
     @property
     def receptive_field(self) -> float:
-        """Å; a cutoff further with each block."""
-        return self.num_blocks * self.cutoff
+        """Å; a cutoff for the embedding of the neighbours' arrangement, and one more with each block."""
+        return (1 + self.num_blocks) * self.cutoff
 
     @property
     def irreps(self) -> list[Irrep]:
