@@ -26,7 +26,7 @@ from app.graph import Graph
 from app.neighbors import MAX_EDGES, build_graph, too_many
 from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
-from app.schedule import Budget, Cost, Lane, Lanes
+from app.schedule import LOWERED, Budget, Cost, Lane, Lanes
 from app.structure import Structure
 
 INLINE_ATOMS = 200
@@ -97,16 +97,30 @@ class _Done:
 
 
 class Batcher:
-    """Evaluates structures on one backend, many at a time. Belongs to the event loop that started it."""
+    """Evaluates structures on one backend, many at a time. Belongs to the event loop that started it.
+
+    Args:
+        backend: what evaluates them.
+        budget: the largest batch to begin with.
+        bound: how much may be admitted.
+        max_edges: of one structure.
+        observer: is told of batches and neighbour lists.
+    """
 
     def __init__(
-        self, backend: Backend, budget: Budget, bound: Bound, max_edges: int, observer: Observer | None = None
+        self,
+        backend: Backend,
+        budget: Budget,
+        bound: Bound,
+        max_edges: int,
+        observer: Observer | None = None,
     ) -> None:
         self.backend = backend
         self.budget = budget
         self.bound = bound
         self._max_edges = max_edges
         self._observer = observer or Silent()
+        self._idle_work: Iterator[Budget | None] | None = None
         self._waiting: Lanes[_Item] = Lanes()
         self._arrived: list[_Item] = []
         self._wake = threading.Condition()
@@ -170,8 +184,8 @@ class Batcher:
     async def predict(self, structure: Structure) -> StructurePrediction:
         """Evaluate one structure, together with whatever else is waiting. Needs a place from `admit`.
 
-        A structure beyond the budget is evaluated in pieces; where the model is not strictly local, only if it is
-        beyond the budget's capacity, too. Cancelling the call takes the structure out of the queue.
+        A structure that the budget does not bear is evaluated in pieces; where the model is not strictly local, only
+        if it is beyond the budget's capacity. Cancelling the call takes the structure out of the queue.
 
         Raises:
             InputError: the structure cannot be turned into a graph, or not be answered by the model.
@@ -182,11 +196,22 @@ class Batcher:
             return await self._in_pieces(structure)
         graph = await self._graph(structure)
         cost = _cost(graph)
-        if not self.budget.holds(cost):
-            if self.backend.is_strictly_local or cost.edges > self.budget.capacity:
-                return await self._in_pieces(structure)
+        if self.budget.holds(cost):
+            return await self._whole_or_in_pieces(structure, graph, Lane.SMALL)
+        local = self.backend.is_strictly_local
+        if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity:
             return await self._whole_or_in_pieces(structure, graph, Lane.LARGE)
-        return await self._whole_or_in_pieces(structure, graph, Lane.SMALL)
+        return await self._in_pieces(structure)
+
+    def when_idle(self, steps: Iterator[Budget | None]) -> None:
+        """Have short steps of work done on the backend while nothing waits.
+
+        Args:
+            steps: what they yield other than None is the new budget.
+        """
+        with self._wake:
+            self._idle_work = steps
+            self._wake.notify()
 
     async def stop(self) -> None:
         """Refuse what is new, finish what has been admitted, end the worker."""
@@ -271,20 +296,40 @@ class Batcher:
         self._arrived.clear()
 
     def _work(self) -> None:
-        while items := self._next():
+        while (items := self._next()) is not None:
+            if not items:
+                self._step()
+                continue
             began = time.perf_counter()
             outcomes = evaluate(self.backend, [item.graph for item in items], self._on_shortage)
             done = _Done(items, outcomes, began, time.perf_counter() - began)
             self._loop.call_soon_threadsafe(self._deliver, done)
 
-    def _next(self) -> list[_Item]:
+    def _next(self) -> list[_Item] | None:
+        """The next batch; empty where there is time for other work, None at the end."""
         with self._wake:
             while True:
                 if items := self._waiting.next(self.budget):
                     return items
                 if self._stopping:
+                    return None
+                if self._idle_work:
                     return []
                 self._wake.wait()
+
+    def _step(self) -> None:
+        """One step of the work for idle times; it ends with its first error."""
+        assert self._idle_work is not None
+        try:
+            budget = next(self._idle_work)
+        except StopIteration:
+            self._idle_work = None
+        except Exception as error:
+            log.error("model %s could not be measured", self.backend.card.name, exc_info=error)
+            self._idle_work = None
+        else:
+            if budget and self.budget.source != LOWERED:
+                self.budget = budget
 
     def _on_shortage(self, graphs: Sequence[Graph]) -> None:
         """Lower the budget, in the worker's thread: what was formed before may still be larger."""

@@ -4,7 +4,6 @@ The artifact gives per-atom energies and their gradient by the edge vectors. Wha
 here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`).
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.backends import worker_threads
 from app.backends.layout import Slots, portions
 from app.backends.runtime import check_providers, is_out_of_memory, providers_for, require_onnxruntime
 from app.errors import BackendError, OutOfMemory
@@ -40,7 +40,7 @@ class OnnxBackend:
 
     def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
         self._card = card
-        self.threads = (threads or available_cores()) if device == "cpu" else 1
+        self.threads = worker_threads(threads) if device == "cpu" else 1
         self._session = _open(folder / ARTIFACT, device)
         self._inputs = [i.name for i in self._session.get_inputs()]
         self._slots = SLOTS_PER_RUN[device]
@@ -92,11 +92,6 @@ class OnnxBackend:
             kind = OutOfMemory if is_out_of_memory(error) else BackendError
             raise kind(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
         return energies, gradients
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _open(path: Path, device: str) -> Any:

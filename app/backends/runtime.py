@@ -47,17 +47,17 @@ def require_onnxruntime(device: str = "cpu") -> ModuleType:
             other's files), or the installed one is broken; the message says what to run.
     """
     providers_for(device)
-    distribution = _only_distribution()
+    installed = _only_distribution()
     os.environ.setdefault(TELEMETRY, "1")
     try:
         module = importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise BackendError(f"'{distribution}' is installed but cannot be imported: {error}") from error
+        raise BackendError(f"'{installed}' is installed but cannot be imported: {error}") from error
     if not hasattr(module, "InferenceSession"):
         raise BackendError(
-            f"'{distribution}' is installed but its files are not; run: pip install --force-reinstall {distribution}"
+            f"'{installed}' is installed but its files are not; run: pip install --force-reinstall {installed}"
         )
-    if device == "cuda" and distribution == "onnxruntime-gpu":
+    if device == "cuda" and installed == "onnxruntime-gpu":
         module.preload_dlls()
     return module
 
@@ -92,6 +92,16 @@ def is_out_of_memory(error: Exception) -> bool:
     """Whether an error of the runtime says that memory did not suffice."""
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
+
+
+def distribution() -> str:
+    """Name and version of the installed runtime.
+
+    Raises:
+        BackendError: as for `require_onnxruntime`.
+    """
+    name = _only_distribution()
+    return f"{name} {metadata.version(name)}"
 
 
 def _only_distribution() -> str:

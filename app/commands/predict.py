@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from app.api.answer import Answered, Result, answer, as_json, as_xyz
 from app.api.ask import Ask, Entry, query_properties, relax_options
 from app.batching import Bound
+from app.budgets import Cache, Limits
 from app.commands.serve import settings_from
 from app.errors import InvalidRequest
 from app.formats.extxyz import parse
 from app.formats.files import read_structures
 from app.potential import Potential, load_potential
-from app.schedule import Budget
 from app.schemas import RelaxIn, explain
 from app.settings import Settings
 from app.store import ModelStore
@@ -79,15 +79,15 @@ def _relax(options: argparse.Namespace) -> RelaxIn | None:
 
 def _load(settings: Settings, model: str | None) -> Potential:
     """The model, with a queue that all files fit into, and without the limits that protect a service."""
-    budget = Budget(settings.batch_atoms, settings.batch_edges, settings.batch_structures)
     return load_potential(
         ModelStore(settings.model_store).load(model or settings.default_model),
-        budget,
+        Limits.of(settings),
         Bound(sys.maxsize, sys.maxsize),
         max_atoms=sys.maxsize,
         max_edges=sys.maxsize,
         threads=settings.threads,
         device=settings.device,
+        cache=Cache(settings.cache),
     )
 
 
