@@ -13,17 +13,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from app.backends import Backend
-from app.errors import EquipotError, OutOfMemory, Overloaded, StructureTooLarge, Unavailable
+from app.errors import BackendError, EquipotError, OutOfMemory, Overloaded, StructureTooLarge, Unavailable
 from app.evaluate import Outcome, evaluate
 from app.graph import Graph
 from app.neighbors import MAX_EDGES, build_graph, too_many
+from app.observer import Observer, Silent
 from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
 from app.schedule import LOWERED, Budget, Cost, Lane, Lanes
@@ -49,50 +50,47 @@ class Bound:
     atoms: int
 
 
-class Observer(Protocol):
-    """What wants to know how the batcher is doing; called on the event loop, except where noted."""
+class Task:
+    """A structure, or a piece of one, in the queue that wants one evaluation; a subclass may want more.
 
-    def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
-        """One evaluation is over: its structures, how long each had waited, and how long it took."""
+    Attributes:
+        graph: what is to be evaluated next.
+        lane: where it waits.
+        since: when it was put into the queue.
+        future: what the caller awaits.
+    """
 
-    def graph(self, seconds: float) -> None:
-        """A neighbour list was built."""
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.lane = Lane.SMALL
+        self.since = time.perf_counter()
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-    def shortage(self) -> None:
-        """A batch, or a part of one, did not fit into memory."""
-
-
-class Silent:
-    """An observer that does nothing."""
-
-    def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
-        """Ignore it."""
-
-    def graph(self, seconds: float) -> None:
-        """Ignore it."""
-
-    def shortage(self) -> None:
-        """Ignore it."""
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    graph: Graph
-    cost: Cost
-    lane: Lane
-    future: asyncio.Future[StructurePrediction]
-    since: float = field(default_factory=time.perf_counter)
+    @property
+    def cost(self) -> Cost:
+        """What it takes of a batch."""
+        return _cost(self.graph)
 
     @property
     def abandoned(self) -> bool:
+        """Whether its caller has left."""
         return self.future.cancelled()
+
+    @classmethod
+    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+        """What the caller of each task gets, or its error; None for one that goes on with its new graph.
+
+        Called on the worker's thread for all tasks of this class in a batch.
+        """
+        return list(outcomes)
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    items: list[_Item]
-    outcomes: list[Outcome]
-    began: float
+    tasks: list[Task]
+    results: list[Any]
+    costs: list[Cost]
+    waited: list[float]
     seconds: float
 
 
@@ -121,8 +119,8 @@ class Batcher:
         self._max_edges = max_edges
         self._observer = observer or Silent()
         self._idle_work: Iterator[Budget | None] | None = None
-        self._waiting: Lanes[_Item] = Lanes()
-        self._arrived: list[_Item] = []
+        self._waiting: Lanes[Task] = Lanes()
+        self._arrived: list[Task] = []
         self._wake = threading.Condition()
         self._stopping = False
         self._structures = 0
@@ -194,14 +192,39 @@ class Batcher:
         """
         if len(structure) > self.budget.atoms and self.backend.is_strictly_local:
             return await self._in_pieces(structure)
-        graph = await self._graph(structure)
+        graph = await self.graph(structure)
         cost = _cost(graph)
-        if self.budget.holds(cost):
-            return await self._whole_or_in_pieces(structure, graph, Lane.SMALL)
         local = self.backend.is_strictly_local
-        if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity:
-            return await self._whole_or_in_pieces(structure, graph, Lane.LARGE)
+        if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity or self.budget.holds(cost):
+            return await self._whole_or_in_pieces(structure, graph)
         return await self._in_pieces(structure)
+
+    async def run(self, task: Task) -> Any:
+        """What a task has to say once it is over. Needs a place from `admit`; cancelling takes it out of the queue."""
+        return await self._queued(task, Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE)
+
+    async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
+        """The graph of a structure, made on another thread if it is large.
+
+        Args:
+            structure: the atoms.
+            skin: Å, by which the cutoff is enlarged.
+
+        Raises:
+            InputError: the structure has no graph, or one with too many edges.
+        """
+        began = time.perf_counter()
+        cutoff = self.backend.card.cutoff
+        wanted = (structure, cutoff + skin, self._most_edges(skin))
+        if len(structure) <= INLINE_ATOMS:
+            graph = build_graph(*wanted)
+        else:
+            graph = await self._threaded(build_graph, *wanted)
+        self._observer.graph(time.perf_counter() - began)
+        return graph
+
+    def _most_edges(self, skin: float) -> int:
+        return self._max_edges if not skin else int(self._max_edges * (1.0 + skin / self.backend.card.cutoff) ** 3)
 
     def when_idle(self, steps: Iterator[Budget | None]) -> None:
         """Have short steps of work done on the backend while nothing waits.
@@ -222,9 +245,10 @@ class Batcher:
         await asyncio.to_thread(self._worker.join)
         self._pool.shutdown()
 
-    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph, lane: Lane) -> StructurePrediction:
+    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph) -> StructurePrediction:
         try:
-            return await self._queued(graph, lane)
+            prediction: StructurePrediction = await self.run(Task(graph))
+            return prediction
         except OutOfMemory:
             if len(structure) == 1:
                 raise
@@ -243,7 +267,7 @@ class Batcher:
                     raise StructureTooLarge(too_many(f"more than {edges}", self.backend.card.cutoff, self._max_edges))
                 cutting = self._threaded(cutter.next)
                 try:
-                    whole.add(piece, await self._queued(piece.graph, Lane.LARGE))
+                    whole.add(piece, await self._queued(Task(piece.graph), Lane.LARGE))
                 except OutOfMemory:
                     if piece.core == 1:
                         raise
@@ -268,25 +292,15 @@ class Batcher:
         most_edges = PIECE_EDGES if local else int(min(self.budget.capacity, MAX_EDGES))
         return Cutter(structure, card.cutoff, card.receptive_field, local, most_atoms, most_edges, fits)
 
-    async def _queued(self, graph: Graph, lane: Lane) -> StructurePrediction:
-        item = _Item(graph, _cost(graph), lane, self._loop.create_future())
+    async def _queued(self, task: Task, lane: Lane) -> Any:
+        task.lane = lane
         if not self._arrived:
             self._loop.call_soon(self._flush)
-        self._arrived.append(item)
-        return await item.future
+        self._arrived.append(task)
+        return await task.future
 
     def _threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
-
-    async def _graph(self, structure: Structure) -> Graph:
-        began = time.perf_counter()
-        wanted = (structure, self.backend.card.cutoff, self._max_edges)
-        if len(structure) <= INLINE_ATOMS:
-            graph = build_graph(*wanted)
-        else:
-            graph = await self._threaded(build_graph, *wanted)
-        self._observer.graph(time.perf_counter() - began)
-        return graph
 
     def _flush(self) -> None:
         """Show the worker all that arrived in one turn of the event loop at once, so that it shares a batch."""
@@ -296,21 +310,32 @@ class Batcher:
         self._arrived.clear()
 
     def _work(self) -> None:
-        while (items := self._next()) is not None:
-            if not items:
+        while (tasks := self._next()) is not None:
+            if not tasks:
                 self._step()
                 continue
             began = time.perf_counter()
-            outcomes = evaluate(self.backend, [item.graph for item in items], self._on_shortage)
-            done = _Done(items, outcomes, began, time.perf_counter() - began)
+            costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
+            outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
+            seconds = time.perf_counter() - began
+            done = _Done(tasks, _absorb(tasks, outcomes), costs, waited, seconds)
+            self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
             self._loop.call_soon_threadsafe(self._deliver, done)
 
-    def _next(self) -> list[_Item] | None:
+    def _requeue(self, tasks: list[Task]) -> None:
+        now = time.perf_counter()
+        for task in tasks:
+            task.since = now
+            task.lane = Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE
+        with self._wake:
+            self._waiting.add(tasks)
+
+    def _next(self) -> list[Task] | None:
         """The next batch; empty where there is time for other work, None at the end."""
         with self._wake:
             while True:
-                if items := self._waiting.next(self.budget):
-                    return items
+                if tasks := self._waiting.next(self.budget):
+                    return tasks
                 if self._stopping:
                     return None
                 if self._idle_work:
@@ -343,16 +368,30 @@ class Batcher:
         self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
-        costs = [item.cost for item in done.items]
-        self._speed.add(sum(cost.atoms for cost in costs), done.seconds)
-        self._observer.batch(costs, [done.began - item.since for item in done.items], done.seconds)
-        for item, outcome in zip(done.items, done.outcomes, strict=True):
-            if item.future.done():
+        self._speed.add(sum(cost.atoms for cost in done.costs), done.seconds)
+        self._observer.batch(done.costs, done.waited, done.seconds)
+        for task, result in zip(done.tasks, done.results, strict=True):
+            if result is None or task.future.done():
                 continue
-            if isinstance(outcome, EquipotError):
-                item.future.set_exception(outcome)
+            if isinstance(result, EquipotError):
+                task.future.set_exception(result)
             else:
-                item.future.set_result(outcome)
+                task.future.set_result(result)
+
+
+def _absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
+    """What each task has to say after a batch, in the order of the tasks."""
+    results: list[Any] = [None] * len(tasks)
+    for kind in {type(task) for task in tasks}:
+        places = [i for i, task in enumerate(tasks) if type(task) is kind]
+        try:
+            said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
+        except Exception as error:
+            log.exception("a batch of %s could not be taken further", kind.__name__)
+            said = [BackendError(f"internal error after the evaluation: {type(error).__name__}: {error}")] * len(places)
+        for place, result in zip(places, said, strict=True):
+            results[place] = result
+    return results
 
 
 def _cost(graph: Graph) -> Cost:

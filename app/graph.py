@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -113,6 +114,30 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         multiplicity=joined("multiplicity"),
         halo=joined("halo"),
     )
+
+
+def separate(graph: Graph) -> list[Graph]:
+    """The graphs of the B structures by themselves; what `collate` joined."""
+    atoms, edges = (np.concatenate([[0], np.cumsum(n)]).tolist() for n in (graph.n_atoms, graph.n_edges))
+    if len(graph.n_atoms) == 1:
+        return [graph]
+    return [
+        Graph(
+            numbers=graph.numbers[a:b],
+            positions=graph.positions[a:b],
+            cell=graph.cell[i : i + 1],
+            pbc=graph.pbc[i : i + 1],
+            edge_index=graph.edge_index[:, e:f] - a,
+            edge_shift=graph.edge_shift[e:f],
+            edge_reverse=graph.edge_reverse[e:f] - e,
+            n_atoms=graph.n_atoms[i : i + 1],
+            n_edges=graph.n_edges[i : i + 1],
+            charge=graph.charge[i : i + 1],
+            multiplicity=graph.multiplicity[i : i + 1],
+            halo=graph.halo[a:b],
+        )
+        for i, ((a, b), (e, f)) in enumerate(zip(pairwise(atoms), pairwise(edges), strict=True))
+    ]
 
 
 def _offsets(counts: Sequence[int]) -> list[int]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 from app.backends import Backend, load_backend, runtime, worker_threads
-from app.batching import Batcher, Bound, Observer
+from app.batching import Batcher, Bound, Task
 from app.budgets import Cache, Limits, measured
 from app.calibration import Place, lattice_piece
 from app.errors import StructureTooLarge
+from app.graph import Graph
 from app.neighbors import build_graph
+from app.observer import Observer
 from app.prediction import StructurePrediction
 from app.schedule import Budget
 from app.store import ModelCard, StoredModel
@@ -110,6 +113,18 @@ class Potential:
         """
         self.check(structure)
         return await self._batcher.predict(structure)
+
+    async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
+        """The graph of a structure within the cutoff and a skin, in Å, beyond it.
+
+        Raises:
+            InputError: the structure has no graph, or one with too many edges.
+        """
+        return await self._batcher.graph(structure, skin)
+
+    async def run(self, task: Task) -> Any:
+        """What a task has to say once it is over; inside `admit`."""
+        return await self._batcher.run(task)
 
     async def stop(self) -> None:
         """Refuse new structures and finish the admitted ones."""

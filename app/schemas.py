@@ -6,11 +6,13 @@ Structures are validated one by one, so that a bad one costs only itself.
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from app.errors import InvalidRequest, InvalidStructure
-from app.structure import Structure, numbers_from_symbols
+from app.structure import Booleans, Structure, numbers_from_symbols
 
+CellFreedom = Literal["fixed", "full", "isotropic", "lengths"]
+Axis = Literal["a", "b", "c"]
 Property = Literal["energy", "forces", "stress", "energies"]
 PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress", "energies")
 DEFAULT_PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress")
@@ -51,6 +53,7 @@ class StructureIn(_Wire):
     pbc: bool | Flags | None = Field(default=None, description="periodicity; true with a cell, false without")
     charge: int = Field(default=0, ge=-1000, le=1000, description="total charge, in elementary charges")
     multiplicity: int | None = Field(default=None, ge=1, le=1000, description="spin multiplicity 2S+1")
+    fixed: list[int] = Field(default=[], description="numbers, from 0, of atoms that a relaxation does not move")
     id: str | None = Field(default=None, max_length=1000, description="comes back with the result")
 
     @model_validator(mode="after")
@@ -73,7 +76,12 @@ class StructureIn(_Wire):
             np.array(self.cell is not None if self.pbc is None else self.pbc),
             self.charge,
             self.multiplicity,
+            _fixed(self.fixed, len(numbers)) if self.fixed else None,
         )
+
+
+def _freedom(cell: object) -> object:
+    return {"true": "full", "false": "fixed"}.get(str(cell).lower(), cell)
 
 
 class RelaxIn(_Wire):
@@ -82,7 +90,13 @@ class RelaxIn(_Wire):
     fmax: float = Field(default=0.05, gt=0, allow_inf_nan=False, description="eV/Å")
     steps: int = Field(default=200, ge=0, description="most optimiser steps")
     optimizer: Literal["fire", "lbfgs"] = "fire"
-    cell: bool = Field(default=False, description="relax the cell, too; bulk structures only")
+    cell: Annotated[CellFreedom, BeforeValidator(_freedom)] = Field(
+        default="fixed",
+        description="what of the cell of a bulk structure may change: nothing (`fixed` or false), everything (`full` "
+        "or true), its volume only (`isotropic`), or the lengths of its edges but no angle (`lengths`)",
+    )
+    fixed_axes: list[Axis] = Field(default=[], description="lattice vectors that stay while the others relax")
+    pressure: float = Field(default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes")
 
 
 class PredictRequest(_Wire):
@@ -204,6 +218,15 @@ def explain(error: ValidationError, schema: type[BaseModel]) -> str:
     shown = repr(first["input"])
     suffix = f", not {shown}" if len(shown) <= 80 and first["type"] != "value_error" else ""
     return f"{place}: {message}{suffix}" if place else message + suffix
+
+
+def _fixed(atoms: list[int], n_atoms: int) -> Booleans:
+    fixed = np.zeros(n_atoms, dtype=bool)
+    for atom in atoms:
+        if not 0 <= atom < n_atoms:
+            raise InvalidStructure(f"fixed: there is no atom {atom}; the structure has atoms 0 to {n_atoms - 1}")
+        fixed[atom] = True
+    return fixed
 
 
 def _integers(values: list[int]) -> Any:

@@ -61,6 +61,7 @@ class Settings(BaseSettings):
 
     max_relax_steps: int = Field(default=1000, ge=1, description="most steps of one relaxation")
     max_relax_force: float = Field(default=1000.0, gt=0, description="eV/Å; a relaxation beyond it has exploded")
+    max_relax_displacement: float = Field(default=50.0, gt=0, description="Å; an atom further from its start is lost")
 
     drain_timeout: float = Field(default=30.0, ge=0, description="seconds that requests get to finish at shutdown")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")

@@ -37,6 +37,7 @@ class Structure:
         pbc: (3,) whether the structure repeats along each lattice vector.
         charge: total charge, in elementary charges.
         multiplicity: spin multiplicity 2S+1, or None where it was not given.
+        fixed: (N,) atoms that a relaxation leaves where they are, or None if it may move all.
 
     Raises:
         InvalidStructure: naming the atom or field, the value, the limit and the remedy.
@@ -48,6 +49,7 @@ class Structure:
     pbc: Booleans = field(default_factory=lambda: np.zeros(3, dtype=bool))
     charge: int = 0
     multiplicity: int | None = None
+    fixed: Booleans | None = None
 
     def __post_init__(self) -> None:
         put = object.__setattr__
@@ -58,6 +60,8 @@ class Structure:
         put(self, "charge", _integer(self.charge, "charge", -MAX_CHARGE))
         if self.multiplicity is not None:
             put(self, "multiplicity", _integer(self.multiplicity, "multiplicity", 1))
+        if self.fixed is not None:
+            put(self, "fixed", _fixed(self.fixed, len(self.numbers)))
         _check_positions(self.positions, self.numbers)
         _check_cell(self.cell, self.pbc)
 
@@ -145,6 +149,13 @@ def _pbc(values: ArrayLike) -> Booleans:
     flags = np.empty(3, dtype=bool)
     flags[:] = given
     return _frozen(flags)
+
+
+def _fixed(values: ArrayLike, n_atoms: int) -> Booleans:
+    given = np.array(values)
+    if given.dtype != np.bool_ or given.shape != (n_atoms,):
+        raise InvalidStructure(f"fixed: {given.dtype} of shape {given.shape}; expected ({n_atoms},) of true or false")
+    return _frozen(given)
 
 
 def _integer(value: SupportsIndex, name: str, minimum: int) -> int:

@@ -1,13 +1,14 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.batching import Batcher, Bound, Observer, Silent
+from app.batching import Batcher, Bound, Task
 from app.errors import (
     BackendError,
     EquipotError,
@@ -17,9 +18,10 @@ from app.errors import (
     StructureTooLarge,
     Unavailable,
 )
-from app.evaluate import evaluate
+from app.evaluate import Outcome, evaluate
 from app.graph import Graph
 from app.neighbors import build_graph
+from app.observer import Observer, Silent
 from app.prediction import Prediction, StructurePrediction, split
 from app.schedule import Budget
 from app.store import ModelCard
@@ -300,6 +302,31 @@ class TestBatcher:
         async def scene(batcher: Batcher) -> None:
             assert isinstance(await outcome_of(batcher, dimer(0.01)), InvalidStructure)
             assert backend.sizes == []
+
+        self.run(backend, scene)
+
+    def test_a_task_that_breaks_after_its_evaluation_gets_an_error_and_the_others_their_answers(
+        self, backend: Scripted
+    ) -> None:
+        class Broken(Task):
+            @classmethod
+            def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+                raise RuntimeError("no luck")
+
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            with batcher.admit(1, 2):
+                broken = asyncio.create_task(batcher.run(Broken(await batcher.graph(dimer(4.1)))))
+                sound = asyncio.create_task(outcome_of(batcher, dimer(4.2)))
+                await asyncio.sleep(0)
+                backend.gate.set()
+                with pytest.raises(BackendError, match="RuntimeError: no luck"):
+                    await broken
+            assert isinstance(await sound, StructurePrediction)
+            assert isinstance(await first, StructurePrediction)
+            assert backend.sizes == [1, 2]
 
         self.run(backend, scene)
 

@@ -24,7 +24,8 @@ from app.schemas import (
 from app.settings import Settings
 from app.structure import Structure
 
-QUERY = ("model", "properties", "relax", "fmax", "steps", "optimizer", "cell")
+RELAX_QUERY = tuple(RelaxIn.model_fields)
+QUERY = ("model", "properties", "relax", *RELAX_QUERY)
 SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -122,7 +123,16 @@ def relax_options(given: RelaxIn | None, settings: Settings) -> RelaxOptions | N
         return None
     if given.steps > settings.max_relax_steps:
         raise InvalidRequest(f"relax.steps: {given.steps}; at most {settings.max_relax_steps} are allowed")
-    return RelaxOptions(given.fmax, given.steps, given.optimizer, given.cell, settings.max_relax_force)
+    return RelaxOptions(
+        fmax=given.fmax,
+        steps=given.steps,
+        optimizer=given.optimizer,
+        cell=given.cell,
+        fixed_axes=tuple(given.fixed_axes),
+        pressure=given.pressure,
+        max_force=settings.max_relax_force,
+        max_displacement=settings.max_relax_displacement,
+    )
 
 
 def _decode(body: bytes) -> object:
@@ -144,7 +154,9 @@ def _query_relax(query: Mapping[str, str]) -> RelaxIn | None:
     for name in query:
         if name not in QUERY:
             raise InvalidRequest(f"query parameter '{name}' is unknown; known are {', '.join(QUERY)}")
-    options = {name: query[name] for name in ("fmax", "steps", "optimizer", "cell") if name in query}
+    options: dict[str, Any] = {name: query[name] for name in RELAX_QUERY if name in query}
+    if "fixed_axes" in options:
+        options["fixed_axes"] = options["fixed_axes"].split(",")
     switch = query.get("relax", str(bool(options))).lower()
     if switch not in SWITCH:
         raise InvalidRequest(f"query parameter relax: '{switch}' is neither true nor false")

@@ -1,13 +1,13 @@
 """What the OpenAPI document says about bodies and answers that the routes read and write themselves."""
 
-from typing import Any
+from typing import Any, get_args
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.body import JSON, XYZ
-from app.schemas import PROPERTIES, WATER, ErrorBody, PredictAnswer, PredictRequest, StructureIn
+from app.schemas import PROPERTIES, WATER, CellFreedom, ErrorBody, PredictAnswer, PredictRequest, StructureIn
 
 REF = "#/components/schemas/{model}"
 WATER_XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0.0 0.0 0.119\nH 0.0 0.763 -0.477\nH 0.0 -0.763 -0.477\n"
@@ -20,6 +20,9 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
 
 def _error(description: str) -> dict[str, Any]:
     return {"description": description, "content": {JSON: {"schema": _ref(ErrorBody)}}}
+
+
+CELL = "what of the cell may change; implies relax"
 
 
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -66,7 +69,9 @@ PREDICT: dict[str, Any] = {
             _query("fmax", {"type": "number"}, "XYZ bodies only: eV/Å, implies relax"),
             _query("steps", {"type": "integer"}, "XYZ bodies only: most steps, implies relax"),
             _query("optimizer", {"enum": ["fire", "lbfgs"]}, "XYZ bodies only: implies relax"),
-            _query("cell", {"type": "boolean"}, "XYZ bodies only: relax the cell, too; implies relax"),
+            _query("cell", {"enum": [True, False, *get_args(CellFreedom)]}, f"XYZ bodies only: {CELL}"),
+            _query("fixed_axes", {"type": "string"}, "XYZ bodies only: some of a,b,c that stay; implies relax"),
+            _query("pressure", {"type": "number"}, "XYZ bodies only: eV/Å³, for cells that relax; implies relax"),
         ],
     },
 }

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -16,7 +17,7 @@ from app.errors import InvalidRequest
 from app.formats.extxyz import parse
 from app.formats.files import read_structures
 from app.potential import Potential, load_potential
-from app.schemas import RelaxIn, explain
+from app.schemas import CellFreedom, RelaxIn, explain
 from app.settings import Settings
 from app.store import ModelStore
 
@@ -35,7 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fmax", type=float, default=0.05, help="eV/Å, where a relaxation is converged (%(default)s)")
     parser.add_argument("--steps", type=int, default=200, help="most steps of a relaxation (%(default)s)")
     parser.add_argument("--optimizer", choices=["fire", "lbfgs"], default="fire", help="(%(default)s)")
-    parser.add_argument("--cell", action="store_true", help="relax the cells of bulk structures, too")
+    parser.add_argument(
+        "--cell",
+        nargs="?",
+        const="full",
+        default="fixed",
+        choices=get_args(CellFreedom),
+        help="what of the cells of bulk structures may change, besides the atoms' places (full if nothing is said)",
+    )
+    parser.add_argument("--fixed-axes", default="", help="lattice vectors that stay, some of a,b,c")
+    parser.add_argument("--pressure", type=float, default=0.0, help="eV/Å³, under which cells relax (%(default)s)")
     parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
     parser.add_argument("-o", "--output", type=Path, help="file to write; standard output where not given")
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
@@ -72,7 +82,14 @@ def _relax(options: argparse.Namespace) -> RelaxIn | None:
     if not options.relax:
         return None
     try:
-        return RelaxIn(fmax=options.fmax, steps=options.steps, optimizer=options.optimizer, cell=options.cell)
+        return RelaxIn(
+            fmax=options.fmax,
+            steps=options.steps,
+            optimizer=options.optimizer,
+            cell=options.cell,
+            fixed_axes=options.fixed_axes.split(",") if options.fixed_axes else [],
+            pressure=options.pressure,
+        )
     except ValidationError as error:
         raise InvalidRequest(explain(error, RelaxIn)) from None
 

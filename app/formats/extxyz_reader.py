@@ -20,8 +20,9 @@ MEANINGS = {
     "numbers": ("Z", "I", 1),
     "pos": ("pos", "R", 3),
     "positions": ("pos", "R", 3),
+    "move_mask": ("move", "L", None),
 }
-"""Meaning, type and width of the columns that make a structure; the second names are ASE's."""
+"""Meaning, type and width of the columns that make a structure; some names are ASE's."""
 FLAGS = {"T": True, "F": False, "True": True, "False": False, "true": True, "false": False, "1": True, "0": False}
 SHOWN = 60
 """Characters of a faulty line that a message repeats."""
@@ -95,6 +96,7 @@ class _Columns(NamedTuple):
     species: int | None
     numbers: int | None
     positions: int
+    moves: range
     width: int
 
 
@@ -120,7 +122,8 @@ class _Block:
         pbc = self._pbc(pairs.get("pbc"), "Lattice" in pairs)
         try:
             numbers = self._elements(words, columns)
-            return Structure(numbers, positions, cell, pbc, read_charge(pairs), read_multiplicity(pairs))
+            fixed = self._fixed([words[column] for column in columns.moves])
+            return Structure(numbers, positions, cell, pbc, read_charge(pairs), read_multiplicity(pairs), fixed)
         except InvalidStructure as error:
             return error
 
@@ -128,7 +131,7 @@ class _Block:
         """Places of the columns, from `Properties` or as in plain XYZ."""
         fields = (properties or PLAIN).split(":")
         places: dict[str, int] = {}
-        width = 0
+        moves, width = range(0), 0
         for name, kind, count in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
             meaning, expected_kind, expected_count = MEANINGS.get(name, (None, kind, None))
             sound = kind in {"S", "R", "I", "L"} and count.isascii() and count.isdecimal() and int(count[:9]) > 0
@@ -137,9 +140,10 @@ class _Block:
             if meaning:
                 places[meaning] = width
             width += int(count[:9])
+            moves = range(places["move"], width) if meaning == "move" else moves
         if len(fields) % 3 or "pos" not in places or not ("species" in places or "Z" in places):
             raise self._error(1, f"Properties: '{_short(properties or PLAIN)}' describes no structure; {USAGE}")
-        return _Columns(places.get("species"), places.get("Z"), places["pos"], width)
+        return _Columns(places.get("species"), places.get("Z"), places["pos"], moves, width)
 
     def _words(self, columns: _Columns, exact: bool) -> list[tuple[str, ...]]:
         """The rows' words, column by column."""
@@ -175,6 +179,23 @@ class _Block:
             if _number(word) is None:
                 raise self._error(2 + row, f"'{_short(word)}' is not a number, in '{_short(self.rows[row])}'")
         return np.array([_number(word) for word in words], dtype=np.float64)
+
+    def _fixed(self, columns: Sequence[Sequence[str]]) -> Booleans | None:
+        """Atoms that may not move: those whose `move_mask` is false, as ASE writes it."""
+        if not columns:
+            return None
+        moves = np.array([[self._flag(row, word) for row, word in enumerate(column)] for column in columns])
+        if (moves != moves[0]).any():
+            atom = int(np.argmax((moves != moves[0]).any(axis=0)))
+            raise InvalidStructure(
+                f"atom {atom}: move_mask fixes some of its coordinates; an atom can only be fixed or free as a whole"
+            )
+        return np.asarray(~moves[0])
+
+    def _flag(self, row: int, word: str) -> bool:
+        if word not in FLAGS:
+            raise self._error(2 + row, f"'{_short(word)}' is neither T nor F, in '{_short(self.rows[row])}'")
+        return FLAGS[word]
 
     def _cell(self, lattice: str | None) -> Floats:
         if lattice is None:

@@ -34,6 +34,8 @@ def format_frame(
         columns, properties = [*columns, forces], f"{properties}:forces:R:3"
     if energies is not None:
         columns, properties = [*columns, energies[:, None]], f"{properties}:energies:R:1"
+    if structure.fixed is not None:
+        properties = f"{properties}:move_mask:L:1"
     pairs = {
         "Lattice": structure.cell.ravel() if structure.cell.any() else None,
         "Properties": properties,
@@ -45,7 +47,10 @@ def format_frame(
         **{key: value for key, value in (info or {}).items() if is_remark(key)},
     }
     comment = write_pairs((key, value) for key, value in pairs.items() if value is not None)
-    atoms = "\n".join(map(" ".join, zip(structure.symbols, _number_rows(columns), strict=True)))
+    words = [structure.symbols, _number_rows(columns)]
+    if structure.fixed is not None:
+        words.append(["F" if fixed else "T" for fixed in structure.fixed])
+    atoms = "\n".join(map(" ".join, zip(*words, strict=True)))
     return f"{len(structure)}\n{comment}\n{atoms}\n"
 
 

@@ -93,6 +93,25 @@ def test_not_converging_is_a_result(service: Running) -> None:
     assert (result["relaxed"]["converged"], result["relaxed"]["reason"]) == (False, "steps")
 
 
+def test_fixed_atoms_do_not_move(service: Running) -> None:
+    relax = {"fmax": 0.0005, "optimizer": "lbfgs"}
+    (result,) = service.predict({**ARGON, "fixed": [1], "relax": relax}).json()["results"]
+    assert result["relaxed"]["converged"]
+    assert result["relaxed"]["positions"][1] == ARGON["positions"][1]
+    assert result["relaxed"]["positions"][0] != ARGON["positions"][0]
+
+
+def test_relax_along_one_axis_under_pressure(service: Running) -> None:
+    relax = {"fmax": 0.001, "cell": "full", "fixed_axes": ["a", "b"], "pressure": 0.002, "steps": 500}
+    (result,) = service.predict({**CRYSTAL, "relax": relax}).json()["results"]
+    relaxed = result["relaxed"]
+    assert relaxed["converged"]
+    np.testing.assert_allclose(relaxed["cell"][:2], CRYSTAL["cell"][:2], atol=1e-12)
+    normal = np.cross(*CRYSTAL["cell"][:2])
+    normal /= np.linalg.norm(normal)
+    np.testing.assert_allclose(np.array(relaxed["stress"]) @ normal, -0.002 * normal, atol=1e-4)
+
+
 def test_relax_cell(service: Running) -> None:
     relax = {"fmax": 0.001, "cell": True, "steps": 500}
     (result,) = service.predict({**CRYSTAL, "relax": relax}).json()["results"]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.constraints import FixAtoms, FixBondLength
 
 from app.errors import InvalidStructure
 from app.formats.ase_atoms import from_ase, to_ase
@@ -35,6 +36,18 @@ def test_charge_and_multiplicity_come_from_info(info, charge, multiplicity):
 def test_a_charge_that_is_no_whole_number_is_refused(value):
     with pytest.raises(InvalidStructure, match=r"charge: .*; expected a whole number"):
         from_ase(Atoms("H", info={"charge": value}))
+
+
+def test_fixed_atoms_there_and_back():
+    atoms = Atoms("H3", np.eye(3), constraint=[FixAtoms([0]), FixAtoms([2])])
+    structure = from_ase(atoms)
+    assert structure.fixed.tolist() == [True, False, True]
+    assert to_ase(structure).constraints[0].index.tolist() == [0, 2]
+
+
+def test_a_constraint_that_cannot_be_kept_is_refused():
+    with pytest.raises(InvalidStructure, match=r"constraint FixBondLengths?: only whole atoms"):
+        from_ase(Atoms("H2", np.eye(3)[:2], constraint=FixBondLength(0, 1)))
 
 
 def test_ase_s_placeholder_element_is_refused():

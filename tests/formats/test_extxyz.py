@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.constraints import FixAtoms
 from ase.data import chemical_symbols
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,6 +125,23 @@ def test_what_ase_writes_is_read(pbc, tmp_path):
     for frame in frames:
         assert_equal(frame.structure, expected)
         assert frame.info == {"name": "two words", "id": "x", "values": "1.5 2.0", "ok": "T"}
+
+
+def test_atoms_that_may_not_move_as_ase_writes_them(tmp_path):
+    atoms = Atoms("OH2", np.eye(3), constraint=FixAtoms([1]))
+    ase.io.write(tmp_path / "fixed.xyz", atoms)
+    (frame,) = parse((tmp_path / "fixed.xyz").read_text())
+    assert frame.structure.fixed.tolist() == [False, True, False]
+    (tmp_path / "again.xyz").write_text(format_frame(frame.structure, forces=np.ones((3, 3))))
+    (constraint,) = ase.io.read(tmp_path / "again.xyz").constraints
+    assert constraint.index.tolist() == [1]
+
+
+def test_an_atom_that_is_fixed_in_part_costs_only_its_frame():
+    text = "1\nProperties=species:S:1:pos:R:3:move_mask:L:3\nH 0 0 0 {}\n"
+    whole, part = parse(text.format("F F F") + text.format("T F T"))
+    assert whole.structure.fixed.tolist() == [True]
+    assert "atom 0: move_mask fixes some of its coordinates" in str(part.structure)
 
 
 def test_results_of_the_input_are_not_passed_on():

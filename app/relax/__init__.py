@@ -1,0 +1,6 @@
+"""Relaxation of many structures at once, on the queue that single points use as well."""
+
+from app.relax.options import Relaxed, RelaxOptions
+from app.relax.relaxation import relax
+
+__all__ = ["RelaxOptions", "Relaxed", "relax"]

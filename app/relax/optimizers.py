@@ -1,0 +1,134 @@
+"""FIRE and L-BFGS in ASE's variants and with its parameters, one step for many structures at once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+import numpy as np
+
+from app.relax.rows import Rows
+from app.structure import Floats
+
+MAX_STEP = 0.2
+"""Å, ASE's default: of the whole step in FIRE, of the row that moves most in L-BFGS."""
+MEMORY = 100
+"""Steps that L-BFGS remembers."""
+ALPHA = 70.0
+"""eV/Å², the curvature that L-BFGS begins with."""
+TINY = np.finfo(np.float64).tiny
+
+
+class Optimizer(Protocol):
+    """What an optimiser remembers of one structure."""
+
+    @classmethod
+    def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
+        """(M, 3), Å: displacements of B structures at x (M, 3) under forces (M, 3), whose states go on."""
+        ...
+
+
+@dataclass(slots=True)
+class Fire:
+    """FIRE: Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006).
+
+    Attributes:
+        velocity: (N + 3, 3); None before the first step.
+        dt: time step.
+        a: how far the velocity is turned towards the force.
+        downhill: steps since the force last pointed against the velocity.
+    """
+
+    velocity: Floats | None = None
+    dt: float = 0.1
+    a: float = 0.1
+    downhill: int = 0
+
+    @classmethod
+    def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
+        """See `Optimizer`."""
+        moved = np.array([s.velocity is not None for s in states])
+        sizes = (rows.n_atoms + 3).tolist()
+        still = [np.zeros((n, 3)) if s.velocity is None else s.velocity for s, n in zip(states, sizes, strict=True)]
+        velocity = np.concatenate(still)
+        dt, a, downhill = (np.array([getattr(s, name) for s in states]) for name in ("dt", "a", "downhill"))
+
+        down = rows.dot(forces, velocity) > 0.0
+        turn = np.sqrt(rows.dot(velocity, velocity) / np.maximum(rows.dot(forces, forces), TINY))
+        velocity = rows.spread(np.where(down, 1.0 - a, 0.0)) * velocity
+        velocity += rows.spread(np.where(down, a * turn, 0.0)) * forces
+        faster, back = down & (downhill > 5), moved & ~down
+        dt = np.where(faster, np.minimum(1.1 * dt, 1.0), np.where(back, 0.5 * dt, dt))
+        a = np.where(faster, 0.99 * a, np.where(back, 0.1, a))
+        downhill = np.where(down, downhill + 1, 0)
+
+        velocity += rows.spread(dt) * forces
+        moves: Floats = rows.spread(dt) * velocity
+        length = np.sqrt(rows.dot(moves, moves))
+        moves *= rows.spread(np.minimum(1.0, MAX_STEP / np.maximum(length, TINY)))
+        for i, (state, own) in enumerate(zip(states, rows.split(velocity), strict=True)):
+            state.velocity, state.dt, state.a, state.downhill = own, float(dt[i]), float(a[i]), int(downhill[i])
+        return moves
+
+
+@dataclass(slots=True)
+class Lbfgs:
+    """L-BFGS without a line search: Nocedal, Math. Comp. 35, 773 (1980), the two-loop recursion.
+
+    Attributes:
+        history: s = Δx, y = −Δf and 1 / s·y of the last steps, newest last.
+        last: x and forces of the last step.
+    """
+
+    history: list[tuple[Floats, Floats, float]] = field(default_factory=list)
+    last: tuple[Floats, Floats] | None = None
+
+    @classmethod
+    def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
+        """See `Optimizer`."""
+        for state, own_x, own_forces in zip(states, rows.split(x), rows.split(forces), strict=True):
+            state._remember(own_x.copy(), own_forces.copy())
+        order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
+        ordered = Rows(rows.n_atoms[order])
+        place = np.concatenate([np.arange(rows.starts[i], rows.starts[i] + rows.n_atoms[i] + 3) for i in order])
+        moves = np.empty_like(forces)
+        moves[place] = _direction([states[i].history for i in order], forces[place], ordered)
+        longest = rows.longest(moves)
+        moves *= rows.spread(np.minimum(1.0, MAX_STEP / np.maximum(longest, TINY)))
+        return moves
+
+    def _remember(self, x: Floats, forces: Floats) -> None:
+        if self.last is not None:
+            s, y = x - self.last[0], self.last[1] - forces
+            curvature = float(np.vdot(y, s))
+            if curvature:
+                self.history = [*self.history, (s, y, 1.0 / curvature)][-MEMORY:]
+        self.last = x, forces
+
+
+def _direction(histories: Sequence[list[tuple[Floats, Floats, float]]], forces: Floats, rows: Rows) -> Floats:
+    """(M, 3) directions of structures that stand in the order of falling length of their histories."""
+    q = -forces
+    past = list(_steps(histories, rows))
+    weights = []
+    for part, end, s, y, rho in past:
+        weight = rho * part.dot(s, q[:end])
+        q[:end] -= part.spread(weight) * y
+        weights.append(weight)
+    q /= ALPHA
+    for (part, end, s, y, rho), weight in zip(reversed(past), reversed(weights), strict=True):
+        q[:end] += part.spread(weight - rho * part.dot(y, q[:end])) * s
+    return -q
+
+
+def _steps(
+    histories: Sequence[list[tuple[Floats, Floats, float]]], rows: Rows
+) -> Iterator[tuple[Rows, int, Floats, Floats, Floats]]:
+    """For each step back in time: the structures that remember it, their last row, and s, y and 1 / s·y of all."""
+    part, count = rows, len(histories)
+    for age in range(1, 1 + len(histories[0])):
+        remembered = [history[-age] for history in histories if len(history) >= age]
+        if len(remembered) < count:
+            count = len(remembered)
+            part = Rows(rows.n_atoms[:count])
+        s, y, rho = zip(*remembered, strict=True)
+        yield part, len(part.structure), np.concatenate(s), np.concatenate(y), np.array(rho)

@@ -1,0 +1,243 @@
+"""Relaxations in flight: many structures that move together, each from its own start to its own end.
+
+Each is a task of the batcher's queue, where single points wait, too. After a batch, all relaxations that were in it
+take their step on common arrays (schedule, execute, update); those that have ended leave, the others go back to the
+end of the queue, so that a new one enters with the next batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from app.batching import Task
+from app.errors import EquipotError, InputError
+from app.evaluate import Outcome
+from app.graph import Graph, collate, separate
+from app.neighbors import build_graph
+from app.potential import Potential
+from app.prediction import StructurePrediction
+from app.relax.cells import projector
+from app.relax.optimizers import Fire, Lbfgs, Optimizer
+from app.relax.options import Relaxed, RelaxOptions
+from app.relax.rows import Rows, first_rows
+from app.relax.verlet import SKIN, VerletList, pick, still_valid
+from app.structure import Floats, Structure
+
+VOLUME_RATIOS = (0.2, 5.0)
+"""A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated."""
+OPTIMIZERS: dict[str, type[Fire] | type[Lbfgs]] = {"fire": Fire, "lbfgs": Lbfgs}
+
+
+async def relax(potential: Potential, structure: Structure, options: RelaxOptions) -> Relaxed:
+    """Move atoms, and the cell if asked, until no force is left; inside `potential.admit`.
+
+    Not converging is a result: `steps`, or `exploded` with the last geometry that was sound.
+
+    Raises:
+        InputError: the structure as given cannot be answered, or its cell cannot be relaxed as asked.
+        BackendError: the model failed on the structure as given.
+    """
+    potential.check(structure)
+    allowed = projector(structure, options)
+    graph = await potential.graph(structure, SKIN)
+    relaxed: Relaxed = await potential.run(Relaxation(structure, options, allowed, graph, potential.card.cutoff))
+    return relaxed
+
+
+class Relaxation(Task):
+    """One structure on its way to a minimum.
+
+    Attributes:
+        origin: the structure as it was given.
+        options: how it is relaxed.
+        allowed: (9, 9), projector onto the changes of its cell.
+        x: (N + 3, 3), rows that are being evaluated.
+        sound: rows of the last sound geometry, its prediction and what is left of the criterion's quantity.
+        initial: prediction for the structure as it was given.
+        steps: optimiser steps made.
+        optimizer: what the optimiser remembers.
+        pairs: its Verlet list.
+    """
+
+    def __init__(self, origin: Structure, options: RelaxOptions, allowed: Floats, graph: Graph, cutoff: float) -> None:
+        super().__init__(pick(graph, cutoff)[0])
+        self.origin, self.options, self.allowed, self.cutoff = origin, options, allowed, cutoff
+        self.pairs = VerletList(graph, np.eye(3))
+        self.x = first_rows(origin.positions)
+        self.sound: tuple[Floats, StructurePrediction, float] | None = None
+        self.initial: StructurePrediction | None = None
+        self.steps = 0
+        self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
+
+    @classmethod
+    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+        """Take a step with each relaxation whose geometry is sound and whose forces are not small yet."""
+        relaxations: Sequence[Relaxation] = tasks
+        ends: dict[Relaxation, Any] = {}
+        found: dict[Relaxation, StructurePrediction] = {}
+        for relaxation, outcome in zip(relaxations, outcomes, strict=True):
+            if isinstance(outcome, EquipotError):
+                ends[relaxation] = relaxation.failed(outcome)
+            else:
+                found[relaxation] = outcome
+        ends |= _step(found) if found else {}
+        return [ends.get(relaxation) for relaxation in relaxations]
+
+    def failed(self, error: EquipotError) -> "Relaxed | EquipotError":
+        """The end of a relaxation whose geometry cannot be evaluated: the error itself if it is the first one."""
+        return error if self.sound is None else self.ended(f"exploded: {error}")
+
+    def ended(self, reason: str) -> Relaxed:
+        """The result, at the last sound geometry."""
+        assert self.sound is not None
+        assert self.initial is not None
+        x, prediction, fmax = self.sound
+        criterion = "largest force on an atom"
+        if self.options.cell != "fixed":
+            criterion += ", or row of the virial over the number of atoms,"
+        return Relaxed(
+            self.structure_at(x),
+            prediction,
+            self.initial,
+            fmax,
+            self.steps,
+            reason == "converged",
+            f"{criterion} < {self.options.fmax:g} eV/Å",
+            reason,
+        )
+
+    def structure_at(self, x: Floats) -> Structure:
+        """The structure at x (N + 3, 3)."""
+        turned = x[-3:].T / len(self.origin)
+        return replace(self.origin, positions=x[:-3] @ turned, cell=self.origin.cell @ turned)
+
+
+def _step(found: dict[Relaxation, StructurePrediction]) -> dict[Relaxation, Relaxed | EquipotError]:
+    """Note what was found for some relaxations, and move those that go on; the ends of the others."""
+    relaxations = list(found)
+    rows = Rows(np.array([len(r.origin) for r in relaxations]))
+    x = np.concatenate([r.x for r in relaxations])
+    forces = _forces(relaxations, list(found.values()), x, rows)
+    left = rows.longest(forces)
+    ends: dict[Relaxation, Relaxed | EquipotError] = {}
+    for relaxation, fault, fmax in zip(relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True):
+        if relaxation.initial is None:
+            relaxation.initial = found[relaxation]
+            relaxation.sound = (relaxation.x, found[relaxation], fmax)
+        if fault:
+            ends[relaxation] = relaxation.ended(f"exploded: {fault}")
+            continue
+        relaxation.sound = (relaxation.x, found[relaxation], fmax)
+        if fmax < relaxation.options.fmax:
+            ends[relaxation] = relaxation.ended("converged")
+        elif relaxation.steps >= relaxation.options.steps:
+            ends[relaxation] = relaxation.ended("steps")
+    own = dict(zip(relaxations, rows.split(forces), strict=True))
+    for kind in OPTIMIZERS.values():
+        going = [r for r in relaxations if r not in ends and isinstance(r.optimizer, kind)]
+        if going:
+            ends |= _move(kind, going, np.concatenate([own[r] for r in going]))
+    return ends
+
+
+def _forces(relaxations: list[Relaxation], predictions: list[StructurePrediction], x: Floats, rows: Rows) -> Floats:
+    """(M, 3), eV/Å: on the atoms that may move, and on the deformation gradients as far as they may change."""
+    on_atoms = np.concatenate([p.forces for p in predictions])
+    for relaxation, part in zip(relaxations, rows.split_atoms(on_atoms), strict=True):
+        if relaxation.origin.fixed is not None:
+            part[relaxation.origin.fixed] = 0.0
+    on_cells = np.zeros((len(relaxations), 3, 3))
+    loose = [i for i, r in enumerate(relaxations) if r.options.cell != "fixed"]
+    if loose:
+        on_cells[loose] = _cell_forces([relaxations[i] for i in loose], [predictions[i] for i in loose])
+    return rows.forces(x, on_atoms, on_cells)
+
+
+def _cell_forces(relaxations: list[Relaxation], predictions: list[StructurePrediction]) -> Floats:
+    """(B, 3, 3), eV: minus the derivative of the enthalpy E + pV by the deformation gradient, projected."""
+    graphs = [r.graph for r in relaxations]
+    volumes = np.abs(np.linalg.det(np.concatenate([g.cell for g in graphs])))
+    pressure = np.array([r.options.pressure for r in relaxations])[:, None, None] * np.eye(3)
+    stress = np.array([p.stress for p in predictions])
+    virials = -volumes[:, None, None] * (stress + pressure)
+    deformations = (
+        np.array([r.x[-3:] for r in relaxations]) / np.array([len(r.origin) for r in relaxations])[:, None, None]
+    )
+    forces = np.linalg.solve(deformations, virials.transpose(0, 2, 1)).transpose(0, 2, 1)
+    allowed = np.array([r.allowed for r in relaxations])
+    projected: Floats = np.einsum("bij,bj->bi", allowed, forces.reshape(-1, 9)).reshape(-1, 3, 3)
+    return projected
+
+
+def _faults(relaxations: list[Relaxation], x: Floats, forces: Floats, rows: Rows) -> list[str]:
+    """Why each point is not sound; empty where it is."""
+    moved = x[rows.is_atom] - np.concatenate([r.origin.positions for r in relaxations])
+    furthest = np.sqrt(np.maximum.reduceat(np.einsum("ij,ij->i", moved, moved), rows.first_atoms))
+    largest = rows.longest(forces)
+    ratios = np.abs(np.linalg.det(rows.deformations(x)))
+    least, most = VOLUME_RATIOS
+    faults = []
+    for i, (relaxation, own) in enumerate(zip(relaxations, rows.split(forces), strict=True)):
+        options, fault = relaxation.options, ""
+        if not largest[i] <= options.max_force:
+            atom = int(np.argmax(np.linalg.norm(own[:-3], axis=1)))
+            limit = f"over the limit of {options.max_force:g} (largest on atom {atom})"
+            fault = f"a force of {largest[i]:.3g} eV/Å, {limit}"
+        elif not least <= ratios[i] <= most:
+            fault = f"the cell has {ratios[i]:.3g} times its first volume; between {least:g} and {most:g} is sound"
+        elif furthest[i] > options.max_displacement:
+            fault = f"an atom is {furthest[i]:.3g} Å from its start, over the limit of {options.max_displacement:g}"
+        faults.append(fault)
+    return faults
+
+
+def _move(
+    kind: type[Fire] | type[Lbfgs], relaxations: list[Relaxation], forces: Floats
+) -> dict[Relaxation, Relaxed | EquipotError]:
+    """One optimiser step; the ends of relaxations that cannot be evaluated after it."""
+    rows = Rows(np.array([len(r.origin) for r in relaxations]))
+    x = np.concatenate([r.x for r in relaxations])
+    states: list[Any] = [r.optimizer for r in relaxations]
+    x = x + kind.moves(states, x, forces, rows)
+    for relaxation, own in zip(relaxations, rows.split(x), strict=True):
+        relaxation.x = own
+        relaxation.steps += 1
+    return _find_pairs(relaxations, x, rows)
+
+
+def _find_pairs(relaxations: list[Relaxation], x: Floats, rows: Rows) -> dict[Relaxation, Relaxed | EquipotError]:
+    """Give each relaxation its graph at x; the ends of those that have none."""
+    ends: dict[Relaxation, Relaxed | EquipotError] = {}
+    positions, deformations = rows.positions(x), rows.deformations(x)
+    cutoff = relaxations[0].cutoff
+    valid = still_valid([r.pairs for r in relaxations], positions, deformations, cutoff)
+    cells = np.array([r.origin.cell for r in relaxations]) @ deformations.transpose(0, 2, 1)
+    graphs = []
+    for i, own in enumerate(rows.split_atoms(positions)):
+        relaxation = relaxations[i]
+        if valid[i]:
+            graphs.append(replace(relaxation.pairs.graph, positions=own, cell=cells[i : i + 1]))
+            continue
+        try:
+            graph = build_graph(relaxation.structure_at(relaxation.x), cutoff + SKIN)
+            relaxation.pairs = VerletList(graph, deformations[i])
+        except InputError as error:
+            ends[relaxation] = relaxation.failed(error)
+            graph = relaxation.graph
+        graphs.append(graph)
+    picked, collided = pick(collate(graphs), cutoff)
+    for i, (relaxation, graph) in enumerate(zip(relaxations, separate(picked), strict=True)):
+        if collided[i] and relaxation not in ends:
+            ends[relaxation] = relaxation.failed(_collision(relaxation))
+        relaxation.graph = graph
+    return ends
+
+
+def _collision(relaxation: Relaxation) -> EquipotError:
+    try:
+        build_graph(relaxation.structure_at(relaxation.x), relaxation.cutoff)
+    except InputError as error:
+        return error
+    raise AssertionError("two atoms collide in one neighbour list and not in another")
