@@ -7,21 +7,19 @@ to the event loop at once. A batch that does not fit into memory is halved, and 
 
 import asyncio
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
+from app.admission import Bound, House
 from app.backends import Backend
-from app.errors import BackendError, EquipotError, OutOfMemory, Overloaded, StructureTooLarge, Unavailable
-from app.evaluate import Outcome, evaluate
+from app.errors import EquipotError, OutOfMemory, StructureTooLarge
+from app.evaluate import evaluate
 from app.graph import Graph
 from app.neighbors import MAX_EDGES, build_graph, too_many
 from app.observer import Observer, Silent
@@ -29,10 +27,10 @@ from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
 from app.schedule import LOWERED, Budget, Cost, Lane, Lanes
 from app.structure import Structure
+from app.task import Task, absorb, cost_of
 
 INLINE_ATOMS = 200
 """Neighbour lists of structures up to this size cost less than handing them to another thread."""
-RETRY_SECONDS = (1.0, 60.0)
 PIECE_EDGES = 2_000_000
 """Edges that the search for one piece of a strictly local model may find, those within its halo included."""
 
@@ -40,49 +38,6 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The most structures and atoms that may be in the house before new ones are turned away."""
-
-    structures: int
-    atoms: int
-
-
-class Task:
-    """A structure, or a piece of one, in the queue that wants one evaluation; a subclass may want more.
-
-    Attributes:
-        graph: what is to be evaluated next.
-        lane: where it waits.
-        since: when it was put into the queue.
-        future: what the caller awaits.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.lane = Lane.SMALL
-        self.since = time.perf_counter()
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    @property
-    def cost(self) -> Cost:
-        """What it takes of a batch."""
-        return _cost(self.graph)
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether its caller has left."""
-        return self.future.cancelled()
-
-    @classmethod
-    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
-        """What the caller of each task gets, or its error; None for one that goes on with its new graph.
-
-        Called on the worker's thread for all tasks of this class in a batch.
-        """
-        return list(outcomes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +70,7 @@ class Batcher:
     ) -> None:
         self.backend = backend
         self.budget = budget
-        self.bound = bound
+        self._house = House(bound)
         self._max_edges = max_edges
         self._observer = observer or Silent()
         self._idle_work: Iterator[Budget | None] | None = None
@@ -123,11 +78,6 @@ class Batcher:
         self._arrived: list[Task] = []
         self._wake = threading.Condition()
         self._stopping = False
-        self._structures = 0
-        self._atoms = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._speed = _Speed()
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="graphs")
         self._worker = threading.Thread(target=self._work, name=f"model-{backend.card.name}", daemon=True)
 
@@ -141,43 +91,23 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._worker.start()
 
-    @contextmanager
-    def admit(self, structures: int, atoms: int) -> Iterator[None]:
+    def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
         """A place in the house for as long as the block lasts, however many evaluations it asks for.
 
         Raises:
             Overloaded: the house is full; says when to come back.
             Unavailable: the batcher is shutting down.
         """
-        self.check_room(structures, atoms)
-        self._structures += structures
-        self._atoms += atoms
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._structures -= structures
-            self._atoms -= atoms
-            if not self._structures:
-                self._idle.set()
+        return self._house.admit(structures, atoms)
 
     def check_room(self, structures: int = 1, atoms: int = 1) -> None:
-        """Whether so much could be admitted now. Whatever is within a request's limits may enter an empty house.
+        """Whether so much could be admitted now.
 
         Raises:
             Overloaded: the house is full; says when to come back.
             Unavailable: the batcher is shutting down.
         """
-        if self._stopping:
-            raise Unavailable("the service is shutting down; send the request to another instance")
-        full = self._structures + structures > self.bound.structures or self._atoms + atoms > self.bound.atoms
-        if self._structures and full:
-            wait = self._speed.seconds(self._atoms)
-            raise Overloaded(
-                f"{self._structures} structures with {self._atoms} atoms are waiting, at most "
-                f"{self.bound.structures} and {self.bound.atoms} may; try again in {wait:.0f} s",
-                retry_after=wait,
-            )
+        self._house.check_room(structures, atoms)
 
     async def predict(self, structure: Structure) -> StructurePrediction:
         """Evaluate one structure, together with whatever else is waiting. Needs a place from `admit`.
@@ -193,7 +123,7 @@ class Batcher:
         if len(structure) > self.budget.atoms and self.backend.is_strictly_local:
             return await self._in_pieces(structure)
         graph = await self.graph(structure)
-        cost = _cost(graph)
+        cost = cost_of(graph)
         local = self.backend.is_strictly_local
         if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity or self.budget.holds(cost):
             return await self._whole_or_in_pieces(structure, graph)
@@ -238,9 +168,9 @@ class Batcher:
 
     async def stop(self) -> None:
         """Refuse what is new, finish what has been admitted, end the worker."""
-        self._stopping = True
-        await self._idle.wait()
+        await self._house.close()
         with self._wake:
+            self._stopping = True
             self._wake.notify()
         await asyncio.to_thread(self._worker.join)
         self._pool.shutdown()
@@ -285,7 +215,7 @@ class Batcher:
         card, local = self.backend.card, self.backend.is_strictly_local
 
         def fits(graph: Graph) -> bool:
-            cost = _cost(graph)
+            cost = cost_of(graph)
             return self.budget.holds(cost) if local else cost.edges <= self.budget.capacity
 
         most_atoms = self.budget.atoms if local else len(structure)
@@ -318,7 +248,7 @@ class Batcher:
             costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
             outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
             seconds = time.perf_counter() - began
-            done = _Done(tasks, _absorb(tasks, outcomes), costs, waited, seconds)
+            done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
             self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
             self._loop.call_soon_threadsafe(self._deliver, done)
 
@@ -358,7 +288,7 @@ class Batcher:
 
     def _on_shortage(self, graphs: Sequence[Graph]) -> None:
         """Lower the budget, in the worker's thread: what was formed before may still be larger."""
-        failed = sum((_cost(graph) for graph in graphs), Cost(0, 0))
+        failed = sum((cost_of(graph) for graph in graphs), Cost(0, 0))
         self.budget = self.budget.lowered(failed)
         log.warning(
             "model %s: a batch of %d structures with %d atoms and %d edges did not fit into memory; "
@@ -368,7 +298,7 @@ class Batcher:
         self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
-        self._speed.add(sum(cost.atoms for cost in done.costs), done.seconds)
+        self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
         self._observer.batch(done.costs, done.waited, done.seconds)
         for task, result in zip(done.tasks, done.results, strict=True):
             if result is None or task.future.done():
@@ -377,41 +307,3 @@ class Batcher:
                 task.future.set_exception(result)
             else:
                 task.future.set_result(result)
-
-
-def _absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
-    """What each task has to say after a batch, in the order of the tasks."""
-    results: list[Any] = [None] * len(tasks)
-    for kind in {type(task) for task in tasks}:
-        places = [i for i, task in enumerate(tasks) if type(task) is kind]
-        try:
-            said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
-        except Exception as error:
-            log.exception("a batch of %s could not be taken further", kind.__name__)
-            said = [BackendError(f"internal error after the evaluation: {type(error).__name__}: {error}")] * len(places)
-        for place, result in zip(places, said, strict=True):
-            results[place] = result
-    return results
-
-
-def _cost(graph: Graph) -> Cost:
-    atoms, edges = len(graph.numbers), len(graph.edge_reverse)
-    if graph.halo.any():  # what is no centre is not evaluated
-        atoms = int(np.count_nonzero(~graph.halo | (np.bincount(graph.edge_index[0], minlength=atoms) > 0)))
-    return Cost(atoms, edges)
-
-
-class _Speed:
-    """Atoms a second, as a running mean over batches; what Retry-After is estimated from."""
-
-    def __init__(self) -> None:
-        self._value = 0.0
-
-    def add(self, atoms: int, seconds: float) -> None:
-        latest = atoms / max(seconds, 1e-6)
-        self._value = latest if not self._value else 0.8 * self._value + 0.2 * latest
-
-    def seconds(self, atoms: int) -> float:
-        """How long so many atoms take, rounded up, within `RETRY_SECONDS`."""
-        shortest, longest = RETRY_SECONDS
-        return min(max(float(math.ceil(atoms / self._value)) if self._value else shortest, shortest), longest)

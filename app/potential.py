@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+from app.admission import Bound
 from app.backends import Backend, load_backend, runtime, worker_threads
-from app.batching import Batcher, Bound, Task
+from app.batching import Batcher
 from app.budgets import Cache, Limits, measured
 from app.calibration import Place, lattice_piece
 from app.errors import StructureTooLarge
@@ -16,6 +17,7 @@ from app.prediction import StructurePrediction
 from app.schedule import Budget
 from app.store import ModelCard, StoredModel
 from app.structure import Structure
+from app.task import Task
 
 
 class Potential:

@@ -23,8 +23,8 @@ from ase.build import bulk
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
+from app.admission import Bound
 from app.backends import Backend, load_backend
-from app.batching import Bound
 from app.calculator import EquipotCalculator
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.admission import Bound
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.batching import Batcher, Bound, Task
+from app.batching import Batcher
 from app.errors import (
     BackendError,
     EquipotError,
@@ -26,6 +27,7 @@ from app.prediction import Prediction, StructurePrediction, split
 from app.schedule import Budget
 from app.store import ModelCard
 from app.structure import Structure
+from app.task import Task
 
 AMPLE = Bound(1000, 10_000)
 BUDGET = Budget(atoms=1000, edges=100_000, structures=8)

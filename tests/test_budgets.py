@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.admission import Bound
 from app.backends.pair import PairBackend
-from app.batching import Bound
 from app.budgets import FALLBACK, SHORTEST, Cache, Limits, free_memory, measured
 from app.calibration import Calibration, Place, Point, calibrate, fit, lattice_piece, smallest_of_the_best
 from app.errors import OutOfMemory

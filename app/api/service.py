@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.admission import Bound
 from app.api.metrics import Metrics
-from app.batching import Bound
 from app.budgets import Cache, Limits
 from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
 from app.potential import Potential, load_potential

@@ -8,9 +8,9 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from app.admission import Bound
 from app.api.answer import Answered, Result, answer, as_json, as_xyz
 from app.api.ask import Ask, Entry, query_properties, relax_options
-from app.batching import Bound
 from app.budgets import Cache, Limits
 from app.commands.serve import settings_from
 from app.errors import InvalidRequest

@@ -12,9 +12,9 @@ from ase.constraints import FixAtoms
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
+from app.admission import Bound
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.batching import Bound
 from app.calculator import EquipotCalculator
 from app.errors import BackendError, InvalidRequest, InvalidStructure
 from app.formats.ase_atoms import from_ase
