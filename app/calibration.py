@@ -2,7 +2,8 @@
 
 The duration of a batch is taken to be linear, seconds = base + atom · atoms + edge · edges, fitted to the relative
 deviations with coefficients that are not negative. The batch to aim at is the smallest that reaches `ENOUGH` of the
-best throughput measured: a larger one makes everybody wait longer and gains next to nothing.
+best throughput measured: a larger one makes everybody wait longer and gains next to nothing. On a processor that is
+busy with other things, as at the start of many services, what counts is the processor's time rather than the clock's.
 """
 
 import resource
@@ -29,6 +30,8 @@ ENOUGH = 0.95
 KINDS = ((21, False), (64, True))
 """Atoms and periodicity of what batches are made of: a molecule and, with more edges an atom, a crystal."""
 MOST_STRUCTURES = 4096
+LEAST_STRUCTURES = 8
+"""No smaller batch of molecules is aimed at: what a batch costs besides the backend is shared by so many."""
 EFFORTS = {"quick": (0.06, 2), "thorough": (1.0, 5)}
 """Seconds beyond which no larger batch is measured, and how often each is."""
 
@@ -92,15 +95,17 @@ def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None,
         graph = build_graph(lattice_piece(backend.card, atoms, periodic), backend.card.cutoff)
         series: list[Point] = []
         points.append(series)
-        while not series or (2.0 * series[-1].seconds < longest and series[-1].structures < MOST_STRUCTURES):
+        while _goes_on(series, longest):
             batch = collate([graph] * (2 * series[-1].structures if series else 1))
             seconds = np.inf
             try:
                 for _ in range(repeats):
                     with _ALONE:
-                        began = time.perf_counter()
+                        began, busy = time.perf_counter(), time.process_time()
                         backend(batch)
                         seconds = min(seconds, time.perf_counter() - began)
+                        if place.device == "cpu":
+                            seconds = min(seconds, max(time.process_time() - busy, 1e-6))
                     yield
             except (MemoryError, OutOfMemory):
                 if not series:
@@ -137,9 +142,18 @@ def fit(points: Sequence[Point]) -> Speed:
 
 
 def smallest_of_the_best(points: Sequence[Point]) -> Point:
-    """The smallest batch that reaches `ENOUGH` of the best throughput."""
+    """The smallest batch that reaches `ENOUGH` of the best throughput, of `LEAST_STRUCTURES` at least if measured."""
     most = max(point.structures / point.seconds for point in points)
-    return next(p for p in points if p.structures / p.seconds >= ENOUGH * most)
+    enough = [p for p in points if p.structures / p.seconds >= ENOUGH * most]
+    return next((p for p in enough if p.structures >= LEAST_STRUCTURES), enough[-1])
+
+
+def _goes_on(series: Sequence[Point], longest: float) -> bool:
+    """Whether a larger batch is worth measuring: a small one, up to four times as long as the others may be."""
+    if not series:
+        return True
+    allowed = longest if series[-1].structures >= LEAST_STRUCTURES else 4.0 * longest
+    return 2.0 * series[-1].seconds < allowed and series[-1].structures < MOST_STRUCTURES
 
 
 def deviation(calibration: Calibration) -> float:

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from app.admission import Bound
 from app.backends.pair import PairBackend
 from app.budgets import FALLBACK, SHORTEST, Cache, Limits, free_memory, measured
-from app.calibration import Calibration, Place, Point, calibrate, fit, lattice_piece, smallest_of_the_best
+from app.calibration import (
+    LEAST_STRUCTURES,
+    Calibration,
+    Place,
+    Point,
+    calibrate,
+    fit,
+    lattice_piece,
+    smallest_of_the_best,
+)
 from app.errors import OutOfMemory
 from app.graph import Graph
 from app.potential import load_potential
@@ -62,8 +71,11 @@ class TestCalibration:
             assert found.seconds(Cost(atoms, edges)) == pytest.approx(speed.seconds(Cost(atoms, edges)), rel=1e-5)
 
     def test_the_smallest_batch_that_is_almost_the_best(self) -> None:
-        points = [point(1, 1.0), point(2, 1.2), point(4, 1.7), point(8, 3.35), point(16, 6.8)]
-        assert smallest_of_the_best(points).structures == 4
+        points = [point(4, 1.0), point(8, 1.2), point(16, 1.7), point(32, 3.35), point(64, 6.8)]
+        assert smallest_of_the_best(points).structures == 16
+        even = [point(n, 0.1 * n) for n in (1, 2, 4, 8, 16)]
+        assert smallest_of_the_best(even).structures == LEAST_STRUCTURES
+        assert smallest_of_the_best(even[:2]).structures == 2
 
     def test_measures_growing_batches_of_molecules_and_crystals(self, pair_card: ModelCard) -> None:
         found = run(PairBackend(pair_card))
