@@ -2,9 +2,10 @@
 
 There are two lanes. What fits into a batch waits in the *small* lane. What does not waits in the *large* lane: a
 structure that alone takes no longer than `Budget.longest` goes whole, any other in pieces that fit into a batch
-(`app.pieces`), of which one at a time is in the lane, at its end. Within a lane, the oldest goes first, with whatever
-else fits. Between the lanes, the one that has had less of the backend goes: each is charged the weight of its
-batches, in units of the longest one allowed, and one that was empty may be behind the other by one unit at most.
+(`app.pieces`), of which one at a time is in the lane, at its end. Steps of relaxations go whole. Within a lane, the
+oldest goes first, with whatever else fits. Between the lanes, the one that has had less of the backend goes: each is
+charged the weight of its batches, in units of the longest one allowed, and one that was empty may be behind the other
+by one unit at most.
 
 Let M be the weight of the heaviest batch: M <= 1 as far as predictions hold, unless an item can neither go within the
 limits nor be cut. The lane that goes is the one behind or level, so that afterwards it is ahead by no more than its

@@ -11,13 +11,10 @@ make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
 import argparse
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +30,16 @@ from app.store import ARTIFACT, ModelCard
 from app.structure import Structure
 from app.training.certificate import model_inputs
 from app.training.derivatives import evaluate
-from app.training.models import AllegroConfig, Statistics, build_model
+from app.training.models import AllegroConfig, build_model
 from app.training.tracing import export_onnx
+from benchmarks.machine import machine
+from benchmarks.own import allegro_config
+from benchmarks.own import statistics as statistics_of
+from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments
 from benchmarks.structures import ELEMENTS, systems
 from benchmarks.timing import median_ms
+from benchmarks.worker import Worker, started
 
-ROOT = Path(__file__).resolve().parent.parent
-SIZES = {"l_max": 2, "layers": 2, "scalars": 64, "tensors": 16, "cutoff": 5.0, "average_neighbors": 15.0}
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
-"""Lets glibc keep the memory of large temporaries, which helps torch; set for all alike."""
 OWN, PEER = "equipot", "nequip-allegro"
 MODES = {OWN: ("graph", "eager", "onnx"), PEER: ("graph", "eager", "compiled")}
 Measure = Callable[[str, str, int], float]
@@ -52,24 +50,8 @@ class Own:
     """Our model, eager and exported."""
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
-        statistics_ = Statistics(
-            elements=ELEMENTS,
-            atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
-            force_scale=1.0,
-            average_neighbors=options.average_neighbors,
-        )
-        config = AllegroConfig(
-            cutoff=options.cutoff,
-            l_max=options.l_max,
-            num_layers=options.layers,
-            num_scalars=options.scalars,
-            num_tensors=options.tensors,
-            two_body_mlp=(options.scalars,),
-            latent_mlp=(options.scalars,),
-            readout_mlp=(32,),
-            parity="full",
-        )
-        model = build_model(config, statistics_).eval()
+        config = allegro_config(options)
+        model = build_model(config, statistics_of(options)).eval()
         self.parameters = sum(p.numel() for p in model.parameters())
         export_onnx(model, folder / ARTIFACT)
         self.backend = OnnxBackend(_card(config, self.parameters), folder, threads=options.threads)
@@ -112,36 +94,13 @@ class Own:
 class Peer:
     """A process of another environment that measures when it is asked to."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        self.description: dict[str, Any] = self._read()
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.description = worker.description
 
     def measure(self, system: str, mode: str, repeats: int) -> float:
         """Median of some calls in the peer's process, ms."""
-        request = {"system": system, "mode": mode, "repeats": repeats}
-        assert self.process.stdin is not None
-        print(json.dumps(request), file=self.process.stdin, flush=True)
-        return float(self._read()["ms"])
-
-    def _read(self) -> dict[str, Any]:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(f"the peer ended with status {self.process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-
-@contextmanager
-def started_peer(python: Path, options: argparse.Namespace) -> Iterator[Peer]:
-    """The peer, built and waiting; it ends with the block."""
-    sizes = [text for name in SIZES for text in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
-    command = [str(python), "-m", "benchmarks.peers.nequip_allegro", "--threads", str(options.threads), *sizes]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield Peer(process)
-    finally:
-        process.communicate()
+        return float(self.worker.ask(system=system, mode=mode, repeats=repeats)["ms"])
 
 
 def _card(config: AllegroConfig, parameters: int) -> ModelCard:
@@ -199,13 +158,6 @@ def _digits(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def machine() -> str:
-    """The processor's name and its cores."""
-    info = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
-
-
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -215,8 +167,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="time for each median")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--default-allocator", action="store_true", help="leave glibc's thresholds alone")
-    for name, value in SIZES.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    add_sizes(parser)
     return parser.parse_args()
 
 
@@ -251,8 +202,9 @@ def main() -> None:
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]], os.environ | missing)
     torch.set_num_threads(options.threads)
     if options.peer_python:
-        with started_peer(options.peer_python, options) as peer:
-            result = run(options, peer)
+        command = ["--threads", str(options.threads), *size_arguments(options)]
+        with started(options.peer_python, "benchmarks.peers.nequip_allegro", command, {}) as worker:
+            result = run(options, Peer(worker))
     else:
         result = run(options, None)
     if options.json:

@@ -3,6 +3,16 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.errors import InvalidConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.training.evaluate import Values
+    from app.training.frames import LabelledFrame
+    from app.training.report import Report
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,8 +28,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="how the file is read, as in data.train of a config: units.energy=kcal/mol, index=':100', keys.energy=E",
     )
+    parser.add_argument(
+        "--by", metavar="KEY", help="group frames by this value of their comment lines (default: by chemical formula)"
+    )
+    parser.add_argument("--worst", type=int, default=10, metavar="N", help="groups to list; 0: none (%(default)s)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the errors of all groups")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw predictions against labels")
-    parser.add_argument("--json", action="store_true", help="print the errors as JSON")
+    parser.add_argument(
+        "--plot-uncertainty",
+        type=Path,
+        metavar="PNG",
+        help="draw force errors against uncertainties (of a committee)",
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="numerics threads; 0 takes all cores")
@@ -27,23 +48,43 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table of errors."""
+    """Print the errors, and write what is asked for."""
     from app.training.config_file import override, parse
     from app.training.data import load_sources
     from app.training.data_config import Source
-    from app.training.evaluate import errors, table
     from app.training.predictors import open_predictor
+    from app.training.report import page, report
 
+    if options.worst < 0:
+        raise InvalidConfig(f"--worst {options.worst}: at least 0")
     content = {"path": options.data}
     override(content, options.overrides)
     source = parse(Source, content, options.data)
     predict = open_predictor(options.model, options.model_store, options.device, options.threads, options.batch_size)
     frames = load_sources([source], Path)
     predicted = predict(frames)
-    found = errors(predicted, frames)
+    if options.plot_uncertainty is not None and predicted.forces_std is None:
+        raise InvalidConfig(f"--plot-uncertainty: {options.model} states no uncertainty; only committees do")
+    found = report(predicted, frames, options.by)
+    _write(options, found, frames, predicted)
+    print(found.model_dump_json(indent=2, exclude_none=True) if options.json else page(found, options.worst))
+    return 0
+
+
+def _write(
+    options: argparse.Namespace, found: "Report", frames: "Sequence[LabelledFrame]", predicted: "Values"
+) -> None:
+    title = f"{options.model} on {Path(options.data).name}"
+    if options.csv is not None:
+        from app.training.checkpoint import write_atomically
+        from app.training.report import groups_csv
+
+        write_atomically(options.csv, lambda file: file.write(groups_csv(found.groups).encode()))
     if options.plot is not None:
         from app.training.plots import parity
 
-        parity(options.plot, f"{options.model} on {Path(options.data).name}", frames, predicted)
-    print(found.model_dump_json(indent=2, exclude_none=True) if options.json else table({"data": found}))
-    return 0
+        parity(options.plot, title, frames, predicted)
+    if options.plot_uncertainty is not None:
+        from app.training.plots import error_against_std
+
+        error_against_std(options.plot_uncertainty, title, frames, predicted)

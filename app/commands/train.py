@@ -37,8 +37,9 @@ def run(options: argparse.Namespace) -> int:
 
         print(describe_run(config, find))
         return 0
-    from app.training.evaluate import Errors, table
+    from app.training.evaluate import Errors
     from app.training.progress import Display
+    from app.training.report import table
     from app.training.run import run as train
     from app.training.run_folder import RunFolder
 

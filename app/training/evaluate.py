@@ -1,6 +1,6 @@
 """Errors of a model on labelled frames."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +23,15 @@ class Values:
         energy: (F,), eV, total.
         forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
+        energy_std: (F,), eV; standard deviation of the energy over a committee's members.
+        forces_std: (N,), eV/Å; that of each atom's force: root of the summed variances of its components.
     """
 
     energy: Floats
     forces: Floats
     stress: Floats
+    energy_std: Floats | None = None
+    forces_std: Floats | None = None
 
 
 class Errors(BaseModel):
@@ -49,6 +53,7 @@ class Errors(BaseModel):
     stress_mae: float | None = None
     stress_rmse: float | None = None
     forces_mae_by_element: dict[str, float] = {}
+    forces_rmse_by_element: dict[str, float] = {}
 
 
 def labels(frames: Sequence[LabelledFrame]) -> Values:
@@ -88,6 +93,7 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
     numbers = np.concatenate([f.structure.numbers for f in frames])
     known = np.isfinite(expected.forces).all(axis=1)
     numbers, forces = numbers[known], forces[known]
+    by_element = {chemical_symbols[z]: forces[numbers == z] for z in np.unique(numbers)}
     return Errors(
         frames=len(frames),
         atoms=int(n_atoms.sum()),
@@ -99,7 +105,8 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         forces_rmse=_rmse(forces) if forces.size else None,
         stress_mae=_mae(stress) if stress.size else None,
         stress_rmse=_rmse(stress) if stress.size else None,
-        forces_mae_by_element={chemical_symbols[z]: _mae(forces[numbers == z]) for z in np.unique(numbers)},
+        forces_mae_by_element={symbol: _mae(found) for symbol, found in by_element.items()},
+        forces_rmse_by_element={symbol: _rmse(found) for symbol, found in by_element.items()},
     )
 
 
@@ -109,36 +116,3 @@ def _mae(values: Floats) -> float:
 
 def _rmse(values: Floats) -> float:
     return float(np.sqrt((values**2).mean()))
-
-
-MOST_ELEMENTS = 12
-"""Elements in a line of the table."""
-ROWS: tuple[tuple[str, str, Callable[[Errors], float | None], Callable[[Errors], float | None]], ...] = (
-    ("energy", "meV", lambda e: e.energy_mae, lambda e: e.energy_rmse),
-    ("energy per atom", "meV/atom", lambda e: e.energy_per_atom_mae, lambda e: e.energy_per_atom_rmse),
-    ("forces", "meV/Å", lambda e: e.forces_mae, lambda e: e.forces_rmse),
-    ("stress", "meV/Å³", lambda e: e.stress_mae, lambda e: e.stress_rmse),
-)
-
-
-def table(sets: Mapping[str, Errors]) -> str:
-    """Errors of some sets as a table for people; a line of element errors for each set below."""
-    lines = [f"{'set':<12}{'quantity':<18}{'MAE':>10}{'RMSE':>10}  unit"]
-    for name, found in sets.items():
-        for quantity, unit, mae, rmse in ROWS:
-            values = (mae(found), rmse(found))
-            if None not in values:
-                lines.append(f"{name:<12}{quantity:<18}{values[0]:>10.2f}{values[1]:>10.2f}  {unit}")
-    for name, found in sets.items():
-        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms{_by_element(found.forces_mae_by_element)}")
-    return "\n".join(lines)
-
-
-def _by_element(maes: Mapping[str, float]) -> str:
-    if not maes:
-        return ""
-    items, title = list(maes.items()), "force MAE by element"
-    if len(items) > MOST_ELEMENTS:
-        title += f", the {MOST_ELEMENTS} largest of {len(items)}"
-        items = sorted(items, key=lambda item: -item[1])[:MOST_ELEMENTS]
-    return f"; {title}: {', '.join(f'{symbol} {value:.1f}' for symbol, value in items)}"

@@ -12,14 +12,13 @@ with the median as one JSON line, so that the caller decides who is measured whe
 """
 
 import argparse
-import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from functools import partial
+from typing import Any
 
 import torch
 from allegro.model import AllegroModel
@@ -32,8 +31,10 @@ from nequip.utils.aot import aot_export_model
 from nequip.utils.global_state import set_global_state
 from torch.export import Dim
 
+from benchmarks.sizes import add_sizes
 from benchmarks.structures import ELEMENTS, systems
 from benchmarks.timing import median_ms
+from benchmarks.worker import claim_output, serve
 
 PERIODIC = {"cell", "edge_cell_shift", "stress"}
 """Fields that a molecule has not."""
@@ -156,38 +157,28 @@ def describe(built: dict[str, System], options: argparse.Namespace) -> dict[str,
     }
 
 
-def answer(built: dict[str, System], answers: TextIO) -> None:
-    """Measure what each line of the standard input asks for."""
-    for line in sys.stdin:
-        request = json.loads(line)
-        call = built[request["system"]].calls[request["mode"]]
-        print(json.dumps({"ms": median_ms(call, request["repeats"])}), file=answers, flush=True)
+def measure(built: dict[str, System], system: str, mode: str, repeats: int) -> dict[str, float]:
+    """Median of some calls, ms."""
+    return {"ms": median_ms(built[system].calls[mode], repeats)}
 
 
 def arguments() -> argparse.Namespace:
     """The command line that `benchmarks.inference` gives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--l-max", type=int, default=2)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--scalars", type=int, default=64)
-    parser.add_argument("--tensors", type=int, default=16)
-    parser.add_argument("--cutoff", type=float, default=5.0)
-    parser.add_argument("--average-neighbors", type=float, default=15.0)
+    add_sizes(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Build, then answer requests until the input ends."""
     options = arguments()
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever libraries print goes to the standard error
+    answers = claim_output()
     torch.set_num_threads(options.threads)
     set_global_state(allow_tf32=False)
     with tempfile.TemporaryDirectory() as folder:
         built = {name: build(frames, options, folder) for name, frames in systems().items()}
-        print(json.dumps(describe(built, options)), file=answers, flush=True)
-        answer(built, answers)
+        serve(answers, describe(built, options), partial(measure, built))
 
 
 if __name__ == "__main__":

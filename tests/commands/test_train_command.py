@@ -36,7 +36,7 @@ def test_a_run_from_the_command_line(project, capsys):
     assert "--resume with another config: batch_size was 6, is 5" in capsys.readouterr().err
 
     assert main(["evaluate", "runs/recipe", "data/train.xyz", "--set", "index=:5", "--plot", "parity.png"]) == 0
-    assert "data: 5 frames" in capsys.readouterr().out
+    assert "5 frames, " in capsys.readouterr().out
     assert (project / "parity.png").stat().st_size > 10_000
 
 
@@ -81,9 +81,20 @@ def test_a_store_model_is_evaluated(project, capsys):
     assert found["forces_rmse"] < 1e-3
 
 
+def test_errors_of_each_molecule(project, capsys):
+    with ModelStore(project / "model_store").publish(CARD):
+        pass
+    assert main(["evaluate", "pairs", "data/train.xyz", "--by", "molecule", "--worst", "2", "--csv", "all.csv"]) == 0
+    assert "by molecule, the worst 2 of 8" in capsys.readouterr().out
+    assert len((project / "all.csv").read_text().splitlines()) == 9
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["pairs", "data/train.xyz", "--by", "smiles"], "frame 0 has no such key; its comment line has molecule"),
+        (["pairs", "data/train.xyz", "--worst", "-1"], "--worst -1: at least 0"),
+        (["pairs", "data/train.xyz", "--plot-uncertainty", "a.png"], "pairs states no uncertainty"),
         (["nobody", "data/train.xyz"], "no model 'nobody' in the store"),
         (
             ["pairs", "data/train.xyz", "--set", "units.energy=kcal"],

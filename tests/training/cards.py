@@ -1,4 +1,10 @@
+"""Models with random weights, as the contract takes them."""
+
+import torch
+
 from app.store import ModelCard
+from app.training.certificate import Reference
+from app.training.models import ModelConfig, Statistics, build_model
 
 ELEMENTS = ("H", "C", "N", "O")
 
@@ -17,3 +23,12 @@ def random_card(cutoff: float, dtype: str = "float64") -> ModelCard:
         receptive_field=cutoff,
         dtype=dtype,
     )
+
+
+def reference(config: ModelConfig) -> Reference:
+    """A model with random weights, in float64."""
+    card = random_card(config.cutoff).model_copy(update={"receptive_field": config.receptive_field})
+    statistics = Statistics(
+        elements=card.elements, atomic_energies=card.atomic_energies, force_scale=1.3, average_neighbors=17.0
+    )
+    return Reference(build_model(config, statistics, torch.float64), card)

@@ -1,24 +1,24 @@
 """The architectures: each maps species and edge vectors to per-atom interaction energies."""
 
-from collections.abc import Callable
-from typing import Annotated
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
 
-from app.training.models.allegro import Allegro, AllegroConfig
-from app.training.models.equiformer import Equiformer, EquiformerConfig
-from app.training.models.inputs import LocalInputs, ModelInputs
+# Each config that is imported here is an architecture that training configs can name.
+from app.training.models.allegro import AllegroConfig as AllegroConfig
+from app.training.models.architecture import ArchitectureConfig
+from app.training.models.equiformer import EquiformerConfig as EquiformerConfig
+from app.training.models.inputs import LocalInputs as LocalInputs
+from app.training.models.inputs import ModelInputs as ModelInputs
 
-__all__ = [
-    "AllegroConfig",
-    "EquiformerConfig",
-    "LocalInputs",
-    "ModelConfig",
-    "ModelInputs",
-    "Statistics",
-    "build_model",
-]
+if TYPE_CHECKING:
+    ModelConfig: TypeAlias = ArchitectureConfig
+else:
+    ModelConfig = Annotated[reduce(or_, ArchitectureConfig.__subclasses__()), Field(discriminator="architecture")]
 
 
 class Statistics(BaseModel):
@@ -39,29 +39,19 @@ class Statistics(BaseModel):
     average_neighbors: float = Field(gt=0)
 
 
-ModelConfig = Annotated[AllegroConfig | EquiformerConfig, Field(discriminator="architecture")]
-ARCHITECTURES: dict[type[BaseModel], type[Allegro] | type[Equiformer]] = {
-    AllegroConfig: Allegro,
-    EquiformerConfig: Equiformer,
-}
-
-
 def build_model(
     config: ModelConfig, statistics: Statistics, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> Allegro | Equiformer:
-    """A freshly initialised model.
+) -> nn.Module:
+    """A freshly initialised model (`ArchitectureConfig.build`), from a seed.
 
-    Its `forward` takes `LocalInputs` where its `strictly_local` is true, else `ModelInputs`, and gives the (N,)
-    interaction energies in eV, without the reference energies of the atoms. It is built in float64 and cast,
-    so that its constants are exact in either precision.
+    It is built in float64 and cast, so that its constants are exact in either precision.
     """
-    make: Callable[..., Allegro | Equiformer] = ARCHITECTURES[type(config)]
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = make(config, len(statistics.elements), statistics.force_scale, statistics.average_neighbors)
+            model = config.build(len(statistics.elements), statistics.force_scale, statistics.average_neighbors)
     finally:
         torch.set_default_dtype(before)
     return model.to(dtype)

@@ -13,7 +13,7 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from app.training.models.angular import (
@@ -25,6 +25,7 @@ from app.training.models.angular import (
     slices,
     width,
 )
+from app.training.models.architecture import ArchitectureConfig
 from app.training.models.inputs import LocalInputs
 from app.training.models.layers import SILU_GAIN, linear, mlp
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
@@ -32,7 +33,7 @@ from app.training.models.radial import BesselBasis, PolynomialEnvelope
 SCALAR: Irrep = (0, 1)
 
 
-class AllegroConfig(BaseModel):
+class AllegroConfig(ArchitectureConfig):
     """Hyperparameters of Allegro; the defaults train on two CPU cores.
 
     Attributes:
@@ -50,10 +51,7 @@ class AllegroConfig(BaseModel):
         envelope_power: p of the polynomial envelope.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     architecture: Literal["allegro"] = "allegro"
-    cutoff: float = Field(default=5.0, gt=0)
     l_max: int = Field(default=2, ge=0, le=8)
     num_layers: int = Field(default=2, ge=1)
     num_scalars: int = Field(default=64, ge=1)
@@ -65,10 +63,9 @@ class AllegroConfig(BaseModel):
     num_bessels: int = Field(default=8, ge=1)
     envelope_power: int = Field(default=6, ge=2)
 
-    @property
-    def receptive_field(self) -> float:
-        """Å; strictly local."""
-        return self.cutoff
+    def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> "Allegro":
+        """A freshly initialised model."""
+        return Allegro(self, num_elements, force_scale, average_neighbors)
 
 
 class Allegro(nn.Module):

@@ -21,10 +21,11 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from app.training.models.angular import Irrep, SphericalHarmonics, harmonic_irreps
+from app.training.models.architecture import ArchitectureConfig
 from app.training.models.attention import Attention, Edges, RadialNetwork, Shape
 from app.training.models.equivariant import (
     SCALAR,
@@ -47,7 +48,7 @@ BASES: dict[str, type[ExponentialNormalBasis] | type[GaussianBasis]] = {
 }
 
 
-class EquiformerConfig(BaseModel):
+class EquiformerConfig(ArchitectureConfig):
     """Hyperparameters of Equiformer; the defaults train on two CPU cores.
 
     Attributes:
@@ -76,10 +77,7 @@ class EquiformerConfig(BaseModel):
             it rises linearly from zero in the first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     architecture: Literal["equiformer"] = "equiformer"
-    cutoff: float = Field(default=5.0, gt=0)
     l_max: int = Field(default=2, ge=0, le=8)
     channels: Widths = (64, 32, 16)
     num_blocks: int = Field(default=3, ge=1)
@@ -103,6 +101,10 @@ class EquiformerConfig(BaseModel):
     def receptive_field(self) -> float:
         """Å; a cutoff for the embedding of the neighbours' arrangement, and one more with each block."""
         return (1 + self.num_blocks) * self.cutoff
+
+    def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> "Equiformer":
+        """A freshly initialised model."""
+        return Equiformer(self, num_elements, force_scale, average_neighbors)
 
     @property
     def irreps(self) -> list[Irrep]:

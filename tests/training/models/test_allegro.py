@@ -2,11 +2,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from app.training.certificate import Reference
 from app.training.models import AllegroConfig, Statistics, build_model
 from app.training.models.allegro import tensor_irreps
 from tests.contracts import BackendContract
-from tests.training.cards import random_card
+from tests.training.cards import reference
 
 SMALL = {"cutoff": 4.0, "num_scalars": 16, "num_tensors": 4, "two_body_mlp": (16,), "latent_mlp": (16,)}
 VARIANTS = {
@@ -18,14 +17,6 @@ VARIANTS = {
         **{**SMALL, "two_body_mlp": (8, 16), "latent_mlp": (), "readout_mlp": ()}, envelope_power=12
     ),
 }
-
-
-def reference(config: AllegroConfig) -> Reference:
-    card = random_card(config.cutoff)
-    statistics = Statistics(
-        elements=card.elements, atomic_energies=card.atomic_energies, force_scale=1.3, average_neighbors=17.0
-    )
-    return Reference(build_model(config, statistics, torch.float64), card)
 
 
 @pytest.mark.parametrize("backend", VARIANTS.values(), ids=VARIANTS.keys(), indirect=True, scope="class")

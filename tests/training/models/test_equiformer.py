@@ -19,7 +19,7 @@ from app.pieces import Cutter, Whole
 from app.prediction import split
 from app.store import ARTIFACT
 from app.structure import Structure
-from app.training.certificate import Reference, certify, model_inputs
+from app.training.certificate import certify, model_inputs
 from app.training.config_file import load_config
 from app.training.data import Finder
 from app.training.derivatives import evaluate
@@ -35,7 +35,7 @@ from app.training.tracing import export_onnx
 from tests.contracts import BackendContract, assert_same
 from tests.structures import random_molecule
 from tests.tolerances import TOLERANCES
-from tests.training.cards import ELEMENTS, random_card
+from tests.training.cards import ELEMENTS, random_card, reference
 from tests.training.labelled import molecules, tiny_config, write
 
 SMALL = {
@@ -66,14 +66,6 @@ E3 = {
         **{**SMALL, **LINEAR_MLP, "l_max": 0, "channels": (8,), "head_channels": (4,), "feed_forward_channels": (8,)}
     ),
 }
-
-
-def reference(config: EquiformerConfig) -> Reference:
-    card = random_card(config.cutoff).model_copy(update={"receptive_field": config.receptive_field})
-    statistics = Statistics(
-        elements=card.elements, atomic_energies=card.atomic_energies, force_scale=1.3, average_neighbors=17.0
-    )
-    return Reference(build_model(config, statistics, torch.float64), card)
 
 
 @pytest.mark.parametrize("backend", SE3.values(), ids=SE3.keys(), indirect=True, scope="class")

@@ -1,0 +1,67 @@
+"""Our training step, as `app.training` runs it."""
+
+import argparse
+
+import numpy as np
+from torch import Tensor
+
+from app.training.batches import Collator
+from app.training.config import Loss, TrainConfig
+from app.training.config_file import parse_config
+from app.training.data import Finder, load_sources
+from app.training.dataset import build_dataset
+from app.training.hardware import set_up
+from app.training.loss import compute_losses, predict
+from app.training.models import build_model
+from app.training.train import make_optimizer
+from benchmarks.own import allegro_config, statistics
+from benchmarks.training_step import run
+
+
+class OwnStep:
+    """Forward, backward and optimiser of our Allegro."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        config = train_config(options)
+        set_up(config)
+        frames = load_sources(config.data.train, Finder(options.data.parent))
+        known = statistics(options)
+        collator = Collator(build_dataset(frames, config.model.cutoff), known)
+        chosen = np.array_split(np.arange(len(frames)), len(frames) // options.batch_size)
+        self.ready = [collator(indices) for indices in chosen]
+        self.batches = len(self.ready)
+        self.model = build_model(config.model, known)
+        self.parameters = list(self.model.parameters())
+        self.optimizer = make_optimizer(self.model, config)
+        self.loss: Loss = config.loss
+
+    def __call__(self, batch: int) -> None:
+        data = self.ready[batch]
+        outputs = predict(self.model, data, create_graph=True, stress=False)
+        losses = compute_losses(outputs, data.targets, self.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.total.backward()
+        self.optimizer.step()
+
+    def force_loss(self, batch: int) -> Tensor:
+        data = self.ready[batch]
+        return compute_losses(
+            predict(self.model, data, create_graph=True, stress=False), data.targets, self.loss
+        ).forces
+
+
+def train_config(options: argparse.Namespace) -> TrainConfig:
+    """The config of such a run."""
+    content = {
+        "data": {"train": options.data.name},
+        "model": allegro_config(options).model_dump(),
+        "batch_size": options.batch_size,
+        "threads": options.threads,
+        "device": "cpu",
+        "deterministic": False,
+    }
+    return parse_config(content, "benchmark")
+
+
+if __name__ == "__main__":
+    run(OwnStep)
