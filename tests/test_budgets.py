@@ -17,7 +17,7 @@ from app.calibration import (
     Calibration,
     Place,
     Point,
-    calibrate,
+    calibrate_at_once,
     fit,
     lattice_piece,
     smallest_of_the_best,
@@ -50,16 +50,6 @@ def calibration(bytes_per_edge: float | None = None) -> Calibration:
     )
 
 
-def run(backend: PairBackend) -> Calibration:
-    steps = calibrate(backend, PLACE, "quick")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Calibration = end.value
-            return found
-
-
 class TestCalibration:
     @given(st.floats(1e-5, 1e-2), st.sampled_from([0.0, 1e-6, 1e-4]), st.floats(1e-8, 1e-4))
     def test_finds_the_speed_that_made_the_times(self, base: float, atom: float, edge: float) -> None:
@@ -78,7 +68,7 @@ class TestCalibration:
         assert smallest_of_the_best(even[:2]).structures == 2
 
     def test_measures_growing_batches_of_molecules_and_crystals(self, pair_card: ModelCard) -> None:
-        found = run(PairBackend(pair_card))
+        found = calibrate_at_once(PairBackend(pair_card), PLACE, "quick")
         sizes = [p.structures for p in found.points]
         assert sizes.count(1) == 2
         assert all(later in (1, 2 * earlier) for earlier, later in pairwise(sizes))
@@ -91,7 +81,7 @@ class TestCalibration:
                     raise OutOfMemory("no memory left")
                 return super().__call__(graph)
 
-        assert max(p.structures for p in run(Small(pair_card)).points) <= 4
+        assert max(p.structures for p in calibrate_at_once(Small(pair_card), PLACE, "quick").points) <= 4
 
 
 class TestLimits:

@@ -2,7 +2,7 @@
 
 from app.backends import load_backend
 from app.budgets import Cache, Limits
-from app.calibration import Calibration, Point, calibrate, deviation
+from app.calibration import Calibration, Point, calibrate_at_once, deviation
 from app.potential import place_of
 from app.settings import Settings
 from app.store import ModelStore
@@ -18,13 +18,7 @@ def measure(settings: Settings, reference: str) -> Calibration:
     """
     model = ModelStore(settings.model_store).load(reference)
     backend = load_backend(model, threads=settings.threads, device=settings.device)
-    steps = calibrate(backend, place_of(model, settings.threads, settings.device), "thorough")
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            found: Calibration = end.value
-            return found
+    return calibrate_at_once(backend, place_of(model, settings.threads, settings.device), "thorough")
 
 
 def report(settings: Settings, reference: str, found: Calibration) -> list[tuple[str, ...]]:
