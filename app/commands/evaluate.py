@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the errors, and write what is asked for."""
     from app.training.config_file import override, parse
-    from app.training.data import load_sources
+    from app.training.data import Finder, load_sources
     from app.training.data_config import Source
     from app.training.predictors import open_predictor
     from app.training.report import page, report
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     override(content, options.overrides)
     source = parse(Source, content, options.data)
     predict = open_predictor(options.model, options.model_store, options.device, options.threads, options.batch_size)
-    frames = load_sources([source], Path)
+    frames = load_sources([source], Finder(Path()))
     predicted = predict(frames)
     if options.plot_uncertainty is not None and predicted.forces_std is None:
         raise InvalidConfig(f"--plot-uncertainty: {options.model} states no uncertainty; only committees do")

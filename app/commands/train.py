@@ -19,6 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be trained on what, with which memory, and stop"
     )
+    parser.add_argument(
+        "--cache", type=Path, metavar="DIR", help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)"
+    )
     add_data_root(parser)
 
 
@@ -31,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     config = load_config(options.config, options.overrides)
     from app.training.data import Finder
 
-    find = Finder(options.config.parent, data_root(options))
+    find = Finder(options.config.parent, data_root(options), cache_folder(options))
     if options.dry_run:
         from app.training.dry_run import describe_run
 
@@ -74,3 +77,10 @@ def data_root(options: argparse.Namespace) -> Path | None:
     if options.data_root is not None:
         return Path(options.data_root)
     return Path(os.environ["EQUIPOT_DATA"]) if os.environ.get("EQUIPOT_DATA") else None
+
+
+def cache_folder(options: argparse.Namespace) -> Path | None:
+    """The folder in which neighbour lists are kept, if one is given."""
+    if options.cache is not None:
+        return Path(options.cache)
+    return Path(os.environ["EQUIPOT_CACHE"]).expanduser() if os.environ.get("EQUIPOT_CACHE") else None

@@ -12,8 +12,10 @@ from torch import Tensor
 
 from app.backends.layout import ranges
 from app.structure import Integers
-from app.training.dataset import Dataset, starts_of
+from app.training.arrays import starts_of
+from app.training.dataset import Dataset
 from app.training.models import ModelInputs, Statistics
+from app.training.references import reference_energies
 
 UNLIMITED = np.iinfo(np.int64).max
 
@@ -83,20 +85,20 @@ class Collator:
         numbers = [chemical_symbols.index(symbol) for symbol in statistics.elements]
         table = np.zeros(len(chemical_symbols), dtype=np.int64)
         table[numbers] = np.arange(len(numbers))
-        self.species = table[dataset.numbers]
-        energies = np.array([statistics.atomic_energies[symbol] for symbol in statistics.elements])
-        self.references = np.add.reduceat(energies[self.species], dataset.atom_start[:-1])
-        self.weight = np.array([frame.weight for frame in dataset.frames])
-        self.energy = np.array([frame.energy for frame in dataset.frames]) - self.references
+        self.species_of_number = table
+        self.references = reference_energies(dataset, statistics)
+        self.energy = dataset.energy - self.references
+        self.volume, self.weight = dataset.volume, dataset.weight
 
     def __call__(self, indices: Integers) -> Batch:
         """The frames of these numbers as one batch."""
         data = self.dataset
         n_atoms = data.n_atoms[indices]
         atoms = ranges(data.atom_start[indices], n_atoms)
-        volume = np.nan_to_num(data.volume[indices], nan=1.0).astype(data.forces.dtype)
+        volume = np.nan_to_num(self.volume[indices], nan=1.0).astype(data.dtype)
+        species = self.species_of_number[data.arrays.numbers[atoms]]
         return Batch(
-            inputs=_inputs(data, indices, atoms, torch.from_numpy(self.species[atoms])),
+            inputs=_inputs(data, indices, atoms, torch.from_numpy(species)),
             structure=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),
             volume=torch.from_numpy(volume),
             targets=self.targets(indices, atoms),
@@ -105,10 +107,10 @@ class Collator:
     def targets(self, indices: Integers, atoms: Integers) -> Targets:
         """What a model should say about these frames, whose atoms are these."""
         data = self.dataset
-        forces, stress = data.forces[atoms], data.stress[indices]
+        forces, stress = data.arrays.forces[atoms], data.arrays.stress[data.rows[indices]]
 
         def tensor(values: NDArray[Any]) -> Tensor:
-            return torch.from_numpy(values.astype(data.forces.dtype))
+            return torch.from_numpy(values.astype(data.dtype))
 
         return Targets(
             energy=tensor(self.energy[indices]),
@@ -122,25 +124,25 @@ class Collator:
 
     def all_targets(self) -> Targets:
         """What a model should say about all frames."""
-        return self.targets(np.arange(len(self.dataset)), np.arange(len(self.dataset.numbers)))
+        return self.targets(np.arange(len(self.dataset)), self.dataset.atoms())
 
 
 def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) -> ModelInputs:
     """The frames' edges in K slots an atom; slot arithmetic as in `app.backends.layout`."""
-    n_atoms, n_edges = data.n_atoms[indices], data.n_edges[indices]
+    arrays, n_atoms, n_edges = data.arrays, data.n_atoms[indices], data.n_edges[indices]
     edges = ranges(data.edge_start[indices], n_edges)
-    degree = data.degree[atoms]
+    degree = arrays.degree[atoms]
     n, k = len(atoms), max(int(degree.max()), 1)
     slots = np.arange(len(edges)) + np.repeat(np.arange(n) * k - starts_of(degree)[:-1], degree)
 
     mask = np.zeros(n * k, dtype=bool)
-    vectors = np.zeros((n * k, 3), dtype=data.edge_vectors.dtype)
+    vectors = np.zeros((n * k, 3), dtype=data.dtype)
     neighbors = np.repeat(np.arange(n), k)
     reverse = np.arange(n * k)
     mask[slots] = True
-    vectors[slots] = data.edge_vectors[edges]
-    neighbors[slots] = data.neighbors[edges] + np.repeat(starts_of(n_atoms)[:-1], n_edges)
-    reverse[slots] = slots[data.reverse[edges] + np.repeat(starts_of(n_edges)[:-1], n_edges)]
+    vectors[slots] = arrays.edge_vectors[edges]
+    neighbors[slots] = arrays.neighbors[edges] + np.repeat(starts_of(n_atoms)[:-1], n_edges)
+    reverse[slots] = slots[arrays.reverse[edges] + np.repeat(starts_of(n_edges)[:-1], n_edges)]
     return ModelInputs(
         species,
         torch.from_numpy(vectors.reshape(n, k, 3)),

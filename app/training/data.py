@@ -1,37 +1,49 @@
-"""The data of a run: files found and read, frames set aside, elements checked."""
+"""The data of a run: files found and read, frames set aside, elements and labels checked."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from ase.data import chemical_symbols
 
 from app.errors import InvalidData
-from app.training.data_config import Data, Share, Source, Split
+from app.training import cache
+from app.training.arrays import Memory, Sink, chunks, flatten
+from app.training.data_config import Data, Source
+from app.training.dataset import Dataset, Origin
 from app.training.frames import LabelledFrame
 from app.training.readers import read
+from app.training.split import split
 
 
 @dataclass(frozen=True, slots=True)
 class Frames:
     """The three sets of a run."""
 
-    train: list[LabelledFrame]
-    validation: list[LabelledFrame]
-    test: list[LabelledFrame]
+    train: Dataset
+    validation: Dataset
+    test: Dataset
 
     def elements(self) -> tuple[str, ...]:
         """Symbols of all elements of the training frames, by atomic number."""
-        present = sorted({int(z) for frame in self.train for z in set(frame.structure.numbers.tolist())})
-        return tuple(chemical_symbols[z] for z in present)
+        return tuple(self.train.element_counts())
 
 
 class Finder:
-    """From paths as a config writes them to files: absolute, below the data root, or beside the config."""
+    """From paths as a config writes them to files: absolute, below the data root, or beside the config.
 
-    def __init__(self, beside: Path, root: Path | None = None) -> None:
+    Args:
+        beside: the config's folder.
+        root: the data root.
+        cache: folder in which neighbour lists are kept for later runs; None keeps the data in memory.
+    """
+
+    def __init__(self, beside: Path, root: Path | None = None, cache: Path | None = None) -> None:
         self.folders = [folder for folder in (root, beside) if folder is not None]
+        self.cache = cache
 
     def __call__(self, path: str) -> Path:
         """The file.
@@ -45,92 +57,119 @@ class Finder:
                 return place
         raise InvalidData(f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)")
 
+    def all(self, path: str) -> list[Path]:
+        """The file of this name or, where there is none, those that match its `*`, `?` and `[]`, sorted.
 
-def load_frames(config: Data, find: Finder) -> Frames:
-    """Read all sources, set frames aside, and check the elements.
+        Raises:
+            InvalidData: there is none.
+        """
+        for folder in self.folders:
+            found = [] if (folder / path).exists() else sorted(glob(path, root_dir=folder))
+            if found:
+                return [folder / name for name in found]
+        return [self(path)]
+
+
+class Located(NamedTuple):
+    """A source that is one file or folder, and where it lies."""
+
+    source: Source
+    path: Path
+    leave_out: Path | None
+
+    def frames(self) -> Iterator[LabelledFrame]:
+        """Its frames, one after the other."""
+        return read(self.source, self.path, self.leave_out)
+
+
+def locate(sources: Sequence[Source], find: Finder) -> list[Located]:
+    """The files of some sources, in order.
+
+    Raises:
+        InvalidData: a file is not there.
+    """
+    located = []
+    for source in sources:
+        leave_out = None if source.leave_out is None else find(source.leave_out)
+        depth = len(Path(source.path).parts)
+        for path in find.all(source.path):
+            name = str(Path(*path.parts[-depth:])) if depth else source.path
+            located.append(Located(source.model_copy(update={"path": name}), path, leave_out))
+    return located
+
+
+def load_frames(config: Data, find: Finder, cutoff: float, dtype: str) -> Frames:
+    """Read all sources, find all neighbours, set frames aside, and check the elements.
 
     Args:
         config: the config's section `data`.
         find: from a path of the config to the file.
+        cutoff: Å.
+        dtype: working precision, `float32` or `float64`.
 
     Raises:
         InvalidData: naming file and frame; or an empty set.
     """
-    train, validation, test = (load_sources(s, find) for s in (config.train, config.validation, config.test))
+    train = load_dataset(config.train, find, cutoff, dtype)
     shares = (0 if config.validation else config.split.validation, 0 if config.test else config.split.test)
-    kept, held_validation, held_test = split(train, config.split, *shares)
-    frames = Frames(kept, validation or held_validation, test or held_test)
+    kept, validation, test = split(train, config.split, *shares)
+    if config.validation:
+        validation = load_dataset(config.validation, find, cutoff, dtype)
+    if config.test:
+        test = load_dataset(config.test, find, cutoff, dtype)
+    frames = Frames(kept, validation, test)
     for name, part in (("train", frames.train), ("validation", frames.validation)):
         if not part:
             raise InvalidData(f"the {name} set is empty: {len(train)} frames were read and split by {config.split}")
-    everything = (*frames.train, *frames.validation, *frames.test)
-    if config.elements is not None:
-        check_elements(everything, config.elements, "data.elements")
-    else:
-        check_elements(everything, frames.elements(), "the training frames")
+    known = config.elements or frames.elements()
+    of = "data.elements" if config.elements else "the training frames"
+    for part in (frames.train, frames.validation, frames.test):
+        if part.element_counts().keys() - set(known):
+            check_elements(part, known, of)
     return frames
 
 
-def load_sources(sources: Sequence[Source], find: Callable[[str], Path]) -> list[LabelledFrame]:
-    """The frames of some files, in order.
+def load_dataset(sources: Sequence[Source], find: Finder, cutoff: float, dtype: str) -> Dataset:
+    """The frames of some files with their neighbours, from the cache or into it where there is one.
 
     Raises:
         InvalidData: a file without frames, or a frame that cannot be trained on.
     """
-    frames: list[LabelledFrame] = []
-    for source in sources:
-        leave_out = None if source.leave_out is None else find(source.leave_out)
-        found = read(source, find(source.path), leave_out)
-        if not found:
-            raise InvalidData(f"{source.path}: no frames in {source.index}")
-        frames += found
-    return frames
+    located = locate(sources, find)
+    origins = [Origin(s.path, s.weight, s.missing_stress) for s, _, _ in located]
+
+    def fill(sink: Sink) -> None:
+        for origin, part in enumerate(located):
+            for chunk in chunks(_some(part)):
+                sink.add(flatten(chunk, [origin] * len(chunk), cutoff, dtype))
+
+    if find.cache is None:
+        memory = Memory()
+        fill(memory)
+        return Dataset(memory.arrays(), origins)
+    files = [(s, path.resolve(), leave_out and leave_out.resolve()) for s, path, leave_out in located]
+    reading = [s.model_dump(mode="json", exclude={"weight", "missing_stress"}) for s, _, _ in files]
+    wanted = [cutoff, dtype, reading, [[str(path), str(leave_out)] for _, path, leave_out in files]]
+    stamps = {str(path): cache.stamp(path) for _, *paths in files for path in paths if path is not None}
+    return Dataset(cache.open_or_build(find.cache, wanted, stamps, fill), origins)
 
 
-def split(
-    frames: list[LabelledFrame], how: Split, validation: Share, test: Share
-) -> tuple[list[LabelledFrame], list[LabelledFrame], list[LabelledFrame]]:
-    """Frames that stay, frames for validation, frames for the test; the same for the same seed.
-
-    With `how.by`, frames that share the value of that info key stay together, and groups are added to a set
-    until it has as many frames as asked for.
+def load_sources(sources: Sequence[Source], find: Finder) -> list[LabelledFrame]:
+    """The frames of some files, in order, all in memory.
 
     Raises:
-        InvalidData: a frame without that key, or fewer frames than the two sets need.
+        InvalidData: a file without frames, or a frame that cannot be trained on.
     """
-    if not validation and not test:
-        return frames, [], []
-    groups = _groups(frames, how.by)
-    np.random.default_rng(how.seed).shuffle(groups)
-    wanted = [_count(share, len(frames)) for share in (validation, test)]
-    if sum(wanted) >= len(frames):
-        raise InvalidData(
-            f"split: {wanted[0]} frames for validation and {wanted[1]} for the test of {len(frames)} leave none"
-        )
-    taken: list[list[int]] = [[], []]
-    for part, count in zip(taken, wanted, strict=True):
-        while len(part) < count and groups:
-            part += groups.pop()
-    rest = [index for group in groups for index in group]
-    kept, for_validation, for_test = ([frames[i] for i in sorted(part)] for part in (rest, *taken))
-    return kept, for_validation, for_test
+    return [frame for part in locate(sources, find) for frame in _some(part)]
 
 
-def _count(share: Share, total: int) -> int:
-    if isinstance(share, float):
-        return max(1, round(share * total)) if share else 0
-    return share
-
-
-def _groups(frames: list[LabelledFrame], by: str | None) -> list[list[int]]:
-    if by is None:
-        return [[index] for index in range(len(frames))]
-    groups: dict[str, list[int]] = {}
-    for index, frame in enumerate(frames):
-        if by not in frame.info:
-            raise InvalidData(f"{frame.origin}: no '{by}' to split by; it has: {', '.join(frame.info) or 'nothing'}")
-        groups.setdefault(str(frame.info[by]), []).append(index)
-    return list(groups.values())
+def _some(part: Located) -> Iterator[LabelledFrame]:
+    count = 0
+    for frame in part.frames():
+        count += 1
+        yield frame
+    if not count:
+        raise InvalidData(f"{part.source.path}: no frames in {part.source.index}")
 
 
 def check_elements(frames: Iterable[LabelledFrame], elements: Sequence[str], of: str) -> None:
@@ -150,3 +189,19 @@ def check_elements(frames: Iterable[LabelledFrame], elements: Sequence[str], of:
         if strange.size:
             symbol = chemical_symbols[strange[0]]
             raise InvalidData(f"{frame.origin}: {symbol} is not among the elements of {of}: {', '.join(elements)}")
+
+
+def check_stress(frames: Dataset, weight: float) -> None:
+    """Make sure that all bulk frames have a stress, but for those of sources with `missing_stress`.
+
+    Raises:
+        InvalidData: naming the first frame without one.
+    """
+    allowed = np.array([origin.missing_stress for origin in frames.origins])[frames.arrays.origin[frames.rows]]
+    bulk = frames.arrays.pbc[frames.rows].all(axis=1)
+    lacking = np.flatnonzero(bulk & ~frames.has_stress & ~allowed)
+    if lacking.size:
+        raise InvalidData(
+            f"{frames[int(lacking[0])].origin}: no stress, but loss.stress is {weight:g} ({lacking.size} such frames); "
+            "set missing_stress of the source to learn stresses from the other frames only"
+        )

@@ -1,12 +1,17 @@
 """The part of a training config that says where labelled frames come from."""
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Annotated, Any, Literal, TypeVar
 
 from ase.data import atomic_numbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.training import units
+
+Item = TypeVar("Item")
+ENDINGS = {"npz": "npz", "xyz": "extxyz", "extxyz": "extxyz", "db": "db", "aselmdb": "lmdb", "lmdb": "lmdb"}
 
 
 class Section(BaseModel):
@@ -66,10 +71,12 @@ class Keys(Section):
 
 
 class Source(Section):
-    """A file, or a folder, of labelled frames."""
+    """A file, or a folder, of labelled frames; or several files that match a pattern."""
 
-    path: str = Field(min_length=1, description="absolute, or relative to the data root or to the config file")
-    format: Literal["auto", "extxyz", "ase", "npz", "deepmd", "qm9"] = Field(
+    path: str = Field(
+        min_length=1, description="absolute, or relative to the data root or to the config file; may hold *, ? and []"
+    )
+    format: Literal["auto", "extxyz", "ase", "db", "lmdb", "npz", "deepmd", "qm9"] = Field(
         "auto", description="auto goes by the file's name"
     )
     index: Annotated[str, AfterValidator(_slice)] = Field(":", description="which frames, as a Python slice")
@@ -77,7 +84,7 @@ class Source(Section):
     keys: Keys = Keys()
     weight: float = Field(1.0, gt=0, description="how many times the errors of these frames count in the loss")
     missing_forces: bool = Field(False, description="frames may have no forces, and then teach energies only")
-
+    missing_stress: bool = Field(False, description="bulk frames may have no stress though the loss counts stresses")
     leave_out: str | None = Field(None, description="qm9: file with numbers of molecules that are not to be used")
 
     @property
@@ -92,16 +99,23 @@ class Source(Section):
 
     @property
     def kind(self) -> str:
-        """The format: `extxyz`, `ase`, `npz`, `deepmd` or `qm9`."""
+        """The format: `extxyz`, `ase`, `db`, `lmdb`, `npz`, `deepmd` or `qm9`."""
         if self.format != "auto":
             return self.format
         ending = self.path.rsplit(".", 1)[-1].lower()
-        return {"npz": "npz", "xyz": "extxyz", "extxyz": "extxyz"}.get(ending, "ase")
+        return ENDINGS.get(ending, "ase")
 
     @property
     def frames(self) -> slice:
         """The slice that `index` writes."""
         return slice(*(int(part) if part else None for part in self.index.split(":")))
+
+    def chosen(self, items: Iterable[Item]) -> Iterator[tuple[int, Item]]:
+        """The items that `index` chooses, with their places; one at a time, unless it counts from the end."""
+        which = self.frames
+        if any(part is not None and part < 0 for part in (which.start, which.stop, which.step)):
+            return iter(list(enumerate(items))[which])
+        return islice(enumerate(items), which.start, which.stop, which.step)
 
     @model_validator(mode="after")
     def _npz_states_units(self) -> "Source":

@@ -1,74 +1,159 @@
-"""Dataset: labelled frames with their neighbour lists, in flat arrays."""
+"""Dataset: labelled frames with their neighbour lists, as rows of flat arrays."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from ase.data import chemical_symbols
 
-from app.errors import InputError, InvalidData
-from app.graph import Graph
-from app.neighbors import build_graph, build_graphs
-from app.structure import Floats, Integers
+from app.backends.layout import ranges
+from app.structure import Booleans, Floats, Integers, Structure
+from app.training.arrays import Arrays, Memory, chunks, flatten
 from app.training.frames import LabelledFrame
 
-Small = NDArray[np.int32]
-CHUNK = 512
-"""Frames whose neighbour lists are made at once."""
+PART = 4096
+"""Frames that are looked at together where all of them might not fit into memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """F labelled frames, their N atoms and E edges one after the other.
+class Origin(NamedTuple):
+    """Where frames come from.
 
     Attributes:
-        frames: where they came from, with their labels in float64.
-        numbers: (N,) atomic numbers.
-        forces: (N, 3), eV/Å, in the working precision; NaN where there is no label.
-        degree: (N,) neighbours of each atom.
-        edge_vectors: (E, 3), Å, sorted by centre, in the working precision.
-        neighbors: (E,) atom index of the neighbour, within the frame.
-        reverse: (E,) edge index of the reverse edge, within the frame.
-        atom_start: (F + 1,) first atom of each frame.
-        edge_start: (F + 1,) first edge of each frame.
-        stress: (F, 3, 3), eV/Å³; NaN where there is none.
-        volume: (F,), Å³; NaN where the structure is not bulk.
+        file: as the config names it.
+        weight: how many times the errors of its frames count in the loss.
+        missing_stress: whether its bulk frames may have no stress.
     """
 
-    frames: Sequence[LabelledFrame]
-    numbers: Integers
-    forces: NDArray[Any]
-    degree: Small
-    edge_vectors: NDArray[Any]
-    neighbors: Small
-    reverse: Small
-    atom_start: Integers
-    edge_start: Integers
-    stress: Floats
-    volume: Floats
+    file: str
+    weight: float = 1.0
+    missing_stress: bool = False
+
+
+class Dataset(Sequence[LabelledFrame]):
+    """F labelled frames: rows of arrays that may lie on disk. A frame is made when it is asked for.
+
+    Args:
+        arrays: of these frames, and maybe of others.
+        origins: what the arrays' `origin` counts.
+        rows: which frames, in which order; by default all.
+
+    Attributes:
+        n_atoms: (F,) atoms of each frame.
+        n_edges: (F,) edges of each frame.
+        width: (F,) largest number of neighbours of an atom of each frame.
+        atom_start: (F,) first atom of each frame in the arrays.
+        edge_start: (F,) first edge of each frame in the arrays.
+    """
+
+    def __init__(self, arrays: Arrays, origins: Sequence[Origin], rows: Integers | None = None) -> None:
+        self.arrays, self.origins = arrays, tuple(origins)
+        self.rows = np.arange(len(arrays.energy)) if rows is None else rows
+        self.n_atoms, self.n_edges, self.width = (
+            values[self.rows].astype(np.int64) for values in (arrays.n_atoms, arrays.n_edges, arrays.width)
+        )
+        self.atom_start, self.edge_start = arrays.atom_start[self.rows], arrays.edge_start[self.rows]
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.rows)
+
+    @overload
+    def __getitem__(self, place: int) -> LabelledFrame: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Dataset": ...
+    def __getitem__(self, place: int | slice) -> "LabelledFrame | Dataset":
+        if isinstance(place, slice):
+            return self.take(np.arange(len(self))[place])
+        arrays, row = self.arrays, int(self.rows[place])
+        atoms = slice(self.atom_start[place], self.atom_start[place] + self.n_atoms[place])
+        numbers, stress = arrays.numbers[atoms].astype(np.int64), arrays.stress[row]
+        origin = self.origins[arrays.origin[row]]
+        return LabelledFrame(
+            Structure(numbers, arrays.positions[atoms], arrays.cell[row], arrays.pbc[row]),
+            float(arrays.energy[row]),
+            arrays.forces[atoms],
+            None if np.isnan(stress[0, 0]) else stress,
+            origin.file,
+            int(arrays.number[row]),
+            arrays.info_of(row),
+            origin.weight,
+        )
+
+    def take(self, places: Sequence[int] | Integers) -> "Dataset":
+        """The frames in these places."""
+        return Dataset(self.arrays, self.origins, self.rows[np.asarray(places, dtype=np.int64)])
+
+    def parts(self) -> Iterator["Dataset"]:
+        """The same frames, some at a time."""
+        return (self[start : start + PART] for start in range(0, len(self), PART))
+
+    def atoms(self) -> Integers:
+        """(N,) where the frames' atoms stand in the arrays."""
+        return ranges(self.atom_start, self.n_atoms)
 
     @property
-    def n_atoms(self) -> Integers:
-        """(F,) atoms of each frame."""
-        return np.diff(self.atom_start)
+    def dtype(self) -> np.dtype[Any]:
+        """The working precision."""
+        return self.arrays.edge_vectors.dtype
 
     @property
-    def n_edges(self) -> Integers:
-        """(F,) edges of each frame."""
-        return np.diff(self.edge_start)
+    def energy(self) -> Floats:
+        """(F,), eV, total."""
+        energy: Floats = self.arrays.energy[self.rows]
+        return energy
 
     @property
-    def width(self) -> Integers:
-        """(F,) largest number of neighbours of an atom of each frame."""
-        return np.maximum.reduceat(self.degree, self.atom_start[:-1]).astype(np.int64)
+    def stress(self) -> Floats:
+        """(F, 3, 3), eV/Å³; NaN where there is none."""
+        stress: Floats = self.arrays.stress[self.rows]
+        return stress
+
+    @property
+    def volume(self) -> Floats:
+        """(F,), Å³; NaN where the structure is not bulk."""
+        volume = np.abs(np.linalg.det(self.arrays.cell[self.rows]))
+        return np.where(self.arrays.pbc[self.rows].all(axis=1), volume, np.nan)
+
+    @property
+    def weight(self) -> Floats:
+        """(F,) how many times the errors of each frame count."""
+        return np.array([origin.weight for origin in self.origins])[self.arrays.origin[self.rows]]
+
+    @property
+    def average_neighbors(self) -> float:
+        """Mean number of neighbours of an atom."""
+        return float(self.n_edges.sum() / self.n_atoms.sum())
+
+    @property
+    def has_forces(self) -> Booleans:
+        """(F,) whether the frame's forces are labelled: those of all its atoms are, or none."""
+        known: Booleans = np.isfinite(self.arrays.forces[self.atom_start, 0])
+        return known
+
+    @property
+    def has_stress(self) -> Booleans:
+        """(F,) whether the frame has a stress."""
+        known: Booleans = np.isfinite(self.arrays.stress[self.rows, 0, 0])
+        return known
+
+    def element_counts(self) -> dict[str, int]:
+        """How many atoms of each element there are, by atomic number."""
+        counts = np.zeros(len(chemical_symbols), dtype=np.int64)
+        for part in self.parts():
+            counts += np.bincount(self.arrays.numbers[part.atoms()], minlength=len(counts))
+        return {chemical_symbols[z]: int(counts[z]) for z in np.flatnonzero(counts)}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of these frames' atoms and edges in the arrays, on disk or in memory."""
+        atom, edge = (
+            sum(getattr(self.arrays, name)[:1].nbytes for name in names)
+            for names in (("numbers", "positions", "forces", "degree"), ("edge_vectors", "neighbors", "reverse"))
+        )
+        return int(self.n_atoms.sum() * atom + self.n_edges.sum() * edge)
 
 
 def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "float32") -> Dataset:
-    """Find all neighbours, and lay frames out in flat arrays.
+    """Find all neighbours, and lay frames out in flat arrays in memory.
 
     Args:
         frames: at least one.
@@ -78,56 +163,9 @@ def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "
     Raises:
         InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and frame.
     """
-    precision = np.dtype(dtype)
-    parts = [_flat(frames[i : i + CHUNK], cutoff, precision) for i in range(0, len(frames), CHUNK)]
-    degree, vectors, neighbors, reverse, n_edges = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Dataset(
-        frames=frames,
-        numbers=np.concatenate([f.structure.numbers for f in frames]),
-        forces=np.concatenate([f.forces for f in frames]).astype(precision),
-        degree=degree,
-        edge_vectors=vectors,
-        neighbors=neighbors,
-        reverse=reverse,
-        atom_start=starts_of([len(f.structure) for f in frames]),
-        edge_start=starts_of(n_edges),
-        stress=np.array([np.full((3, 3), np.nan) if f.stress is None else f.stress for f in frames]),
-        volume=np.array([f.structure.volume if f.structure.is_bulk else np.nan for f in frames]),
-    )
-
-
-def _flat(frames: Sequence[LabelledFrame], cutoff: float, dtype: np.dtype[Any]) -> tuple[NDArray[Any], ...]:
-    graph = _graph(frames, cutoff)
-    centre, neighbour = graph.edge_index
-    first_atom = np.repeat(starts_of(graph.n_atoms)[:-1], graph.n_edges)
-    first_edge = np.repeat(starts_of(graph.n_edges)[:-1], graph.n_edges)
-    return (
-        np.bincount(centre, minlength=len(graph.numbers)).astype(np.int32),
-        graph.edge_vectors().astype(dtype),
-        (neighbour - first_atom).astype(np.int32),
-        (graph.edge_reverse - first_edge).astype(np.int32),
-        graph.n_edges,
-    )
-
-
-def _graph(frames: Sequence[LabelledFrame], cutoff: float) -> Graph:
-    try:
-        return build_graphs([f.structure for f in frames], cutoff)
-    except InputError:
-        for frame in frames:
-            _check(frame, cutoff)
-        raise
-
-
-def _check(frame: LabelledFrame, cutoff: float) -> None:
-    try:
-        build_graph(frame.structure, cutoff)
-    except InputError as error:
-        raise InvalidData(f"{frame.origin}: {error}") from error
-
-
-def starts_of(counts: NDArray[Any] | Sequence[int]) -> Integers:
-    """(F + 1,) where each of F runs of these lengths starts, and where the last one ends."""
-    starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts
+    memory = Memory()
+    origins: dict[Origin, int] = {}
+    for chunk in chunks(frames):
+        places = [origins.setdefault(Origin(f.file, f.weight), len(origins)) for f in chunk]
+        memory.add(flatten(chunk, places, cutoff, dtype))
+    return Dataset(memory.arrays(), tuple(origins))

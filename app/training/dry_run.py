@@ -1,10 +1,7 @@
 """What a run would do: its model, data, batches and memory, without a step of training."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from ase.data import chemical_symbols
 from torch import Tensor
 
 from app.structure import Integers
@@ -12,9 +9,9 @@ from app.training.batches import Collator, Limits, epoch_batches
 from app.training.config import TrainConfig
 from app.training.data import Finder
 from app.training.dataset import Dataset
-from app.training.frames import LabelledFrame
 from app.training.loss import predict
 from app.training.models import build_model
+from app.training.references import force_square
 from app.training.train import Problem, load_problem
 
 COPIES = 6
@@ -46,7 +43,7 @@ def describe_run(config: TrainConfig, find: Finder) -> str:
     lines = [f"model: {config.model.architecture}, {parameters} parameters, {config.dtype}"]
     lines += [describe_frames(name, part) for name, part in sets.items() if part]
     lines += [
-        f"neighbours: {dataset.degree.mean():.1f} an atom on average, {dataset.degree.max()} at most, "
+        f"neighbours: {dataset.average_neighbors:.1f} an atom on average, {dataset.width.max()} at most, "
         f"within {config.model.cutoff:g} Å",
         describe_references(problem),
         f"batches: {len(cut)} an epoch, {len(cut) * config.epochs} steps in {config.epochs} epochs; "
@@ -56,19 +53,16 @@ def describe_run(config: TrainConfig, find: Finder) -> str:
     return "\n".join(lines)
 
 
-def describe_frames(name: str, frames: Sequence[LabelledFrame]) -> str:
+def describe_frames(name: str, frames: Dataset) -> str:
     """Frames, atoms, elements, sources and root mean square force of a set."""
-    numbers = np.concatenate([f.structure.numbers for f in frames])
-    sizes = [len(f.structure) for f in frames]
-    elements = ", ".join(f"{chemical_symbols[z]} {(numbers == z).sum()}" for z in np.unique(numbers))
-    files = [f.file for f in frames]
-    sources = ", ".join(f"{files.count(file)} of {file}" for file in dict.fromkeys(files))
-    forces = [f.forces for f in frames if f.has_forces]
-    rms = f"{np.mean(np.concatenate(forces) ** 2) ** 0.5:.4g} eV/Å" if forces else "unknown"
-    stresses = sum(f.stress is not None for f in frames)
+    elements = ", ".join(f"{symbol} {count}" for symbol, count in frames.element_counts().items())
+    counts = np.bincount(frames.arrays.origin[frames.rows], minlength=len(frames.origins))
+    sources = ", ".join(f"{n} of {origin.file}" for n, origin in zip(counts, frames.origins, strict=True) if n)
+    square, sizes = force_square(frames), frames.n_atoms
+    rms = "unknown" if square is None else f"{square**0.5:.4g} eV/Å"
     return (
-        f"{name}: {len(frames)} frames ({sources}); {len(numbers)} atoms, {min(sizes)} to {max(sizes)} a frame "
-        f"({elements}); force RMS {rms}; {len(forces)} with forces, {stresses} with stress"
+        f"{name}: {len(frames)} frames ({sources}); {sizes.sum()} atoms, {sizes.min()} to {sizes.max()} a frame "
+        f"({elements}); force RMS {rms}; {frames.has_forces.sum()} with forces, {frames.has_stress.sum()} with stress"
     )
 
 
@@ -82,12 +76,12 @@ def describe_references(problem: Problem) -> str:
 
 def describe_memory(config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers) -> str:
     """An estimate of the memory of a run, beside that of the program and its libraries (some 500 MiB)."""
-    dataset = problem.train.dataset
+    dataset, frames = problem.train.dataset, problem.frames
     sample = largest[np.argsort(slots_of(dataset, largest))[-SAMPLE:]]
     kept = kept_bytes(model, problem.train, sample, config.loss.largest("stress") > 0)
     step = (1 + TEMPORARY) * kept * slots(dataset, largest) / slots(dataset, sample)
     state = COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
-    data = sum(bytes_of(c.dataset) for c in (problem.train, problem.validation))
+    data = sum(part.nbytes for part in (frames.train, frames.validation))
     return (
         f"memory: about {(step + state + data) / MIB:.0f} MiB, of which a step on the largest batch "
         f"({len(largest)} frames, {dataset.n_atoms[largest].sum()} atoms, {dataset.n_edges[largest].sum()} edges) "
@@ -119,9 +113,3 @@ def slots_of(dataset: Dataset, indices: Integers) -> Integers:
 def slots(dataset: Dataset, indices: Integers) -> int:
     """Edge slots of a batch, padding included."""
     return int(dataset.n_atoms[indices].sum() * max(dataset.width[indices].max(), 1))
-
-
-def bytes_of(dataset: Dataset) -> int:
-    """Bytes of a data set's arrays."""
-    arrays = (dataset.numbers, dataset.forces, dataset.degree, dataset.edge_vectors, dataset.neighbors, dataset.reverse)
-    return sum(array.nbytes for array in arrays)

@@ -78,7 +78,7 @@ def predict_frames(model: nn.Module, collator: Collator, limits: Limits, device:
     back = np.argsort(order)
     starts = np.concatenate([[0], np.cumsum(data.n_atoms[order])])
     atoms = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in back])
-    stress = np.where(np.isnan(data.volume)[:, None, None], np.nan, stress[back])
+    stress = np.where(np.isnan(collator.volume)[:, None, None], np.nan, stress[back])
     return Values(energy[back] + collator.references, forces[atoms], stress)
 
 

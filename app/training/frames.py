@@ -130,7 +130,8 @@ def _label(value: object, name: str, shape: tuple[int, ...], origin: str) -> Flo
     if array.shape != shape and not (shape == () and array.size == 1):
         raise InvalidData(f"{origin}: {name} has shape {array.shape}; expected {shape}")
     if not np.isfinite(array).all():
-        raise InvalidData(f"{origin}: {name} holds {array[~np.isfinite(array)].flat[0]}")
+        rule = "; all atoms have one, or the frame has none" if name == "forces" else ""
+        raise InvalidData(f"{origin}: {name} holds {array[~np.isfinite(array)].flat[0]}{rule}")
     return array.reshape(shape)
 
 

@@ -33,7 +33,7 @@ class Set(NamedTuple):
 
 
 def read_deepmd(source: Source, folder: Path) -> Iterator[LabelledFrame]:
-    """The frames of all sets, in the order of the sets' names.
+    """The frames of all sets, in the order of the sets' names; the arrays stay on disk.
 
     Raises:
         InvalidData: naming the file, or the frame.
@@ -101,9 +101,11 @@ def _array(source: Source, path: Path, shape: tuple[int, ...]) -> Floats | None:
         return None
     name = f"{source.path}/{path.parent.name}/{path.name}"
     try:
-        values = np.asarray(np.load(path, allow_pickle=False), dtype=np.float64)
+        values = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError) as error:
         raise InvalidData(f"{name}: cannot be read: {error}") from error
+    if values.dtype.kind not in "fiu":
+        raise InvalidData(f"{name}: cannot be read: holds {values.dtype}, not numbers")
     size = int(np.prod(shape))
     if values.size != len(np.atleast_1d(values)) * size:
         raise InvalidData(f"{name}: has shape {values.shape}; expected {size} numbers a frame")

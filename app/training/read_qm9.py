@@ -1,7 +1,8 @@
-"""Reader of QM9 (Ramakrishnan et al. 2014) as it is distributed: a file a molecule, in Hartree and Å, no forces.
+"""Reader of QM9 (Ramakrishnan et al. 2014), in Hartree and Å, no forces, in the layouts in which it is distributed.
 
-A file holds the number of atoms; a line `gdb`, the molecule's number and fifteen properties; a line an atom with
-symbol, x, y, z and a charge; and lines of frequencies, SMILES and InChI. Exponents may be written as `*^`.
+The original has a file a molecule: the number of atoms; a line `gdb`, the molecule's number and fifteen properties; a
+line an atom with symbol, x, y, z and a charge; and lines of frequencies, SMILES and InChI. Exponents may be written
+as `*^`. Tables of it have a row a molecule; see `read_qm9_table`.
 """
 
 import tarfile
@@ -12,15 +13,15 @@ from ase.data import atomic_numbers
 
 from app.errors import InvalidData
 from app.training.data_config import Source
-from app.training.frames import Geometry, LabelledFrame, Labels, labelled
+from app.training.frames import LabelledFrame, Labels, labelled
+from app.training.read_qm9_table import Molecule, open_molecule, read_table
 
 COLUMNS = {"U0": 12, "U": 13, "H": 14, "G": 15}
 """Place of each energy in the line of properties: at 0 K, and at 298.15 K energy, enthalpy and free energy."""
-OPEN = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
 
 def read_qm9(source: Source, path: Path, leave_out: Path | None) -> Iterator[LabelledFrame]:
-    """The molecules of a folder, a tar archive or a single file, in the order of the files' names.
+    """The molecules of a folder, a tar archive or a single file, in the order of the files' names; or of a table.
 
     Args:
         source: the source.
@@ -30,11 +31,13 @@ def read_qm9(source: Source, path: Path, leave_out: Path | None) -> Iterator[Lab
     Raises:
         InvalidData: naming the file, or the frame.
     """
-    numbers = frozenset[int]() if leave_out is None else read_list(leave_out)
-    texts = list(_texts(source, path))
-    kept = [(name, text) for name, text in texts if _number(source, name, text) not in numbers]
-    for index in range(len(kept))[source.frames]:
-        yield _molecule(source, *kept[index], index)
+    left_out = frozenset[int]() if leave_out is None else read_list(leave_out)
+    is_table = path.suffix.lower() in (".csv", ".sdf")
+    molecules = read_table(source, path) if is_table else _molecules(source, path)
+    kept = (molecule for molecule in molecules if molecule.number not in left_out)
+    for index, molecule in source.chosen(kept):
+        info: dict[str, object] = {"molecule": molecule.number, "smiles": molecule.smiles}
+        yield labelled(molecule.geometry, Labels(molecule.energy), source, index, info)
 
 
 def read_list(path: Path) -> frozenset[int]:
@@ -51,6 +54,10 @@ def read_list(path: Path) -> frozenset[int]:
     if not numbers:
         raise InvalidData(f"{path.name}: no line begins with the number of a molecule")
     return numbers
+
+
+def _molecules(source: Source, path: Path) -> Iterator[Molecule]:
+    return (_molecule(source, name, text) for name, text in _texts(source, path))
 
 
 def _texts(source: Source, path: Path) -> Iterator[tuple[str, str]]:
@@ -70,14 +77,10 @@ def _texts(source: Source, path: Path) -> Iterator[tuple[str, str]]:
         raise InvalidData(f"{source.path}: cannot be read: {error}") from error
 
 
-def _number(source: Source, name: str, text: str) -> int:
+def _molecule(source: Source, name: str, text: str) -> Molecule:
     words = text.partition("\n")[2].split(maxsplit=2)[:2]
     if len(words) < 2 or words[0] != "gdb" or not words[1].isdecimal():
         raise InvalidData(f"{source.path}, {name}: no line 'gdb NUMBER …'; is this a file of QM9?")
-    return int(words[1])
-
-
-def _molecule(source: Source, name: str, text: str, index: int) -> LabelledFrame:
     try:
         lines = text.splitlines()
         count = int(lines[0])
@@ -85,7 +88,6 @@ def _molecule(source: Source, name: str, text: str, index: int) -> LabelledFrame
         numbers = [atomic_numbers[row[0]] for row in rows]
         positions = [[float(x) for x in row[1:4]] for row in rows]
         energy = float(lines[1].split()[COLUMNS[source.keys.energy or "U0"]])
-        info: dict[str, object] = {"molecule": int(lines[1].split()[1]), "smiles": lines[3 + count].split()[0]}
+        return Molecule(int(words[1]), lines[3 + count].split()[0], open_molecule(numbers, positions), energy)
     except (ValueError, LookupError) as error:
         raise InvalidData(f"{source.path}, {name}: not a file of QM9: {error}") from error
-    return labelled(Geometry(numbers, positions, OPEN, (False, False, False)), Labels(energy), source, index, info)

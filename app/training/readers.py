@@ -1,8 +1,10 @@
-"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 and MD22 npz layouts."""
+"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 and MD22 npz layouts.
+
+All give one frame at a time; npz files are held in memory as a whole.
+"""
 
 import zipfile
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import ase.io
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from app.errors import InvalidData
 from app.training.data_config import Keys, Source
 from app.training.frames import Geometry, LabelledFrame, Labels, labelled
+from app.training.read_database import read_database
 from app.training.read_deepmd import read_deepmd
 from app.training.read_qm9 import read_qm9
 
@@ -31,8 +34,8 @@ UNREADABLE = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeErr
 Array = NDArray[np.generic]
 
 
-def read(source: Source, path: Path, leave_out: Path | None = None) -> list[LabelledFrame]:
-    """The frames of one file or folder, checked, in eV and Å.
+def read(source: Source, path: Path, leave_out: Path | None = None) -> Iterator[LabelledFrame]:
+    """The frames of one file or folder, one after the other, checked, in eV and Å.
 
     Args:
         source: how it is read.
@@ -43,13 +46,13 @@ def read(source: Source, path: Path, leave_out: Path | None = None) -> list[Labe
         InvalidData: naming file and frame.
     """
     if source.kind == "qm9":
-        return list(read_qm9(source, path, leave_out))
-    readers = {"npz": _read_npz, "deepmd": read_deepmd}
-    return list(readers.get(source.kind, _read_ase)(source, path))
+        return read_qm9(source, path, leave_out)
+    readers = {"npz": _read_npz, "deepmd": read_deepmd, "db": read_database, "lmdb": read_database}
+    return readers.get(source.kind, _read_ase)(source, path)
 
 
 def _read_ase(source: Source, path: Path) -> Iterator[LabelledFrame]:
-    for index, atoms in _select(enumerate(_atoms(source, path)), source.frames):
+    for index, atoms in source.chosen(_atoms(source, path)):
         geometry = Geometry(atoms.numbers, atoms.positions, np.asarray(atoms.cell), atoms.pbc)
         info = {str(key): value for key, value in atoms.info.items()}
         yield labelled(geometry, _labels(atoms, source.keys), source, index, info)
@@ -63,12 +66,6 @@ def _atoms(source: Source, path: Path) -> Iterator[Atoms]:
             count += 1
     except UNREADABLE as error:
         raise InvalidData(f"{source.path}: cannot be read after {count} frames: {error}") from error
-
-
-def _select(frames: Iterator[tuple[int, Atoms]], which: slice) -> Iterator[tuple[int, Atoms]]:
-    if any(part is not None and part < 0 for part in (which.start, which.stop, which.step)):
-        return iter(list(frames)[which])
-    return islice(frames, which.start, which.stop, which.step)
 
 
 def _labels(atoms: Atoms, keys: Keys) -> Labels:

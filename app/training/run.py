@@ -1,6 +1,5 @@
 """A whole run: data, training, final evaluation, and the run folder."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ from app.training.board import Board
 from app.training.config import TrainConfig
 from app.training.config_file import differences, parse_config
 from app.training.data import Finder
-from app.training.dataset import build_dataset
+from app.training.dataset import Dataset
 from app.training.evaluate import Errors, Values, errors, predict_frames
-from app.training.frames import LabelledFrame
 from app.training.run_folder import RunFolder
 from app.training.train import Trainer, Watch, evaluation_limits, load_problem
 
@@ -87,13 +85,13 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     folder, frames = trainer.folder, trainer.problem.frames
     trainer.model.load_state_dict(load_file(folder.weights))
     sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
-    sets = {"train": [frames.train[i] for i in sorted(sample)], "validation": frames.validation, "test": frames.test}
+    sets = {"train": frames.train.take(np.sort(sample)), "validation": frames.validation, "test": frames.test}
     found: dict[str, Errors] = {}
     for name, part in sets.items():
         if part:
-            values = predict_all(trainer, part)
-            found[name] = errors(values, part)
-            parity(folder.parity, f"{folder.path.name}, {name}", part, values)
+            values, labelled = predict_all(trainer, part), list(part)
+            found[name] = errors(values, labelled)
+            parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
     learning_curve(folder.learning_curve, folder.lines())
     result = {
         **{name: e.model_dump(exclude_none=True) for name, e in found.items()},
@@ -111,11 +109,10 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     return result
 
 
-def predict_all(trainer: Trainer, frames: Sequence[LabelledFrame]) -> Values:
+def predict_all(trainer: Trainer, frames: Dataset) -> Values:
     """What the trainer's model says about some frames."""
-    config = trainer.config
-    collator = Collator(build_dataset(frames, config.model.cutoff, config.dtype), trainer.problem.statistics)
-    return predict_frames(trainer.model, collator, evaluation_limits(config), trainer.device)
+    collator = Collator(frames, trainer.problem.statistics)
+    return predict_frames(trainer.model, collator, evaluation_limits(trainer.config), trainer.device)
 
 
 def check_same(old: dict[str, Any], config: TrainConfig) -> None:

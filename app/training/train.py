@@ -15,8 +15,7 @@ from app.training import checkpoint
 from app.training.batches import Collator, Limits, epoch_batches
 from app.training.board import Board
 from app.training.config import TrainConfig
-from app.training.data import Finder, Frames, load_frames
-from app.training.dataset import build_dataset
+from app.training.data import Finder, Frames, check_stress, load_frames
 from app.training.ema import Average
 from app.training.evaluate import Errors, errors, predict_frames
 from app.training.loss import Losses, Outputs, compute_losses, predict
@@ -90,17 +89,19 @@ def load_problem(config: TrainConfig, find: Finder) -> Problem:
     Raises:
         InvalidData: naming file and frame; or a loss of forces or stresses without any.
     """
-    frames = load_frames(config.data, find)
+    frames = load_frames(config.data, find, config.model.cutoff, config.dtype)
     forces, stress = (config.loss.largest(name) for name in ("forces", "stress"))
-    if stress and all(frame.stress is None for frame in frames.train):
-        raise InvalidData(f"loss.stress is {stress}, but no training frame has a stress")
-    if forces and not any(frame.has_forces for frame in frames.train):
+    if stress:
+        if not frames.train.has_stress.any():
+            raise InvalidData(f"loss.stress is {stress}, but no training frame has a stress")
+        for part in (frames.train, frames.validation):
+            check_stress(part, stress)
+    if forces and not frames.train.has_forces.any():
         raise InvalidData(f"loss.forces is {forces}, but no training frame has forces; set it to 0")
-    train, validation = (build_dataset(f, config.model.cutoff, config.dtype) for f in (frames.train, frames.validation))
     elements = config.data.elements or frames.elements()
-    neighbors = float(train.degree.mean())
-    statistics = fit_statistics(frames.train, elements, config.references, neighbors)
-    return Problem(frames, statistics, Collator(train, statistics), Collator(validation, statistics))
+    statistics = fit_statistics(frames.train, elements, config.references)
+    train, validation = (Collator(part, statistics) for part in (frames.train, frames.validation))
+    return Problem(frames, statistics, train, validation)
 
 
 class Trainer:
@@ -253,7 +254,7 @@ class Trainer:
             self.folder.write_weights(self.progress.best)
 
     def _blown_up(self, loss: float, indices: Integers) -> str:
-        frames = self.problem.train.dataset.frames
+        frames = self.problem.train.dataset
         bad = [i for i in sorted(indices) if not math.isfinite(self._loss_alone(i))]
         named = bad or list(indices)
         listed = "; ".join(frames[i].origin for i in named[:8])
@@ -294,7 +295,7 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
     parts = (values.energy - collator.references, values.forces, values.stress)
     outputs = Outputs(*(torch.from_numpy(part) for part in parts))
     losses = compute_losses(outputs, collator.all_targets(), config.loss.at(math.inf))
-    return float(losses.total), errors(values, collator.dataset.frames)
+    return float(losses.total), errors(values, list(collator.dataset))
 
 
 def evaluation_limits(config: TrainConfig) -> Limits:

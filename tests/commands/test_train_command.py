@@ -66,6 +66,14 @@ def test_the_data_root_may_come_from_the_environment(project, monkeypatch, capsy
     assert (project / "elsewhere" / "metrics.json").exists()
 
 
+def test_the_cache_may_come_from_the_environment(project, monkeypatch):
+    monkeypatch.setenv("EQUIPOT_CACHE", "lists")
+    assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run"]) == 0
+    assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--cache", "others"]) == 0
+    for folder in ("lists", "others"):
+        assert len(list((project / folder).glob("*/edge_vectors.npy"))) == 1
+
+
 def test_errors_of_the_config_come_before_the_data(project, capsys):
     assert main(["train", "recipe.yaml", "--set", "optimiser.lr=1"]) == 1
     assert capsys.readouterr().err == "equipot train: recipe.yaml: 'optimiser' is no key; did you mean 'optimizer'?\n"

@@ -16,7 +16,7 @@ from tests.training.labelled import REFERENCES, crystals, molecules, tiny_config
 def test_a_set_is_summed_up():
     frames = [*molecules(3, sizes=(2, 3, 4)), *crystals(1)]
     square = np.mean(np.concatenate([f.forces for f in frames]) ** 2)
-    text = describe_frames("train", frames)
+    text = describe_frames("train", build_dataset(frames, 4.5))
     assert text.startswith("train: 4 frames (4 of made.xyz); 13 atoms, 2 to 4 a frame (Ne ")
     assert text.endswith(f"force RMS {square**0.5:.4g} eV/Å; 4 with forces, 1 with stress")
 

@@ -19,7 +19,7 @@ def source(path, **keys):
 
 
 def read_file(path, **keys):
-    return read(source(path, **keys), path)
+    return list(read(source(path, **keys), path))
 
 
 def test_extxyz_frames_come_back_with_labels_and_info(tmp_path):
@@ -250,13 +250,13 @@ def test_an_unknown_element_is_named(tmp_path, fixed, message):
     write(tmp_path / "validation.xyz", molecules(4))
     config = Data(train="train.xyz", validation="validation.xyz", elements=fixed)
     with pytest.raises(InvalidData, match=rf"validation\.xyz, frame \d: Ar is not among the elements {message}"):
-        load_frames(config, Finder(tmp_path))
+        load_frames(config, Finder(tmp_path), 4.5, "float64")
 
 
 def test_an_empty_set_is_named(tmp_path):
     write(tmp_path / "train.xyz", molecules(4))
     with pytest.raises(InvalidData, match="the validation set is empty"):
-        load_frames(Data(train="train.xyz", split={"validation": 0}), Finder(tmp_path))
+        load_frames(Data(train="train.xyz", split={"validation": 0}), Finder(tmp_path), 4.5, "float64")
 
 
 def test_a_database_of_ase_is_read(tmp_path):

@@ -86,7 +86,7 @@ def test_a_deepmd_folder_is_read(tmp_path, frames):
 def test_a_bad_deepmd_folder_is_named(tmp_path, change, message):
     change(write_deepmd(tmp_path / "system", crystals(1)))
     with pytest.raises(InvalidData, match=rf"^system.*{message}"):
-        read(Source(path="system", format="deepmd"), tmp_path / "system")
+        list(read(Source(path="system", format="deepmd"), tmp_path / "system"))
 
 
 def test_md22_is_read_and_its_units_are_checked(tmp_path):
@@ -94,10 +94,10 @@ def test_md22_is_read_and_its_units_are_checked(tmp_path):
     renamed = dict(zip(("z", "R", "E", "F"), npz_arrays(frames).values(), strict=True))
     np.savez(tmp_path / "md22.npz", **renamed, e_unit="kcal/mol", r_unit="Ang", type="d", name="test")
     unit = {"energy": "kcal/mol", "length": "Å"}
-    found = read(Source(path="md22.npz", units=unit), tmp_path / "md22.npz")
+    found = list(read(Source(path="md22.npz", units=unit), tmp_path / "md22.npz"))
     assert found[1].energy == pytest.approx(frames[1].energy * units.kcal / units.mol)
     with pytest.raises(InvalidData, match=r"md22\.npz, frame 0: energy_unit is 'kcal/mol', but the config reads"):
-        read(Source(path="md22.npz", units={"energy": "eV"}), tmp_path / "md22.npz")
+        list(read(Source(path="md22.npz", units={"energy": "eV"}), tmp_path / "md22.npz"))
 
 
 QM9 = """3
@@ -159,7 +159,7 @@ def test_the_archive_of_qm9_is_read_as_it_is(qm9):
 def test_a_bad_file_of_qm9_is_named(tmp_path, content, message):
     (tmp_path / "bad.xyz").write_text(content)
     with pytest.raises(InvalidData, match=rf"^bad\.xyz, bad\.xyz: {message}"):
-        read(Source(path="bad.xyz", format="qm9"), tmp_path / "bad.xyz")
+        list(read(Source(path="bad.xyz", format="qm9"), tmp_path / "bad.xyz"))
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,12 @@
 import pytest
 
 from app.errors import InvalidData
-from app.training.data import split
 from app.training.data_config import Split
+from app.training.dataset import build_dataset
+from app.training.split import split
 from tests.training.labelled import molecules
 
-FRAMES = molecules(30)
+FRAMES = build_dataset(molecules(30), 4.5)
 
 
 def numbers(parts):

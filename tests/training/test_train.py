@@ -20,6 +20,7 @@ from app.training import checkpoint
 from app.training.board import Board
 from app.training.config_file import dump_config
 from app.training.data import Finder
+from app.training.dataset import build_dataset
 from app.training.progress import Display
 from app.training.references import fit_statistics
 from app.training.run import run
@@ -331,7 +332,7 @@ def test_a_single_frame_that_blows_up_the_loss_is_named(tmp_path, monkeypatch):
         if atoms.info["molecule"] == "kind 4":
             atoms.calc.results["forces"] = np.full((len(atoms), 3), 1e30)
 
-    statistics = fit_statistics(molecules(12), ("Ne", "Ar"), "least_squares", 2.0)
+    statistics = fit_statistics(build_dataset(molecules(12), 4.5), ("Ne", "Ar"), "least_squares")
     monkeypatch.setattr("app.training.train.fit_statistics", lambda *_: statistics)
     write(tmp_path / "train.xyz", molecules(13), spoil)
     write(tmp_path / "validation.xyz", molecules(4))
