@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app.admission import Bound
-from app.backends import Backend, load_backend, runtime, worker_threads
+from app.backends import Backend, load_backend, runtime_version, worker_threads
 from app.batching import Batcher
 from app.budgets import Cache, Limits, measured
 from app.calibration import Place, lattice_piece
@@ -174,4 +174,5 @@ def load_potential(
 
 def place_of(model: StoredModel, threads: int, device: str) -> Place:
     """What a calibration of the model holds for."""
-    return Place(digest=model.digest, device=device, threads=worker_threads(threads), runtime=runtime(model.card))
+    threads, version = worker_threads(threads), runtime_version(model.card)
+    return Place(digest=model.digest, device=device, threads=threads, runtime=version)

@@ -42,7 +42,7 @@ def worker_threads(threads: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def runtime(card: ModelCard) -> str:
+def runtime_version(card: ModelCard) -> str:
     """Name and version of what computes a model, as in `onnxruntime 1.23.0`."""
     if card.backend == "pair":
         return f"numpy {np.__version__}"
