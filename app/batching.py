@@ -1,139 +1,43 @@
 """Dynamic batching without a timer: what waits while the backend is busy is the next batch.
 
-Requests are admitted against a bound, get their neighbour lists outside the backend's thread, and wait in one
-queue. One worker thread takes the largest batch that the budget allows, evaluates it, and hands all results
-back to the event loop at once.
+Requests are admitted against a bound, get their neighbour lists outside the backend's thread, and wait in the lanes
+of `app.schedule`, whole or in pieces. One worker thread takes the next batch, evaluates it, and hands all results back
+to the event loop at once. A batch that does not fit into memory is halved, and the budget with it.
 """
 
 import asyncio
 import logging
-import math
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
+from app.admission import Bound, House
 from app.backends import Backend
-from app.errors import BackendError, EquipotError, Overloaded, Unavailable
-from app.evaluate import Outcome, evaluate
+from app.errors import EquipotError, OutOfMemory, StructureTooLarge
+from app.evaluate import evaluate
 from app.graph import Graph
-from app.neighbors import build_graph
+from app.neighbors import MAX_EDGES, build_graph, too_many
+from app.observer import Observer, Silent
+from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
+from app.schedule import LOWERED, Budget, Cost, Lane, Lanes
 from app.structure import Structure
+from app.task import Task, absorb, cost_of
+
+INLINE_ATOMS = 200
+"""Neighbour lists of structures up to this size cost less than handing them to another thread."""
+PIECE_EDGES = 2_000_000
+"""Edges that the search for one piece of a strictly local model may find, those within its halo included."""
 
 log = logging.getLogger(__name__)
 
-LOOK_AHEAD = 64
-"""How many waiting items may be looked at past one that does not fit."""
-INLINE_ATOMS = 200
-"""Neighbour lists of structures up to this size cost less than handing them to another thread."""
-RETRY_SECONDS = (1.0, 60.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one structure takes of a batch."""
-
-    atoms: int
-    edges: int
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The largest batch. A structure over it still goes, alone."""
-
-    atoms: int
-    edges: int
-    structures: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """The most structures and atoms that may be in the house before new ones are turned away."""
-
-    structures: int
-    atoms: int
-
-
-def take(costs: Sequence[Cost], budget: Budget) -> list[int]:
-    """Which of the waiting items make the next batch.
-
-    The first one always goes, so that nothing starves; then, in order, each that still fits. A few items are
-    looked at past one that does not fit, so that a large structure does not close a batch half empty.
-
-    Args:
-        costs: of the waiting items, oldest first.
-        budget: the largest batch.
-
-    Returns:
-        Increasing indices; empty only if nothing waits.
-    """
-    taken: list[int] = []
-    atoms = edges = passed = 0
-    for index, cost in enumerate(costs):
-        if len(taken) == budget.structures or passed == LOOK_AHEAD:
-            break
-        fits = atoms + cost.atoms <= budget.atoms and edges + cost.edges <= budget.edges
-        if taken and not fits:
-            passed += 1
-            continue
-        taken.append(index)
-        atoms += cost.atoms
-        edges += cost.edges
-    return taken
-
-
-class Observer(Protocol):
-    """What wants to know how the batcher is doing; called on the event loop, except where noted."""
-
-    def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
-        """One evaluation is over: its structures, how long each had waited, and how long it took."""
-
-    def graph(self, seconds: float) -> None:
-        """A neighbour list was built."""
-
-
-class Silent:
-    """An observer that does nothing."""
-
-    def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
-        """Ignore it."""
-
-    def graph(self, seconds: float) -> None:
-        """Ignore it."""
-
-
-class Task:
-    """A structure in the queue that wants one evaluation; a subclass may want more.
-
-    Attributes:
-        graph: what is to be evaluated next.
-        since: when it was put into the queue.
-        future: what the caller awaits.
-    """
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.since = time.perf_counter()
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    @property
-    def cost(self) -> Cost:
-        """What it takes of a batch."""
-        return Cost(len(self.graph.numbers), len(self.graph.edge_reverse))
-
-    @classmethod
-    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
-        """What the caller of each task gets, or its error; None for one that goes on with its new graph.
-
-        Called on the worker's thread for all tasks of this class in a batch.
-        """
-        return list(outcomes)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +50,34 @@ class _Done:
 
 
 class Batcher:
-    """Evaluates structures on one backend, many at a time. Belongs to the event loop that started it."""
+    """Evaluates structures on one backend, many at a time. Belongs to the event loop that started it.
+
+    Args:
+        backend: what evaluates them.
+        budget: the largest batch to begin with.
+        bound: how much may be admitted.
+        max_edges: of one structure.
+        observer: is told of batches and neighbour lists.
+    """
 
     def __init__(
-        self, backend: Backend, budget: Budget, bound: Bound, max_edges: int, observer: Observer | None = None
+        self,
+        backend: Backend,
+        budget: Budget,
+        bound: Bound,
+        max_edges: int,
+        observer: Observer | None = None,
     ) -> None:
         self.backend = backend
         self.budget = budget
-        self.bound = bound
+        self._house = House(bound)
         self._max_edges = max_edges
         self._observer = observer or Silent()
-        self._waiting: deque[Task] = deque()
+        self._idle_work: Iterator[Budget | None] | None = None
+        self._waiting: Lanes[Task] = Lanes()
         self._arrived: list[Task] = []
         self._wake = threading.Condition()
         self._stopping = False
-        self._structures = 0
-        self._atoms = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._speed = _Speed()
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="graphs")
         self._worker = threading.Thread(target=self._work, name=f"model-{backend.card.name}", daemon=True)
 
@@ -178,71 +91,47 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._worker.start()
 
-    @contextmanager
-    def admit(self, structures: int, atoms: int) -> Iterator[None]:
+    def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
         """A place in the house for as long as the block lasts, however many evaluations it asks for.
 
         Raises:
             Overloaded: the house is full; says when to come back.
             Unavailable: the batcher is shutting down.
         """
-        self.check_room(structures, atoms)
-        self._structures += structures
-        self._atoms += atoms
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._structures -= structures
-            self._atoms -= atoms
-            if not self._structures:
-                self._idle.set()
+        return self._house.admit(structures, atoms)
 
     def check_room(self, structures: int = 1, atoms: int = 1) -> None:
-        """Whether so much could be admitted now. Whatever is within a request's limits may enter an empty house.
+        """Whether so much could be admitted now.
 
         Raises:
             Overloaded: the house is full; says when to come back.
             Unavailable: the batcher is shutting down.
         """
-        if self._stopping:
-            raise Unavailable("the service is shutting down; send the request to another instance")
-        full = self._structures + structures > self.bound.structures or self._atoms + atoms > self.bound.atoms
-        if self._structures and full:
-            wait = self._speed.seconds(self._atoms)
-            raise Overloaded(
-                f"{self._structures} structures with {self._atoms} atoms are waiting, at most "
-                f"{self.bound.structures} and {self.bound.atoms} may; try again in {wait:.0f} s",
-                retry_after=wait,
-            )
+        self._house.check_room(structures, atoms)
 
     async def predict(self, structure: Structure) -> StructurePrediction:
         """Evaluate one structure, together with whatever else is waiting. Needs a place from `admit`.
 
-        Cancelling the call takes the structure out of the queue.
+        A structure that the budget does not bear is evaluated in pieces; where the model is not strictly local, only
+        if it is beyond the budget's capacity. Cancelling the call takes the structure out of the queue.
 
         Raises:
             InputError: the structure cannot be turned into a graph, or not be answered by the model.
+            OutOfMemory: not even a piece of it fits into memory.
             BackendError: the model failed on it, or gave a number that is not finite.
         """
-        prediction: StructurePrediction = await self.run(Task(await self.graph(structure)))
-        return prediction
+        if len(structure) > self.budget.atoms and self.backend.is_strictly_local:
+            return await self._in_pieces(structure)
+        graph = await self.graph(structure)
+        cost = cost_of(graph)
+        local = self.backend.is_strictly_local
+        if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity or self.budget.holds(cost):
+            return await self._whole_or_in_pieces(structure, graph)
+        return await self._in_pieces(structure)
 
     async def run(self, task: Task) -> Any:
         """What a task has to say once it is over. Needs a place from `admit`; cancelling takes it out of the queue."""
-        if not self._arrived:
-            self._loop.call_soon(self._flush)
-        self._arrived.append(task)
-        return await task.future
-
-    async def stop(self) -> None:
-        """Refuse what is new, finish what has been admitted, end the worker."""
-        self._stopping = True
-        await self._idle.wait()
-        with self._wake:
-            self._wake.notify()
-        await asyncio.to_thread(self._worker.join)
-        self._pool.shutdown()
+        return await self._queued(task, Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE)
 
     async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
         """The graph of a structure, made on another thread if it is large.
@@ -256,28 +145,110 @@ class Batcher:
         """
         began = time.perf_counter()
         cutoff = self.backend.card.cutoff
-        wanted = (structure, cutoff + skin, int(self._max_edges * (1.0 + skin / cutoff) ** 3))
+        wanted = (structure, cutoff + skin, self._most_edges(skin))
         if len(structure) <= INLINE_ATOMS:
             graph = build_graph(*wanted)
         else:
-            graph = await self._loop.run_in_executor(self._pool, build_graph, *wanted)
+            graph = await self._threaded(build_graph, *wanted)
         self._observer.graph(time.perf_counter() - began)
         return graph
+
+    def _most_edges(self, skin: float) -> int:
+        return self._max_edges if not skin else int(self._max_edges * (1.0 + skin / self.backend.card.cutoff) ** 3)
+
+    def when_idle(self, steps: Iterator[Budget | None]) -> None:
+        """Have short steps of work done on the backend while nothing waits.
+
+        Args:
+            steps: what they yield other than None is the new budget.
+        """
+        with self._wake:
+            self._idle_work = steps
+            self._wake.notify()
+
+    async def stop(self) -> None:
+        """Refuse what is new, finish what has been admitted, end the worker."""
+        await self._house.close()
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        await asyncio.to_thread(self._worker.join)
+        self._pool.shutdown()
+
+    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph) -> StructurePrediction:
+        try:
+            prediction: StructurePrediction = await self.run(Task(graph))
+            return prediction
+        except OutOfMemory:
+            if len(structure) == 1:
+                raise
+        return await self._in_pieces(structure)
+
+    async def _in_pieces(self, structure: Structure) -> StructurePrediction:
+        """Evaluate a structure piece by piece; while one is evaluated, the next is cut."""
+        cutter = await self._threaded(self._cutter, structure)
+        whole = Whole(structure, self.backend.is_strictly_local)
+        edges = 0
+        cutting = self._threaded(cutter.next)
+        try:
+            while (piece := await cutting) is not None:
+                edges += piece.edges
+                if edges > self._max_edges:
+                    raise StructureTooLarge(too_many(f"more than {edges}", self.backend.card.cutoff, self._max_edges))
+                cutting = self._threaded(cutter.next)
+                try:
+                    whole.add(piece, await self._queued(Task(piece.graph), Lane.LARGE))
+                except OutOfMemory:
+                    if piece.core == 1:
+                        raise
+                    edges -= piece.edges
+                    for unevaluated in (await cutting, piece):
+                        if unevaluated is not None:
+                            cutter.put_back(unevaluated)
+                    cutting = self._threaded(cutter.next)
+        finally:
+            cutting.cancel()
+        return whole.prediction()
+
+    def _cutter(self, structure: Structure) -> Cutter:
+        """What cuts a structure into pieces that fit the budget, whatever it will have become by then."""
+        card, local = self.backend.card, self.backend.is_strictly_local
+
+        def fits(graph: Graph) -> bool:
+            cost = cost_of(graph)
+            return self.budget.holds(cost) if local else cost.edges <= self.budget.capacity
+
+        most_atoms = self.budget.atoms if local else len(structure)
+        most_edges = PIECE_EDGES if local else int(min(self.budget.capacity, MAX_EDGES))
+        return Cutter(structure, card.cutoff, card.receptive_field, local, most_atoms, most_edges, fits)
+
+    async def _queued(self, task: Task, lane: Lane) -> Any:
+        task.lane = lane
+        if not self._arrived:
+            self._loop.call_soon(self._flush)
+        self._arrived.append(task)
+        return await task.future
+
+    def _threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+        return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
 
     def _flush(self) -> None:
         """Show the worker all that arrived in one turn of the event loop at once, so that it shares a batch."""
         with self._wake:
-            self._waiting.extend(self._arrived)
+            self._waiting.add(self._arrived)
             self._wake.notify()
         self._arrived.clear()
 
     def _work(self) -> None:
-        while tasks := self._next():
+        while (tasks := self._next()) is not None:
+            if not tasks:
+                self._step()
+                continue
             began = time.perf_counter()
-            outcomes = evaluate(self.backend, [task.graph for task in tasks])
-            seconds = time.perf_counter() - began
             costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
-            done = _Done(tasks, _absorb(tasks, outcomes), costs, waited, seconds)
+            outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
+            seconds = time.perf_counter() - began
+            done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
             self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
             self._loop.call_soon_threadsafe(self._deliver, done)
 
@@ -285,35 +256,49 @@ class Batcher:
         now = time.perf_counter()
         for task in tasks:
             task.since = now
+            task.lane = Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE
         with self._wake:
-            self._waiting.extend(tasks)
+            self._waiting.add(tasks)
 
-    def _next(self) -> list[Task]:
+    def _next(self) -> list[Task] | None:
+        """The next batch; empty where there is time for other work, None at the end."""
         with self._wake:
             while True:
-                self._drop_abandoned()
-                if self._waiting:
-                    return self._pop(take([i.cost for i in islice(self._waiting, self._horizon)], self.budget))
+                if tasks := self._waiting.next(self.budget):
+                    return tasks
                 if self._stopping:
+                    return None
+                if self._idle_work:
                     return []
                 self._wake.wait()
 
-    @property
-    def _horizon(self) -> int:
-        return self.budget.structures + LOOK_AHEAD
+    def _step(self) -> None:
+        """One step of the work for idle times; it ends with its first error."""
+        assert self._idle_work is not None
+        try:
+            budget = next(self._idle_work)
+        except StopIteration:
+            self._idle_work = None
+        except Exception as error:
+            log.error("model %s could not be measured", self.backend.card.name, exc_info=error)
+            self._idle_work = None
+        else:
+            if budget and self.budget.source != LOWERED:
+                self.budget = budget
 
-    def _drop_abandoned(self) -> None:
-        if any(item.future.cancelled() for item in self._waiting):
-            self._waiting = deque(item for item in self._waiting if not item.future.cancelled())
-
-    def _pop(self, indices: list[int]) -> list[Task]:
-        window = [self._waiting.popleft() for _ in range(indices[-1] + 1)]
-        chosen = set(indices)
-        self._waiting.extendleft(item for i, item in reversed(list(enumerate(window))) if i not in chosen)
-        return [window[i] for i in indices]
+    def _on_shortage(self, graphs: Sequence[Graph]) -> None:
+        """Lower the budget, in the worker's thread: what was formed before may still be larger."""
+        failed = sum((cost_of(graph) for graph in graphs), Cost(0, 0))
+        self.budget = self.budget.lowered(failed)
+        log.warning(
+            "model %s: a batch of %d structures with %d atoms and %d edges did not fit into memory; "
+            "from now on batches have at most %d atoms and %d edges",
+            *(self.backend.card.name, len(graphs), failed.atoms, failed.edges, self.budget.atoms, self.budget.edges),
+        )
+        self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
-        self._speed.add(sum(cost.atoms for cost in done.costs), done.seconds)
+        self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
         self._observer.batch(done.costs, done.waited, done.seconds)
         for task, result in zip(done.tasks, done.results, strict=True):
             if result is None or task.future.done():
@@ -322,34 +307,3 @@ class Batcher:
                 task.future.set_exception(result)
             else:
                 task.future.set_result(result)
-
-
-def _absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
-    """What each task has to say after a batch, in the order of the tasks."""
-    results: list[Any] = [None] * len(tasks)
-    for kind in {type(task) for task in tasks}:
-        places = [i for i, task in enumerate(tasks) if type(task) is kind]
-        try:
-            said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
-        except Exception as error:
-            log.exception("a batch of %s could not be taken further", kind.__name__)
-            said = [BackendError(f"internal error after the evaluation: {type(error).__name__}: {error}")] * len(places)
-        for place, result in zip(places, said, strict=True):
-            results[place] = result
-    return results
-
-
-class _Speed:
-    """Atoms a second, as a running mean over batches; what Retry-After is estimated from."""
-
-    def __init__(self) -> None:
-        self._value = 0.0
-
-    def add(self, atoms: int, seconds: float) -> None:
-        latest = atoms / max(seconds, 1e-6)
-        self._value = latest if not self._value else 0.8 * self._value + 0.2 * latest
-
-    def seconds(self, atoms: int) -> float:
-        """How long so many atoms take, rounded up, within `RETRY_SECONDS`."""
-        shortest, longest = RETRY_SECONDS
-        return min(max(float(math.ceil(atoms / self._value)) if self._value else shortest, shortest), longest)

@@ -16,6 +16,7 @@ EquipotError
 ├── Overloaded                the queue is full; try again after `retry_after` seconds
 ├── Unavailable               the service is starting or shutting down
 ├── BackendError              the model failed or gave a number that is not finite
+├── OutOfMemory               one structure needs more memory than there is
 └── TrainingError
     ├── InvalidConfig         a key or a value of a training config
     └── InvalidData           a labelled frame that cannot be trained on; names file and frame
@@ -92,6 +93,10 @@ class Unavailable(EquipotError):
 
 class BackendError(EquipotError):
     """The model failed, or answered with a number that is not finite."""
+
+
+class OutOfMemory(EquipotError):
+    """One structure, or the smallest piece of it, needs more memory than there is."""
 
 
 class TrainingError(EquipotError):

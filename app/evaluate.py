@@ -1,55 +1,77 @@
 """One batch on one backend, such that a structure that fails costs its neighbours nothing."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
 from app.backends import Backend
-from app.errors import BackendError, EquipotError
+from app.errors import BackendError, EquipotError, OutOfMemory
 from app.graph import Graph, collate
 from app.prediction import Prediction, StructurePrediction, split
 
 log = logging.getLogger(__name__)
 
 Outcome: TypeAlias = StructurePrediction | EquipotError
+OnShortage: TypeAlias = Callable[[Sequence[Graph]], None]
 
 
-def evaluate(backend: Backend, graphs: Sequence[Graph]) -> list[Outcome]:
+def evaluate(backend: Backend, graphs: Sequence[Graph], on_shortage: OnShortage | None = None) -> list[Outcome]:
     """Evaluate graphs as one batch; halve it where it fails, so that each failure costs only its culprit.
+
+    Memory that does not suffice is one more way to fail: the halves may fit.
+
+    Args:
+        backend: what evaluates them.
+        graphs: the batch, at least one.
+        on_shortage: is told of each batch, or part of one, that did not fit into memory.
 
     Returns:
         For each graph its prediction, or the error that it gives alone. All numbers are finite.
     """
-    try:
-        batch = collate(graphs)
-        prediction = backend(batch)
-        outcomes: list[Outcome] = list(split(prediction, batch))
-    except Exception as error:
-        if len(graphs) == 1:
-            return [_explain(error)]
-        return _in_halves(backend, graphs)
-    if _is_finite(prediction, batch):
+    return _Evaluation(backend, on_shortage).of(graphs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evaluation:
+    backend: Backend
+    on_shortage: OnShortage | None
+
+    def of(self, graphs: Sequence[Graph]) -> list[Outcome]:
+        try:
+            batch = collate(graphs)
+            prediction = self.backend(batch)
+            outcomes: list[Outcome] = list(split(prediction, batch))
+        except Exception as error:
+            if self.on_shortage and isinstance(error, (MemoryError, OutOfMemory)):
+                self.on_shortage(graphs)
+            if len(graphs) == 1:
+                return [_explain(error)]
+        else:
+            if _is_finite(prediction, batch):
+                return outcomes
+            if len(graphs) == 1:
+                return [BackendError(NOT_FINITE)]
+            return self._again(graphs, outcomes)
+        return self._in_halves(graphs)  # outside the handler, so that the traceback holds no arrays meanwhile
+
+    def _in_halves(self, graphs: Sequence[Graph]) -> list[Outcome]:
+        middle = len(graphs) // 2
+        return self.of(graphs[:middle]) + self.of(graphs[middle:])
+
+    def _again(self, graphs: Sequence[Graph], outcomes: list[Outcome]) -> list[Outcome]:
+        """Keep what is finite; evaluate the others once more without it, in case a neighbour spoilt them."""
+        spoilt = [i for i, o in enumerate(outcomes) if isinstance(o, StructurePrediction) and not o.is_finite]
+        if len(spoilt) == len(graphs):
+            return self._in_halves(graphs)
+        for index, outcome in zip(spoilt, self.of([graphs[i] for i in spoilt]), strict=True):
+            outcomes[index] = outcome
         return outcomes
-    if len(graphs) == 1:
-        return [BackendError("the model's answer is not finite; the structure may be far from what it was made for")]
-    return _again(backend, graphs, outcomes)
 
 
-def _in_halves(backend: Backend, graphs: Sequence[Graph]) -> list[Outcome]:
-    middle = len(graphs) // 2
-    return evaluate(backend, graphs[:middle]) + evaluate(backend, graphs[middle:])
-
-
-def _again(backend: Backend, graphs: Sequence[Graph], outcomes: list[Outcome]) -> list[Outcome]:
-    """Keep what is finite; evaluate the others once more without it, in case they were only spoilt by a neighbour."""
-    spoilt = [i for i, o in enumerate(outcomes) if isinstance(o, StructurePrediction) and not o.is_finite]
-    if len(spoilt) == len(graphs):
-        return _in_halves(backend, graphs)
-    for index, outcome in zip(spoilt, evaluate(backend, [graphs[i] for i in spoilt]), strict=True):
-        outcomes[index] = outcome
-    return outcomes
+NOT_FINITE = "the model's answer is not finite; the structure may be far from what it was made for"
 
 
 def _is_finite(prediction: Prediction, batch: Graph) -> bool:
@@ -60,5 +82,7 @@ def _is_finite(prediction: Prediction, batch: Graph) -> bool:
 def _explain(error: Exception) -> EquipotError:
     if isinstance(error, EquipotError):
         return error
+    if isinstance(error, MemoryError):
+        return OutOfMemory(f"the structure does not fit into memory; send a smaller one ({error})")
     log.error("the model failed on one structure", exc_info=error)
     return BackendError(f"the model failed on this structure: {type(error).__name__}: {error}")

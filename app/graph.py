@@ -17,6 +17,10 @@ class Graph:
     edges follow each other in the order of the structures. An edge points from its centre i to its
     neighbour j: r_ij = R_j + shift @ cell − R_i.
 
+    A piece of a structure (`app.pieces`) has halo atoms besides its own: they are there as neighbours, and what
+    energy they have is not counted. In a strictly local model's piece they are no centres, so that the reverse
+    of an edge to one of them is missing.
+
     Attributes:
         numbers: (N,) atomic numbers.
         positions: (N, 3), Å.
@@ -24,11 +28,12 @@ class Graph:
         pbc: (B, 3) periodicity.
         edge_index: (2, E) centre i and neighbour j of each edge.
         edge_shift: (E, 3) integer lattice translations of the neighbour.
-        edge_reverse: (E,) the edge j -> i that belongs to each edge i -> j.
+        edge_reverse: (E,) the edge j -> i that belongs to each edge i -> j; the edge itself where that is missing.
         n_atoms: (B,) atoms of each structure.
         n_edges: (B,) edges of each structure.
         charge: (B,) total charges, in elementary charges.
         multiplicity: (B,) spin multiplicities 2S+1; 0 where not given.
+        halo: (N,) whether the atom belongs to a halo.
     """
 
     numbers: Integers
@@ -42,6 +47,7 @@ class Graph:
     n_edges: Integers
     charge: Integers
     multiplicity: Integers
+    halo: Booleans
 
     @property
     def atom_structure(self) -> Integers:
@@ -65,6 +71,12 @@ class Graph:
             first = np.flatnonzero(np.diff(centre, prepend=-1))
             sums[centre[first]] = np.add.reduceat(values, first, axis=0)
         return sums
+
+    def sum_by_neighbour(self, vectors: Floats) -> Floats:
+        """(N, 3) sums of (E, 3) vectors over the edges that point to each atom."""
+        count = len(self.numbers)
+        columns = [np.bincount(self.edge_index[1], vectors[:, axis], count) for axis in range(3)]
+        return np.stack(columns, axis=1)
 
     def volumes(self) -> Floats:
         """(B,), Å³; NaN where a structure is not periodic in all three directions."""
@@ -100,6 +112,7 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         n_edges=joined("n_edges"),
         charge=joined("charge"),
         multiplicity=joined("multiplicity"),
+        halo=joined("halo"),
     )
 
 
@@ -121,6 +134,7 @@ def separate(graph: Graph) -> list[Graph]:
             n_edges=graph.n_edges[i : i + 1],
             charge=graph.charge[i : i + 1],
             multiplicity=graph.multiplicity[i : i + 1],
+            halo=graph.halo[a:b],
         )
         for i, ((a, b), (e, f)) in enumerate(zip(pairwise(atoms), pairwise(edges), strict=True))
     ]

@@ -151,8 +151,8 @@ def _cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Gra
     """The graph of one structure from the half list of `vesin`."""
     from vesin import NeighborList  # takes a second where torch is installed, and molecules do not need it
 
-    cell, combination = _search_cell(structure)
-    _check_lattice(structure, cell, combination)
+    cell, combination = search_cell(structure)
+    check_lattice(structure, cell, combination)
     box = _search_box(structure, cell, cutoff)
     _check_density(structure.positions, box, cutoff, max_edges)
     finder = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)  # owns the memory of what it returns
@@ -167,10 +167,10 @@ def _cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Gra
     return _graph([structure], edge_index, _edge_shifts(shifts, rank, combination), edge_reverse, [order.size])
 
 
-def _search_cell(structure: Structure) -> tuple[Floats, Integers]:
+def search_cell(structure: Structure) -> tuple[Floats, Integers]:
     """A compact cell of the same lattice, and its vectors as integer combinations of the structure's."""
     cell = periodic_cell(structure.cell, structure.pbc)
-    if (_heights(cell) >= SKEW * np.linalg.norm(cell, axis=1)).all():
+    if (heights(cell) >= SKEW * np.linalg.norm(cell, axis=1)).all():
         return cell, np.eye(3, dtype=np.int64)
     from ase.geometry import minkowski_reduce
 
@@ -214,8 +214,9 @@ def _graph(
     n_edges: Integers | Sequence[int],
 ) -> Graph:
     one = structures[0] if len(structures) == 1 else None
+    numbers = one.numbers if one else np.concatenate([s.numbers for s in structures])
     return Graph(
-        numbers=one.numbers if one else np.concatenate([s.numbers for s in structures]),
+        numbers=numbers,
         positions=one.positions if one else np.concatenate([s.positions for s in structures]),
         cell=np.array([s.cell for s in structures]),
         pbc=np.array([s.pbc for s in structures]),
@@ -226,16 +227,17 @@ def _graph(
         n_edges=np.asarray(n_edges),
         charge=np.array([s.charge for s in structures]),
         multiplicity=np.array([s.multiplicity or 0 for s in structures]),
+        halo=np.zeros(len(numbers), dtype=bool),
     )
 
 
-def _heights(cell: Floats) -> Floats:
+def heights(cell: Floats) -> Floats:
     """(3,), Å: distances between the planes that each pair of the other vectors spans."""
-    heights: Floats = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
-    return heights
+    between: Floats = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    return between
 
 
-def _check_lattice(structure: Structure, cell: Floats, combination: Integers) -> None:
+def check_lattice(structure: Structure, cell: Floats, combination: Integers) -> None:
     """Refuse a lattice that puts an atom's image on the atom; its search would take forever."""
     lengths = np.linalg.norm(cell, axis=1)
     short = np.flatnonzero(structure.pbc & (lengths < MIN_DISTANCE))
@@ -249,24 +251,25 @@ def _check_density(positions: Floats, box: Floats, cutoff: float, max_edges: int
     Atoms are taken to be spread evenly within a bin and around it, so that each of a bin's c atoms has
     c · (4/3)π·cutoff³ / (volume of a bin) neighbours. The bins are about cutoff/√3 wide.
     """
-    heights = _heights(box)
-    if len(positions) ** 2 * np.prod(2.0 * np.ceil(cutoff / heights) + 1.0) <= max_edges:
+    across = heights(box)
+    if len(positions) ** 2 * np.prod(2.0 * np.ceil(cutoff / across) + 1.0) <= max_edges:
         return
-    bins = np.maximum(1, np.floor(heights * math.sqrt(3.0) / cutoff)).astype(np.int64)
+    bins = np.maximum(1, np.floor(across * math.sqrt(3.0) / cutoff)).astype(np.int64)
     places = np.floor((positions @ np.linalg.inv(box)) % 1.0 * bins).astype(np.int64)
     counts = np.unique((places[:, 0] * bins[1] + places[:, 1]) * bins[2] + places[:, 2], return_counts=True)[1]
     neighbours = 4.0 / 3.0 * math.pi * cutoff**3 * bins.prod() / abs(np.linalg.det(box))
     estimate = float((counts.astype(np.float64) ** 2).sum() * neighbours)
     if estimate > SLACK * max_edges:
-        raise StructureTooLarge(_too_many(f"about {estimate:.1e}", cutoff, max_edges))
+        raise StructureTooLarge(too_many(f"about {estimate:.1e}", cutoff, max_edges))
 
 
 def _check_edges(n_edges: int, cutoff: float, max_edges: int) -> None:
     if n_edges > max_edges:
-        raise StructureTooLarge(_too_many(str(n_edges), cutoff, max_edges))
+        raise StructureTooLarge(too_many(str(n_edges), cutoff, max_edges))
 
 
-def _too_many(count: str, cutoff: float, max_edges: int) -> str:
+def too_many(count: str, cutoff: float, max_edges: int) -> str:
+    """What is said of a structure with more edges than a limit."""
     return (
         f"{count} neighbour pairs within {cutoff:g} Å; the limit is {max_edges}; "
         "send fewer atoms, or check that positions and cell are in Å"

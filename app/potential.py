@@ -1,18 +1,23 @@
 """Potential: a model ready to answer, the one thing that routes, relaxations and the command line call."""
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
-import numpy as np
-
-from app.backends import Backend, load_backend
-from app.batching import Batcher, Bound, Budget, Observer, Task
+from app.admission import Bound
+from app.backends import Backend, load_backend, runtime_version, worker_threads
+from app.batching import Batcher
+from app.budgets import Cache, Limits, measured
+from app.calibration import Place, lattice_piece
 from app.errors import StructureTooLarge
 from app.graph import Graph
 from app.neighbors import build_graph
+from app.observer import Observer
 from app.prediction import StructurePrediction
+from app.schedule import Budget
 from app.store import ModelCard, StoredModel
 from app.structure import Structure
+from app.task import Task
 
 
 class Potential:
@@ -32,12 +37,19 @@ class Potential:
         max_atoms: int,
         max_edges: int,
         observer: Observer | None = None,
+        measurement: Iterator[Budget | None] | None = None,
     ) -> None:
         self.card: ModelCard = backend.card
         self.digest = digest
         self._max_atoms = max_atoms
         self._backend = backend
         self._batcher = Batcher(backend, budget, bound, max_edges, observer)
+        self._measurement = measurement
+
+    @property
+    def budget(self) -> Budget:
+        """The largest batch, as it is now."""
+        return self._batcher.budget
 
     @property
     def reference(self) -> str:
@@ -55,8 +67,14 @@ class Potential:
 
     def warm_up(self) -> None:
         """Evaluate a molecule and a crystal, so that the first request does not pay for it. Blocks."""
-        for structure in (_lattice_piece(self.card, 21, False), _lattice_piece(self.card, 8, True)):
+        for structure in (lattice_piece(self.card, 21, False), lattice_piece(self.card, 8, True)):
             self._backend(build_graph(structure, self.card.cutoff))
+
+    def measure_when_idle(self) -> None:
+        """Measure what a batch may be, in moments when nothing waits; where the cache knew it, do nothing."""
+        if self._measurement is not None:
+            self._batcher.when_idle(self._measurement)
+            self._measurement = None
 
     def check(self, structure: Structure) -> None:
         """Whether the model can answer for the structure.
@@ -117,7 +135,7 @@ class Potential:
 
 def load_potential(
     model: StoredModel,
-    budget: Budget,
+    limits: Limits | Budget,
     bound: Bound,
     *,
     max_atoms: int,
@@ -125,24 +143,36 @@ def load_potential(
     threads: int = 0,
     device: str = "cpu",
     observer: Observer | None = None,
+    cache: Cache | None = None,
 ) -> Potential:
     """The potential of a verified store version.
+
+    Args:
+        model: the version.
+        limits: of a batch; what they leave open is taken from the cache, or measured in idle moments.
+        bound: how much may be admitted.
+        max_atoms: of one structure.
+        max_edges: of one structure.
+        threads: numerics threads of one evaluation; 0 takes all cores.
+        device: `cpu` or `cuda`.
+        observer: is told of batches and neighbour lists.
+        cache: what was measured before.
 
     Raises:
         BackendError: the runtime is missing or cannot use the device or the artifact.
     """
     backend = load_backend(model, threads=threads, device=device)
-    return Potential(backend, model.digest, budget, bound, max_atoms, max_edges, observer)
+    rest = (bound, max_atoms, max_edges, observer)
+    if isinstance(limits, Budget):
+        return Potential(backend, model.digest, limits, *rest)
+    cache = cache or Cache(None)
+    place = place_of(model, threads, device)
+    known = cache.read(place)
+    measurement = measured(backend, place, limits, cache) if known is None else None
+    return Potential(backend, model.digest, limits.budget(known, "cached"), *rest, measurement)
 
 
-def _lattice_piece(card: ModelCard, atoms: int, periodic: bool) -> Structure:
-    """`atoms` atoms of the card's elements on a cubic lattice of 2.5 Å spacing, or wider for large pair models."""
-    spacing = max([2.5, *(p.sigma for p in card.pair.values())])
-    side = int(np.ceil(atoms ** (1 / 3)))
-    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:atoms]
-    return Structure(
-        np.resize(card.numbers, atoms),
-        np.asarray(spacing * sites, dtype=np.float64),
-        side * spacing * np.eye(3) * periodic,
-        np.full(3, periodic),
-    )
+def place_of(model: StoredModel, threads: int, device: str) -> Place:
+    """What a calibration of the model holds for."""
+    threads, version = worker_threads(threads), runtime_version(model.card)
+    return Place(digest=model.digest, device=device, threads=threads, runtime=version)

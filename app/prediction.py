@@ -19,16 +19,26 @@ class Prediction:
         stress: (B, 3, 3), eV/Å³, (1/V) dE/dstrain, positive under tension; NaN where a structure is not
             periodic in all three directions.
         energies: (N,), eV, the atoms' shares of the energy.
-        energy_std: (B,), eV, how far the members of a committee disagree; None where there is one model only.
-        forces_std: (N,), eV/Å, the same of each atom's force.
+        member_energy: (M, B), eV, of each member of a committee, whose mean is the answer; None of a single model.
+        member_forces: (M, N, 3), eV/Å, the same.
     """
 
     energy: Floats
     forces: Floats
     stress: Floats
     energies: Floats
-    energy_std: Floats | None = None
-    forces_std: Floats | None = None
+    member_energy: Floats | None = None
+    member_forces: Floats | None = None
+
+    @property
+    def energy_std(self) -> Floats | None:
+        """(B,), eV, how far the members of a committee disagree; None of a single model."""
+        return None if self.member_energy is None else energies_spread(self.member_energy)
+
+    @property
+    def forces_std(self) -> Floats | None:
+        """(N,), eV/Å, the same of each atom's force."""
+        return None if self.member_forces is None else forces_spread(self.member_forces)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,16 +50,26 @@ class StructurePrediction:
         forces: (N, 3), eV/Å.
         stress: (3, 3), eV/Å³, or None where the structure is not periodic in all three directions.
         energies: (N,), eV.
-        energy_std: eV, how far the members of a committee disagree; None where there is one model only.
-        forces_std: (N,), eV/Å, the same of each atom's force.
+        member_energy: (M,), eV, of each member of a committee; None of a single model.
+        member_forces: (M, N, 3), eV/Å, the same.
     """
 
     energy: float
     forces: Floats
     stress: Floats | None
     energies: Floats
-    energy_std: float | None = None
-    forces_std: Floats | None = None
+    member_energy: Floats | None = None
+    member_forces: Floats | None = None
+
+    @property
+    def energy_std(self) -> float | None:
+        """eV, how far the members of a committee disagree; None of a single model."""
+        return None if self.member_energy is None else float(energies_spread(self.member_energy))
+
+    @property
+    def forces_std(self) -> Floats | None:
+        """(N,), eV/Å, the same of each atom's force."""
+        return None if self.member_forces is None else forces_spread(self.member_forces)
 
     @property
     def is_finite(self) -> bool:
@@ -68,8 +88,12 @@ def from_atoms(graph: Graph, energies: Floats, forces: Floats, virials: Floats) 
         virials: (N, 3, 3), eV, the atoms' shares of dE/dstrain.
 
     Returns:
-        The prediction, with sums and stress in float64; the stress is symmetric.
+        The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms have is not
+        counted.
     """
+    if graph.halo.any():
+        energies = np.where(graph.halo, 0.0, energies)
+        virials = np.where(graph.halo[:, None, None], 0.0, virials)
     starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
     virial = np.add.reduceat(virials.astype(np.float64), starts, axis=0)
     stress = 0.5 * (virial + virial.transpose(0, 2, 1)) / graph.volumes()[:, None, None]
@@ -78,24 +102,19 @@ def from_atoms(graph: Graph, energies: Floats, forces: Floats, virials: Floats) 
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
-    """The mean of what M >= 1 models predict for one graph and, of more than one, how far they disagree."""
+    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says."""
     if len(members) == 1:
         return members[0]
     energy, forces, stress, energies = (
         np.stack([getattr(member, name) for member in members]) for name in ("energy", "forces", "stress", "energies")
     )
     return Prediction(
-        energy.mean(axis=0),
-        forces.mean(axis=0),
-        stress.mean(axis=0),
-        energies.mean(axis=0),
-        energies_spread(energy),
-        forces_spread(forces),
+        energy.mean(axis=0), forces.mean(axis=0), stress.mean(axis=0), energies.mean(axis=0), energy, forces
     )
 
 
 def energies_spread(energy: Floats) -> Floats:
-    """(B,), eV: standard deviation over the M members of (M, B) energies, √⟨(E − ⟨E⟩)²⟩."""
+    """(...), eV: standard deviation over the M members of (M, ...) energies, √⟨(E − ⟨E⟩)²⟩."""
     spread: Floats = energy.std(axis=0)
     return spread
 
@@ -113,15 +132,15 @@ def split(prediction: Prediction, graph: Graph) -> list[StructurePrediction]:
     """The B structures' own predictions, in the graph's order."""
     bulk: Booleans = np.asarray(graph.pbc.all(axis=1))
     ends = np.cumsum(graph.n_atoms)
-    energy_std, forces_std = prediction.energy_std, prediction.forces_std
+    energy, forces = prediction.member_energy, prediction.member_forces
     return [
         StructurePrediction(
             float(prediction.energy[b]),
             prediction.forces[atoms],
             prediction.stress[b] if bulk[b] else None,
             prediction.energies[atoms],
-            None if energy_std is None else float(energy_std[b]),
-            None if forces_std is None else forces_std[atoms],
+            None if energy is None else energy[:, b],
+            None if forces is None else forces[:, atoms],
         )
         for b, atoms in enumerate(map(slice, ends - graph.n_atoms, ends))
     ]

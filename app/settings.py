@@ -1,5 +1,6 @@
 """Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never at import."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,6 +16,13 @@ def default_store() -> Path:
     """`model_store` of the working directory, or of the source checkout where the former is missing."""
     local = Path("model_store")
     return local if local.is_dir() or not SOURCE_STORE.is_dir() else SOURCE_STORE
+
+
+def default_cache() -> Path | None:
+    """`equipot` in the user's folder for caches; None where there is no such folder."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    home = os.environ.get("HOME", "")
+    return Path(given) / "equipot" if given else Path(home) / ".cache" / "equipot" if home else None
 
 
 class Settings(BaseSettings):
@@ -33,9 +41,13 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models are evaluated")
 
-    batch_atoms: int = Field(default=4096, ge=1, description="most atoms in one evaluation")
-    batch_edges: int = Field(default=262_144, ge=1, description="most edges in one evaluation")
-    batch_structures: int = Field(default=64, ge=1, description="most structures in one evaluation")
+    batch_atoms: int = Field(default=0, ge=0, description="most atoms in one evaluation; 0: as measured")
+    batch_edges: int = Field(default=0, ge=0, description="most edges in one evaluation; 0: as measured")
+    batch_structures: int = Field(default=0, ge=0, description="most structures in one evaluation; 0: as measured")
+    batch_seconds: float = Field(default=0.25, gt=0, description="longest evaluation, as predicted")
+    memory_mb: int = Field(default=0, ge=0, description="memory of one evaluation; 0 takes half of what is free")
+    measure: bool = Field(default=True, description="measure models in idle moments, where the cache has no result")
+    cache: Path | None = Field(default_factory=default_cache, description="folder of what was measured; empty: none")
 
     queue_structures: int = Field(default=4096, ge=1, description="structures in the house before requests get 429")
     queue_atoms: int = Field(default=400_000, ge=1, description="atoms in the house before requests get 429")
@@ -56,10 +68,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _split_models(cls, values: dict[str, object]) -> dict[str, object]:
+    def _read_texts(cls, values: dict[str, object]) -> dict[str, object]:
         names = values.get("models")
         if isinstance(names, str):
             values = {**values, "models": tuple(name.strip() for name in names.split(",") if name.strip())}
+        if values.get("cache") == "":
+            values = {**values, "cache": None}
         return values
 
     @model_validator(mode="after")

@@ -23,8 +23,8 @@ from ase.build import bulk
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
+from app.admission import Bound
 from app.backends import Backend, load_backend
-from app.batching import Bound, Budget
 from app.calculator import EquipotCalculator
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase
@@ -33,6 +33,7 @@ from app.graph import Graph
 from app.potential import Potential
 from app.prediction import Prediction
 from app.relax import Relaxed, RelaxOptions, relax
+from app.schedule import Budget
 from app.settings import Settings
 from app.store import ModelCard, ModelStore
 from app.structure import Structure

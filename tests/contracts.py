@@ -285,14 +285,15 @@ def assert_same(found: StructurePrediction, expected: StructurePrediction, toler
 
 def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePrediction:
     """The prediction for the same structure with its atoms in this order."""
-    per_atom = {name: getattr(prediction, name) for name in ("forces", "energies", "forces_std")}
-    return replace(prediction, **{name: v[atoms] for name, v in per_atom.items() if v is not None})
+    members = None if prediction.member_forces is None else prediction.member_forces[:, atoms]
+    forces, energies = prediction.forces[atoms], prediction.energies[atoms]
+    return replace(prediction, forces=forces, energies=energies, member_forces=members)
 
 
 def copied(prediction: StructurePrediction, copies: int) -> StructurePrediction:
     """The prediction for so many copies of a structure that do not feel each other, or feel the same."""
-    std = prediction.energy_std
-    larger = replace(prediction, energy=copies * prediction.energy, energy_std=None if std is None else copies * std)
+    members = None if prediction.member_energy is None else copies * prediction.member_energy
+    larger = replace(prediction, energy=copies * prediction.energy, member_energy=members)
     return picked(larger, np.tile(np.arange(len(prediction.energies)), copies))
 
 

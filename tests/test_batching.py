@@ -5,25 +5,32 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from app.admission import Bound
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.batching import LOOK_AHEAD, Batcher, Bound, Budget, Cost, Task, take
-from app.errors import BackendError, EquipotError, InvalidStructure, Overloaded, Unavailable
+from app.batching import Batcher
+from app.errors import (
+    BackendError,
+    EquipotError,
+    InvalidStructure,
+    OutOfMemory,
+    Overloaded,
+    StructureTooLarge,
+    Unavailable,
+)
 from app.evaluate import Outcome, evaluate
 from app.graph import Graph
 from app.neighbors import build_graph
-from app.prediction import Prediction, StructurePrediction
+from app.observer import Observer, Silent
+from app.prediction import Prediction, StructurePrediction, split
+from app.schedule import Budget
 from app.store import ModelCard
 from app.structure import Structure
+from app.task import Task
 
 AMPLE = Bound(1000, 10_000)
 BUDGET = Budget(atoms=1000, edges=100_000, structures=8)
-
-costs = st.lists(st.builds(Cost, st.integers(1, 60), st.integers(0, 400)), max_size=100)
-budgets = st.builds(Budget, st.integers(1, 100), st.integers(1, 800), st.integers(1, 20))
 
 
 def dimer(distance: float) -> Structure:
@@ -42,6 +49,8 @@ class Scripted:
         self.gate.set()
         self.raise_for: Callable[[Graph], bool] = lambda _: False
         self.nan_for: float | None = None
+        self.memory: int | None = None
+        self.is_strictly_local = True
 
     def __call__(self, graph: Graph) -> Prediction:
         self.entered.set()
@@ -49,6 +58,8 @@ class Scripted:
         self.sizes.append(len(graph.n_atoms))
         if self.raise_for(graph):
             raise RuntimeError("no luck")
+        if self.memory is not None and len(graph.edge_reverse) > self.memory:
+            raise OutOfMemory("no memory left")
         prediction = self._pair(graph)
         if self.nan_for is not None:
             heights = np.maximum.reduceat(graph.positions[:, 2], np.cumsum([0, *graph.n_atoms[:-1]]))
@@ -63,42 +74,6 @@ def backend(pair_card: ModelCard) -> Scripted:
 
 def graphs_of(backend: Backend, distances: Sequence[float]) -> list[Graph]:
     return [build_graph(dimer(d), backend.card.cutoff) for d in distances]
-
-
-class TestTake:
-    @given(costs, budgets)
-    def test_first_always_goes_and_the_rest_fits(self, waiting: list[Cost], budget: Budget) -> None:
-        taken = take(waiting, budget)
-        assert taken == sorted(set(taken))
-        assert taken[:1] == ([0] if waiting else [])
-        assert len(taken) <= budget.structures
-        if len(taken) > 1:
-            assert sum(waiting[i].atoms for i in taken) <= budget.atoms
-            assert sum(waiting[i].edges for i in taken) <= budget.edges
-
-    @given(costs, budgets)
-    def test_nothing_starves(self, waiting: list[Cost], budget: Budget) -> None:
-        rest = list(enumerate(waiting))
-        for batch in range(len(waiting)):
-            assert not rest or rest[0][0] >= batch, "each batch takes at least the oldest"
-            taken = set(take([cost for _, cost in rest], budget))
-            rest = [item for i, item in enumerate(rest) if i not in taken]
-        assert not rest
-
-    @given(costs, budgets)
-    def test_what_fits_at_the_front_is_not_left(self, waiting: list[Cost], budget: Budget) -> None:
-        taken = take(waiting, budget)
-        left = [i for i in range(min(len(waiting), LOOK_AHEAD)) if i not in taken]
-        if len(taken) < budget.structures and left:
-            before = [i for i in taken if i < left[0]]
-            over_atoms = sum(waiting[i].atoms for i in before) + waiting[left[0]].atoms > budget.atoms
-            over_edges = sum(waiting[i].edges for i in before) + waiting[left[0]].edges > budget.edges
-            assert over_atoms or over_edges
-
-    def test_too_large_goes_alone(self) -> None:
-        budget = Budget(10, 10, 4)
-        assert take([Cost(50, 0), Cost(1, 0)], budget) == [0]
-        assert take([Cost(1, 0), Cost(50, 0), Cost(1, 0)], budget) == [0, 2]
 
 
 class TestEvaluate:
@@ -147,14 +122,36 @@ async def outcome_of(batcher: Batcher, structure: Structure) -> StructurePredict
         return error
 
 
+def grid(side: int) -> Structure:
+    sites = 3.8 * np.stack(np.meshgrid(*[np.arange(side)] * 3), axis=-1).reshape(-1, 3)
+    return Structure(np.full(len(sites), 18), sites)
+
+
+def alone(backend: Scripted, structure: Structure) -> StructurePrediction:
+    graph = build_graph(structure, backend.card.cutoff)
+    return split(PairBackend(backend.card)(graph), graph)[0]
+
+
+def assert_same(found: StructurePrediction | EquipotError, expected: StructurePrediction) -> None:
+    assert isinstance(found, StructurePrediction)
+    assert found.energy == pytest.approx(expected.energy, rel=1e-12)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-12)
+
+
 async def entered(backend: Scripted) -> None:
     assert await asyncio.to_thread(backend.entered.wait, 60)
 
 
 class TestBatcher:
-    def run(self, backend: Scripted, scene: Callable[[Batcher], object], bound: Bound = AMPLE) -> None:
+    def run(
+        self,
+        backend: Scripted,
+        scene: Callable[[Batcher], object],
+        bound: Bound = AMPLE,
+        observer: Observer | None = None,
+    ) -> None:
         async def main() -> None:
-            batcher = Batcher(backend, BUDGET, bound, max_edges=10_000)
+            batcher = Batcher(backend, BUDGET, bound, max_edges=10_000, observer=observer)
             batcher.start()
             try:
                 await scene(batcher)  # type: ignore[misc]
@@ -231,6 +228,78 @@ class TestBatcher:
 
         self.run(backend, scene)
 
+    def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            backend.gate.clear()
+            large = asyncio.create_task(outcome_of(batcher, grid(4)))
+            await entered(backend)
+            small = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)]
+            await asyncio.sleep(0)
+            backend.gate.set()
+            await asyncio.gather(*small)
+            found = await large
+            assert backend.sizes == [1, 5, 1, 1, 1], "four pieces of 16 atoms, and one batch of the molecules"
+            assert_same(found, alone(backend, grid(4)))
+
+        self.run(backend, scene)
+
+    def test_more_edges_than_allowed_end_it(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            assert isinstance(await outcome_of(batcher, grid(10)), StructureTooLarge)
+
+        self.run(backend, scene)
+
+    def test_a_batch_beyond_the_memory_is_halved_and_loses_nothing(self, backend: Scripted) -> None:
+        class Counting(Silent):
+            shortages = 0
+
+            def shortage(self) -> None:
+                self.shortages += 1
+
+        observer = Counting()
+
+        async def scene(batcher: Batcher) -> None:
+            backend.memory = 4
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            others = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(8)]
+            await asyncio.sleep(0)
+            backend.gate.set()
+            results = await asyncio.gather(first, *others)
+            assert all(isinstance(r, StructurePrediction) for r in results)
+            assert backend.sizes == [1, 8, 4, 2, 2, 4, 2, 2]
+            assert observer.shortages == 3
+            assert batcher.budget.edges == 4
+            assert batcher.budget.atoms == 4
+
+        self.run(backend, scene, observer=observer)
+
+    @pytest.mark.parametrize("local", [True, False], ids=["local", "message passing"])
+    def test_one_structure_beyond_the_memory_goes_in_pieces(self, backend: Scripted, local: bool) -> None:
+        backend.is_strictly_local = local
+
+        async def scene(batcher: Batcher) -> None:
+            backend.memory = 30
+            chain = Structure(np.full(40, 18), np.outer(np.arange(40), [0.0, 0.0, 3.8]))
+            found = await outcome_of(batcher, chain)
+            assert backend.sizes[0] == 1
+            assert len(backend.sizes) > 2
+            assert_same(found, alone(backend, chain))
+
+        self.run(backend, scene)
+
+    def test_an_atom_beyond_the_memory_is_an_error_of_its_own(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.memory = 2
+            found = await asyncio.gather(outcome_of(batcher, grid(2)), outcome_of(batcher, dimer(4.0)))
+            assert isinstance(found[0], OutOfMemory)
+            assert isinstance(found[1], StructurePrediction)
+
+        self.run(backend, scene)
+
     def test_a_bad_structure_fails_before_the_queue(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
             assert isinstance(await outcome_of(batcher, dimer(0.01)), InvalidStructure)
@@ -264,10 +333,7 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_large_structures_are_built_in_another_thread(self, backend: Scripted) -> None:
-        grid = 3.8 * np.stack(np.meshgrid(*[np.arange(7)] * 3), axis=-1).reshape(-1, 3)
-        large = Structure(np.full(len(grid), 18), grid)
-
         async def scene(batcher: Batcher) -> None:
-            assert isinstance(await outcome_of(batcher, large), StructurePrediction)
+            assert isinstance(await outcome_of(batcher, grid(6)), StructurePrediction)
 
         self.run(backend, scene)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.batching import Bound, Budget
+from app.admission import Bound
 from app.errors import EquipotError, StructureTooLarge, Unavailable, UnsupportedCharge, UnsupportedElement
 from app.potential import Potential, load_potential
+from app.schedule import Budget
 from app.store import ModelStore
 from app.structure import Structure
 

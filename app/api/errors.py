@@ -24,6 +24,7 @@ TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
     errors.Overloaded: (429, "overloaded"),
     errors.Unavailable: (503, "unavailable"),
     errors.BackendError: (500, "model_failed"),
+    errors.OutOfMemory: (503, "out_of_memory"),
     errors.InvalidConfig: (500, "invalid_config"),
     errors.InvalidData: (500, "invalid_data"),
 }

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.batching import Cost
 from app.relax import Relaxed
+from app.schedule import Cost
 from app.store import ModelCard
 
 SIZES = tuple(4.0**k for k in range(11))
@@ -33,6 +33,7 @@ class Metrics:
         self.queue = self._histogram("queue_seconds", "a structure's wait for its batch", "model", SECONDS)
         self.graph = self._histogram("graph_seconds", "building one neighbour list", "model", SECONDS)
         self.inference = self._histogram("inference_seconds", "evaluating one batch", "model", SECONDS)
+        self.shortages = self._counter("out_of_memory", "batches that did not fit into memory", "model")
         self.relaxations = self._counter("relaxations", "relaxations that ended", "model", "reason")
         self.steps = self._histogram("relaxation_steps", "steps of a relaxation", "model", STEPS)
         labels = ["model", "digest", "backend", "architecture", "dtype"]
@@ -70,6 +71,7 @@ class ModelObserver:
     def __init__(self, metrics: Metrics, model: str) -> None:
         names = ("structures", "atoms", "edges", "queue", "graph", "inference")
         children = {name: getattr(metrics, name).labels(model) for name in names}
+        self._shortages = metrics.shortages.labels(model)
         self._observe: dict[str, Callable[[float], None]] = {name: c.observe for name, c in children.items()}
 
     def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
@@ -84,6 +86,10 @@ class ModelObserver:
     def graph(self, seconds: float) -> None:
         """See `app.batching.Observer`."""
         self._observe["graph"](seconds)
+
+    def shortage(self) -> None:
+        """See `app.batching.Observer`."""
+        self._shortages.inc()
 
 
 class MetricsMiddleware:

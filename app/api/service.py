@@ -2,15 +2,18 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app.admission import Bound
 from app.api.metrics import Metrics
-from app.batching import Bound, Budget
+from app.budgets import Cache, Limits
 from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
 from app.potential import Potential, load_potential
+from app.schedule import Budget
 from app.settings import Settings
 from app.store import ModelStore
 
@@ -32,6 +35,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.store = ModelStore(settings.model_store)
+        self.cache = Cache(settings.cache)
         self.potentials: dict[str, Potential] = {}
         self.refused: dict[str, Refused] = {}
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
@@ -44,6 +48,9 @@ class Service:
             await self._load(reference)
         if self.state == "starting":
             self.state = "ready" if self.potentials else "failed"
+        if self.settings.measure:
+            for potential in self.potentials.values():
+                potential.measure_when_idle()
         served = ", ".join(self.potentials) or "no model"
         log.info("%s after %.2f s: %s", self.state, time.perf_counter() - began, served)
         self.loaded.set()
@@ -118,7 +125,8 @@ class Service:
             CorruptModel: it is refused; says why.
         """
         potential = self.potential(reference)
-        return {"status": "ready", "digest": potential.digest, "card": potential.card.model_dump(mode="json")}
+        card = potential.card.model_dump(mode="json")
+        return {"status": "ready", "digest": potential.digest, "budget": _shown(potential.budget), "card": card}
 
     def _newest(self, name: str) -> str:
         """`name@version` of the newest version that is served, or else refused."""
@@ -152,13 +160,21 @@ class Service:
         settings, model = self.settings, self.store.load(reference)
         potential = load_potential(
             model,
-            Budget(settings.batch_atoms, settings.batch_edges, settings.batch_structures),
+            Limits.of(settings),
             Bound(settings.queue_structures, settings.queue_atoms),
             max_atoms=settings.max_atoms,
             max_edges=settings.max_edges,
             threads=settings.threads,
             device=settings.device,
             observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
+            cache=self.cache,
         )
         potential.warm_up()
         return potential
+
+
+def _shown(budget: Budget) -> dict[str, Any]:
+    """The budget in force; the longest batch is none where nothing is known of the model's speed."""
+    seconds = budget.seconds if math.isfinite(budget.seconds) else None
+    sizes = {"atoms": budget.atoms, "edges": budget.edges, "structures": budget.structures}
+    return {**sizes, "seconds": seconds, "source": budget.source}

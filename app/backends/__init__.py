@@ -1,6 +1,9 @@
 """Backends: pure functions from a graph to a prediction, each imported only when it is asked for."""
 
+import os
 from typing import Protocol
+
+import numpy as np
 
 from app.errors import BackendError
 from app.graph import Graph
@@ -16,14 +19,36 @@ class Backend(Protocol):
         """What the model is, and which elements, charges and cutoff it was made for."""
         ...
 
+    @property
+    def is_strictly_local(self) -> bool:
+        """Whether an atom's energy depends on its own edges alone, so that any atoms can be evaluated by themselves."""
+        ...
+
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of every structure of the graph.
 
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.
+            OutOfMemory: the graph does not fit into the device's memory.
             BackendError: the model failed.
         """
         ...
+
+
+def worker_threads(threads: int) -> int:
+    """Numerics threads of one evaluation; 0 takes all cores that the process may use."""
+    if threads:
+        return threads
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def runtime_version(card: ModelCard) -> str:
+    """Name and version of what computes a model, as in `onnxruntime 1.23.0`."""
+    if card.backend == "pair":
+        return f"numpy {np.__version__}"
+    from app.backends.runtime import distribution
+
+    return distribution()
 
 
 def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu") -> Backend:

@@ -68,6 +68,8 @@ class Slots:
 def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slots]:
     """Cut a graph into portions of at most `most_slots` slots (more only where one atom or structure has more).
 
+    Halo atoms have no energy to evaluate, so that they are in no portion of a strictly local model.
+
     Args:
         graph: the graph.
         most_slots: n * K of a portion.
@@ -78,7 +80,8 @@ def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slot
         starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
         sizes, slots = graph.n_atoms, np.maximum.reduceat(degree, starts)
     else:
-        starts, sizes, slots = np.arange(len(degree)), np.ones_like(degree), degree
+        starts = np.flatnonzero(~graph.halo)
+        sizes, slots = np.ones_like(starts), degree[starts]
     order = np.argsort(slots, kind="stable")
     cuts = _cuts(sizes[order], np.maximum(slots[order], 1), most_slots)
     return [_slots(graph, degree, ranges(starts[part], sizes[part])) for part in np.split(order, cuts)]

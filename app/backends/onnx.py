@@ -1,11 +1,10 @@
 """The ONNX backend: an exported model, evaluated in portions that fit the processor's cache.
 
 The artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
-here: F_i = Σ_j (g_ij − g_ji), and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`). A committee has an
+here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`). A committee has an
 artifact a member; each runs on the same portions, and the answer is the mean.
 """
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
@@ -15,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.backends import worker_threads
 from app.backends.layout import Slots, portions
-from app.backends.runtime import check_providers, providers_for, require_onnxruntime
-from app.errors import BackendError
+from app.backends.runtime import check_providers, is_out_of_memory, providers_for, require_onnxruntime
+from app.errors import BackendError, OutOfMemory
 from app.graph import Graph
 from app.prediction import Prediction, committee, from_atoms
 from app.store import ARTIFACT, ModelCard, member_files
@@ -42,7 +42,7 @@ class OnnxBackend:
 
     def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
         self._card = card
-        self.threads = (threads or available_cores()) if device == "cpu" else 1
+        self.threads = worker_threads(threads) if device == "cpu" else 1
         self._sessions = [_open(folder / name, device) for name in member_files(ARTIFACT, card.members)]
         self._inputs = [i.name for i in self._sessions[0].get_inputs()]
         self._slots = SLOTS_PER_RUN[device]
@@ -63,6 +63,7 @@ class OnnxBackend:
 
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.
+            OutOfMemory: the graph does not fit into the device's memory.
             BackendError: ONNX Runtime failed.
         """
         species = self._card.species(graph.numbers)
@@ -92,13 +93,9 @@ class OnnxBackend:
         try:
             energies, gradients = self._sessions[member].run(None, {name: feeds[name] for name in self._inputs})
         except Exception as error:
-            raise BackendError(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
+            kind = OutOfMemory if is_out_of_memory(error) else BackendError
+            raise kind(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
         return energies, gradients
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _open(path: Path, device: str) -> Any:
@@ -115,7 +112,7 @@ def _open(path: Path, device: str) -> Any:
 
 
 def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:
-    forces = graph.sum_by_centre(gradients - gradients[graph.edge_reverse])
+    forces = graph.sum_by_centre(gradients) - graph.sum_by_neighbour(gradients)
     virials = np.zeros((len(energies), 3, 3))
     if graph.pbc.all(axis=1).any():
         virials = graph.sum_by_centre(vectors[:, :, None] * gradients[:, None, :])

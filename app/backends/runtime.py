@@ -13,6 +13,15 @@ EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
 """What a session of each device asks for, in order; the first one is what the device is for."""
 
+SHORTAGE = (
+    "failed to allocate memory",  # the arena of a device, bfc_arena.cc
+    "out of memory",  # CUDA failure 2
+    "bad allocation",
+    "bad_alloc",
+    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED
+)
+"""What ONNX Runtime and the libraries under it say when memory does not suffice; no class of errors says so."""
+
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Official builds report usage to their makers over the network unless this variable is 1 before the import."""
 
@@ -38,17 +47,17 @@ def require_onnxruntime(device: str = "cpu") -> ModuleType:
             other's files), or the installed one is broken; the message says what to run.
     """
     providers_for(device)
-    distribution = _only_distribution()
+    installed = _only_distribution()
     os.environ.setdefault(TELEMETRY, "1")
     try:
         module = importlib.import_module("onnxruntime")
     except ImportError as error:
-        raise BackendError(f"'{distribution}' is installed but cannot be imported: {error}") from error
+        raise BackendError(f"'{installed}' is installed but cannot be imported: {error}") from error
     if not hasattr(module, "InferenceSession"):
         raise BackendError(
-            f"'{distribution}' is installed but its files are not; run: pip install --force-reinstall {distribution}"
+            f"'{installed}' is installed but its files are not; run: pip install --force-reinstall {installed}"
         )
-    if device == "cuda" and distribution == "onnxruntime-gpu":
+    if device == "cuda" and installed == "onnxruntime-gpu":
         module.preload_dlls()
     return module
 
@@ -77,6 +86,22 @@ def check_providers(session: Session, device: str) -> None:
     raise BackendError(
         f"device '{device}' needs {wanted}, but ONNX Runtime has only {', '.join(got) or 'nothing'}; {_remedy(device)}"
     )
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error of the runtime says that memory did not suffice."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
+
+
+def distribution() -> str:
+    """Name and version of the installed runtime.
+
+    Raises:
+        BackendError: as for `require_onnxruntime`.
+    """
+    name = _only_distribution()
+    return f"{name} {metadata.version(name)}"
 
 
 def _only_distribution() -> str:

@@ -1,12 +1,14 @@
-"""`equipot models list|show|verify`: what is in the store, and whether it is sound."""
+"""`equipot models list|show|verify|calibrate`: what is in the store, whether it is sound, and how fast it is."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from app.commands import calibrate
 from app.commands.serve import settings_from
 from app.errors import CorruptModel
+from app.settings import Settings
 from app.store import ModelStore
 
 HEADER = ("MODEL", "STATE", "BACKEND", "ELEMENTS", "PARAMETERS", "CUTOFF", "DESCRIPTION")
@@ -14,14 +16,16 @@ HEADER = ("MODEL", "STATE", "BACKEND", "ELEMENTS", "PARAMETERS", "CUTOFF", "DESC
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """An action, and the models it is about."""
-    parser.add_argument("action", choices=["list", "show", "verify"], help="what to do")
+    parser.add_argument("action", choices=["list", "show", "verify", "calibrate"], help="what to do")
     parser.add_argument("models", nargs="*", metavar="MODEL", help="`name` or `name@version`; all where not given")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="to calibrate on")
 
 
 def run(options: argparse.Namespace) -> int:
-    """List, show or verify.
+    """List, show, verify or calibrate.
 
     Returns:
         0, or 1 if a model that was asked for is corrupt.
@@ -29,8 +33,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         UnknownModel: a name that the store does not have.
     """
-    store = ModelStore(settings_from(options).model_store)
+    settings = settings_from(options)
+    store = ModelStore(settings.model_store)
     references = [_exact(store, name) for name in options.models] or every_version(store)
+    if options.action == "calibrate":
+        return _calibrate(settings, references, options.json)
     states = [state(store, reference) for reference in references]
     if options.json:
         print(json.dumps(states, indent=2, ensure_ascii=False))
@@ -39,6 +46,20 @@ def run(options: argparse.Namespace) -> int:
     else:
         print({"list": _list, "show": _show, "verify": _verify}[options.action](states))
     return 1 if any(entry["state"] != "sound" for entry in states) else 0
+
+
+def _calibrate(settings: Settings, references: list[str], as_json: bool) -> int:
+    """Measure one model after the other; each is printed as soon as it is known."""
+    found = []
+    for reference in references:
+        measured = calibrate.measure(settings, reference)
+        summary = calibrate.report(settings, reference, measured)
+        found.append({"model": reference, **measured.model_dump(mode="json")})
+        if not as_json:
+            print(f"{table(calibrate.points(measured))}\n\n{table(summary)}\n")
+    if as_json:
+        print(json.dumps(found, indent=2))
+    return 0
 
 
 def every_version(store: ModelStore) -> list[str]:

@@ -8,9 +8,10 @@ from typing import get_args
 
 from pydantic import ValidationError
 
+from app.admission import Bound
 from app.api.answer import Answered, Result, answer, as_json, as_xyz
 from app.api.ask import Ask, Entry, query_properties, relax_options
-from app.batching import Bound, Budget
+from app.budgets import Cache, Limits
 from app.commands.serve import settings_from
 from app.errors import InvalidRequest
 from app.formats.extxyz import parse
@@ -94,16 +95,16 @@ def _relax(options: argparse.Namespace) -> RelaxIn | None:
 
 
 def _load(settings: Settings, model: str | None) -> Potential:
-    """The model, with a queue that all files fit into."""
-    budget = Budget(settings.batch_atoms, settings.batch_edges, settings.batch_structures)
+    """The model, with a queue that all files fit into, and without the limits that protect a service."""
     return load_potential(
         ModelStore(settings.model_store).load(model or settings.default_model),
-        budget,
+        Limits.of(settings),
         Bound(sys.maxsize, sys.maxsize),
-        max_atoms=settings.max_atoms,
-        max_edges=settings.max_edges,
+        max_atoms=sys.maxsize,
+        max_edges=sys.maxsize,
         threads=settings.threads,
         device=settings.device,
+        cache=Cache(settings.cache),
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from app.batching import Task
 from app.errors import EquipotError, InputError
 from app.evaluate import Outcome
 from app.graph import Graph, collate, separate
@@ -24,6 +23,7 @@ from app.relax.options import Relaxed, RelaxOptions
 from app.relax.rows import Rows, first_rows
 from app.relax.verlet import SKIN, VerletList, pick, still_valid
 from app.structure import Floats, Structure
+from app.task import Task
 
 VOLUME_RATIOS = (0.2, 5.0)
 """A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated."""

@@ -34,8 +34,8 @@ Stamp = list[list[Any]]
 """Name, bytes and time of change of each file of a source."""
 
 
-class Unusable(TrainingError):
-    """An entry that must be made again; the message says why."""
+class Unusable(Exception):
+    """An entry must be made again; the message says why."""
 
 
 def open_or_build(cache: Path, wanted: Any, stamps: dict[str, Stamp], build: Callable[[Sink], None]) -> Arrays:
@@ -60,7 +60,10 @@ def open_or_build(cache: Path, wanted: Any, stamps: dict[str, Stamp], build: Cal
             except Unusable as reason:
                 logger.warning("%s; its neighbour lists are made again (%s)", reason, entry)
         _write(entry, stamps, build)
-        return open_entry(entry, stamps)
+        try:
+            return open_entry(entry, stamps)
+        except Unusable as error:  # a file of the data was changed meanwhile, say
+            raise TrainingError(f"{error}, just now; is something else writing there?") from error
 
 
 def open_entry(entry: Path, stamps: dict[str, Stamp]) -> Arrays:

@@ -14,6 +14,7 @@ import numpy as np
 
 from app.backends.pair import PairBackend
 from app.commands.serve import Server
+from app.errors import OutOfMemory
 from app.graph import Graph
 from app.prediction import Prediction
 from app.settings import Settings
@@ -73,7 +74,8 @@ class Running:
 @contextlib.contextmanager
 def running(store: Path, wait: bool = True, **settings: Any) -> Iterator[Running]:
     """A server for the length of a block."""
-    given = {"model_store": store, "default_model": "pairs", "port": 0, "log_level": "warning", **settings}
+    quiet = {"log_level": "warning", "measure": False, "cache": None}
+    given = {"model_store": store, "default_model": "pairs", "port": 0, **quiet, **settings}
     server = Announcing(Settings(**given))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -105,6 +107,7 @@ class Gated(PairBackend):
         self.entered = threading.Event()
         self.structures = 0
         self.culprits: set[float] = set()
+        self.memory: int | None = None
 
     def __call__(self, graph: Graph) -> Prediction:
         self.entered.set()
@@ -113,6 +116,8 @@ class Gated(PairBackend):
         firsts = graph.positions[np.cumsum([0, *graph.n_atoms[:-1]]), 2]
         if self.culprits.intersection(firsts.tolist()):
             raise RuntimeError("no luck")
+        if self.memory is not None and len(graph.numbers) > self.memory:
+            raise OutOfMemory("no memory left")
         return super().__call__(graph)
 
     def close(self) -> None:

@@ -64,6 +64,14 @@ class TestFailures:
         assert response.json()["results"][1]["error"]["code"] == "model_failed"
         assert service.predict(culprit).status_code == 500
 
+    def test_memory_that_does_not_suffice_costs_nothing(self, gated: tuple[Running, Gated]) -> None:
+        service, backend = gated
+        backend.memory = 4
+        answer = service.predict({"structures": [ARGON] * 3})
+        assert [r["status"] for r in answer.json()["results"]] == ["ok"] * 3
+        service.wait_for('equipot_out_of_memory_total{model="pairs@2"}', 1)
+        assert service.client.get("/models/pairs").json()["budget"]["source"] == "lowered, out of memory"
+
     def test_structures_share_batches(self, gated: tuple[Running, Gated]) -> None:
         service, _ = gated
         service.predict({"structures": [ARGON] * 3})
@@ -159,6 +167,8 @@ class TestOtherRoutes:
         models = service.client.get("/models").json()["models"]
         assert [(m["name"], m["version"], m["default"]) for m in models] == [("pairs", 2, True), ("pairs", 1, False)]
         card = service.client.get("/models/pairs@1").json()
+        assert card["budget"]["source"] == "default"
+        assert card["budget"]["atoms"] == 4096
         assert card["card"]["version"] == 1
         assert card["digest"] == models[1]["digest"]
         assert service.client.get("/models/nobody").status_code == 404

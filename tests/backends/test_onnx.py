@@ -7,10 +7,11 @@ import pytest
 
 from app.backends import load_backend
 from app.backends.onnx import OnnxBackend
-from app.errors import BackendError, UnsupportedElement
+from app.errors import BackendError, OutOfMemory, UnsupportedElement
+from app.evaluate import evaluate
 from app.graph import collate
 from app.neighbors import build_graph, build_graphs
-from app.prediction import split
+from app.prediction import StructurePrediction, split
 from app.store import ARTIFACT, ModelStore, StoredModel
 from app.structure import Structure
 from app.training.samples import box, cluster
@@ -64,3 +65,36 @@ def test_a_file_that_is_no_artifact_is_refused(bundled, tmp_path):
 def test_an_unknown_device_is_refused(bundled):
     with pytest.raises(BackendError, match="device 'tpu' is unknown"):
         load_backend(bundled, device="tpu")
+
+
+class Cramped:
+    """A session that fails as the real one does, where a run has more than some slots."""
+
+    def __init__(self, session, slots):
+        self.session, self.slots = session, slots
+
+    def run(self, names, feeds):
+        if feeds["mask"].size > self.slots:
+            raise RuntimeError("std::bad_alloc")
+        return self.session.run(names, feeds)
+
+
+def test_a_batch_beyond_the_memory_is_halved_until_it_fits(bundled, monkeypatch):
+    backend = load_backend(bundled, threads=1)
+    graphs = [build_graph(cluster(bundled.card.elements, 12, seed=n), bundled.card.cutoff) for n in range(8)]
+    expected = evaluate(backend, graphs)
+    monkeypatch.setattr(backend, "_sessions", [Cramped(backend._sessions[0], 500)])
+    shortages = []
+    found = evaluate(backend, graphs, shortages.append)
+    assert len(shortages[0]) == 8
+    assert all(isinstance(outcome, StructurePrediction) for outcome in found)
+    np.testing.assert_allclose([f.energy for f in found], [e.energy for e in expected], rtol=0, atol=1e-4)
+
+
+def test_one_structure_beyond_the_memory_is_an_error_of_its_own(bundled, monkeypatch):
+    backend = load_backend(bundled, threads=1)
+    sizes = (12, 100, 12)
+    graphs = [build_graph(cluster(bundled.card.elements, n, seed=n), bundled.card.cutoff) for n in sizes]
+    monkeypatch.setattr(backend, "_sessions", [Cramped(backend._sessions[0], 500)])
+    kinds = [type(outcome) for outcome in evaluate(backend, graphs)]
+    assert kinds == [StructurePrediction, OutOfMemory, StructurePrediction]

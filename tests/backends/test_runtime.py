@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.backends.runtime import check_providers, providers_for, require_onnxruntime
+from app.backends.runtime import check_providers, is_out_of_memory, providers_for, require_onnxruntime
 from app.errors import BackendError
 
 WORKING = "class InferenceSession: ...\nloaded = []\ndef preload_dlls(): loaded.append('cuda')\n"
@@ -129,3 +129,25 @@ def test_a_fall_back_of_the_gpu_distribution_is_an_error(install: Install) -> No
 def test_a_session_without_providers_is_an_error() -> None:
     with pytest.raises(BackendError, match="has only nothing"):
         check_providers(FakeSession(), "cpu")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Mul node. Name:'node_mul_7' "
+        "Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* "
+        "onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) "
+        "Failed to allocate memory for requested buffer of size 8589934592",
+        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running MatMul node. "
+        "Name:'node_matmul' Status Message: std::bad_alloc",
+        "CUDA failure 2: out of memory ; GPU=0 ; hostname=x ; expr=cudaMalloc((void**)&p, size);",
+        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
+    ],
+)
+def test_a_shortage_of_memory_is_recognised(text: str) -> None:
+    assert is_out_of_memory(RuntimeError(text))
+
+
+def test_other_failures_are_not_a_shortage() -> None:
+    assert not is_out_of_memory(RuntimeError("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions"))
+    assert is_out_of_memory(MemoryError())

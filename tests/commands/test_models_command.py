@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from app.calibration import EFFORTS
 from app.cli import main
 from app.store import ModelStore
 
@@ -49,6 +50,27 @@ def test_verify(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert models(store, "verify", "sound@1") == 0
     assert models(store, "verify") == 1
     assert "corrupt" in capsys.readouterr().out
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A calibration that is over at once."""
+    monkeypatch.setitem(EFFORTS, "thorough", (0.002, 1))
+
+
+@pytest.mark.usefixtures("hasty")
+def test_calibrate(
+    pair_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EQUIPOT_CACHE", str(tmp_path / "cache"))
+    assert models(pair_store, "calibrate", "pairs", "--threads", "1") == 0
+    shown = capsys.readouterr().out
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert str(kept) in shown
+    assert "pairs@2" in shown
+    assert models(pair_store, "calibrate", "pairs", "--threads", "1", "--json") == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert entry["points"][0]["structures"] == 1
 
 
 def test_unknown(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

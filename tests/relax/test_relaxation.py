@@ -12,9 +12,9 @@ from ase.constraints import FixAtoms
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
+from app.admission import Bound
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.batching import Bound, Budget
 from app.calculator import EquipotCalculator
 from app.errors import BackendError, InvalidRequest, InvalidStructure
 from app.formats.ase_atoms import from_ase
@@ -22,6 +22,7 @@ from app.graph import Graph
 from app.potential import Potential
 from app.prediction import Prediction
 from app.relax import Relaxed, RelaxOptions, relax
+from app.schedule import Budget
 from app.schemas import CellFreedom
 from app.store import ModelCard
 from app.structure import Structure

@@ -161,7 +161,9 @@ class Opposed:
 
     def __call__(self, graph):
         answer = self.backend(graph)
-        return replace(answer, forces_std=answer.forces_std + 2e-3)
+        std = answer.forces_std
+        further = np.where(std > 0, 1 + 2e-3 / np.maximum(std, 1e-12), 1.0)[:, None]
+        return replace(answer, member_forces=answer.forces + further * (answer.member_forces - answer.forces))
 
 
 def test_members_that_deviate_behind_a_sound_mean_are_refused(store, trained):

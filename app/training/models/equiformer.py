@@ -107,8 +107,8 @@ class EquiformerConfig(ArchitectureConfig):
 
     @property
     def receptive_field(self) -> float:
-        """Å; a cutoff further with each block."""
-        return self.num_blocks * self.cutoff
+        """Å; a cutoff for the embedding of the neighbours' arrangement, and one more with each block."""
+        return (1 + self.num_blocks) * self.cutoff
 
     def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> "Equiformer":
         """A freshly initialised model."""

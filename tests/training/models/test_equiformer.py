@@ -2,7 +2,7 @@
 
 import io
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from app.backends.onnx import OnnxBackend
 from app.formats.ase_atoms import from_ase
 from app.neighbors import build_graph, build_graphs
+from app.pieces import Cutter, Whole
+from app.prediction import split
 from app.store import ARTIFACT
 from app.structure import Structure
 from app.training.certificate import certify, model_inputs
@@ -32,8 +34,9 @@ from app.training.run import run
 from app.training.run_folder import RunFolder
 from app.training.tracing import export_onnx
 from app.training.trained import TrainedRun
-from tests.contracts import BackendContract
+from tests.contracts import BackendContract, assert_same
 from tests.structures import random_molecule
+from tests.tolerances import TOLERANCES
 from tests.training.cards import ELEMENTS, random_card, reference
 from tests.training.labelled import molecules, tiny_config, write
 
@@ -325,6 +328,50 @@ def test_the_export_passes_its_certificate(exported):
     assert certify(backend, [model], []).largest.forces < 1e-4
 
 
+@pytest.fixture(scope="module")
+def sheet():
+    """A periodic layer, larger than a receptive field and its halo along one side."""
+    rng = np.random.default_rng(3)
+    sites = 3.4 * np.array([[i, j, 0.0] for i in range(14) for j in range(2)])
+    numbers = rng.choice([1, 6, 7, 8], len(sites))
+    cell = 3.4 * np.diag([14.0, 2.0, 20.0])
+    return Structure(numbers, sites + rng.uniform(-0.3, 0.3, sites.shape), cell, np.True_)
+
+
+def in_pieces(backend, structure, local=False):
+    card = backend.card
+    cutter = Cutter(structure, card.cutoff, card.receptive_field, local, 7, 10**6, lambda _: True)
+    whole = Whole(structure, local)
+    while (piece := cutter.next()) is not None:
+        whole.add(piece, split(backend(piece.graph), piece.graph)[0])
+    return whole.prediction()
+
+
+def at_once(backend, structure):
+    graph = build_graph(structure, backend.card.cutoff)
+    return split(backend(graph), graph)[0]
+
+
+def test_a_structure_in_pieces_is_the_whole_one(sheet):
+    backend = reference(EquiformerConfig(**SMALL, **NONLINEAR_MLP))
+    assert_same(in_pieces(backend, sheet), at_once(backend, sheet), TOLERANCES["float64"])
+
+
+def test_the_halo_of_the_energies_is_too_small_for_the_forces(sheet):
+    backend = reference(EquiformerConfig(**SMALL, **NONLINEAR_MLP))
+    halved = backend.card.model_copy(update={"receptive_field": backend.card.receptive_field / 2})
+    found, expected = in_pieces(replace(backend, card=halved), sheet), at_once(backend, sheet)
+    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=1e-10)
+    assert np.abs(found.forces - expected.forces).max() > 1e-6
+
+
+def test_the_artifact_in_pieces_is_the_whole_one(exported, sheet):
+    folder, model = exported
+    card = random_card(4.0, "float32").model_copy(update={"receptive_field": model.config.receptive_field})
+    backend = OnnxBackend(card, folder)
+    assert_same(in_pieces(backend, sheet), at_once(backend, sheet), TOLERANCES["float32"])
+
+
 def test_the_export_scatters_nothing(exported):
     graph = onnx.load(exported[0] / ARTIFACT).graph
     assert {i.name for i in graph.input} == {"species", "edge_vectors", "neighbors", "mask", "reverse"}
@@ -332,7 +379,7 @@ def test_the_export_scatters_nothing(exported):
 
 
 def test_the_receptive_field_grows_with_the_blocks():
-    assert EquiformerConfig(cutoff=4.5, num_blocks=4).receptive_field == 18.0
+    assert EquiformerConfig(cutoff=4.5, num_blocks=4).receptive_field == 22.5
 
 
 @pytest.mark.parametrize(
@@ -373,4 +420,4 @@ def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
     trained = TrainedRun(folder.path)
     assert trained.config.model == config.model
     card = _card(trained, "small", 1, About(), "float32", 1)
-    assert (card.architecture, card.receptive_field) == ("equiformer", 8.0)
+    assert (card.architecture, card.receptive_field) == ("equiformer", 12.0)

@@ -1,0 +1,95 @@
+"""Admission: how much may be in the house before new requests are turned away."""
+
+import asyncio
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from app.errors import Overloaded, Unavailable
+
+RETRY_SECONDS = (1.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most structures and atoms that may be in the house before new ones are turned away."""
+
+    structures: int
+    atoms: int
+
+
+class House:
+    """Who is inside; belongs to one event loop."""
+
+    def __init__(self, bound: Bound) -> None:
+        self.bound = bound
+        self._closed = False
+        self._structures = 0
+        self._atoms = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._speed = _Speed()
+
+    @contextmanager
+    def admit(self, structures: int, atoms: int) -> Iterator[None]:
+        """A place in the house for as long as the block lasts, however many evaluations it asks for.
+
+        Raises:
+            Overloaded: the house is full; says when to come back.
+            Unavailable: the house is closed.
+        """
+        self.check_room(structures, atoms)
+        self._structures += structures
+        self._atoms += atoms
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._structures -= structures
+            self._atoms -= atoms
+            if not self._structures:
+                self._empty.set()
+
+    def check_room(self, structures: int = 1, atoms: int = 1) -> None:
+        """Whether so much could be admitted now. Whatever is within a request's limits may enter an empty house.
+
+        Raises:
+            Overloaded: the house is full; says when to come back.
+            Unavailable: the house is closed.
+        """
+        if self._closed:
+            raise Unavailable("the service is shutting down; send the request to another instance")
+        full = self._structures + structures > self.bound.structures or self._atoms + atoms > self.bound.atoms
+        if self._structures and full:
+            wait = self._speed.seconds(self._atoms)
+            raise Overloaded(
+                f"{self._structures} structures with {self._atoms} atoms are waiting, at most "
+                f"{self.bound.structures} and {self.bound.atoms} may; try again in {wait:.0f} s",
+                retry_after=wait,
+            )
+
+    def evaluated(self, atoms: int, seconds: float) -> None:
+        """A batch is over; what is told to those who are turned away comes from it."""
+        self._speed.add(atoms, seconds)
+
+    async def close(self) -> None:
+        """Admit nobody any more, and wait until all have left."""
+        self._closed = True
+        await self._empty.wait()
+
+
+class _Speed:
+    """Atoms a second, as a running mean over batches; what Retry-After is estimated from."""
+
+    def __init__(self) -> None:
+        self._value = 0.0
+
+    def add(self, atoms: int, seconds: float) -> None:
+        latest = atoms / max(seconds, 1e-6)
+        self._value = latest if not self._value else 0.8 * self._value + 0.2 * latest
+
+    def seconds(self, atoms: int) -> float:
+        """How long so many atoms take, rounded up, within `RETRY_SECONDS`."""
+        shortest, longest = RETRY_SECONDS
+        return min(max(float(math.ceil(atoms / self._value)) if self._value else shortest, shortest), longest)

@@ -1,0 +1,74 @@
+"""Task: what waits in the queue for an evaluation."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from app.errors import BackendError
+from app.evaluate import Outcome
+from app.graph import Graph
+from app.schedule import Cost, Lane
+
+log = logging.getLogger(__name__)
+
+
+class Task:
+    """A structure, or a piece of one, in the queue that wants one evaluation; a subclass may want more.
+
+    Attributes:
+        graph: what is to be evaluated next.
+        lane: where it waits.
+        since: when it was put into the queue.
+        future: what the caller awaits.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.lane = Lane.SMALL
+        self.since = time.perf_counter()
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    @property
+    def cost(self) -> Cost:
+        """What it takes of a batch."""
+        return cost_of(self.graph)
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether its caller has left."""
+        return self.future.cancelled()
+
+    @classmethod
+    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+        """What the caller of each task gets, or its error; None for one that goes on with its new graph.
+
+        Called on the worker's thread for all tasks of this class in a batch.
+        """
+        return list(outcomes)
+
+
+def absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
+    """What each task has to say after a batch, in the order of the tasks."""
+    results: list[Any] = [None] * len(tasks)
+    for kind in {type(task) for task in tasks}:
+        places = [i for i, task in enumerate(tasks) if type(task) is kind]
+        try:
+            said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
+        except Exception as error:
+            log.exception("a batch of %s could not be taken further", kind.__name__)
+            said = [BackendError(f"internal error after the evaluation: {type(error).__name__}: {error}")] * len(places)
+        for place, result in zip(places, said, strict=True):
+            results[place] = result
+    return results
+
+
+def cost_of(graph: Graph) -> Cost:
+    """What a graph takes of a batch."""
+    atoms, edges = len(graph.numbers), len(graph.edge_reverse)
+    if graph.halo.any():  # what is no centre is not evaluated
+        atoms = int(np.count_nonzero(~graph.halo | (np.bincount(graph.edge_index[0], minlength=atoms) > 0)))
+    return Cost(atoms, edges)

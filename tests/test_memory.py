@@ -1,0 +1,32 @@
+"""A real shortage of memory, in a process of its own whose address space is limited."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+STORE = Path(__file__).parents[1] / "model_store"
+SCRIPT = """
+import resource, sys
+from pathlib import Path
+from app.backends import load_backend
+from app.calibration import lattice_piece
+from app.evaluate import evaluate
+from app.neighbors import build_graph
+from app.prediction import StructurePrediction
+from app.store import ModelStore
+
+model = ModelStore(Path(sys.argv[1])).load("lennard-jones")
+backend = load_backend(model)
+graph = build_graph(lattice_piece(model.card, 2000, True), model.card.cutoff)
+(alone,) = evaluate(backend, [graph])
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)
+shortages = []
+outcomes = evaluate(backend, [graph] * 16, lambda graphs: shortages.append(len(graphs)))
+assert shortages[0] == 16, shortages
+assert all(isinstance(o, StructurePrediction) and o.energy == alone.energy for o in outcomes), outcomes
+"""
+
+
+def test_a_batch_beyond_the_memory_loses_nothing() -> None:
+    subprocess.run([sys.executable, "-c", SCRIPT, str(STORE)], cwd=STORE.parent, check=True)
