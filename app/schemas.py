@@ -6,10 +6,20 @@ Structures are validated one by one, so that a bad one costs only itself.
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 
 from app.errors import InvalidRequest, InvalidStructure
 from app.structure import Booleans, Structure, numbers_from_symbols
+from app.wire_arrays import as_floats, as_integers, as_rows
 
 CellFreedom = Literal["fixed", "full", "isotropic", "lengths"]
 Axis = Literal["a", "b", "c"]
@@ -51,9 +61,13 @@ class StructureIn(_Wire):
     model_config = ConfigDict(json_schema_extra={"example": WATER})
 
     symbols: list[str] | None = Field(default=None, description="(N) chemical symbols")
-    numbers: list[int] | None = Field(default=None, description="(N) atomic numbers")
-    positions: list[Vector] = Field(description="(N, 3) Å")
-    cell: Matrix | None = Field(default=None, description="(3, 3) Å, rows are lattice vectors")
+    numbers: Annotated[list[int], WrapValidator(as_integers)] | None = Field(
+        default=None, description="(N) atomic numbers"
+    )
+    positions: Annotated[list[Vector], WrapValidator(as_rows)] = Field(description="(N, 3) Å")
+    cell: Annotated[Matrix, WrapValidator(as_floats)] | None = Field(
+        default=None, description="(3, 3) Å, rows are lattice vectors"
+    )
     pbc: bool | Flags | None = Field(default=None, description="periodicity; true with a cell, false without")
     charge: int = Field(default=0, ge=-1000, le=1000, description="total charge, in elementary charges")
     multiplicity: int | None = Field(default=None, ge=1, le=1000, description="spin multiplicity 2S+1")
@@ -72,11 +86,11 @@ class StructureIn(_Wire):
         Raises:
             InvalidStructure: naming the atom or field, the value, the limit and the remedy.
         """
-        numbers = numbers_from_symbols(self.symbols) if self.symbols is not None else _integers(self.numbers or [])
+        numbers = numbers_from_symbols(self.symbols) if self.symbols is not None else _integers(self.numbers)
         return Structure(
             numbers,
-            np.array(self.positions, dtype=np.float64).reshape(-1, 3),
-            np.zeros((3, 3)) if self.cell is None else np.array(self.cell, dtype=np.float64),
+            np.asarray(self.positions),
+            np.zeros((3, 3)) if self.cell is None else np.asarray(self.cell),
             np.array(self.cell is not None if self.pbc is None else self.pbc),
             self.charge,
             self.multiplicity,
@@ -237,7 +251,7 @@ def _fixed(atoms: list[int], n_atoms: int) -> Booleans:
     return fixed
 
 
-def _integers(values: list[int]) -> Any:
+def _integers(values: Any) -> Any:
     try:
         return np.array(values, dtype=np.int64)
     except OverflowError:

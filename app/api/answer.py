@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
+import ormsgpack
 
 from app.api.ask import Ask, Entry, count_atoms
 from app.api.errors import Fault, fault
@@ -17,6 +18,7 @@ from app.prediction import StructurePrediction
 from app.relax import Relaxed, relax
 from app.schemas import DEFAULT_PROPERTIES, UNITS, Property
 from app.structure import Structure
+from app.wire_arrays import encoded
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 UNCERTAIN: tuple[Property, ...] = ("energy", "forces")
@@ -93,6 +95,15 @@ def _summary(faults: list[Fault]) -> str:
 
 def as_json(potential: Potential, ask: Ask, results: list[Result]) -> bytes:
     """The answer as JSON, in UTF-8."""
+    return orjson.dumps(_document(potential, ask, results), option=ORJSON_OPTIONS)
+
+
+def as_msgpack(potential: Potential, ask: Ask, results: list[Result]) -> bytes:
+    """The answer as MessagePack: the same fields, with binary arrays."""
+    return ormsgpack.packb(_document(potential, ask, results), default=encoded)
+
+
+def _document(potential: Potential, ask: Ask, results: list[Result]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": {"name": potential.card.name, "version": potential.card.version, "digest": potential.digest},
         "units": UNITS,
@@ -101,7 +112,7 @@ def as_json(potential: Potential, ask: Ask, results: list[Result]) -> bytes:
     whole = overall(results)
     if whole is not None:
         body["error"] = whole.as_json()
-    return orjson.dumps(body, option=ORJSON_OPTIONS)
+    return body
 
 
 def _result_json(entry: Entry, result: Result, ask: Ask) -> dict[str, Any]:

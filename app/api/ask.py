@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 import orjson
+import ormsgpack
 from pydantic import ValidationError
 
 from app.errors import InputError, InvalidFormat, InvalidRequest, StructureTooLarge
@@ -57,15 +58,15 @@ class Ask:
     explicit: bool = False
 
 
-def from_json(body: bytes, settings: Settings) -> Ask:
-    """Read a JSON body.
+def from_document(body: bytes, kind: str, settings: Settings) -> Ask:
+    """Read a body of JSON or MessagePack, which have the same fields.
 
     Raises:
-        InvalidFormat: no JSON.
+        InvalidFormat: not what it is said to be.
         InvalidRequest: an unknown or ill-typed field outside the structures.
         StructureTooLarge: more structures or atoms than a request may have.
     """
-    request = parse_request(_decode(body))
+    request = parse_request(_json(body) if kind == "json" else _msgpack(body))
     _check_count(len(request.structures), settings)
     entries = [Entry(structure_id(item), _attempt(item)) for item in request.structures]
     _check_atoms(entries, settings)
@@ -135,12 +136,19 @@ def relax_options(given: RelaxIn | None, settings: Settings) -> RelaxOptions | N
     )
 
 
-def _decode(body: bytes) -> object:
+def _json(body: bytes) -> object:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         hint = "; JSON has no NaN or Infinity" if b"NaN" in body or b"Infinity" in body else ""
         raise InvalidFormat(f"the body is not valid JSON: {error}{hint}") from None
+
+
+def _msgpack(body: bytes) -> object:
+    try:
+        return ormsgpack.unpackb(body)
+    except ormsgpack.MsgpackDecodeError as error:
+        raise InvalidFormat(f"the body is not valid MessagePack: {error}") from None
 
 
 def _attempt(item: object) -> Structure | InputError:

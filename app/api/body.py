@@ -11,7 +11,15 @@ from app.errors import StructureTooLarge
 JSON = "application/json"
 XYZ = "chemical/x-xyz"
 PLAIN = "text/plain"
-KINDS = {JSON: "json", XYZ: "xyz", PLAIN: "xyz"}
+MSGPACK = "application/x-msgpack"
+KINDS = {
+    JSON: "json",
+    XYZ: "xyz",
+    PLAIN: "xyz",
+    MSGPACK: "msgpack",
+    "application/msgpack": "msgpack",
+    "application/vnd.msgpack": "msgpack",
+}
 
 
 async def read_body(request: Request, limit: int, timeout: float) -> bytes:
@@ -51,7 +59,7 @@ async def read_body(request: Request, limit: int, timeout: float) -> bytes:
 
 
 def content_kind(request: Request) -> str:
-    """`json` or `xyz`, from Content-Type; JSON where there is none.
+    """`json`, `xyz` or `msgpack`, from Content-Type; JSON where there is none.
 
     Raises:
         HTTPException: 415 for anything else.
@@ -59,12 +67,12 @@ def content_kind(request: Request) -> str:
     header = request.headers.get("content-type", JSON)
     kind = KINDS.get(header.partition(";")[0].strip().lower())
     if kind is None:
-        raise HTTPException(415, f"Content-Type '{header}' is not supported; send {JSON}, {XYZ} or {PLAIN}")
+        raise HTTPException(415, f"Content-Type '{header}' is not supported; send {JSON}, {MSGPACK}, {XYZ} or {PLAIN}")
     return kind
 
 
 def accepted_kind(request: Request, default: str) -> str:
-    """`json` or `xyz`, whichever Accept prefers; the kind of the request where it does not say."""
+    """`json`, `xyz` or `msgpack`, whichever Accept prefers; the kind of the request where it does not say."""
     best, kind = 0.0, default
     for part in request.headers.get("accept", "").split(","):
         media, _, parameters = part.partition(";")

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from app.api.body import JSON, XYZ
+from app.api.body import JSON, MSGPACK, XYZ
 from app.schemas import PROPERTIES, WATER, CellFreedom, ErrorBody, PredictAnswer, PredictRequest, StructureIn
 
 REF = "#/components/schemas/{model}"
@@ -22,6 +22,7 @@ def _error(description: str) -> dict[str, Any]:
     return {"description": description, "content": {JSON: {"schema": _ref(ErrorBody)}}}
 
 
+BINARY = {"schema": {"type": "string", "format": "binary", "description": "the fields of JSON; arrays as bytes"}}
 CELL = "what of the cell may change; implies relax"
 
 
@@ -39,11 +40,12 @@ PREDICT: dict[str, Any] = {
             "content": {
                 JSON: {"schema": _ref(PredictAnswer)},
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
+                MSGPACK: BINARY,
             },
         },
         404: _error("no such model"),
         413: _error("over a limit, which is named"),
-        415: _error("a Content-Type other than JSON and XYZ"),
+        415: _error("a Content-Type other than JSON, MessagePack and XYZ"),
         422: _error("the body is malformed, or none of its structures can be answered"),
         429: _error("the queue is full; `Retry-After` says when to come back"),
         **ERRORS,
@@ -60,6 +62,7 @@ PREDICT: dict[str, Any] = {
                     },
                 },
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
+                MSGPACK: BINARY,
             },
         },
         "parameters": [

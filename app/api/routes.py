@@ -7,9 +7,9 @@ from typing import Any, ParamSpec, TypeVar
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from app.api.answer import answer, as_json, as_xyz, overall
-from app.api.ask import Ask, count_atoms, from_json, from_xyz
-from app.api.body import JSON, XYZ, accepted_kind, content_kind, read_body
+from app.api.answer import answer, as_json, as_msgpack, as_xyz, overall
+from app.api.ask import Ask, count_atoms, from_document, from_xyz
+from app.api.body import JSON, MSGPACK, XYZ, accepted_kind, content_kind, read_body
 from app.api.disconnect import cancelled_on_disconnect
 from app.api.openapi import ERRORS, MODEL, MODELS, PREDICT
 from app.api.service import Service
@@ -18,6 +18,11 @@ from app.errors import InvalidRequest
 INLINE_BYTES = 64_000
 INLINE_ATOMS = 2000
 """Bodies and answers up to this size are parsed and written faster than they are handed to a thread."""
+WRITERS: dict[str, tuple[str, Callable[..., Any]]] = {
+    "json": (JSON, as_json),
+    "msgpack": (MSGPACK, as_msgpack),
+    "xyz": (XYZ, as_xyz),
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,10 +53,10 @@ async def predict(request: Request) -> Response:
         results = await answer(potential, ask, lambda r: service.metrics.relaxed(potential.reference, r))
     whole = overall(results)
     status = whole.status if whole else 200
-    write = as_json if accepted_kind(request, kind) == "json" else as_xyz
+    media, write = WRITERS[accepted_kind(request, kind)]
     content = await _maybe_threaded(count_atoms(ask.entries) > INLINE_ATOMS, write, potential, ask, results)
     headers = {"X-Equipot-Model": f"{potential.reference} {potential.digest}"}
-    return Response(content, status, headers, media_type=JSON if write is as_json else XYZ)
+    return Response(content, status, headers, media_type=media)
 
 
 async def _read(request: Request, service: Service, kind: str, body: bytes) -> Ask:
@@ -60,8 +65,8 @@ async def _read(request: Request, service: Service, kind: str, body: bytes) -> A
         return await _maybe_threaded(large, from_xyz, body, request.query_params, service.settings)
     if request.query_params:
         names = ", ".join(request.query_params)
-        raise InvalidRequest(f"query parameters ({names}) go with XYZ bodies; put them into the JSON body")
-    return await _maybe_threaded(large, from_json, body, service.settings)
+        raise InvalidRequest(f"query parameters ({names}) go with XYZ bodies; put them into the body")
+    return await _maybe_threaded(large, from_document, body, kind, service.settings)
 
 
 def _get(path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:

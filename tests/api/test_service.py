@@ -217,7 +217,7 @@ class TestDocumentation:
     def test_document_describes_the_bodies(self, service: Running) -> None:
         document = service.client.get("/openapi.json").json()
         body = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-        assert set(body) == {"application/json", "chemical/x-xyz"}
+        assert set(body) == {"application/json", "application/x-msgpack", "chemical/x-xyz"}
         known = document["components"]["schemas"]
         for name in re.findall(r'"#/components/schemas/(\w+)"', orjson.dumps(document).decode()):
             assert name in known
