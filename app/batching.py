@@ -19,7 +19,6 @@ from typing import Any, ParamSpec, TypeVar
 from app.admission import Bound, House
 from app.backends import Backend
 from app.errors import EquipotError, OutOfMemory, StructureTooLarge
-from app.evaluate import evaluate
 from app.graph import Graph
 from app.neighbors import MAX_EDGES, build_graph, too_many
 from app.observer import Observer, Silent
@@ -27,7 +26,7 @@ from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
 from app.schedule import LOWERED, Budget, Cost, Lane, Lanes
 from app.structure import Structure
-from app.task import Task, absorb, cost_of
+from app.task import Task, absorb, cost_of, evaluated
 
 INLINE_ATOMS = 200
 """Neighbour lists of structures up to this size cost less than handing them to another thread."""
@@ -109,11 +108,15 @@ class Batcher:
         """
         self._house.check_room(structures, atoms)
 
-    async def predict(self, structure: Structure) -> StructurePrediction:
+    async def predict(self, structure: Structure, derivatives: bool = True) -> StructurePrediction:
         """Evaluate one structure, together with whatever else is waiting. Needs a place from `admit`.
 
         A structure that the budget does not bear is evaluated in pieces; where the model is not strictly local, only
         if it is beyond the budget's capacity. Cancelling the call takes the structure out of the queue.
+
+        Args:
+            structure: the atoms.
+            derivatives: whether forces and stress are wanted, or energies alone.
 
         Raises:
             InputError: the structure cannot be turned into a graph, or not be answered by the model.
@@ -121,13 +124,13 @@ class Batcher:
             BackendError: the model failed on it, or gave a number that is not finite.
         """
         if len(structure) > self.budget.atoms and self.backend.is_strictly_local:
-            return await self._in_pieces(structure)
+            return await self._in_pieces(structure, derivatives)
         graph = await self.graph(structure)
         cost = cost_of(graph)
         local = self.backend.is_strictly_local
         if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity or self.budget.holds(cost):
-            return await self._whole_or_in_pieces(structure, graph)
-        return await self._in_pieces(structure)
+            return await self._whole_or_in_pieces(structure, graph, derivatives)
+        return await self._in_pieces(structure, derivatives)
 
     async def run(self, task: Task) -> Any:
         """What a task has to say once it is over. Needs a place from `admit`; cancelling takes it out of the queue."""
@@ -175,18 +178,18 @@ class Batcher:
         await asyncio.to_thread(self._worker.join)
         self._pool.shutdown()
 
-    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph) -> StructurePrediction:
+    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph, derivatives: bool) -> StructurePrediction:
         try:
-            prediction: StructurePrediction = await self.run(Task(graph))
+            prediction: StructurePrediction = await self.run(Task(graph, derivatives))
             return prediction
         except OutOfMemory:
             if len(structure) == 1:
                 raise
-        return await self._in_pieces(structure)
+        return await self._in_pieces(structure, derivatives)
 
-    async def _in_pieces(self, structure: Structure) -> StructurePrediction:
+    async def _in_pieces(self, structure: Structure, derivatives: bool) -> StructurePrediction:
         """Evaluate a structure piece by piece; while one is evaluated, the next is cut."""
-        cutter = await self._threaded(self._cutter, structure)
+        cutter = await self._threaded(self._cutter, structure, derivatives)
         whole = Whole(structure, self.backend.is_strictly_local)
         edges = 0
         cutting = self._threaded(cutter.next)
@@ -197,7 +200,7 @@ class Batcher:
                     raise StructureTooLarge(too_many(f"more than {edges}", self.backend.card.cutoff, self._max_edges))
                 cutting = self._threaded(cutter.next)
                 try:
-                    whole.add(piece, await self._queued(Task(piece.graph), Lane.LARGE))
+                    whole.add(piece, await self._queued(Task(piece.graph, derivatives), Lane.LARGE))
                 except OutOfMemory:
                     if piece.core == 1:
                         raise
@@ -210,7 +213,7 @@ class Batcher:
             cutting.cancel()
         return whole.prediction()
 
-    def _cutter(self, structure: Structure) -> Cutter:
+    def _cutter(self, structure: Structure, derivatives: bool) -> Cutter:
         """What cuts a structure into pieces that fit the budget, whatever it will have become by then."""
         card, local = self.backend.card, self.backend.is_strictly_local
 
@@ -220,7 +223,8 @@ class Batcher:
 
         most_atoms = self.budget.atoms if local else len(structure)
         most_edges = PIECE_EDGES if local else int(min(self.budget.capacity, MAX_EDGES))
-        return Cutter(structure, card.cutoff, card.receptive_field, local, most_atoms, most_edges, fits)
+        reach = (card.cutoff, card.receptive_field)
+        return Cutter(structure, *reach, local, most_atoms, most_edges, fits, derivatives)
 
     async def _queued(self, task: Task, lane: Lane) -> Any:
         task.lane = lane
@@ -246,7 +250,7 @@ class Batcher:
                 continue
             began = time.perf_counter()
             costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
-            outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
+            outcomes = evaluated(self.backend, tasks, self._on_shortage)
             seconds = time.perf_counter() - began
             done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
             self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])

@@ -18,7 +18,9 @@ Outcome: TypeAlias = StructurePrediction | EquipotError
 OnShortage: TypeAlias = Callable[[Sequence[Graph]], None]
 
 
-def evaluate(backend: Backend, graphs: Sequence[Graph], on_shortage: OnShortage | None = None) -> list[Outcome]:
+def evaluate(
+    backend: Backend, graphs: Sequence[Graph], on_shortage: OnShortage | None = None, derivatives: bool = True
+) -> list[Outcome]:
     """Evaluate graphs as one batch; halve it where it fails, so that each failure costs only its culprit.
 
     Memory that does not suffice is one more way to fail: the halves may fit.
@@ -27,22 +29,23 @@ def evaluate(backend: Backend, graphs: Sequence[Graph], on_shortage: OnShortage 
         backend: what evaluates them.
         graphs: the batch, at least one.
         on_shortage: is told of each batch, or part of one, that did not fit into memory.
+        derivatives: whether forces and stress are wanted, or energies alone.
 
     Returns:
         For each graph its prediction, or the error that it gives alone. All numbers are finite.
     """
-    return _Evaluation(backend, on_shortage).of(graphs)
+    return _Evaluation(backend if derivatives else backend.energies, on_shortage).of(graphs)
 
 
 @dataclass(frozen=True, slots=True)
 class _Evaluation:
-    backend: Backend
+    predict: Callable[[Graph], Prediction]
     on_shortage: OnShortage | None
 
     def of(self, graphs: Sequence[Graph]) -> list[Outcome]:
         try:
             batch = collate(graphs)
-            prediction = self.backend(batch)
+            prediction = self.predict(batch)
             outcomes: list[Outcome] = list(split(prediction, batch))
         except Exception as error:
             if self.on_shortage and isinstance(error, (MemoryError, OutOfMemory)):
@@ -75,8 +78,9 @@ NOT_FINITE = "the model's answer is not finite; the structure may be far from wh
 
 
 def _is_finite(prediction: Prediction, batch: Graph) -> bool:
-    stress = prediction.stress[batch.pbc.all(axis=1)]
-    return all(np.isfinite(p).all() for p in (prediction.energy, prediction.forces, prediction.energies, stress))
+    stress = None if prediction.stress is None else prediction.stress[batch.pbc.all(axis=1)]
+    parts = (prediction.energy, prediction.energies, prediction.forces, stress)
+    return all(np.isfinite(part).all() for part in parts if part is not None)
 
 
 def _explain(error: Exception) -> EquipotError:

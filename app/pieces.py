@@ -10,10 +10,10 @@ makes the sum exact depends on the model:
   forces F_a = Σ_j g_aj − Σ_j g_ja, where a piece adds to the atoms of its halo, too, and dE/dstrain = Σ r_ij ⊗ g_ij.
   Nothing is evaluated twice.
 - *Message passing*: the piece has all edges among its atoms. E_k is exact for each k whose receptive field lies in
-  the piece. An energy alone would need a halo of R. But the force on an atom of the core is the gradient of all E_k
-  within R of it, and an artifact differentiates the sum of all energies, those of a cut-off rim included. Each of
-  these E_k needs R around it, so that the halo is 2 R; then F_a, and g_ij of the edges centred at the core, are
-  exact, and no E_k that is not has any part in them. What the halo itself gets is dropped.
+  the piece. Energies alone need a halo of R. But the force on an atom of the core is the gradient of all E_k within
+  R of it, and an artifact differentiates the sum of all energies, those of a cut-off rim included. Each of these E_k
+  needs R around it, so that with derivatives the halo is 2 R; then F_a, and g_ij of the edges centred at the core,
+  are exact, and no E_k that is not has any part in them. What the halo itself gets is dropped.
 
 A block is half of a larger one, cut across its longest side at the median, so that all have about the same number
 of atoms in a crystal, a slab or a cluster alike.
@@ -64,6 +64,7 @@ class Cutter:
         most_atoms: of a core.
         most_edges: of the search for one piece.
         fits: whether a piece is small enough; halved if not, down to one atom.
+        derivatives: whether forces and stress are wanted, or energies alone.
     """
 
     def __init__(
@@ -75,10 +76,11 @@ class Cutter:
         most_atoms: int,
         most_edges: int,
         fits: Callable[[Graph], bool],
+        derivatives: bool = True,
     ) -> None:
         self._structure = structure
         self._cutoff = cutoff
-        self._reach = (cutoff if strictly_local else 2.0 * receptive_field) + ROUNDING
+        self._reach = (cutoff if strictly_local else (1 + derivatives) * receptive_field) + ROUNDING
         self._strictly_local = strictly_local
         self._most_atoms = most_atoms
         self._most_edges = most_edges
@@ -196,39 +198,42 @@ class Whole:
     """What the pieces of a structure add up to, in float64."""
 
     def __init__(self, structure: Structure, strictly_local: bool) -> None:
-        self._bulk = structure.is_bulk
         self._strictly_local = strictly_local
         self._energies = np.zeros(len(structure))
-        self._forces = np.zeros((len(structure), 3))
-        self._stress = np.zeros((3, 3))
+        self._forces: Floats | None = None
+        self._stress: Floats | None = None
         self._member_energy: Floats | None = None
         self._member_forces: Floats | None = None
 
     def add(self, piece: Piece, found: StructurePrediction) -> None:
-        """Add what was predicted for a piece."""
+        """Add what was predicted for a piece: derivatives of all pieces, or of none."""
         self._energies[piece.atoms[: piece.core]] = found.energies[: piece.core]
-        self._add_forces(self._forces, piece, found.forces)
         if found.stress is not None:
-            self._stress += found.stress
-        if found.member_energy is not None and found.member_forces is not None:
-            if self._member_energy is None or self._member_forces is None:
-                count = len(found.member_energy)
-                self._member_energy, self._member_forces = np.zeros(count), np.zeros((count, *self._forces.shape))
-            self._member_energy += found.member_energy
-            for forces, theirs in zip(self._member_forces, found.member_forces, strict=True):
-                self._add_forces(forces, piece, theirs)
+            self._stress = found.stress + (0.0 if self._stress is None else self._stress)
+        if found.member_energy is not None:
+            self._member_energy = found.member_energy + (0.0 if self._member_energy is None else self._member_energy)
+        if found.forces is not None:
+            self._forces = self._with_forces(self._forces, piece, found.forces)
+        if found.member_forces is not None:
+            self._member_forces = self._with_forces(self._member_forces, piece, found.member_forces)
 
-    def _add_forces(self, forces: Floats, piece: Piece, found: Floats) -> None:
-        if self._strictly_local:
-            np.add.at(forces, piece.atoms, found)
-        else:
-            forces[piece.atoms[: piece.core]] = found[: piece.core]
+    def _with_forces(self, forces: Floats | None, piece: Piece, found: Floats) -> Floats:
+        """(..., N, 3) forces, or zeros, with those of a piece, (..., n, 3), in their places."""
+        if forces is None:
+            forces = np.zeros((*found.shape[:-2], len(self._energies), 3))
+        for whole, part in zip(
+            forces.reshape(-1, *forces.shape[-2:]), found.reshape(-1, *found.shape[-2:]), strict=True
+        ):
+            if self._strictly_local:
+                np.add.at(whole, piece.atoms, part)
+            else:
+                whole[piece.atoms[: piece.core]] = part[: piece.core]
+        return forces
 
     def prediction(self) -> StructurePrediction:
         """The structure's own prediction, after all pieces."""
-        stress = self._stress if self._bulk else None
         members = (self._member_energy, self._member_forces)
-        return StructurePrediction(float(self._energies.sum()), self._forces, stress, self._energies, *members)
+        return StructurePrediction(float(self._energies.sum()), self._forces, self._stress, self._energies, *members)
 
 
 def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:

@@ -68,7 +68,9 @@ class Potential:
     def warm_up(self) -> None:
         """Evaluate a molecule and a crystal, so that the first request does not pay for it. Blocks."""
         for structure in (lattice_piece(self.card, 21, False), lattice_piece(self.card, 8, True)):
-            self._backend(build_graph(structure, self.card.cutoff))
+            graph = build_graph(structure, self.card.cutoff)
+            self._backend(graph)
+            self._backend.energies(graph)
 
     def measure_when_idle(self) -> None:
         """Measure what a batch may be, in moments when nothing waits; where the cache knew it, do nothing."""
@@ -106,15 +108,19 @@ class Potential:
         """
         return self._batcher.admit(structures, atoms)
 
-    async def predict(self, structure: Structure) -> StructurePrediction:
-        """Energy, forces and stress of a structure, evaluated with whatever else waits; inside `admit`.
+    async def predict(self, structure: Structure, derivatives: bool = True) -> StructurePrediction:
+        """Energy and derivatives of a structure, evaluated with whatever else waits; inside `admit`.
+
+        Args:
+            structure: the atoms.
+            derivatives: whether forces and stress are wanted, or energies alone.
 
         Raises:
             InputError: the model cannot answer for this structure.
             BackendError: the model failed, or its answer is not finite.
         """
         self.check(structure)
-        return await self._batcher.predict(structure)
+        return await self._batcher.predict(structure, derivatives)
 
     async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
         """The graph of a structure within the cutoff and a skin, in Å, beyond it.

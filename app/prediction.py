@@ -11,21 +11,21 @@ from app.structure import Booleans, Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Energies and their derivatives for the B structures of a graph, in float64.
+    """Energies and, where they were asked for, their derivatives for the B structures of a graph, in float64.
 
     Attributes:
         energy: (B,), eV.
-        forces: (N, 3), eV/Å, −dE/dR.
+        forces: (N, 3), eV/Å, −dE/dR; None of energies alone.
         stress: (B, 3, 3), eV/Å³, (1/V) dE/dstrain, positive under tension; NaN where a structure is not
-            periodic in all three directions.
+            periodic in all three directions; None of energies alone.
         energies: (N,), eV, the atoms' shares of the energy.
         member_energy: (M, B), eV, of each member of a committee, whose mean is the answer; None of a single model.
-        member_forces: (M, N, 3), eV/Å, the same.
+        member_forces: (M, N, 3), eV/Å, the same; None of energies alone.
     """
 
     energy: Floats
-    forces: Floats
-    stress: Floats
+    forces: Floats | None
+    stress: Floats | None
     energies: Floats
     member_energy: Floats | None = None
     member_forces: Floats | None = None
@@ -37,25 +37,25 @@ class Prediction:
 
     @property
     def forces_std(self) -> Floats | None:
-        """(N,), eV/Å, the same of each atom's force."""
+        """(N,), eV/Å, the same of each atom's force; None of energies alone."""
         return None if self.member_forces is None else forces_spread(self.member_forces)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StructurePrediction:
-    """Energy and derivatives of one structure of N atoms.
+    """Energy and, where they were asked for, derivatives of one structure of N atoms.
 
     Attributes:
         energy: eV.
-        forces: (N, 3), eV/Å.
-        stress: (3, 3), eV/Å³, or None where the structure is not periodic in all three directions.
+        forces: (N, 3), eV/Å; None of energies alone.
+        stress: (3, 3), eV/Å³; None of energies alone, and where the structure is not periodic in all three directions.
         energies: (N,), eV.
         member_energy: (M,), eV, of each member of a committee; None of a single model.
-        member_forces: (M, N, 3), eV/Å, the same.
+        member_forces: (M, N, 3), eV/Å, the same; None of energies alone.
     """
 
     energy: float
-    forces: Floats
+    forces: Floats | None
     stress: Floats | None
     energies: Floats
     member_energy: Floats | None = None
@@ -68,49 +68,63 @@ class StructurePrediction:
 
     @property
     def forces_std(self) -> Floats | None:
-        """(N,), eV/Å, the same of each atom's force."""
+        """(N,), eV/Å, the same of each atom's force; None of energies alone."""
         return None if self.member_forces is None else forces_spread(self.member_forces)
 
     @property
     def is_finite(self) -> bool:
         """Whether every number is finite."""
-        parts = (self.energies, self.forces, self.stress if self.stress is not None else 0.0)
-        return bool(np.isfinite(self.energy) and all(np.isfinite(part).all() for part in parts))
+        parts = (self.energy, self.energies, self.forces, self.stress)
+        return all(bool(np.isfinite(part).all()) for part in parts if part is not None)
 
 
-def from_atoms(graph: Graph, energies: Floats, forces: Floats, virials: Floats) -> Prediction:
+def from_atoms(
+    graph: Graph, energies: Floats, forces: Floats | None = None, virials: Floats | None = None
+) -> Prediction:
     """Sum per-atom results to structures.
 
     Args:
         graph: the graph that was evaluated.
         energies: (N,), eV.
         forces: (N, 3), eV/Å.
-        virials: (N, 3, 3), eV, the atoms' shares of dE/dstrain.
+        virials: (N, 3, 3), eV, the atoms' shares of dE/dstrain; given with the forces, or neither.
 
     Returns:
         The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms have is not
         counted.
     """
-    if graph.halo.any():
-        energies = np.where(graph.halo, 0.0, energies)
-        virials = np.where(graph.halo[:, None, None], 0.0, virials)
     starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
-    virial = np.add.reduceat(virials.astype(np.float64), starts, axis=0)
+    energies = _without_halo(graph, energies).astype(np.float64)
+    energy = np.add.reduceat(energies, starts)
+    if forces is None or virials is None:
+        return Prediction(energy, None, None, energies)
+    virial = np.add.reduceat(_without_halo(graph, virials).astype(np.float64), starts, axis=0)
     stress = 0.5 * (virial + virial.transpose(0, 2, 1)) / graph.volumes()[:, None, None]
-    energies = energies.astype(np.float64)
-    return Prediction(np.add.reduceat(energies, starts), forces.astype(np.float64), stress, energies)
+    return Prediction(energy, forces.astype(np.float64), stress, energies)
+
+
+def _without_halo(graph: Graph, values: Floats) -> Floats:
+    """(N, ...) values, with zeros for halo atoms."""
+    if not graph.halo.any():
+        return values
+    kept: Floats = np.where(graph.halo.reshape(-1, *[1] * (values.ndim - 1)), 0.0, values)
+    return kept
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
     """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says."""
+    first = members[0]
     if len(members) == 1:
-        return members[0]
-    energy, forces, stress, energies = (
-        np.stack([getattr(member, name) for member in members]) for name in ("energy", "forces", "stress", "energies")
-    )
-    return Prediction(
-        energy.mean(axis=0), forces.mean(axis=0), stress.mean(axis=0), energies.mean(axis=0), energy, forces
-    )
+        return first
+
+    def every(name: str) -> Floats:
+        return np.stack([getattr(member, name) for member in members])
+
+    energy, energies = every("energy"), every("energies").mean(axis=0)
+    if first.forces is None:
+        return Prediction(energy.mean(axis=0), None, None, energies, energy)
+    forces, stress = every("forces"), every("stress").mean(axis=0)
+    return Prediction(energy.mean(axis=0), forces.mean(axis=0), stress, energies, energy, forces)
 
 
 def energies_spread(energy: Floats) -> Floats:
@@ -132,15 +146,16 @@ def split(prediction: Prediction, graph: Graph) -> list[StructurePrediction]:
     """The B structures' own predictions, in the graph's order."""
     bulk: Booleans = np.asarray(graph.pbc.all(axis=1))
     ends = np.cumsum(graph.n_atoms)
-    energy, forces = prediction.member_energy, prediction.member_forces
+    forces, stress = prediction.forces, prediction.stress
+    member_energy, member_forces = prediction.member_energy, prediction.member_forces
     return [
         StructurePrediction(
             float(prediction.energy[b]),
-            prediction.forces[atoms],
-            prediction.stress[b] if bulk[b] else None,
+            None if forces is None else forces[atoms],
+            None if stress is None or not bulk[b] else stress[b],
             prediction.energies[atoms],
-            None if energy is None else energy[:, b],
-            None if forces is None else forces[:, atoms],
+            None if member_energy is None else member_energy[:, b],
+            None if member_forces is None else member_forces[:, atoms],
         )
         for b, atoms in enumerate(map(slice, ends - graph.n_atoms, ends))
     ]

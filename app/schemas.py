@@ -26,6 +26,8 @@ Axis = Literal["a", "b", "c"]
 Property = Literal["energy", "forces", "stress", "energies"]
 PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress", "energies")
 DEFAULT_PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress")
+DERIVATIVES: frozenset[Property] = frozenset({"forces", "stress"})
+"""Where none of them is asked for, none is computed."""
 UNITS = {
     "energy": "eV",
     "energies": "eV",

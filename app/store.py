@@ -19,6 +19,8 @@ from app.structure import Floats, Integers, Structure
 
 CARD = "card.json"
 ARTIFACT = "model.onnx"
+ENERGIES = "energies.onnx"
+"""The part of the artifact that gives the energies, without their gradient."""
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -80,6 +82,9 @@ class ModelCard(_Frozen):
     takes_charge: bool = False
     parameters: int = Field(ge=0, default=0, description="of all members together")
     members: int = Field(ge=1, default=1, description="models whose mean is the answer; several give its uncertainty")
+    energies_alone: bool = Field(
+        default=False, description="whether it has artifacts that give the energies without their gradient"
+    )
     fine_tuned_from: Origin | None = None
     created: str = ""
     license: str = ""
@@ -88,6 +93,14 @@ class ModelCard(_Frozen):
     certificate: Certificate | None = None
     pair: dict[str, PairParameters] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict, description="sha256 of every other file of the version")
+
+    @property
+    def artifacts(self) -> list[str]:
+        """Names of the files that its backend opens."""
+        if self.backend != "onnx":
+            return []
+        names = (ARTIFACT, ENERGIES) if self.energies_alone else (ARTIFACT,)
+        return [file for name in names for file in member_files(name, self.members)]
 
     @property
     def numbers(self) -> Integers:
@@ -211,7 +224,7 @@ class ModelStore:
         card, digest = _read_card(folder)
         if (card.name, card.version) != (name, version):
             raise CorruptModel(f"{folder}: its card is of {card.name}@{card.version}")
-        for artifact in member_files(ARTIFACT, card.members) if card.backend == "onnx" else ():
+        for artifact in card.artifacts:
             if artifact not in card.files:
                 raise CorruptModel(f"{folder}: its card has no digest of {artifact}")
         for file, expected in card.files.items():

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from app.backends import Backend
 from app.errors import BackendError
-from app.evaluate import Outcome
+from app.evaluate import OnShortage, Outcome, evaluate
 from app.graph import Graph
 from app.schedule import Cost, Lane
 
@@ -21,13 +22,15 @@ class Task:
 
     Attributes:
         graph: what is to be evaluated next.
+        derivatives: whether forces and stress are wanted, or energies alone.
         lane: where it waits.
         since: when it was put into the queue.
         future: what the caller awaits.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, derivatives: bool = True) -> None:
         self.graph = graph
+        self.derivatives = derivatives
         self.lane = Lane.SMALL
         self.since = time.perf_counter()
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -49,6 +52,17 @@ class Task:
         Called on the worker's thread for all tasks of this class in a batch.
         """
         return list(outcomes)
+
+
+def evaluated(backend: Backend, tasks: Sequence[Task], on_shortage: OnShortage) -> list[Outcome]:
+    """The outcome of each task of a batch; those that want energies alone are evaluated by themselves."""
+    outcomes: dict[int, Outcome] = {}
+    for derivatives in (True, False):
+        places = [i for i, task in enumerate(tasks) if task.derivatives is derivatives]
+        if places:
+            found = evaluate(backend, [tasks[i].graph for i in places], on_shortage, derivatives)
+            outcomes |= zip(places, found, strict=True)
+    return [outcomes[i] for i in range(len(tasks))]
 
 
 def absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:

@@ -2,10 +2,10 @@
 
     python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python --json inference.json
 
-Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists, the others are
-from there to energy, forces and (crystal) stress. In each round every implementation measures every system, one
-right after the other, so that all see the machine in the same state; ratios are taken within a round. How to
-make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
+Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists, the others are from
+there to energy, forces and (crystal) stress, or, in `onnx energies`, to the energy alone. In each round every
+implementation measures every system, one right after the other, so that all see the machine in the same state; ratios
+are taken within a round. How to make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
@@ -26,12 +26,12 @@ from app.backends.onnx import OnnxBackend
 from app.backends.runtime import require_onnxruntime
 from app.graph import Graph
 from app.neighbors import build_graphs
-from app.store import ARTIFACT, ModelCard
+from app.store import ARTIFACT, ENERGIES, ModelCard
 from app.structure import Structure
 from app.training.certificate import model_inputs
 from app.training.derivatives import evaluate
 from app.training.models import AllegroConfig, build_model
-from app.training.tracing import export_onnx
+from app.training.tracing import cut_energies, export_onnx
 from benchmarks.machine import machine
 from benchmarks.own import allegro_config
 from benchmarks.own import statistics as statistics_of
@@ -41,7 +41,7 @@ from benchmarks.timing import median_ms
 from benchmarks.worker import Worker, started
 
 OWN, PEER = "equipot", "nequip-allegro"
-MODES = {OWN: ("graph", "eager", "onnx"), PEER: ("graph", "eager", "compiled")}
+MODES = {OWN: ("graph", "eager", "onnx", "onnx energies"), PEER: ("graph", "eager", "compiled")}
 Measure = Callable[[str, str, int], float]
 """Median ms of an implementation, from system, mode and repeats."""
 
@@ -54,6 +54,7 @@ class Own:
         model = build_model(config, statistics_of(options)).eval()
         self.parameters = sum(p.numel() for p in model.parameters())
         export_onnx(model, folder / ARTIFACT)
+        cut_energies(folder / ARTIFACT, folder / ENERGIES)
         self.backend = OnnxBackend(_card(config, self.parameters), folder, threads=options.threads)
         self.model = model.requires_grad_(False)
         self.graphs: dict[str, Graph] = {}
@@ -70,6 +71,7 @@ class Own:
         self.calls[name, "graph"] = lambda: build_graphs(structures, cutoff)
         self.calls[name, "eager"] = lambda: evaluate(self.model, inputs)
         self.calls[name, "onnx"] = lambda: self.backend(graph)
+        self.calls[name, "onnx energies"] = lambda: self.backend.energies(graph)
         forces = evaluate(self.model, inputs)[1].numpy()
         self.deviations[name] = float(np.abs(self.backend(graph).forces - forces).max())
 
@@ -116,6 +118,7 @@ def _card(config: AllegroConfig, parameters: int) -> ModelCard:
         receptive_field=config.receptive_field,
         dtype="float32",
         parameters=parameters,
+        energies_alone=True,
     )
 
 

@@ -1,8 +1,9 @@
 """The contract of a backend: what every potential must keep, whatever computes it.
 
-Subclass `BackendContract`, give the fixture `backend`, and pytest runs the whole suite on it:
+Subclass `ServedContract`, or `BackendContract` for an eager model, give the fixture `backend`, and pytest runs the
+whole suite on it:
 
-    class TestPair(BackendContract):
+    class TestPair(ServedContract):
         @pytest.fixture(scope="class")
         @classmethod
         def backend(cls, pair_card):
@@ -261,6 +262,18 @@ class BackendContract:
             evaluate(backend, [stranger])
 
 
+class ServedContract(BackendContract):
+    """The same of a backend that is served, which gives energies alone as well."""
+
+    def test_energies_alone_are_the_same_energies(self, backend, structures, tolerance):
+        graph = build_graphs(structures, backend.card.cutoff)
+        for found, expected in zip(split(backend.energies(graph), graph), split(backend(graph), graph), strict=True):
+            assert_same_energies(found, expected, tolerance)
+            assert found.forces is None
+            assert found.stress is None
+            assert found.forces_std is None
+
+
 def evaluate(backend: Backend, structures: Sequence[Structure]) -> list[StructurePrediction]:
     """The structures' predictions, from one batch."""
     graph = build_graphs(structures, backend.card.cutoff)
@@ -268,19 +281,25 @@ def evaluate(backend: Backend, structures: Sequence[Structure]) -> list[Structur
 
 
 def assert_same(found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance) -> None:
-    n = len(expected.energies)
-    assert found.energy == pytest.approx(expected.energy, abs=n * tolerance.energy_per_atom)
-    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=10 * tolerance.energy_per_atom)
+    assert_same_energies(found, expected, tolerance)
     scale = max(1.0, float(np.abs(expected.forces).max()))
     np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=tolerance.forces * scale)
     assert (found.stress is None) == (expected.stress is None)
     if expected.stress is not None:
         bound = tolerance.stress * max(1.0, float(np.abs(expected.stress).max()))
         np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=bound)
+    assert (found.forces_std is None) == (expected.forces_std is None)
+    if expected.forces_std is not None:
+        np.testing.assert_allclose(found.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale)
+
+
+def assert_same_energies(found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance) -> None:
+    n = len(expected.energies)
+    assert found.energy == pytest.approx(expected.energy, abs=n * tolerance.energy_per_atom)
+    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=10 * tolerance.energy_per_atom)
     assert (found.energy_std is None) == (expected.energy_std is None)
     if expected.energy_std is not None:
         assert found.energy_std == pytest.approx(expected.energy_std, abs=n * tolerance.energy_per_atom)
-        np.testing.assert_allclose(found.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale)
 
 
 def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePrediction:

@@ -44,6 +44,7 @@ class Scripted:
         self._pair = PairBackend(card)
         self.card = card
         self.sizes: list[int] = []
+        self.sizes_alone: list[int] = []
         self.entered = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
@@ -65,6 +66,10 @@ class Scripted:
             heights = np.maximum.reduceat(graph.positions[:, 2], np.cumsum([0, *graph.n_atoms[:-1]]))
             prediction.energy[np.isclose(heights, self.nan_for)] = np.nan
         return prediction
+
+    def energies(self, graph: Graph) -> Prediction:
+        self.sizes_alone.append(len(graph.n_atoms))
+        return self._pair.energies(graph)
 
 
 @pytest.fixture
@@ -114,10 +119,12 @@ class TestEvaluate:
         assert [isinstance(o, BackendError) for o in outcomes] == [False, True, False]
 
 
-async def outcome_of(batcher: Batcher, structure: Structure) -> StructurePrediction | EquipotError:
+async def outcome_of(
+    batcher: Batcher, structure: Structure, derivatives: bool = True
+) -> StructurePrediction | EquipotError:
     try:
         with batcher.admit(1, len(structure)):
-            return await batcher.predict(structure)
+            return await batcher.predict(structure, derivatives)
     except EquipotError as error:
         return error
 
@@ -174,6 +181,39 @@ class TestBatcher:
             assert backend.sizes == [1, 5]
             alone = [await outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(5)]
             assert [r.energy for r in results[1:]] == [a.energy for a in alone]
+
+        self.run(backend, scene)
+
+    def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            backend.raise_for = lambda graph: bool((graph.positions == 4.2).any())
+            wants = [False, True, True, False, True]
+            others = [outcome_of(batcher, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)]
+            waiting = asyncio.gather(*others)
+            await asyncio.sleep(0)
+            backend.gate.set()
+            await first
+            found = await waiting
+            assert [type(f).__name__ == "BackendError" for f in found] == [False, False, True, False, False]
+            sound = {i: f for i, f in enumerate(found) if isinstance(f, StructurePrediction)}
+            assert {i: f.forces is not None for i, f in sound.items()} == {0: False, 1: True, 3: False, 4: True}
+            for i, f in sound.items():
+                assert f.energy == alone(backend, dimer(4.0 + 0.1 * i)).energy
+            assert (backend.sizes[:2], backend.sizes_alone) == ([1, 3], [2])
+
+        self.run(backend, scene)
+
+    def test_a_large_structure_has_its_energies_alone_in_pieces(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            found = await outcome_of(batcher, grid(4), derivatives=False)
+            assert isinstance(found, StructurePrediction)
+            assert found.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
+            assert found.forces is None
+            assert (backend.sizes, backend.sizes_alone) == ([], [1, 1, 1, 1])
 
         self.run(backend, scene)
 

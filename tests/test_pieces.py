@@ -15,7 +15,7 @@ from app.pieces import Cutter, Piece, Whole
 from app.prediction import Prediction, StructurePrediction, committee, split
 from app.store import ModelCard, ModelStore
 from app.structure import Structure
-from tests.contracts import assert_same
+from tests.contracts import assert_same, assert_same_energies
 from tests.structures import SLAB, WIRE, random_crystal, random_molecule
 from tests.tolerances import TOLERANCES
 
@@ -28,6 +28,10 @@ class Two(PairBackend):
     def __call__(self, graph: Graph) -> Prediction:
         one = super().__call__(graph)
         return committee([one, Prediction(2 * one.energy, 2 * one.forces, 2 * one.stress, 2 * one.energies)])
+
+    def energies(self, graph: Graph) -> Prediction:
+        one = super().energies(graph)
+        return committee([one, Prediction(2 * one.energy, None, None, 2 * one.energies)])
 
 
 @pytest.fixture(scope="module", params=["pair", "committee", "onnx"])
@@ -88,6 +92,16 @@ def shifted(structure: Structure, by: float) -> Structure:
 def test_the_pieces_are_the_whole(backend: Backend, kind: str) -> None:
     structure, most = structures(backend.card)[kind]
     assert_same(in_pieces(structure, backend, most), at_once(structure, backend), TOLERANCES[backend.card.dtype])
+
+
+def test_energies_alone_have_no_other_sum(backend: Backend) -> None:
+    structure, most = structures(backend.card)["crystal"]
+    whole = Whole(structure, backend.is_strictly_local)
+    for piece in pieces(cutter(structure, backend, most)):
+        whole.add(piece, split(backend.energies(piece.graph), piece.graph)[0])
+    found = whole.prediction()
+    assert_same_energies(found, at_once(structure, backend), TOLERANCES[backend.card.dtype])
+    assert (found.forces, found.stress, found.member_forces) == (None, None, None)
 
 
 def test_each_edge_and_each_atom_is_in_one_piece(backend: Backend) -> None:

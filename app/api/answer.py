@@ -62,7 +62,7 @@ async def _one(potential: Potential, entry: Entry, ask: Ask, watch: Watch | None
         return entry.structure
     try:
         if ask.relax is None:
-            return Answered(await potential.predict(entry.structure))
+            return Answered(await potential.predict(entry.structure, ask.derivatives))
         relaxed = await relax(potential, entry.structure, ask.relax)
     except EquipotError as error:
         return error

@@ -14,6 +14,7 @@ from app.formats.extxyz import iter_frames
 from app.relax import RelaxOptions
 from app.schemas import (
     DEFAULT_PROPERTIES,
+    DERIVATIVES,
     PROPERTIES,
     Property,
     RelaxIn,
@@ -56,6 +57,11 @@ class Ask:
     properties: tuple[Property, ...] = DEFAULT_PROPERTIES
     relax: RelaxOptions | None = None
     explicit: bool = False
+
+    @property
+    def derivatives(self) -> bool:
+        """Whether any of the properties is a derivative of the energy."""
+        return not DERIVATIVES.isdisjoint(self.properties)
 
 
 def from_document(body: bytes, kind: str, settings: Settings) -> Ask:

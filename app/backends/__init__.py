@@ -34,6 +34,16 @@ class Backend(Protocol):
         """
         ...
 
+    def energies(self, graph: Graph) -> Prediction:
+        """Energies of every structure of the graph, without derivatives and the time that they take.
+
+        Raises:
+            UnsupportedElement: an atom of an element that the card does not list.
+            OutOfMemory: the graph does not fit into the device's memory.
+            BackendError: the model failed.
+        """
+        ...
+
 
 def worker_threads(threads: int) -> int:
     """Numerics threads of one evaluation; 0 takes all cores that the process may use."""

@@ -1,12 +1,14 @@
 """The ONNX backend: an exported model, evaluated in portions that fit the processor's cache.
 
 The artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
-here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`). A committee has an
-artifact a member; each runs on the same portions, and the answer is the mean.
+here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`). Where the version has
+it, a second artifact gives the energies alone. A committee has an artifact a member; each runs on the same portions,
+and the answer is the mean.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,11 +22,20 @@ from app.backends.runtime import check_providers, is_out_of_memory, providers_fo
 from app.errors import BackendError, OutOfMemory
 from app.graph import Graph
 from app.prediction import Prediction, committee, from_atoms
-from app.store import ARTIFACT, ModelCard, member_files
+from app.store import ARTIFACT, ENERGIES, ModelCard, member_files
 from app.structure import Floats, Integers
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 20}
 """Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what its memory holds."""
+OUTPUTS = ("energies", "edge_gradients")
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """An opened artifact, and what it takes."""
+
+    session: Any
+    inputs: tuple[str, ...]
 
 
 class OnnxBackend:
@@ -32,7 +43,8 @@ class OnnxBackend:
 
     Args:
         card: what the model is.
-        folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members.
+        folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members; and the like of
+            `energies.onnx`, if the card says that they are there.
         threads: portions evaluated at the same time; 0 takes all cores the process may use.
         device: `cpu` or `cuda`.
 
@@ -43,8 +55,9 @@ class OnnxBackend:
     def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
         self._card = card
         self.threads = worker_threads(threads) if device == "cpu" else 1
-        self._sessions = [_open(folder / name, device) for name in member_files(ARTIFACT, card.members)]
-        self._inputs = [i.name for i in self._sessions[0].get_inputs()]
+        self._artifacts = [_open(folder / name, device) for name in member_files(ARTIFACT, card.members)]
+        alone = member_files(ENERGIES, card.members) if card.energies_alone else []
+        self._energy_artifacts = [_open(folder / name, device) for name in alone] or self._artifacts
         self._slots = SLOTS_PER_RUN[device]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
 
@@ -56,7 +69,7 @@ class OnnxBackend:
     @property
     def is_strictly_local(self) -> bool:
         """Whether any portion of the atoms can be evaluated without the others."""
-        return "neighbors" not in self._inputs
+        return "neighbors" not in self._artifacts[0].inputs
 
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of every structure of the graph.
@@ -66,39 +79,60 @@ class OnnxBackend:
             OutOfMemory: the graph does not fit into the device's memory.
             BackendError: ONNX Runtime failed.
         """
-        species = self._card.species(graph.numbers)
         vectors = graph.edge_vectors()
-        count = len(self._sessions)
-        gradients = np.zeros((count, *vectors.shape))
-        energies = np.tile(self._card.references(species), (count, 1))
+        gradients = np.zeros((len(self._artifacts), *vectors.shape))
+        energies = self._evaluate(self._artifacts, graph, vectors, gradients)
+        return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
+
+    def energies(self, graph: Graph) -> Prediction:
+        """Energies of every structure of the graph, without derivatives.
+
+        Raises:
+            UnsupportedElement: an atom of an element that the card does not list.
+            OutOfMemory: the graph does not fit into the device's memory.
+            BackendError: ONNX Runtime failed.
+        """
+        found = self._evaluate(self._energy_artifacts, graph, graph.edge_vectors())
+        return committee([from_atoms(graph, energies) for energies in found])
+
+    def _evaluate(
+        self, artifacts: Sequence[Artifact], graph: Graph, vectors: Floats, gradients: Floats | None = None
+    ) -> Floats:
+        """(M, N), eV: each member's energies; its gradients, (M, E, 3) in eV/Å, are written where some are given."""
+        species = self._card.species(graph.numbers)
+        energies: Floats = np.tile(self._card.references(species), (len(artifacts), 1))
+        wanted = OUTPUTS[:1] if gradients is None else OUTPUTS
 
         def run(task: tuple[int, Slots]) -> None:
             member, part = task
-            shares, edge_gradients = self._run(member, part, species, vectors)
+            shares, *slopes = self._run(artifacts[member], wanted, part, species, vectors)
             energies[member, part.atoms] += shares
-            gradients[member, part.edges] = edge_gradients[part.mask]
+            if gradients is not None:
+                gradients[member, part.edges] = slopes[0][part.mask]
 
         parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local)
-        for _ in self._map(run, list(product(range(count), parts))):
+        for _ in self._map(run, list(product(range(len(artifacts)), parts))):
             pass
-        return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
+        return energies
 
     def _map(self, run: Any, tasks: list[tuple[int, Slots]]) -> Iterator[None]:
         return self._pool.map(run, tasks) if self._pool and len(tasks) > 1 else map(run, tasks)
 
-    def _run(self, member: int, part: Slots, species: Integers, vectors: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _run(
+        self, artifact: Artifact, wanted: Sequence[str], part: Slots, species: Integers, vectors: Floats
+    ) -> list[NDArray[Any]]:
         feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
         if not self.is_strictly_local:
             feeds |= part.links()
         try:
-            energies, gradients = self._sessions[member].run(None, {name: feeds[name] for name in self._inputs})
+            found: list[NDArray[Any]] = artifact.session.run(wanted, {name: feeds[name] for name in artifact.inputs})
         except Exception as error:
             kind = OutOfMemory if is_out_of_memory(error) else BackendError
             raise kind(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
-        return energies, gradients
+        return found
 
 
-def _open(path: Path, device: str) -> Any:
+def _open(path: Path, device: str) -> Artifact:
     runtime = require_onnxruntime(device)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -108,7 +142,7 @@ def _open(path: Path, device: str) -> Any:
     except Exception as error:
         raise BackendError(f"ONNX Runtime cannot open {path.name}: {error}") from error
     check_providers(session, device)
-    return session
+    return Artifact(session, tuple(i.name for i in session.get_inputs()))
 
 
 def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:

@@ -52,16 +52,29 @@ class PairBackend:
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.
         """
-        species = self._card.species(graph.numbers)
         vectors = graph.edge_vectors()
-        energies, slopes = self._pairs(np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index])
+        energies, slopes = self._evaluate(graph, vectors)
         gradients = slopes[:, None] * vectors  # (E, 3) | eV/Å | du/dr_ij
         return from_atoms(
             graph,
-            self._card.references(species) + 0.5 * graph.sum_by_centre(energies),
+            energies,
             graph.sum_by_centre(gradients),
             0.5 * graph.sum_by_centre(gradients[:, :, None] * vectors[:, None, :]),
         )
+
+    def energies(self, graph: Graph) -> Prediction:
+        """Energies of every structure of the graph, without derivatives.
+
+        Raises:
+            UnsupportedElement: an atom of an element that the card does not list.
+        """
+        return from_atoms(graph, self._evaluate(graph, graph.edge_vectors())[0])
+
+    def _evaluate(self, graph: Graph, vectors: Floats) -> tuple[Floats, Floats]:
+        """(N,) eV, the atoms' energies, and (E,) du/dr / r in eV/Å² of each edge."""
+        species = self._card.species(graph.numbers)
+        pairs, slopes = self._pairs(np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index])
+        return self._card.references(species) + 0.5 * graph.sum_by_centre(pairs), slopes
 
     def _pairs(self, squares: Floats, species: Integers, others: Integers) -> tuple[Floats, Floats]:
         """(E,) energy in eV and (E,) du/dr / r in eV/Å² of each pair, from squared distances in Å²."""

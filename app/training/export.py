@@ -12,9 +12,9 @@ from safetensors.torch import save_file
 
 from app.backends.onnx import OnnxBackend
 from app.errors import InvalidConfig
-from app.store import ARTIFACT, ModelCard, ModelStore, StoredModel, member_files
+from app.store import ARTIFACT, ENERGIES, ModelCard, ModelStore, StoredModel, member_files
 from app.training.certificate import certify
-from app.training.tracing import export_onnx
+from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
@@ -70,8 +70,10 @@ def export(
     parameters = sum(p.numel() for model in models for p in model.parameters())
     card = _card(run, name, store.next_version(name), about, dtype, parameters)
     with store.publish(card) as publication:
-        for model, file in zip(models, member_files(ARTIFACT, card.members), strict=True):
-            export_onnx(model, publication.folder / file)
+        files = (member_files(kind, card.members) for kind in (ARTIFACT, ENERGIES))
+        for model, artifact, energies in zip(models, *files, strict=True):
+            export_onnx(model, publication.folder / artifact)
+            cut_energies(publication.folder / artifact, publication.folder / energies)
         backend = OnnxBackend(card, publication.folder)
         certificate = certify(backend, run.models(torch.float64), run.held_out())
         publication.card = card.model_copy(update={"certificate": certificate})
@@ -98,6 +100,7 @@ def _card(run: TrainedRun, name: str, version: int, about: About, dtype: Any, pa
         dtype=dtype,
         parameters=parameters,
         members=len(run.weights),
+        energies_alone=True,
         fine_tuned_from=run.origin(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),
         license=about.license,

@@ -1,4 +1,4 @@
-"""A model and its gradient as one ONNX file: captured with `make_fx`, exported with the dynamo exporter."""
+"""A model as ONNX files, with its gradient and without: captured with `make_fx`, exported with the dynamo exporter."""
 
 import logging
 import warnings
@@ -7,16 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import onnx
 import torch
+from onnx.utils import Extractor
 from torch import Tensor, nn
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from app.backends.onnx import OUTPUTS
 from app.training.derivatives import edge_gradients
 from app.training.models import LocalInputs, ModelInputs
 
 OPSET = 18
-OUTPUTS = ("energies", "edge_gradients")
 
 aten = torch.ops.aten
 _WITHOUT_ONNX_LOWERING = [
@@ -50,7 +52,7 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
     with _quiet():
         program = torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
-        onnx = torch.onnx.export(
+        exported = torch.onnx.export(
             program,
             dynamo=True,
             opset_version=OPSET,
@@ -58,9 +60,24 @@ def export_onnx(model: nn.Module, path: Path) -> None:
             output_names=OUTPUTS,
             verbose=False,
         )
-    if onnx is None:
+    if exported is None:
         raise RuntimeError("the ONNX exporter returned nothing")
-    onnx.save(str(path), external_data=False)
+    exported.save(str(path), external_data=False)
+
+
+def cut_energies(artifact: Path, path: Path) -> None:
+    """Write the part of an artifact that gives the energies to a file of its own.
+
+    It is the same forward pass, node by node, and takes those of the inputs that this needs.
+
+    Args:
+        artifact: as `export_onnx` writes it.
+        path: of the part.
+    """
+    extractor = Extractor(onnx.load(artifact))
+    whole = extractor.extract_model([i.name for i in extractor.graph.input], list(OUTPUTS[:1]))
+    used = {name for node in whole.graph.node for name in node.input}
+    onnx.save(extractor.extract_model([i.name for i in whole.graph.input if i.name in used], list(OUTPUTS[:1])), path)
 
 
 def tracing_inputs(dtype: torch.dtype) -> ModelInputs:

@@ -1,5 +1,6 @@
 """The bundled model in ONNX Runtime."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from app.prediction import StructurePrediction, split
 from app.store import ARTIFACT, ModelStore, StoredModel
 from app.structure import Structure
 from app.training.samples import box, cluster
-from tests.contracts import BackendContract
+from tests.contracts import ServedContract
 
 BUNDLED = Path(__file__).parents[2] / "model_store"
 
@@ -25,7 +26,7 @@ def bundled() -> StoredModel:
     return ModelStore(BUNDLED).load("organic-xtb")
 
 
-class TestBundledModel(BackendContract):
+class TestBundledModel(ServedContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, bundled):
@@ -79,11 +80,16 @@ class Cramped:
         return self.session.run(names, feeds)
 
 
+def cramp(backend, slots, monkeypatch):
+    (artifact,) = backend._artifacts
+    monkeypatch.setattr(backend, "_artifacts", [replace(artifact, session=Cramped(artifact.session, slots))])
+
+
 def test_a_batch_beyond_the_memory_is_halved_until_it_fits(bundled, monkeypatch):
     backend = load_backend(bundled, threads=1)
     graphs = [build_graph(cluster(bundled.card.elements, 12, seed=n), bundled.card.cutoff) for n in range(8)]
     expected = evaluate(backend, graphs)
-    monkeypatch.setattr(backend, "_sessions", [Cramped(backend._sessions[0], 500)])
+    cramp(backend, 500, monkeypatch)
     shortages = []
     found = evaluate(backend, graphs, shortages.append)
     assert len(shortages[0]) == 8
@@ -95,6 +101,6 @@ def test_one_structure_beyond_the_memory_is_an_error_of_its_own(bundled, monkeyp
     backend = load_backend(bundled, threads=1)
     sizes = (12, 100, 12)
     graphs = [build_graph(cluster(bundled.card.elements, n, seed=n), bundled.card.cutoff) for n in sizes]
-    monkeypatch.setattr(backend, "_sessions", [Cramped(backend._sessions[0], 500)])
+    cramp(backend, 500, monkeypatch)
     kinds = [type(outcome) for outcome in evaluate(backend, graphs)]
     assert kinds == [StructurePrediction, OutOfMemory, StructurePrediction]

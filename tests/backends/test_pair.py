@@ -12,7 +12,7 @@ from app.errors import BackendError
 from app.formats.ase_atoms import from_ase, to_ase
 from app.store import ModelCard, ModelStore, PairParameters
 from app.structure import Structure
-from tests.contracts import BackendContract, evaluate
+from tests.contracts import ServedContract, evaluate
 from tests.structures import SLAB, random_crystal, random_molecule
 
 STORE = Path(__file__).parents[2] / "model_store"
@@ -38,14 +38,14 @@ def argon() -> PairBackend:
     )
 
 
-class TestPair(BackendContract):
+class TestPair(ServedContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, pair_card):
         return PairBackend(pair_card)
 
 
-class TestNobleGases(BackendContract):
+class TestNobleGases(ServedContract):
     """The model that the project brings."""
 
     @pytest.fixture(scope="class")

@@ -27,7 +27,7 @@ from app.training.run import run
 from app.training.run_folder import CommitteeFolder, RunFolder
 from app.training.trained import TrainedRun
 from tests.api.server import running
-from tests.contracts import BackendContract
+from tests.contracts import ServedContract
 from tests.training.labelled import crystals, molecules, tiny_config, write
 
 SEEDS = 2
@@ -63,7 +63,7 @@ def store(trained, tmp_path_factory):
     return store
 
 
-class TestExportedCommittee(BackendContract):
+class TestExportedCommittee(ServedContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, store):
@@ -137,19 +137,28 @@ def test_one_entry_of_the_store_holds_all_members(store):
     assert model.card.certificate.largest.forces < model.card.certificate.tolerance.forces
     assert len(model.card.metrics["members"]) == SEEDS
     assert set(model.card.files) == {
-        *("model.onnx", "model-1.onnx", "config.yaml", "statistics.json", "metrics.json"),
+        *(
+            "model.onnx",
+            "model-1.onnx",
+            "energies.onnx",
+            "energies-1.onnx",
+            "config.yaml",
+            "statistics.json",
+            "metrics.json",
+        ),
         *("weights.safetensors", "weights-1.safetensors"),
     }
     assert len(onnx.load(model.folder / "model-1.onnx").graph.output) == 2
 
 
-def test_an_entry_that_lacks_a_member_is_refused(store, tmp_path):
+@pytest.mark.parametrize("file", ["model-1.onnx", "energies-1.onnx"])
+def test_an_entry_that_lacks_a_member_is_refused(store, tmp_path, file):
     shutil.copytree(store.root, tmp_path / "store")
     card = tmp_path / "store" / "committee" / "1" / "card.json"
     content = json.loads(card.read_text())
-    del content["files"]["model-1.onnx"]
+    del content["files"][file]
     card.write_text(json.dumps(content))
-    with pytest.raises(CorruptModel, match=r"no digest of model-1\.onnx"):
+    with pytest.raises(CorruptModel, match=f"no digest of {file}"):
         ModelStore(tmp_path / "store").load("committee")
 
 
@@ -158,6 +167,7 @@ class Opposed:
 
     def __init__(self, backend):
         self.backend, self.card = backend, backend.card
+        self.energies = backend.energies
 
     def __call__(self, graph):
         answer = self.backend(graph)

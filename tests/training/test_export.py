@@ -1,12 +1,16 @@
 """The export of a real run folder, once in each precision, and what the certificate refuses."""
 
+import io
 import json
+import shutil
 from dataclasses import dataclass, replace
 
+import ase.io
 import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import helper, numpy_helper
 
 from app.backends import load_backend
 from app.errors import CertificateRefused, InvalidConfig, TrainingError
@@ -21,7 +25,8 @@ from app.training.models import Statistics, build_model
 from app.training.run_folder import RunFolder
 from app.training.samples import cluster
 from app.training.trained import TrainedRun
-from tests.contracts import BackendContract
+from tests.api.server import running
+from tests.contracts import ServedContract
 
 CONFIG = {
     "data": {"train": "train.xyz"},
@@ -62,7 +67,7 @@ def store(run_folder, tmp_path_factory):
     return store
 
 
-class TestExportedArtifact(BackendContract):
+class TestExportedArtifact(ServedContract):
     @pytest.fixture(scope="class", params=[1, 2], ids=["one thread", "two threads"])
     @classmethod
     def backend(cls, store, request):
@@ -79,7 +84,8 @@ def test_the_card_says_what_was_exported_and_how_well(store):
     assert card.certificate.tolerance == TOLERANCES["float32"]
     assert 0 < card.certificate.largest.forces < TOLERANCES["float32"].forces
     assert card.certificate.systems > 100
-    assert set(card.files) == {"model.onnx", "weights.safetensors", "config.yaml", "statistics.json", "metrics.json"}
+    assert card.artifacts == ["model.onnx", "energies.onnx"]
+    assert set(card.files) == {*card.artifacts, "weights.safetensors", "config.yaml", "statistics.json", "metrics.json"}
 
 
 def test_the_artifact_takes_any_number_of_atoms_and_scatters_nothing(store):
@@ -89,6 +95,51 @@ def test_the_artifact_takes_any_number_of_atoms_and_scatters_nothing(store):
     assert isinstance(sizes["edge_vectors"][0], str)
     assert isinstance(sizes["edge_vectors"][1], str)
     assert not [node.op_type for node in graph.node if "Scatter" in node.op_type]
+
+
+def raise_energies(path):
+    """Have an artifact say 1 eV more for each atom."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        node.output[:] = ["lower" if name == "energies" else name for name in node.output]
+    model.graph.initializer.append(numpy_helper.from_array(np.array(1.0, np.float32), "one"))
+    model.graph.node.append(helper.make_node("Add", ["lower", "one"], ["energies"]))
+    onnx.save(model, path)
+
+
+@pytest.fixture(scope="module")
+def marked(store, tmp_path_factory):
+    """A store with the model in version 1, whose energies alone are 1 eV an atom off, and in 2, without artifact."""
+    stored, marked = store.load("random@1"), ModelStore(tmp_path_factory.mktemp("marked"))
+    for version, alone in ((1, True), (2, False)):
+        update = {"version": version, "energies_alone": alone}
+        with marked.publish(stored.card.model_copy(update=update)) as publication:
+            for file in publication.card.artifacts:
+                shutil.copyfile(stored.folder / file, publication.folder / file)
+            if alone:
+                raise_energies(publication.folder / "energies.onnx")
+    return marked
+
+
+def test_a_server_takes_the_artifact_of_the_energies_where_it_is_there_and_suffices(marked):
+    water = {"symbols": ["O", "H", "H"], "positions": [[0, 0, 0.1], [0, 0.9, -0.6], [0, -0.9, -0.6]]}
+    xyz = "3\n\nO 0 0 0.1\nH 0 0.9 -0.6\nH 0 -0.9 -0.6\n"
+
+    def energy(**fields):
+        (result,) = server.predict({**water, **fields}).json()["results"]
+        return result["energy"]
+
+    with running(marked.root, default_model="random@1") as server:
+        whole = energy()
+        assert energy(properties=["energy", "energies"]) == pytest.approx(whole + 3.0, abs=1e-5)
+        assert energy(properties=["energy", "stress"]) == whole
+        assert energy(properties=["energy"], relax={"steps": 1}) == whole
+        kind = {"Content-Type": "chemical/x-xyz"}
+        answer = server.client.post("/predict?properties=energy", content=xyz, headers=kind)
+        assert ase.io.read(io.StringIO(answer.text), format="extxyz").get_potential_energy() == energy(
+            properties=["energy"]
+        )
+        assert energy(model="random@2", properties=["energy"]) == energy(model="random@2") == whole
 
 
 def test_a_second_export_is_the_next_version_and_in_double_precision_if_asked(store, run_folder):
@@ -104,6 +155,7 @@ class Tampered:
 
     backend: object
     force: float = 0.0
+    energy: float = 0.0
     noise: bool = False
 
     @property
@@ -115,11 +167,18 @@ class Tampered:
         off = np.random.default_rng().normal(0, 1e-6, answer.forces.shape) if self.noise else self.force
         return replace(answer, forces=answer.forces + off)
 
+    def energies(self, graph: Graph) -> Prediction:
+        answer = self.backend.energies(graph)
+        return replace(answer, energy=answer.energy + self.energy * graph.n_atoms)
+
 
 def test_an_artifact_over_the_tolerance_is_refused_with_the_number(store, run_folder):
     models = TrainedRun(run_folder.path).models(torch.float64)
+    backend = load_backend(store.load("random@1"))
     with pytest.raises(CertificateRefused, match=r"forces 2\.0.e-03 \(tolerance 5e-04\)"):
-        certify(Tampered(load_backend(store.load("random@1")), force=2e-3), models, [])
+        certify(Tampered(backend, force=2e-3), models, [])
+    with pytest.raises(CertificateRefused, match=r"energy_per_atom 1\.0.e-03 \(tolerance 2e-05\)"):
+        certify(Tampered(backend, energy=1e-3), models, [])
 
 
 def test_an_artifact_that_answers_differently_each_time_is_refused(store, run_folder):

@@ -18,7 +18,7 @@ from app.formats.ase_atoms import from_ase
 from app.neighbors import build_graph, build_graphs
 from app.pieces import Cutter, Whole
 from app.prediction import split
-from app.store import ARTIFACT
+from app.store import ARTIFACT, ENERGIES
 from app.structure import Structure
 from app.training.certificate import certify, model_inputs
 from app.training.config_file import load_config
@@ -32,9 +32,9 @@ from app.training.models.product import AttendedProduct, DepthwiseProduct
 from app.training.progress import Display
 from app.training.run import run
 from app.training.run_folder import RunFolder
-from app.training.tracing import export_onnx
+from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
-from tests.contracts import BackendContract, assert_same
+from tests.contracts import BackendContract, assert_same, assert_same_energies
 from tests.structures import random_molecule
 from tests.tolerances import TOLERANCES
 from tests.training.cards import ELEMENTS, random_card, reference
@@ -315,13 +315,14 @@ def exported(tmp_path_factory):
     config = EquiformerConfig(**{**SMALL, **NONLINEAR_MLP, **narrow, "num_blocks": 1})
     statistics = Statistics(elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
     export_onnx(build_model(config, statistics), folder / ARTIFACT)
+    cut_energies(folder / ARTIFACT, folder / ENERGIES)
     return folder, build_model(config, statistics, torch.float64)
 
 
 def test_the_export_passes_its_certificate(exported):
     folder, model = exported
     card = random_card(4.0, "float32").model_copy(
-        update={"receptive_field": model.config.receptive_field, "atomic_energies": {}}
+        update={"receptive_field": model.config.receptive_field, "atomic_energies": {}, "energies_alone": True}
     )
     backend = OnnxBackend(card, folder)
     assert not backend.is_strictly_local
@@ -338,12 +339,13 @@ def sheet():
     return Structure(numbers, sites + rng.uniform(-0.3, 0.3, sites.shape), cell, np.True_)
 
 
-def in_pieces(backend, structure, local=False):
+def in_pieces(backend, structure, derivatives=True):
     card = backend.card
-    cutter = Cutter(structure, card.cutoff, card.receptive_field, local, 7, 10**6, lambda _: True)
-    whole = Whole(structure, local)
+    cutter = Cutter(structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives)
+    whole = Whole(structure, False)
     while (piece := cutter.next()) is not None:
-        whole.add(piece, split(backend(piece.graph), piece.graph)[0])
+        answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
+        whole.add(piece, split(answer, piece.graph)[0])
     return whole.prediction()
 
 
@@ -368,8 +370,16 @@ def test_the_halo_of_the_energies_is_too_small_for_the_forces(sheet):
 def test_the_artifact_in_pieces_is_the_whole_one(exported, sheet):
     folder, model = exported
     card = random_card(4.0, "float32").model_copy(update={"receptive_field": model.config.receptive_field})
-    backend = OnnxBackend(card, folder)
-    assert_same(in_pieces(backend, sheet), at_once(backend, sheet), TOLERANCES["float32"])
+    backend = OnnxBackend(card.model_copy(update={"energies_alone": True}), folder)
+    expected = at_once(backend, sheet)
+    assert_same(in_pieces(backend, sheet), expected, TOLERANCES["float32"])
+    assert_same_energies(in_pieces(backend, sheet, derivatives=False), expected, TOLERANCES["float32"])
+
+
+def test_the_energies_alone_need_no_reverse_edges(exported):
+    graph = onnx.load(exported[0] / ENERGIES).graph
+    assert [output.name for output in graph.output] == ["energies"]
+    assert {i.name for i in graph.input} == {"species", "edge_vectors", "neighbors", "mask"}
 
 
 def test_the_export_scatters_nothing(exported):
