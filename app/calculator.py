@@ -14,13 +14,14 @@ from app.prediction import split
 from app.store import ModelStore
 
 ENERGIES = frozenset({"energy", "free_energy", "energies"})
+"""Where nothing else is asked for, no derivatives are computed."""
 
 
 class EquipotCalculator(Calculator):
     """Energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares of the energy.
 
-    Where only energies are asked for, no derivatives are computed. Forces asked for afterwards are a second
-    evaluation; whoever wants both asks for the forces first.
+    Energies alone take less time. Forces that are asked for after them are a second evaluation: whoever wants both
+    asks for the forces first.
 
     Args:
         model: `name` or `name@version` of the store, or a backend.
@@ -58,12 +59,16 @@ class EquipotCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         structure = from_ase(self.atoms)
-        backend = self.backend
-        backend.card.check(structure)
-        graph = build_graph(structure, backend.card.cutoff)
+        self.backend.card.check(structure)
+        graph = build_graph(structure, self.backend.card.cutoff)
         alone = properties is not None and ENERGIES.issuperset(properties)
-        (found,) = split(backend.energies(graph) if alone else backend(graph), graph)
-        self.results: dict[str, Any] = dict.fromkeys(("energy", "free_energy"), found.energy)
-        self.results |= {"energies": found.energies} | ({} if found.forces is None else {"forces": found.forces})
+        (found,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
+        self.results: dict[str, Any] = {
+            "energy": found.energy,
+            "free_energy": found.energy,
+            "energies": found.energies,
+        }
+        if found.forces is not None:
+            self.results["forces"] = found.forces
         if found.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress)  # type: ignore[no-untyped-call]

@@ -13,9 +13,8 @@ batch: the lanes are never further apart than M or 1, and between two moments on
 the other while both have something waiting. Take an item that has k batches of its own lane ahead, none heavier than
 S. Later items never change k, since they only get what it and those before it leave over; they may fill a batch up.
 
-Items that want energies alone are charged as the others, though they take less; where a batch has both kinds, they are
-evaluated in a call of their own. So a batch lasts no longer than predicted, unless they are so few that what they save
-is less than a second `Speed.base`.
+Items that want energies alone are charged as the others, though they may take less. Where a batch has both kinds, they
+are evaluated in a call of their own, so that it may last longer than predicted by a second `Speed.base`, and no more.
 
 1. It waits for k S in its own lane, at most k S + 2 M in the other one, and at most M for the batch that was running
    when it came: in all 2 k S + 3 M, or twice what it would wait if the other lane were empty, and three times the

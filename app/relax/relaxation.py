@@ -144,8 +144,8 @@ def _step(found: dict[Relaxation, StructurePrediction]) -> dict[Relaxation, Rela
 
 def _forces(relaxations: list[Relaxation], predictions: list[StructurePrediction], x: Floats, rows: Rows) -> Floats:
     """(M, 3), eV/Å: on the atoms that may move, and on the deformation gradients as far as they may change."""
-    own = [p.forces for p in predictions if p.forces is not None]  # of all: a relaxation wants derivatives
-    assert len(own) == len(predictions)
+    own = [p.forces for p in predictions if p.forces is not None]
+    assert len(own) == len(predictions), "a relaxation wants derivatives"
     on_atoms = np.concatenate(own)
     for relaxation, part in zip(relaxations, rows.split_atoms(on_atoms), strict=True):
         if relaxation.origin.fixed is not None:
