@@ -68,16 +68,15 @@ def export_onnx(model: nn.Module, path: Path) -> None:
 def cut_energies(artifact: Path, path: Path) -> None:
     """Write the part of an artifact that gives the energies to a file of its own.
 
-    It is the same forward pass, node by node, and takes those of the inputs that this needs.
+    It is the same forward pass, node by node, with the same inputs.
 
     Args:
         artifact: as `export_onnx` writes it.
         path: of the part.
     """
     extractor = Extractor(onnx.load(artifact))
-    whole = extractor.extract_model([i.name for i in extractor.graph.input], list(OUTPUTS[:1]))
-    used = {name for node in whole.graph.node for name in node.input}
-    onnx.save(extractor.extract_model([i.name for i in whole.graph.input if i.name in used], list(OUTPUTS[:1])), path)
+    inputs = [i.name for i in extractor.graph.input]
+    onnx.save(extractor.extract_model(inputs, list(OUTPUTS[:1])), path)
 
 
 def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
