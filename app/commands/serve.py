@@ -1,8 +1,11 @@
 """`equipot serve`: the HTTP service."""
 
 import argparse
+import asyncio
 import logging
+import signal
 import socket
+import threading
 from types import FrameType
 from typing import Any
 
@@ -48,7 +51,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, telling the service about the end before the listeners close."""
+    """uvicorn, telling the service about the end before the listeners close, and about SIGHUP: reload the models."""
 
     def __init__(self, settings: Settings) -> None:
         self.service_app = create_app(settings)
@@ -75,6 +78,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where: with port 0 the system chose one."""
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self.service_app.state.service.reload_soon)
         await super().startup(sockets)
         for server in getattr(self, "servers", []):
             for listener in server.sockets:
