@@ -102,15 +102,21 @@ def from_atoms(graph: Graph, energies: Floats, forces: Floats, virials: Floats) 
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
-    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says."""
+    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says.
+
+    The members are added one after the other, so that no sum depends on what else is in the graph.
+    """
     if len(members) == 1:
         return members[0]
     energy, forces, stress, energies = (
         np.stack([getattr(member, name) for member in members]) for name in ("energy", "forces", "stress", "energies")
     )
-    return Prediction(
-        energy.mean(axis=0), forces.mean(axis=0), stress.mean(axis=0), energies.mean(axis=0), energy, forces
-    )
+    return Prediction(_mean(energy), _mean(forces), _mean(stress), _mean(energies), energy, forces)
+
+
+def _mean(parts: Floats) -> Floats:
+    mean: Floats = sum(parts[1:], start=parts[0]) / len(parts)
+    return mean
 
 
 def energies_spread(energy: Floats) -> Floats:

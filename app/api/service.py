@@ -235,6 +235,7 @@ class Service:
             max_edges=settings.max_edges,
             threads=settings.threads,
             device=settings.device,
+            deterministic=settings.deterministic,
             observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
             cache=self.cache,
         )

@@ -35,15 +35,20 @@ class OnnxBackend:
         folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members.
         threads: portions evaluated at the same time; 0 takes all cores the process may use.
         device: `cpu` or `cuda`.
+        deterministic: no portion has atoms of two structures, so that the sizes of all that is computed, and with
+            them the order of all sums, depend on the structure alone.
 
     Raises:
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
 
-    def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
+    def __init__(
+        self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu", deterministic: bool = False
+    ) -> None:
         self._card = card
+        self._apart = deterministic
         self.threads = worker_threads(threads) if device == "cpu" else 1
-        self._sessions = [_open(folder / name, device) for name in member_files(ARTIFACT, card.members)]
+        self._sessions = [_open(folder / name, device, deterministic) for name in member_files(ARTIFACT, card.members)]
         self._inputs = [i.name for i in self._sessions[0].get_inputs()]
         self._slots = SLOTS_PER_RUN[device]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
@@ -78,7 +83,7 @@ class OnnxBackend:
             energies[member, part.atoms] += shares
             gradients[member, part.edges] = edge_gradients[part.mask]
 
-        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local)
+        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
         for _ in self._map(run, list(product(range(count), parts))):
             pass
         return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
@@ -98,11 +103,12 @@ class OnnxBackend:
         return energies, gradients
 
 
-def _open(path: Path, device: str) -> Any:
+def _open(path: Path, device: str, deterministic: bool) -> Any:
     runtime = require_onnxruntime(device)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
+    options.use_deterministic_compute = deterministic
     try:
         session = runtime.InferenceSession(str(path), options, providers=providers_for(device))
     except Exception as error:

@@ -16,7 +16,7 @@ from app.api.main import create_app
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
 
-OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "log_level")
+OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "deterministic", "log_level")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name in OPTIONS:
         field = Settings.model_fields[name]
         help_text = f"{field.description} (${ENV_PREFIX}{name.upper()})"
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None)
+        action = "store_true" if field.annotation is bool else "store"
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None, action=action)
 
 
 def run(options: argparse.Namespace) -> int:
