@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from app.admission import Bound, House
 from app.backends import Backend
-from app.errors import EquipotError, OutOfMemory, StructureTooLarge
+from app.errors import BackendError, EquipotError, OutOfMemory, StructureTooLarge
 from app.evaluate import evaluate
 from app.graph import Graph
 from app.neighbors import MAX_EDGES, build_graph, too_many
@@ -244,13 +244,22 @@ class Batcher:
             if not tasks:
                 self._step()
                 continue
-            began = time.perf_counter()
-            costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
+            self._loop.call_soon_threadsafe(self._deliver, self._evaluated(tasks))
+
+    def _evaluated(self, tasks: list[Task]) -> _Done:
+        """What comes of a batch; an error that nothing else catches goes to its callers, and the worker goes on."""
+        began = time.perf_counter()
+        costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
+        try:
             outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
             seconds = time.perf_counter() - began
-            done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
-            self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
-            self._loop.call_soon_threadsafe(self._deliver, done)
+            results = absorb(tasks, outcomes)
+            self._requeue([task for task, result in zip(tasks, results, strict=True) if result is None])
+        except Exception as error:
+            log.exception("a batch of %d structures could not be evaluated", len(tasks))
+            seconds = time.perf_counter() - began
+            results = [BackendError(f"internal error in the batch: {type(error).__name__}: {error}")] * len(tasks)
+        return _Done(tasks, results, costs, waited, seconds)
 
     def _requeue(self, tasks: list[Task]) -> None:
         now = time.perf_counter()
@@ -298,8 +307,6 @@ class Batcher:
         self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
-        self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
-        self._observer.batch(done.costs, done.waited, done.seconds)
         for task, result in zip(done.tasks, done.results, strict=True):
             if result is None or task.future.done():
                 continue
@@ -307,3 +314,5 @@ class Batcher:
                 task.future.set_exception(result)
             else:
                 task.future.set_result(result)
+        self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
+        self._observer.batch(done.costs, done.waited, done.seconds)
