@@ -240,26 +240,29 @@ class Batcher:
         self._arrived.clear()
 
     def _work(self) -> None:
-        while (tasks := self._next()) is not None:
-            if not tasks:
-                self._step()
-                continue
-            self._loop.call_soon_threadsafe(self._deliver, self._evaluated(tasks))
+        tasks: list[Task] | None = []
+        while tasks is not None:
+            try:
+                if tasks := self._next():
+                    self._evaluate(tasks)
+                elif tasks is not None:
+                    self._step()
+            except Exception as error:  # a fault of this program: nobody shall wait for ever
+                log.exception("the worker of model %s failed", self.backend.card.name)
+                with self._wake:
+                    lost = [*(tasks or []), *self._waiting.clear()]
+                fault = BackendError(f"internal error in the queue: {type(error).__name__}: {error}")
+                self._loop.call_soon_threadsafe(_tell, lost, [fault] * len(lost))
+                tasks = []
 
-    def _evaluated(self, tasks: list[Task]) -> _Done:
-        """What comes of a batch; an error that nothing else catches goes to its callers, and the worker goes on."""
+    def _evaluate(self, tasks: list[Task]) -> None:
         began = time.perf_counter()
         costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
-        try:
-            outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
-            seconds = time.perf_counter() - began
-            results = absorb(tasks, outcomes)
-            self._requeue([task for task, result in zip(tasks, results, strict=True) if result is None])
-        except Exception as error:
-            log.exception("a batch of %d structures could not be evaluated", len(tasks))
-            seconds = time.perf_counter() - began
-            results = [BackendError(f"internal error in the batch: {type(error).__name__}: {error}")] * len(tasks)
-        return _Done(tasks, results, costs, waited, seconds)
+        outcomes = evaluate(self.backend, [task.graph for task in tasks], self._on_shortage)
+        seconds = time.perf_counter() - began
+        done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
+        self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
+        self._loop.call_soon_threadsafe(self._deliver, done)
 
     def _requeue(self, tasks: list[Task]) -> None:
         now = time.perf_counter()
@@ -307,12 +310,17 @@ class Batcher:
         self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
-        for task, result in zip(done.tasks, done.results, strict=True):
-            if result is None or task.future.done():
-                continue
-            if isinstance(result, EquipotError):
-                task.future.set_exception(result)
-            else:
-                task.future.set_result(result)
+        _tell(done.tasks, done.results)
         self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
         self._observer.batch(done.costs, done.waited, done.seconds)
+
+
+def _tell(tasks: Sequence[Task], results: Sequence[Any]) -> None:
+    """Hand each task's result to its caller, on the event loop; None is no result yet."""
+    for task, result in zip(tasks, results, strict=True):
+        if result is None or task.future.done():
+            continue
+        if isinstance(result, EquipotError):
+            task.future.set_exception(result)
+        else:
+            task.future.set_result(result)

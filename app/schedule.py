@@ -84,6 +84,10 @@ class Budget:
     capacity: float = math.inf
     source: str = "setting"
 
+    def __post_init__(self) -> None:
+        if min(self.atoms, self.edges, self.structures) < 1:
+            raise ValueError(f"a batch needs room for something: {self}")
+
     def holds(self, cost: Cost) -> bool:
         """Whether a batch of this cost is within the budget."""
         return cost.atoms <= self.atoms and cost.edges <= self.edges and self.speed.seconds(cost) <= self.seconds
@@ -191,6 +195,13 @@ class Lanes(Generic[W]):
             if not lane:
                 self._spent[item.lane] = max(self._spent[item.lane], self._spent[1 - item.lane] - 1.0)
             lane.append(item)
+
+    def clear(self) -> list[W]:
+        """Take out everything that waits."""
+        waiting = [item for lane in self._lanes for item in lane]
+        for lane in self._lanes:
+            lane.clear()
+        return waiting
 
     def next(self, budget: Budget) -> list[W]:
         """Take out the next batch; empty if nothing waits. Abandoned items are dropped."""

@@ -25,6 +25,7 @@ from ase.optimize import FIRE, LBFGS
 
 from app.admission import Bound
 from app.backends import Backend, load_backend
+from app.budgets import Limits
 from app.calculator import EquipotCalculator
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase
@@ -33,13 +34,12 @@ from app.graph import Graph
 from app.potential import Potential
 from app.prediction import Prediction
 from app.relax import Relaxed, RelaxOptions, relax
-from app.schedule import Budget
 from app.settings import Settings
 from app.store import ModelCard, ModelStore
 from app.structure import Structure
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
-FMAX, STEPS = 0.01, 1000
+FMAX, STEPS = 0.05, 1000
 SAME = 1e-3
 """eV; minima closer than this are the same."""
 
@@ -69,8 +69,7 @@ def ours(
     backend: Backend, structures: Sequence[Structure], options: RelaxOptions, in_flight: int = 256
 ) -> list[Relaxed | EquipotError]:
     """Relax all structures, so many at a time."""
-    settings = Settings()
-    budget = Budget(settings.batch_atoms, settings.batch_edges, settings.batch_structures)
+    budget = Limits.of(Settings()).budget(None)
 
     async def main() -> list[Any]:
         potential = Potential(backend, "", budget, Bound(10**9, 10**9), 10**6, 10**8)

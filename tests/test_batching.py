@@ -332,6 +332,22 @@ class TestBatcher:
 
         self.run(backend, scene)
 
+    def test_a_fault_in_the_queue_itself_leaves_nobody_waiting(
+        self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any) -> None:
+            raise IndexError("no luck")
+
+        async def scene(batcher: Batcher) -> None:
+            with monkeypatch.context() as patch:
+                patch.setattr(batcher._waiting, "next", fail)
+                lost = await outcome_of(batcher, dimer(4.0))
+            assert isinstance(lost, BackendError)
+            assert "IndexError: no luck" in str(lost)
+            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+
+        self.run(backend, scene)
+
     def test_large_structures_are_built_in_another_thread(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
             assert isinstance(await outcome_of(batcher, grid(6)), StructurePrediction)
