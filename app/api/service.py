@@ -58,7 +58,12 @@ class Service:
         """Have the models read again, from a handler of signals."""
         reload = asyncio.get_running_loop().create_task(self.reload())
         self._reloads.add(reload)
-        reload.add_done_callback(self._reloads.discard)
+        reload.add_done_callback(self._reload_ended)
+
+    def _reload_ended(self, reload: asyncio.Task[None]) -> None:
+        self._reloads.discard(reload)
+        if not reload.cancelled() and (error := reload.exception()):
+            log.error("the reload failed", exc_info=error)
 
     async def reload(self) -> None:
         """Read the store again, while everything that is served goes on answering.
@@ -93,7 +98,7 @@ class Service:
     async def stop(self) -> None:
         """Refuse new requests and finish the admitted ones."""
         self.state = "stopping"
-        await asyncio.gather(*self._reloads)
+        await asyncio.gather(*self._reloads, return_exceptions=True)
         await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
 
     def potential(self, reference: str | None) -> Potential:
