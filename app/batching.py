@@ -314,9 +314,9 @@ class Batcher:
         self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
+        _tell(done.tasks, done.results)
         self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
         self._observer.batch(done.costs, done.waited, done.seconds)
-        _tell(done.tasks, done.results)
 
 
 def _tell(tasks: Sequence[Task], results: Sequence[Any]) -> None:

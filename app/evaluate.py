@@ -47,13 +47,14 @@ class _Evaluation:
             batch = collate(graphs)
             prediction = self.predict(batch)
             outcomes: list[Outcome] = list(split(prediction, batch))
+            finite = _is_finite(prediction, batch)
         except Exception as error:
             if self.on_shortage and isinstance(error, (MemoryError, OutOfMemory)):
                 self.on_shortage(graphs)
             if len(graphs) == 1:
                 return [_explain(error)]
         else:
-            if _is_finite(prediction, batch):
+            if finite:
                 return outcomes
             if len(graphs) == 1:
                 return [BackendError(NOT_FINITE)]

@@ -61,6 +61,7 @@ class Graph:
         if self.pbc.any():
             cells = np.repeat(self.cell, self.n_edges, axis=0)
             vectors += np.einsum("ea,eab->eb", self.edge_shift, cells)
+        vectors += 0.0  # no -0.0, whose fate would depend on whether anything in the batch has a cell
         return vectors
 
     def sum_by_centre(self, values: Floats) -> Floats:

@@ -148,6 +148,7 @@ def load_potential(
     max_edges: int,
     threads: int = 0,
     device: str = "cpu",
+    deterministic: bool = False,
     observer: Observer | None = None,
     cache: Cache | None = None,
 ) -> Potential:
@@ -161,16 +162,20 @@ def load_potential(
         max_edges: of one structure.
         threads: numerics threads of one evaluation; 0 takes all cores.
         device: `cpu` or `cuda`.
+        deterministic: answers have the same bits whatever else is in the batch. The budget, which says where large
+            structures are cut, then comes from `limits` alone and not from a measurement.
         observer: is told of batches and neighbour lists.
         cache: what was measured before.
 
     Raises:
         BackendError: the runtime is missing or cannot use the device or the artifact.
     """
-    backend = load_backend(model, threads=threads, device=device)
+    backend = load_backend(model, threads=threads, device=device, deterministic=deterministic)
     rest = (bound, max_atoms, max_edges, observer)
     if isinstance(limits, Budget):
         return Potential(backend, model.digest, limits, *rest)
+    if deterministic:
+        return Potential(backend, model.digest, limits.budget(None), *rest)
     cache = cache or Cache(None)
     place = place_of(model, threads, device)
     known = cache.read(place)

@@ -112,7 +112,10 @@ def _without_halo(graph: Graph, values: Floats) -> Floats:
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
-    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says."""
+    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says.
+
+    The members are added one after the other, so that no sum depends on what else is in the graph.
+    """
     first = members[0]
     if len(members) == 1:
         return first
@@ -120,11 +123,16 @@ def committee(members: Sequence[Prediction]) -> Prediction:
     def every(name: str) -> Floats:
         return np.stack([getattr(member, name) for member in members])
 
-    energy, energies = every("energy"), every("energies").mean(axis=0)
+    energy, energies = every("energy"), _mean(every("energies"))
     if first.forces is None:
-        return Prediction(energy.mean(axis=0), None, None, energies, energy)
-    forces, stress = every("forces"), every("stress").mean(axis=0)
-    return Prediction(energy.mean(axis=0), forces.mean(axis=0), stress, energies, energy, forces)
+        return Prediction(_mean(energy), None, None, energies, energy)
+    forces = every("forces")
+    return Prediction(_mean(energy), _mean(forces), _mean(every("stress")), energies, energy, forces)
+
+
+def _mean(parts: Floats) -> Floats:
+    mean: Floats = sum(parts[1:], start=parts[0]) / len(parts)
+    return mean
 
 
 def energies_spread(energy: Floats) -> Floats:

@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models are evaluated")
 
+    deterministic: bool = Field(default=False, description="answers with the same bits whatever else is in the batch")
+
     batch_atoms: int = Field(default=0, ge=0, description="most atoms in one evaluation; 0: as measured")
     batch_edges: int = Field(default=0, ge=0, description="most edges in one evaluation; 0: as measured")
     batch_structures: int = Field(default=0, ge=0, description="most structures in one evaluation; 0: as measured")

@@ -375,10 +375,14 @@ class TestBatcher:
     def test_a_fault_in_the_queue_itself_leaves_nobody_waiting(
         self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_: Any) -> None:
-            raise IndexError("no luck")
-
         async def scene(batcher: Batcher) -> None:
+            waiting, sound = batcher._waiting, batcher._waiting.next
+
+            def fail(budget: Budget) -> list[Task]:
+                if len(waiting):
+                    raise IndexError("no luck")
+                return sound(budget)
+
             with monkeypatch.context() as patch:
                 patch.setattr(batcher._waiting, "next", fail)
                 lost = await outcome_of(batcher, dimer(4.0))

@@ -1,6 +1,7 @@
 """Answering an `Ask`: each structure gets its prediction or its own error, then JSON or XYZ is made of them."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,6 +20,8 @@ from app.relax import Relaxed, relax
 from app.schemas import DEFAULT_PROPERTIES, UNITS, Property
 from app.structure import Structure
 from app.wire_arrays import encoded
+
+log = logging.getLogger(__name__)
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 UNCERTAIN: tuple[Property, ...] = ("energy", "forces")
@@ -66,6 +69,9 @@ async def _one(potential: Potential, entry: Entry, ask: Ask, watch: Watch | None
         relaxed = await relax(potential, entry.structure, ask.relax)
     except EquipotError as error:
         return error
+    except Exception as error:
+        log.exception("a structure could not be answered")
+        return EquipotError(f"an unexpected {type(error).__name__}; the service's log has more")
     if watch:
         watch(relaxed)
     return Answered(relaxed.initial, relaxed)

@@ -84,5 +84,9 @@ async def on_client_left(_: Request, error: Exception) -> Response:
 
 
 async def on_surprise(_: Request, error: Exception) -> Response:
-    """A fault of ours: the log has the traceback, the client its kind."""
-    return response(Fault(500, "internal", f"an unexpected {type(error).__name__}; the service's log has more"))
+    """A fault of ours: the log has the traceback, the client its kind.
+
+    The server closes the connection after it, which the client is told, so that it sends nothing more over it.
+    """
+    told = Fault(500, "internal", f"an unexpected {type(error).__name__}; the service's log has more")
+    return response(told, {"Connection": "close"})

@@ -45,9 +45,13 @@ class Metrics:
 
     def model(self, card: ModelCard, digest: str, depth: Callable[[], float]) -> None:
         """A model is served from now on."""
-        name = f"{card.name}@{card.version}"
-        self.info.labels(name, digest, card.backend, card.architecture, card.dtype).set(1)
-        self.depth.labels(name).set_function(depth)
+        self.info.labels(*_labels(card, digest)).set(1)
+        self.depth.labels(_name(card)).set_function(depth)
+
+    def gone(self, card: ModelCard, digest: str) -> None:
+        """A model is no longer served: what is true of the moment vanishes, what was counted keeps its value."""
+        self.info.remove(*_labels(card, digest))
+        self.depth.remove(_name(card))
 
     def relaxed(self, model: str, relaxed: Relaxed) -> None:
         """A relaxation ended."""
@@ -63,6 +67,14 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, label: str, buckets: Sequence[float]) -> Histogram:
         return Histogram(f"equipot_{name}", text, [label], buckets=buckets, registry=self.registry)
+
+
+def _name(card: ModelCard) -> str:
+    return f"{card.name}@{card.version}"
+
+
+def _labels(card: ModelCard, digest: str) -> tuple[str, ...]:
+    return (_name(card), digest, card.backend, card.architecture, card.dtype)
 
 
 class ModelObserver:

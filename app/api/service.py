@@ -1,4 +1,4 @@
-"""Service: the models of one app, from loading and warm-up to the last answer."""
+"""Service: the models of one app, from loading and warm-up over reloads to the last answer."""
 
 import asyncio
 import logging
@@ -40,24 +40,65 @@ class Service:
         self.refused: dict[str, Refused] = {}
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
         self.loaded = threading.Event()
+        self._changing = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Load and warm up the models; those that cannot be loaded are refused, the others served."""
         began = time.perf_counter()
-        for reference in await asyncio.to_thread(self._wanted):
-            await self._load(reference)
-        if self.state == "starting":
-            self.state = "ready" if self.potentials else "failed"
-        if self.settings.measure:
-            for potential in self.potentials.values():
-                potential.measure_when_idle()
+        async with self._changing:
+            for reference in await asyncio.to_thread(self._wanted):
+                await self._load(reference)
+            self._loaded()
         served = ", ".join(self.potentials) or "no model"
         log.info("%s after %.2f s: %s", self.state, time.perf_counter() - began, served)
         self.loaded.set()
 
+    def reload_soon(self) -> None:
+        """Have the models read again, from a handler of signals."""
+        reload = asyncio.get_running_loop().create_task(self.reload())
+        self._reloads.add(reload)
+        reload.add_done_callback(self._reload_ended)
+
+    def _reload_ended(self, reload: asyncio.Task[None]) -> None:
+        self._reloads.discard(reload)
+        if not reload.cancelled() and (error := reload.exception()):
+            log.error("the reload failed", exc_info=error)
+
+    async def reload(self) -> None:
+        """Read the store again, while everything that is served goes on answering.
+
+        New versions are loaded, warmed up, and found under their name from then on. Versions that are gone from the
+        store, or no longer wanted, take no more requests, finish what they admitted, and leave. A version that cannot
+        be loaded is refused, and what it was to replace stays. Returns when those that leave have left; one reload
+        waits for the one before it. A store without any model changes nothing.
+        """
+        async with self._changing:
+            if self.state == "stopping":
+                return
+            try:
+                wanted = await asyncio.to_thread(self._wanted)
+            except OSError as error:
+                log.error("nothing is reloaded: %s", error)
+                return
+            if not wanted:
+                log.error("nothing is reloaded: %s holds no model", self.store.root)
+                return
+            self.refused = {key: refused for key, refused in self.refused.items() if key in wanted}
+            for reference in wanted:
+                if reference not in self.potentials:
+                    await self._load(reference)
+            leaving = [self.potentials.pop(key) for key in await asyncio.to_thread(self._unwanted, wanted)]
+            places = {reference: place for place, reference in enumerate(wanted)}
+            self.potentials = dict(sorted(self.potentials.items(), key=lambda item: places.get(item[0], len(places))))
+            self._loaded()
+            log.info("reloaded: %s", ", ".join(self.potentials) or "no model")
+            await asyncio.gather(*(self._leave(potential) for potential in leaving))
+
     async def stop(self) -> None:
         """Refuse new requests and finish the admitted ones."""
         self.state = "stopping"
+        await asyncio.gather(*self._reloads, return_exceptions=True)
         await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
 
     def potential(self, reference: str | None) -> Potential:
@@ -66,7 +107,7 @@ class Service:
         Raises:
             Unavailable: not ready yet, or shutting down.
             UnknownModel: no such model, or not loaded.
-            CorruptModel: refused at the start; says why.
+            CorruptModel: refused when it was to be loaded; says why.
         """
         self.check_ready()
         name, _, version = (reference or self.settings.default_model).partition("@")
@@ -137,12 +178,44 @@ class Service:
         return name
 
     def _wanted(self) -> list[str]:
-        """References to load, the default model's first."""
-        listed = list(self.settings.models) or [
+        """References to load, the default model's first; a bare name only where the store has no such model."""
+        listed = [self._resolved(reference) for reference in self.settings.models] or [
             f"{name}@{version}" for name in self.store.names() for version in reversed(self.store.versions(name))
         ]
         default = self.settings.default_model.partition("@")[0]
-        return sorted(listed, key=lambda reference: reference.partition("@")[0] != default)
+        return sorted(dict.fromkeys(listed), key=lambda reference: reference.partition("@")[0] != default)
+
+    def _resolved(self, reference: str) -> str:
+        try:
+            name, version = self.store.resolve(reference)
+        except UnknownModel:
+            return reference
+        return f"{name}@{version}"
+
+    def _unwanted(self, wanted: list[str]) -> list[str]:
+        """Served versions that are to leave; one that is still in the store stays for a refused one of its name."""
+        refused = {reference.partition("@")[0] for reference in self.refused}
+        leaving = []
+        for key, potential in self.potentials.items():
+            name, version = potential.card.name, potential.card.version
+            stands_in = name in refused and version in self.store.versions(name)
+            if key not in wanted and not stands_in:
+                leaving.append(key)
+        return leaving
+
+    def _loaded(self) -> None:
+        """What follows when models were loaded: the state, and measuring the new ones."""
+        if self.state != "stopping":
+            self.state = "ready" if self.potentials else "failed"
+        if self.settings.measure:
+            for potential in self.potentials.values():
+                potential.measure_when_idle()
+
+    async def _leave(self, potential: Potential) -> None:
+        """Finish what the model admitted; nothing refers to it afterwards."""
+        await potential.stop()
+        self.metrics.gone(potential.card, potential.digest)
+        log.info("model %s is no longer served", potential.reference)
 
     async def _load(self, reference: str) -> None:
         try:
@@ -152,6 +225,7 @@ class Service:
             self.refused[reference] = Refused(reference, str(error))
             return
         potential.start()
+        self.refused.pop(reference, None)
         self.potentials[potential.reference] = potential
         self.metrics.model(potential.card, potential.digest, lambda: potential.depth)
         log.info("model %s is served (%s)", potential.reference, potential.digest[:12])
@@ -166,6 +240,7 @@ class Service:
             max_edges=settings.max_edges,
             threads=settings.threads,
             device=settings.device,
+            deterministic=settings.deterministic,
             observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
             cache=self.cache,
         )

@@ -61,13 +61,14 @@ def runtime_version(card: ModelCard) -> str:
     return distribution()
 
 
-def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu") -> Backend:
+def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu", deterministic: bool = False) -> Backend:
     """The backend that the model's card names.
 
     Args:
         model: a verified version from the store.
         threads: numerics threads of one evaluation; 0 takes all cores.
         device: `cpu` or `cuda`.
+        deterministic: a structure's answer has the same bits whatever else is in its graph.
 
     Raises:
         BackendError: the runtime is not installed, or cannot use the device.
@@ -79,5 +80,5 @@ def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu") -> B
     if model.card.backend == "onnx":
         from app.backends.onnx import OnnxBackend
 
-        return OnnxBackend(model.card, model.folder, threads=threads, device=device)
+        return OnnxBackend(model.card, model.folder, threads=threads, device=device, deterministic=deterministic)
     raise BackendError(f"model '{model.card.name}' asks for an unknown backend '{model.card.backend}'")

@@ -65,7 +65,7 @@ class Slots:
         return {"neighbors": neighbors, "reverse": reverse}
 
 
-def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slots]:
+def portions(graph: Graph, most_slots: int, whole_structures: bool, apart: bool = False) -> list[Slots]:
     """Cut a graph into portions of at most `most_slots` slots (more only where one atom or structure has more).
 
     Halo atoms have no energy to evaluate, so that they are in no portion of a strictly local model.
@@ -74,6 +74,7 @@ def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slot
         graph: the graph.
         most_slots: n * K of a portion.
         whole_structures: keep the atoms of a structure together, as a message-passing model needs.
+        apart: put no atoms of two structures into one portion.
     """
     degree = np.bincount(graph.edge_index[0], minlength=len(graph.numbers))
     if whole_structures:
@@ -82,8 +83,9 @@ def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slot
     else:
         starts = np.flatnonzero(~graph.halo)
         sizes, slots = np.ones_like(starts), degree[starts]
-    order = np.argsort(slots, kind="stable")
-    cuts = _cuts(sizes[order], np.maximum(slots[order], 1), most_slots)
+    group = graph.atom_structure[starts] if apart else np.zeros_like(starts)
+    order = np.lexsort((slots, group))
+    cuts = _cuts(group[order], sizes[order], np.maximum(slots[order], 1), most_slots)
     return [_slots(graph, degree, ranges(starts[part], sizes[part])) for part in np.split(order, cuts)]
 
 
@@ -107,13 +109,13 @@ def _slots(graph: Graph, degree: Integers, atoms: Integers) -> Slots:
     return Slots(atoms, ranges(first_edge[atoms], lengths), mask, graph)
 
 
-def _cuts(sizes: Integers, slots: Integers, most: int) -> list[int]:
-    """Where to cut a list that is sorted by slots, so that atoms times the largest K stays within `most`."""
+def _cuts(groups: Integers, sizes: Integers, slots: Integers, most: int) -> list[int]:
+    """Where to cut a list that is sorted by slots within each group, so that atoms times the largest K is <= `most`."""
     cuts: list[int] = []
-    atoms = 0
-    for i, (size, k) in enumerate(zip(sizes.tolist(), slots.tolist(), strict=True)):
-        if atoms and (atoms + size) * k > most:
+    atoms, last = 0, None
+    for i, (group, size, k) in enumerate(zip(groups.tolist(), sizes.tolist(), slots.tolist(), strict=True)):
+        if atoms and (group != last or (atoms + size) * k > most):
             cuts.append(i)
             atoms = 0
-        atoms += size
+        atoms, last = atoms + size, group
     return cuts

@@ -47,17 +47,22 @@ class OnnxBackend:
             `energies.onnx`, if the card says that they are there.
         threads: portions evaluated at the same time; 0 takes all cores the process may use.
         device: `cpu` or `cuda`.
+        deterministic: no portion has atoms of two structures, so that the sizes of all that is computed, and with
+            them the order of all sums, depend on the structure alone.
 
     Raises:
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
 
-    def __init__(self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu") -> None:
+    def __init__(
+        self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu", deterministic: bool = False
+    ) -> None:
         self._card = card
+        self._apart = deterministic
         self.threads = worker_threads(threads) if device == "cpu" else 1
-        self._artifacts = [_open(folder / name, device) for name in member_files(ARTIFACT, card.members)]
+        self._artifacts = [_open(folder / name, device, deterministic) for name in member_files(ARTIFACT, card.members)]
         alone = member_files(ENERGIES, card.members) if card.energies_alone else []
-        self._energy_artifacts = [_open(folder / name, device) for name in alone] or self._artifacts
+        self._energy_artifacts = [_open(folder / name, device, deterministic) for name in alone] or self._artifacts
         self._slots = SLOTS_PER_RUN[device]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
 
@@ -110,7 +115,7 @@ class OnnxBackend:
             if gradients is not None:
                 gradients[member, part.edges] = slopes[0][part.mask]
 
-        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local)
+        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
         for _ in self._map(run, list(product(range(len(artifacts)), parts))):
             pass
         return energies
@@ -132,11 +137,12 @@ class OnnxBackend:
         return found
 
 
-def _open(path: Path, device: str) -> Artifact:
+def _open(path: Path, device: str, deterministic: bool) -> Artifact:
     runtime = require_onnxruntime(device)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
+    options.use_deterministic_compute = deterministic
     try:
         session = runtime.InferenceSession(str(path), options, providers=providers_for(device))
     except Exception as error:

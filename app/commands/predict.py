@@ -51,6 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="where the model is evaluated")
+    parser.add_argument(
+        "--deterministic", action="store_true", default=None, help="the same bits whatever else is in the batch"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -104,6 +107,7 @@ def _load(settings: Settings, model: str | None) -> Potential:
         max_edges=sys.maxsize,
         threads=settings.threads,
         device=settings.device,
+        deterministic=settings.deterministic,
         cache=Cache(settings.cache),
     )
 

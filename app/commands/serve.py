@@ -1,8 +1,11 @@
 """`equipot serve`: the HTTP service."""
 
 import argparse
+import asyncio
 import logging
+import signal
 import socket
+import threading
 from types import FrameType
 from typing import Any
 
@@ -13,7 +16,7 @@ from app.api.main import create_app
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
 
-OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "log_level")
+OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "deterministic", "log_level")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for name in OPTIONS:
         field = Settings.model_fields[name]
         help_text = f"{field.description} (${ENV_PREFIX}{name.upper()})"
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None)
+        action = "store_true" if field.annotation is bool else "store"
+        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None, action=action)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,7 +52,7 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, telling the service about the end before the listeners close."""
+    """uvicorn, telling the service about the end before the listeners close, and about SIGHUP: reload the models."""
 
     def __init__(self, settings: Settings) -> None:
         self.service_app = create_app(settings)
@@ -75,6 +79,9 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and say where: with port 0 the system chose one."""
+        if threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self.service_app.state.service.reload_soon)
         await super().startup(sockets)
         for server in getattr(self, "servers", []):
             for listener in server.sockets:

@@ -1,0 +1,1 @@
+"""The soak test: mixed load, some of it bad, for minutes."""

@@ -1,0 +1,126 @@
+"""An exception anywhere on the way of a request: its caller gets an error, all others their answers."""
+
+import importlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ormsgpack
+import pytest
+
+from tests.api.server import ARGON, Running, running
+
+MARK = 7.25
+CULPRIT = {"numbers": [18, 18], "positions": [[0, 0, MARK], [0, 0, 11.25]]}
+CULPRIT_XYZ = f"2\n\nAr 0 0 {MARK}\nAr 0 0 11.25\n"
+RELAX = {"fmax": 1e-3, "steps": 50}
+
+
+@pytest.fixture(scope="module")
+def service(pair_store: Path) -> Iterator[Running]:
+    with running(pair_store, log_level="error") as server:
+        yield server
+
+
+@pytest.fixture
+def breaks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Have a function of a module raise for whatever holds the mark."""
+
+    def install(place: str, name: str) -> None:
+        module = importlib.import_module(place)
+        sound = getattr(module, name)
+
+        def broken(*args: Any, **options: Any) -> Any:
+            if str(MARK) in repr(args):
+                raise RuntimeError("no luck")
+            return sound(*args, **options)
+
+        monkeypatch.setattr(module, name, broken)
+
+    return install
+
+
+def at_once(service: Running, *bodies: Any) -> list[httpx.Response]:
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(service.predict, bodies))
+
+
+def assert_sound(service: Running) -> None:
+    assert service.predict(ARGON).status_code == 200
+    assert service.metric('equipot_queue_depth{model="pairs@2"}') == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "code"),
+    [
+        ("app.batching", "build_graph", "internal"),
+        ("app.evaluate", "collate", "model_failed"),
+        ("app.evaluate", "split", "model_failed"),
+        ("app.evaluate", "_is_finite", "model_failed"),
+    ],
+)
+def test_before_and_after_the_model(service: Running, breaks: Any, place: str, name: str, code: str) -> None:
+    breaks(place, name)
+    response = service.predict({"structures": [ARGON, CULPRIT, ARGON]})
+    assert response.status_code == 200
+    assert [r["status"] for r in response.json()["results"]] == ["ok", "error", "ok"]
+    assert response.json()["results"][1]["error"]["code"] == code
+    alone = service.predict(CULPRIT)
+    assert alone.status_code == 500
+    assert alone.json()["error"]["code"] == code
+    assert_sound(service)
+
+
+@pytest.mark.parametrize(("place", "name"), [("app.api.ask", "parse_structure"), ("app.api.answer", "_result_json")])
+def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, name: str) -> None:
+    breaks(place, name)
+    culprit, other = at_once(service, CULPRIT, ARGON)
+    assert culprit.status_code == 500
+    assert culprit.json()["error"]["code"] == "internal"
+    assert "RuntimeError" in culprit.json()["error"]["message"]
+    assert other.status_code == 200
+    assert_sound(service)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "content"),
+    [
+        ("_result_json", "application/x-msgpack", ormsgpack.packb(CULPRIT)),
+        ("_frame", "chemical/x-xyz", CULPRIT_XYZ.encode()),
+    ],
+    ids=["MessagePack", "XYZ"],
+)
+def test_in_writing_other_kinds(service: Running, breaks: Any, name: str, kind: str, content: bytes) -> None:
+    breaks("app.api.answer", name)
+    response = service.client.post("/predict", content=content, headers={"content-type": kind})
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal"
+    assert_sound(service)
+
+
+def test_in_a_step_of_a_relaxation(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(found: Any) -> Any:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr("app.relax.relaxation._step", broken)
+    relaxed, single = at_once(service, {**ARGON, "relax": RELAX}, ARGON)
+    assert relaxed.status_code == 500
+    assert relaxed.json()["error"]["code"] == "model_failed"
+    assert single.status_code == 200
+    monkeypatch.undo()
+    assert service.predict({**ARGON, "relax": RELAX}).json()["results"][0]["relaxed"]["converged"]
+
+
+@pytest.mark.parametrize("name", ["evaluate", "absorb"])
+def test_in_the_worker_itself(service: Running, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def broken(*args: Any) -> Any:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(f"app.batching.{name}", broken)
+    response = service.predict(ARGON)
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "model_failed"
+    monkeypatch.undo()
+    assert_sound(service)

@@ -1,0 +1,50 @@
+"""Relaxations that share batches end where they end alone, to the last bit, where that is asked for."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from ase.build import molecule
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.admission import Bound
+from app.budgets import Limits
+from app.formats.ase_atoms import from_ase
+from app.potential import load_potential
+from app.relax import Relaxed, RelaxOptions, relax
+from app.store import ModelStore
+from app.structure import Structure
+
+STORE = ModelStore(Path(__file__).parents[2] / "model_store")
+MOLECULES = [from_ase(molecule(name)) for name in ("H2O", "CH4", "CH3OH", "CH3CH2OH", "C6H6", "NH3")]
+
+
+def relaxed(structures: list[Structure], optimizer: str) -> list[Relaxed]:
+    """The ends of all, begun at the same time."""
+    options = RelaxOptions(fmax=0.02, steps=15, optimizer=optimizer)  # type: ignore[arg-type]
+
+    async def main() -> list[Relaxed]:
+        model, limits = STORE.load("organic-xtb"), {"max_atoms": 100, "max_edges": 10_000}
+        potential = load_potential(model, Limits(), Bound(100, 1000), threads=1, deterministic=True, **limits)
+        potential.start()
+        try:
+            with potential.admit(len(structures), sum(map(len, structures))):
+                return await asyncio.gather(*(relax(potential, s, options) for s in structures))
+        finally:
+            await potential.stop()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("optimizer", ["fire", "lbfgs"])
+@settings(max_examples=4)
+@given(st.lists(st.sampled_from(range(len(MOLECULES))), min_size=2, max_size=6))
+def test_the_same_bits_in_any_company(optimizer: str, places: list[int]) -> None:
+    together = relaxed([MOLECULES[place] for place in places], optimizer)
+    for place, found in zip(places, together, strict=True):
+        (alone,) = relaxed([MOLECULES[place]], optimizer)
+        assert found.steps == alone.steps
+        assert found.structure.positions.tobytes() == alone.structure.positions.tobytes()
+        assert found.prediction.forces.tobytes() == alone.prediction.forces.tobytes()
+        assert found.prediction.energy == alone.prediction.energy
