@@ -4,6 +4,7 @@ Sums over neighbours become sums over an axis, so that neither a model nor its g
 graph is cut into portions of atoms with like numbers of neighbours, which keeps the padding small.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from app.graph import Graph
 from app.structure import Booleans, Floats, Integers
+
+SHARED = 8
+"""Threads up to this number get like shares of a large graph's portions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +69,16 @@ class Slots:
         return {"neighbors": neighbors, "reverse": reverse}
 
 
-def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slots]:
+def portions(graph: Graph, least_slots: int, most_slots: int, whole_structures: bool) -> list[Slots]:
     """Cut a graph into portions of at most `most_slots` slots (more only where one atom or structure has more).
 
-    Halo atoms have no energy to evaluate, so that they are in no portion of a strictly local model.
+    They are of like size, and in number a power of two or a multiple of `SHARED`, so that threads end together; the
+    number of threads is not asked for, since a portion's company may change the last bits of its numbers. Halo atoms
+    have no energy to evaluate, so that they are in no portion of a strictly local model.
 
     Args:
         graph: the graph.
+        least_slots: below which a graph is not cut for the sake of threads.
         most_slots: n * K of a portion.
         whole_structures: keep the atoms of a structure together, as a message-passing model needs.
     """
@@ -83,7 +90,9 @@ def portions(graph: Graph, most_slots: int, whole_structures: bool) -> list[Slot
         starts = np.flatnonzero(~graph.halo)
         sizes, slots = np.ones_like(starts), degree[starts]
     order = np.argsort(slots, kind="stable")
-    cuts = _cuts(sizes[order], np.maximum(slots[order], 1), most_slots)
+    slots = np.maximum(slots, 1)
+    count = _how_many(int(sizes @ slots), least_slots, most_slots)
+    cuts = _cuts(sizes[order], slots[order], most_slots, count)
     return [_slots(graph, degree, ranges(starts[part], sizes[part])) for part in np.split(order, cuts)]
 
 
@@ -107,12 +116,20 @@ def _slots(graph: Graph, degree: Integers, atoms: Integers) -> Slots:
     return Slots(atoms, ranges(first_edge[atoms], lengths), mask, graph)
 
 
-def _cuts(sizes: Integers, slots: Integers, most: int) -> list[int]:
-    """Where to cut a list that is sorted by slots, so that atoms times the largest K stays within `most`."""
+def _how_many(slots: int, least: int, most: int) -> int:
+    """Into how many like portions so many slots are cut, if padding does not ask for more."""
+    few = max(1, slots // least)
+    return 1 << (few.bit_length() - 1) if few < SHARED else SHARED * math.ceil(slots / (SHARED * most))
+
+
+def _cuts(sizes: Integers, slots: Integers, most: int, count: int) -> list[int]:
+    """Where to cut a list that is sorted by slots into `count` like parts; more where padding would exceed `most`."""
     cuts: list[int] = []
+    shares = sizes * slots
+    before, total = (np.cumsum(shares) - shares).tolist(), int(shares.sum())
     atoms = 0
-    for i, (size, k) in enumerate(zip(sizes.tolist(), slots.tolist(), strict=True)):
-        if atoms and (atoms + size) * k > most:
+    for i, (size, k, past) in enumerate(zip(sizes.tolist(), slots.tolist(), before, strict=True)):
+        if atoms and ((atoms + size) * k > most or past * count >= (len(cuts) + 1) * total):
             cuts.append(i)
             atoms = 0
         atoms += size

@@ -23,8 +23,9 @@ from app.prediction import Prediction, committee, from_atoms
 from app.store import ARTIFACT, ModelCard, member_files
 from app.structure import Floats, Integers
 
-SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 20}
-"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what its memory holds."""
+SLOTS_PER_RUN = {"cpu": (600, 2048), "cuda": (1 << 20, 1 << 20)}
+"""Least and most edge slots a run of the session: on a CPU what outweighs its own cost, to share work among threads,
+and what stays in the cache; on a GPU what its memory holds."""
 
 
 class OnnxBackend:
@@ -78,7 +79,7 @@ class OnnxBackend:
             energies[member, part.atoms] += shares
             gradients[member, part.edges] = edge_gradients[part.mask]
 
-        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local)
+        parts = portions(graph, *self._slots, whole_structures=not self.is_strictly_local)
         for _ in self._map(run, list(product(range(count), parts))):
             pass
         return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])

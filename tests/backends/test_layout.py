@@ -22,7 +22,7 @@ def graph() -> Graph:
 @pytest.mark.parametrize("whole_structures", [False, True])
 @pytest.mark.parametrize("most_slots", [1, 40, 300, 10**6])
 def test_every_atom_and_edge_is_in_one_portion(graph, most_slots, whole_structures):
-    parts = portions(graph, most_slots, whole_structures)
+    parts = portions(graph, most_slots, most_slots, whole_structures)
     np.testing.assert_array_equal(np.sort(np.concatenate([p.atoms for p in parts])), np.arange(len(graph.numbers)))
     edges = np.concatenate([p.edges for p in parts])
     np.testing.assert_array_equal(np.sort(edges), np.arange(len(graph.edge_reverse)))
@@ -34,22 +34,30 @@ def test_every_atom_and_edge_is_in_one_portion(graph, most_slots, whole_structur
 
 @pytest.mark.parametrize("most_slots", [40, 300])
 def test_a_portion_is_over_the_limit_only_if_it_cannot_be_cut(graph, most_slots):
-    assert all(p.mask.size <= most_slots or len(p.atoms) == 1 for p in portions(graph, most_slots, False))
+    assert all(p.mask.size <= most_slots or len(p.atoms) == 1 for p in portions(graph, most_slots, most_slots, False))
     owner = graph.atom_structure
-    for part in portions(graph, most_slots, True):
+    for part in portions(graph, most_slots, most_slots, True):
         assert part.mask.size <= most_slots or len(set(owner[part.atoms].tolist())) == 1
+
+
+@pytest.mark.parametrize(("copies", "count"), [(1, 1), (3, 4), (40, 8)])
+def test_portions_are_alike_and_shared_evenly_by_threads(copies, count):
+    many = build_graphs([cluster(ELEMENTS, 21, seed=1)] * copies, 5.0)
+    sizes = [p.edges.size for p in portions(many, 200, 4096, False)]
+    assert len(sizes) == count
+    assert max(sizes) - min(sizes) <= 2 * np.bincount(many.edge_index[0]).max()
 
 
 def test_whole_structures_stay_together(graph):
     owner = graph.atom_structure
-    for part in portions(graph, 100, True):
+    for part in portions(graph, 100, 100, True):
         for structure in set(owner[part.atoms].tolist()):
             assert np.isin(np.flatnonzero(owner == structure), part.atoms).all()
 
 
 def test_feeds_hold_vectors_and_species_where_the_mask_is_true(graph):
     species, vectors = graph.numbers % 7, graph.edge_vectors()
-    for part in portions(graph, 200, False):
+    for part in portions(graph, 200, 200, False):
         feeds = part.feeds(species, vectors, np.dtype(np.float32))
         assert feeds["edge_vectors"].dtype == np.float32
         np.testing.assert_array_equal(feeds["edge_vectors"][part.mask], vectors[part.edges].astype(np.float32))
@@ -59,7 +67,7 @@ def test_feeds_hold_vectors_and_species_where_the_mask_is_true(graph):
 
 
 def test_links_lead_to_the_neighbour_and_back(graph):
-    for part in portions(graph, 400, True):
+    for part in portions(graph, 400, 400, True):
         links = part.links()
         neighbors, reverse = links["neighbors"], links["reverse"].ravel()
         np.testing.assert_array_equal(part.atoms[neighbors[part.mask]], graph.edge_index[1, part.edges])
