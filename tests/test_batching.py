@@ -335,12 +335,16 @@ class TestBatcher:
     def test_a_fault_in_the_queue_itself_leaves_nobody_waiting(
         self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def fail(*_: Any) -> None:
-            raise IndexError("no luck")
-
         async def scene(batcher: Batcher) -> None:
             with monkeypatch.context() as patch:
-                patch.setattr(batcher._waiting, "next", fail)
+
+                def fail_once(_: Budget) -> list[Task]:
+                    if len(batcher._waiting):
+                        patch.undo()
+                        raise IndexError("no luck")
+                    return []
+
+                patch.setattr(batcher._waiting, "next", fail_once)
                 lost = await outcome_of(batcher, dimer(4.0))
             assert isinstance(lost, BackendError)
             assert "IndexError: no luck" in str(lost)
