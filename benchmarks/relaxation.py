@@ -11,11 +11,9 @@ sample of the same molecules, one after the other.
 """
 
 import argparse
-import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -23,70 +21,28 @@ from ase.build import bulk
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
-from app.admission import Bound
 from app.backends import Backend, load_backend
+from app.bench.relaxation import Timed, relax_all
 from app.budgets import Limits
 from app.calculator import EquipotCalculator
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase
 from app.formats.files import read_structures
-from app.graph import Graph
-from app.potential import Potential
-from app.prediction import Prediction
-from app.relax import Relaxed, RelaxOptions, relax
+from app.relax import Relaxed, RelaxOptions
 from app.settings import Settings
 from app.store import ModelCard, ModelStore
 from app.structure import Structure
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 FMAX, STEPS = 0.05, 1000
+IN_FLIGHT = 256
 SAME = 1e-3
 """eV; minima closer than this are the same."""
 
 
-class Timed:
-    """A backend that counts the seconds spent in it, and the atoms evaluated."""
-
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
-        self.seconds = 0.0
-        self.atoms = 0
-
-    @property
-    def card(self) -> ModelCard:
-        return self.backend.card
-
-    def __call__(self, graph: Graph) -> Prediction:
-        began = time.perf_counter()
-        try:
-            return self.backend(graph)
-        finally:
-            self.seconds += time.perf_counter() - began
-            self.atoms += len(graph.numbers)
-
-
-def ours(
-    backend: Backend, structures: Sequence[Structure], options: RelaxOptions, in_flight: int = 256
-) -> list[Relaxed | EquipotError]:
+def ours(backend: Backend, structures: Sequence[Structure], options: RelaxOptions) -> list[Relaxed | EquipotError]:
     """Relax all structures, so many at a time."""
-    budget = Limits.of(Settings()).budget(None)
-
-    async def main() -> list[Any]:
-        potential = Potential(backend, "", budget, Bound(10**9, 10**9), 10**6, 10**8)
-        potential.start()
-        places = asyncio.Semaphore(in_flight)
-
-        async def one(structure: Structure) -> Relaxed:
-            async with places:
-                return await relax(potential, structure, options)
-
-        try:
-            with potential.admit(len(structures), 1):
-                return await asyncio.gather(*map(one, structures), return_exceptions=True)
-        finally:
-            await potential.stop()
-
-    return asyncio.run(main())
+    return relax_all(backend, structures, options, IN_FLIGHT, Limits.of(Settings()).budget(None))
 
 
 def theirs(backend: Backend, atoms: Atoms, optimizer: str, cell: bool) -> tuple[float, int, bool]:
@@ -162,7 +118,7 @@ def throughput(backend: Backend, structures: Sequence[Structure], count: int, sa
         one_by_one = alone.atoms / (time.perf_counter() - began)
         rate = timed.atoms / seconds
         print(
-            f"| {name} | {min(count, 256)} | {count / seconds:.2f} | {rate:.0f} | {timed.seconds / seconds:.1%} "
+            f"| {name} | {min(count, IN_FLIGHT)} | {count / seconds:.2f} | {rate:.0f} | {timed.seconds / seconds:.1%} "
             f"| {one_by_one:.0f} | {rate / one_by_one:.2f} |",
             flush=True,
         )
