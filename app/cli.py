@@ -12,6 +12,7 @@ COMMANDS = {
     "serve": "start the HTTP service",
     "predict": "energies, forces and relaxed structures of files, without a server",
     "models": "list, show and verify the models of the store",
+    "bench": "how fast a model and the service are on this machine",
     "label": "run a reference calculator over structures",
     "train": "train a model from a config",
     "evaluate": "errors of a store model on labelled data",

@@ -24,6 +24,7 @@ from ase import Atoms
 
 from app.backends.onnx import OnnxBackend
 from app.backends.runtime import require_onnxruntime
+from app.bench.machine import machine
 from app.graph import Graph
 from app.neighbors import build_graphs
 from app.store import ARTIFACT, ENERGIES, ModelCard
@@ -32,7 +33,6 @@ from app.training.certificate import model_inputs
 from app.training.derivatives import evaluate
 from app.training.models import AllegroConfig, build_model
 from app.training.tracing import cut_energies, export_onnx
-from benchmarks.machine import machine
 from benchmarks.own import allegro_config
 from benchmarks.own import statistics as statistics_of
 from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments

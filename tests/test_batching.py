@@ -384,7 +384,14 @@ class TestBatcher:
                 return sound(budget)
 
             with monkeypatch.context() as patch:
-                patch.setattr(batcher._waiting, "next", fail)
+
+                def fail_once(_: Budget) -> list[Task]:
+                    if len(batcher._waiting):
+                        patch.undo()
+                        raise IndexError("no luck")
+                    return []
+
+                patch.setattr(batcher._waiting, "next", fail_once)
                 lost = await outcome_of(batcher, dimer(4.0))
             assert isinstance(lost, BackendError)
             assert "IndexError: no luck" in str(lost)

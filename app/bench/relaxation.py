@@ -1,0 +1,145 @@
+"""Relaxations in flight: how many a second, and how much of the time the backend is at work."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from app.admission import Bound
+from app.backends import Backend
+from app.bench.samples import Sample
+from app.errors import EquipotError
+from app.graph import Graph
+from app.potential import Potential
+from app.prediction import Prediction
+from app.relax import Relaxed, RelaxOptions, relax
+from app.schedule import Budget
+from app.store import ModelCard
+from app.structure import Structure
+
+AMPLE = 10**9
+
+
+class Timed:
+    """A backend that counts the seconds spent in it, and the atoms evaluated."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.seconds = 0.0
+        self.atoms = 0
+
+    @property
+    def card(self) -> ModelCard:
+        """What the model is."""
+        return self.backend.card
+
+    @property
+    def is_strictly_local(self) -> bool:
+        """As of the backend."""
+        return self.backend.is_strictly_local
+
+    def __call__(self, graph: Graph) -> Prediction:
+        return self._timed(self.backend, graph)
+
+    def energies(self, graph: Graph) -> Prediction:
+        """Energies alone, timed as well."""
+        return self._timed(self.backend.energies, graph)
+
+    def _timed(self, evaluate: Callable[[Graph], Prediction], graph: Graph) -> Prediction:
+        began = time.perf_counter()
+        try:
+            return evaluate(graph)
+        finally:
+            self.seconds += time.perf_counter() - began
+            self.atoms += len(graph.numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class RelaxSpeed:
+    """Relaxations of which so many were always in flight, until the last ones ended.
+
+    Attributes:
+        in_flight: at the same time.
+        relaxations: that ended.
+        converged: that reached the limit of the forces.
+        steps: mean number of a relaxation.
+        seconds: of all.
+        rate: relaxations a second.
+        atom_steps: atoms times evaluations a second.
+        backend_share: of the time, inside the backend.
+    """
+
+    in_flight: int
+    relaxations: int
+    converged: int
+    steps: float
+    seconds: float
+    rate: float
+    atom_steps: float
+    backend_share: float
+
+
+def relax_all(
+    backend: Backend, structures: Iterable[Structure], options: RelaxOptions, in_flight: int, budget: Budget
+) -> list[Relaxed | EquipotError]:
+    """Relax structures, so many at a time; what became of each, in their order."""
+
+    async def main() -> dict[int, Relaxed | EquipotError]:
+        potential = Potential(backend, "", budget, Bound(AMPLE, AMPLE), AMPLE, AMPLE)
+        potential.start()
+        left = enumerate(structures)
+        ended: dict[int, Relaxed | EquipotError] = {}
+
+        async def one_after_another() -> None:
+            for place, structure in left:
+                try:
+                    with potential.admit(1, len(structure)):
+                        ended[place] = await relax(potential, structure, options)
+                except EquipotError as error:
+                    ended[place] = error
+
+        try:
+            await asyncio.gather(*(one_after_another() for _ in range(in_flight)))
+        finally:
+            await potential.stop()
+        return ended
+
+    ended = asyncio.run(main())
+    return [ended[place] for place in sorted(ended)]
+
+
+def relax_speed(
+    backend: Backend, sample: Sample, options: RelaxOptions, in_flight: int, budget: Budget, seconds: float
+) -> RelaxSpeed:
+    """Relax a sample again and again; `in_flight` relaxations at least, and none that begins after `seconds`.
+
+    Raises:
+        EquipotError: the first one that a relaxation gave.
+    """
+    timed = Timed(backend)
+    began = time.perf_counter()
+    found = relax_all(timed, _until(began + seconds, sample, in_flight), options, in_flight, budget)
+    taken = time.perf_counter() - began
+    ended = []
+    for result in found:
+        if isinstance(result, EquipotError):
+            raise result
+        ended.append(result)
+    return RelaxSpeed(
+        in_flight=in_flight,
+        relaxations=len(ended),
+        converged=sum(relaxed.converged for relaxed in ended),
+        steps=sum(relaxed.steps for relaxed in ended) / len(ended),
+        seconds=taken,
+        rate=len(ended) / taken,
+        atom_steps=timed.atoms / taken,
+        backend_share=timed.seconds / taken,
+    )
+
+
+def _until(end: float, sample: Sample, least: int) -> Iterator[Structure]:
+    for place in count():
+        if place >= least and time.perf_counter() >= end:
+            return
+        yield sample.structures[place % len(sample.structures)]

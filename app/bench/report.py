@@ -1,0 +1,103 @@
+"""What was measured, as text for a person; takes the same document that `--json` writes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+MILLION = 1e6
+Found = dict[str, Any]
+
+
+def heading(found: Found) -> str:
+    """The model, the machine, and the largest batch."""
+    place, budget = found["machine"], found["budget"]
+    rows = [
+        ("model", found["model"]["reference"]),
+        ("machine", place["processor"]),
+        ("runs on", f"{place['device']}, threads: {place['threads']}, {place['runtime']}"),
+        (
+            "largest batch",
+            f"{budget['atoms']} atoms, {budget['edges']} edges, {budget['structures']} structures, "
+            f"{1e3 * budget['seconds']:.0f} ms ({budget['source']})",
+        ),
+    ]
+    return _table(rows, right=False)
+
+
+def backend(found: Found) -> str:
+    """Batches on the backend alone."""
+    rows = [("BACKEND ALONE", "BATCH", "MS", "STRUCTURES/S", "ATOMS/S", "CPU MS EACH")]
+    for kind in found["backend"]:
+        for speed in kind["batches"]:
+            rate = speed["rate"]
+            each = rate * speed["atoms"] / speed["structures"]
+            mark = " (best)" if speed == kind["best"] else ""
+            numbers = (f"{speed['ms']:.2f}", f"{rate:.1f}", f"{each:.0f}", f"{speed['cpu_ms']:.2f}")
+            rows.append((kind["sample"] + mark, str(speed["structures"]), *numbers))
+    return _table(rows)
+
+
+def relax(found: Found) -> str:
+    """Relaxations in flight."""
+    speed = found["relax"]
+    rows = [
+        ("RELAXATIONS", "IN FLIGHT", "A SECOND", "ATOMS × STEPS/S", "STEPS EACH", "CONVERGED", "IN THE BACKEND"),
+        (
+            f"{speed['sample']}, {speed['fmax']:g} eV/Å",
+            str(speed["in_flight"]),
+            f"{speed['rate']:.2f}",
+            f"{speed['atom_steps']:.0f}",
+            f"{speed['steps']:.0f}",
+            f"{speed['converged']} of {speed['relaxations']}",
+            f"{speed['backend_share']:.0%}",
+        ),
+    ]
+    return _table(rows)
+
+
+def service(found: Found) -> str:
+    """The service under load."""
+    part = found["service"]
+    rows = [("SERVICE", "CLIENTS", "REQUESTS/S", "OF BEST BATCH", "CPU MS EACH", "P50 MS", "P90 MS", "P99 MS")]
+    for load in part["loads"]:
+        share = "–" if load["share"] is None else f"{load['share']:.0%}"
+        times = [_number(load[name], ".2f") for name in ("cpu_ms", "p50", "p90", "p99")]
+        rows.append((part["sample"], str(load["clients"]), f"{load['rate']:.1f}", share, *times))
+    memory = f"{_number(part['ready_mb'], '.0f')} MB resident then, {_number(part['busy_mb'], '.0f')} MB after the load"
+    return f"{_table(rows)}\nready after {part['ready_after']:.2f} s, {memory}"
+
+
+PARTS: dict[str, Callable[[Found], str]] = {"backend": backend, "relax": relax, "service": service}
+
+
+def sizing(found: Found) -> str:
+    """What a million structures cost on this machine."""
+    rows = [("A MILLION OF", "ASKED FOR", "A SECOND", "TAKES")]
+    for kind in found.get("backend", []):
+        rows.append((kind["sample"], "energy and forces, backend alone", *_cost(kind["best"]["rate"])))
+    if "service" in found:
+        most = max(found["service"]["loads"], key=lambda load: float(load["rate"]))
+        asked = f"energy and forces, {most['clients']} clients"
+        rows.append((found["service"]["sample"], asked, *_cost(most["rate"])))
+    if "relax" in found:
+        rows.append((found["relax"]["sample"], "relaxation", *_cost(found["relax"]["rate"])))
+    return _table(rows, right=False)
+
+
+def _cost(rate: float) -> tuple[str, str]:
+    hours = MILLION / rate / 3600
+    return f"{rate:.3g}", f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _table(rows: Sequence[Sequence[str]], right: bool = True) -> str:
+    """Aligned columns; all but the first to the right, if wanted."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for first, *rest in rows:
+        pairs = zip(rest, widths[1:], strict=True)
+        cells = [cell.rjust(width) if right else cell.ljust(width) for cell, width in pairs]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)

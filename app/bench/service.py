@@ -1,0 +1,156 @@
+"""The service under load: `equipot serve` in one process, its clients in another."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from app.bench.samples import Sample
+from app.errors import BackendError
+from app.settings import Settings
+from app.structure import Structure
+
+LISTENING = re.compile(r"listening on http://.*:(\d+)")
+PATIENCE = 60.0
+"""Seconds that a server gets to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpeed:
+    """What a number of clients got, each of which sends one structure a request, one request after the other.
+
+    Attributes:
+        clients: connections that are kept alive.
+        rate: requests a second.
+        p50: ms, as the next two: that many percent of the answers took no longer.
+        p90: the same.
+        p99: the same.
+        cpu_ms: processor time of the server for a request; none where the system does not say.
+    """
+
+    clients: int
+    rate: float
+    p50: float
+    p90: float
+    p99: float
+    cpu_ms: float | None
+
+
+class Server:
+    """`equipot serve` with one model, as a process.
+
+    Attributes:
+        port: that it listens on.
+        ready_after: seconds from the start of the process until it could be asked.
+    """
+
+    def __init__(self, settings: Settings, model: str) -> None:
+        options = {
+            "--model-store": settings.model_store,
+            "--models": model,
+            "--default-model": model,
+            "--host": "127.0.0.1",
+            "--port": 0,
+            "--threads": settings.threads,
+            "--device": settings.device,
+            "--log-level": "info",
+        }
+        words = [str(word) for pair in options.items() for word in pair]
+        began = time.perf_counter()
+        command = [sys.executable, "-m", "app.cli", "serve", *words]
+        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.port = self._until_ready()
+        self.ready_after = time.perf_counter() - began
+        self._drain = Thread(target=deque, args=(self._process.stderr, 0))
+        self._drain.start()
+
+    def _until_ready(self) -> int:
+        assert self._process.stderr is not None
+        log = ""
+        for line in self._process.stderr:
+            log += line
+            if " ready after " in line or " failed after " in line:
+                break
+        found = LISTENING.search(log)
+        if found is None or " ready after " not in log:
+            self._process.kill()
+            self._process.wait()
+            self._process.stderr.close()
+            raise BackendError(f"the service did not start:\n{log}")
+        return int(found[1])
+
+    def memory_mb(self) -> float | None:
+        """Resident memory; none where the system does not say."""
+        status = Path(f"/proc/{self._process.pid}/status")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.is_file() else None
+        return int(found[1]) * 1024 / 1e6 if found else None
+
+    def cpu_seconds(self) -> float | None:
+        """Processor time so far; none where the system does not say."""
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        if not stat.is_file():
+            return None
+        fields = stat.read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        """End it as a supervisor does."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(PATIENCE)
+        self._drain.join()
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+    def speed(self, bodies: Sequence[dict[str, Any]], clients: int, seconds: float) -> ServiceSpeed:
+        """Load it for some seconds.
+
+        Raises:
+            BackendError: a request failed; quotes the answer.
+        """
+        command = [sys.executable, "-m", "app.bench.load", "--port", str(self.port)]
+        command += ["--clients", str(clients), "--seconds", str(seconds)]
+        before = self.cpu_seconds()
+        done = subprocess.run(command, input=json.dumps(bodies), check=False, capture_output=True, text=True)
+        after = self.cpu_seconds()
+        if done.returncode:
+            raise BackendError(f"the service did not answer:\n{done.stderr}")
+        found = json.loads(done.stdout)
+        requests = found.pop("requests")
+        cpu_ms = None if before is None or after is None else 1000 * (after - before) / requests
+        return ServiceSpeed(clients=clients, cpu_ms=cpu_ms, **found)
+
+
+@contextmanager
+def served(settings: Settings, model: str) -> Iterator[Server]:
+    """A server for the length of a block."""
+    server = Server(settings, model)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+def bodies(sample: Sample) -> list[dict[str, Any]]:
+    """Requests of one structure each."""
+    return [_body(structure) for structure in sample.structures]
+
+
+def _body(structure: Structure) -> dict[str, Any]:
+    found: dict[str, Any] = {"symbols": structure.symbols, "positions": structure.positions.tolist()}
+    if structure.cell.any():
+        found |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
+    if structure.charge:
+        found["charge"] = structure.charge
+    if structure.multiplicity is not None:
+        found["multiplicity"] = structure.multiplicity
+    return found
