@@ -40,6 +40,7 @@ class Timed:
         return self.backend.is_strictly_local
 
     def __call__(self, graph: Graph) -> Prediction:
+        """Evaluate, and count."""
         return self._timed(self.backend, graph)
 
     def energies(self, graph: Graph) -> Prediction:

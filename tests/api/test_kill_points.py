@@ -113,7 +113,7 @@ def test_in_a_step_of_a_relaxation(service: Running, monkeypatch: pytest.MonkeyP
     assert service.predict({**ARGON, "relax": RELAX}).json()["results"][0]["relaxed"]["converged"]
 
 
-@pytest.mark.parametrize("name", ["evaluate", "absorb"])
+@pytest.mark.parametrize("name", ["evaluated", "absorb"])
 def test_in_the_worker_itself(service: Running, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def broken(*args: Any) -> Any:
         raise RuntimeError("no luck")

@@ -46,6 +46,7 @@ def world(tmp_path_factory):
     write(folder / "train.xyz", molecules(40))
     train(folder, folder / "base", start=None, data={"train": "neon.xyz"}, epochs=2)
     card = _card(TrainedRun(folder / "base"), "neon", 1, About(), "float32", 1)
+    card = card.model_copy(update={"energies_alone": False})
     with ModelStore(folder / "store").publish(card) as publication:
         (publication.folder / ARTIFACT).write_bytes(b"not looked at")
         for name in ("weights.safetensors", "statistics.json", "config.yaml"):
