@@ -1,10 +1,12 @@
 """What the config of every architecture has in common."""
 
+from abc import ABC, abstractmethod
+
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 
-class ArchitectureConfig(BaseModel):
+class ArchitectureConfig(BaseModel, ABC):
     """Hyperparameters of an architecture; a subclass is known once `app.training.models` imports it.
 
     Attributes:
@@ -22,6 +24,7 @@ class ArchitectureConfig(BaseModel):
         """Å, how far an atom feels others; the cutoff, unless a model passes messages."""
         return self.cutoff
 
+    @abstractmethod
     def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> nn.Module:
         """A freshly initialised model.
 
@@ -34,4 +37,3 @@ class ArchitectureConfig(BaseModel):
             force_scale: eV/Å; root mean square of the training forces' components.
             average_neighbors: mean number of neighbours of an atom.
         """
-        raise NotImplementedError
