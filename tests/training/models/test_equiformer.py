@@ -310,13 +310,22 @@ def test_checkpointing_keeps_the_inputs_of_blocks_only():
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A folder with a tiny model's artifact, and the model in float64."""
-    folder = tmp_path_factory.mktemp("exported")
-    narrow = {"l_max": 1, "channels": (8, 6), "head_channels": (4, 3), "feed_forward_channels": (12, 6)}
-    config = EquiformerConfig(**{**SMALL, **NONLINEAR_MLP, **narrow, "num_blocks": 1})
+    return export_to(tmp_path_factory.mktemp("exported"), NONLINEAR_MLP)
+
+
+def export_to(folder, variant):
+    narrow = {"l_max": 1, "channels": (8, 6), "head_channels": (4, 4), "feed_forward_channels": (12, 6)}
+    config = EquiformerConfig(**{**SMALL, **variant, **narrow, "num_blocks": 1})
     statistics = Statistics(elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
     export_onnx(build_model(config, statistics), folder / ARTIFACT)
     cut_energies(folder / ARTIFACT, folder / ENERGIES)
     return folder, build_model(config, statistics, torch.float64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", [LINEAR_MLP, DOT_PRODUCT, {**NONLINEAR_MLP, "parity": "full"}])
+def test_the_other_variants_pass_theirs(tmp_path, variant):
+    test_the_export_passes_its_certificate(export_to(tmp_path, variant))
 
 
 def test_the_export_passes_its_certificate(exported):
