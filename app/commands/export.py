@@ -2,6 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from app.store import ModelStore
+    from app.training.export import About
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -9,22 +14,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a training run or of a committee")
     parser.add_argument("--name", required=True, help="name of the model; the version follows the newest one")
     parser.add_argument("--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)")
-    parser.add_argument("--about", type=Path, help="YAML with description, license and limitations")
+    add_about(parser)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the artifact")
 
 
 def run(options: argparse.Namespace) -> int:
     """Export, certify, publish; print what was published and how far it deviates from its model."""
     from app.store import ModelStore
-    from app.training.export import About, export, read_about
+
+    publish(options.run_folder, ModelStore(options.store), options.name, about_of(options), options.dtype)
+    return 0
+
+
+def publish(
+    run_folder: Path,
+    store: "ModelStore",
+    name: str,
+    about: "About",
+    dtype: Literal["float32", "float64"] = "float32",
+) -> None:
+    """Export, certify and publish what a run left; print what was published and how far it deviates from its model."""
+    from app.training.export import export
     from app.training.trained import TrainedRun
 
-    about = read_about(options.about) if options.about else About()
-    published = export(TrainedRun(options.run_folder), ModelStore(options.store), options.name, about, options.dtype)
+    published = export(TrainedRun(run_folder), store, name, about, dtype)
     card = published.card
     assert card.certificate is not None
     print(f"{card.name}@{card.version} in {published.folder}, digest {published.digest[:12]}")
     print(f"largest deviations from the float64 model over {card.certificate.systems} structures (tolerance):")
     for key, value in card.certificate.largest:
         print(f"  {key:16} {value:.1e} ({getattr(card.certificate.tolerance, key):.0e})")
-    return 0
+
+
+def add_about(parser: argparse.ArgumentParser) -> None:
+    """Declare `--about`."""
+    parser.add_argument("--about", type=Path, help="YAML with description, license and limitations for the card")
+
+
+def about_of(options: argparse.Namespace) -> "About":
+    """The content of the file that `--about` names; nothing where it is not given."""
+    from app.training.export import About, read_about
+
+    return read_about(options.about) if options.about else About()

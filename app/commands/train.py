@@ -6,13 +6,15 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.errors import EquipotError
+from app.commands.export import about_of, add_about, publish
+from app.errors import EquipotError, InvalidConfig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.store import ModelStore
     from app.training.config import TrainConfig
+    from app.training.export import About
     from app.training.ranks import Ranks
 
 
@@ -35,12 +37,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cache", type=Path, metavar="DIR", help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)"
     )
+    parser.add_argument(
+        "--publish", metavar="NAME", help="afterwards certify the model and publish it under this name, as export does"
+    )
+    add_about(parser)
     add_data_root(parser)
     add_model_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train a model or a committee, and print the table of errors."""
+    """Train a model or a committee, print the table of errors, and publish the model if that is asked for."""
     # Read when torch is imported. Threads that spin while they wait make a step many times slower on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from app.training.ranks import joined
@@ -63,6 +69,7 @@ def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
     find = Finder(options.config.parent, data_root(options), cache_folder(options))
     path = options.run or Path("runs") / run_name(options.config)
     config = ranks.share(lambda: _config(options, path, store))
+    about = _about(options)
     if options.dry_run:
         from app.training.dry_run import describe_run
 
@@ -88,6 +95,8 @@ def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
     if result is not None:
         print(_summary(result))
         print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}")
+        if about is not None:
+            publish(path, store, options.publish, about)
     return 0
 
 
@@ -100,6 +109,18 @@ def _config(options: argparse.Namespace, path: Path, store: "ModelStore") -> "Tr
     begun = next((f.config for f in (RunFolder(path), *CommitteeFolder(path).members()) if f.config.is_file()), None)
     content = read_content(options.config, options.overrides)
     return parse_config(with_model(content, begun if options.resume else None, store), str(options.config))
+
+
+def _about(options: argparse.Namespace) -> "About | None":
+    """What the card of the published model is to say; nothing where none is published. Checked before the training."""
+    if options.publish is None:
+        if options.about is not None:
+            raise InvalidConfig(f"--about {options.about}: it is for --publish NAME; nothing is published without")
+        return None
+    from app.training.export import check_name
+
+    check_name(options.publish)
+    return about_of(options)
 
 
 def _summary(result: "Mapping[str, Any]") -> str:

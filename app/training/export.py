@@ -1,5 +1,6 @@
 """From a training run to a certified version in the model store."""
 
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 
 from app.backends.onnx import OnnxBackend
 from app.errors import InvalidConfig
-from app.store import ARTIFACT, ENERGIES, ModelCard, ModelStore, StoredModel, member_files
+from app.store import ARTIFACT, ENERGIES, NAME_PATTERN, ModelCard, ModelStore, StoredModel, member_files
 from app.training.certificate import certify
 from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
@@ -47,6 +48,16 @@ def read_about(path: Path) -> About:
         raise InvalidConfig(f"{path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
 
 
+def check_name(name: str) -> None:
+    """Make sure that a model can have this name.
+
+    Raises:
+        InvalidConfig: it cannot.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InvalidConfig(f"'{name}' cannot be the name of a model: lower-case letters, digits, '.', '_' and '-'")
+
+
 def export(
     run: TrainedRun, store: ModelStore, name: str, about: About, dtype: Literal["float32", "float64"] = "float32"
 ) -> StoredModel:
@@ -63,9 +74,11 @@ def export(
         The published version.
 
     Raises:
+        InvalidConfig: no model can have this name.
         CertificateRefused: the artifact deviates from the model; nothing is published.
         ModelExists: another process published this version meanwhile.
     """
+    check_name(name)
     models = run.models(DTYPES[dtype])
     parameters = sum(p.numel() for model in models for p in model.parameters())
     card = _card(run, name, store.next_version(name), about, dtype, parameters)

@@ -74,6 +74,33 @@ def test_the_cache_may_come_from_the_environment(project, monkeypatch):
         assert len(list((project / folder).glob("*/edge_vectors.npy"))) == 1
 
 
+@pytest.mark.slow
+def test_one_command_from_data_to_a_published_model(project, capsys):
+    (project / "about.yaml").write_text("license: MIT")
+    command = ["train", "recipe.yaml", "--data-root", "data", "--set", "epochs=1"]
+    assert main(command) == 0
+    published = ["--publish", "made", "--about", "about.yaml", "--model-store", "store"]
+    assert main([*command, "--resume", *published]) == 0
+    assert "made@1 in store/made/1" in capsys.readouterr().out
+    card = ModelStore(project / "store").load("made@1").card
+    assert (card.members, card.license, card.metrics["training_frames"]) == (1, "MIT", 18)
+    assert card.certificate.systems > 100
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--publish", "My Model"], "'My Model' cannot be the name of a model"),
+        (["--publish", "made", "--about", "none.yaml"], "none.yaml: No such file"),
+        (["--about", "about.yaml"], "--about about.yaml: it is for --publish NAME"),
+    ],
+)
+def test_what_cannot_be_published_is_said_before_the_training(project, capsys, options, message):
+    assert main(["train", "recipe.yaml", "--data-root", "data", *options]) == 1
+    assert message in capsys.readouterr().err
+    assert not (project / "runs").exists()
+
+
 def test_errors_of_the_config_come_before_the_data(project, capsys):
     assert main(["train", "recipe.yaml", "--set", "optimiser.lr=1"]) == 1
     assert capsys.readouterr().err == "equipot train: recipe.yaml: 'optimiser' is no key; did you mean 'optimizer'?\n"
