@@ -142,10 +142,11 @@ def served(settings: Settings, model: str) -> Iterator[Server]:
 
 def bodies(sample: Sample) -> list[dict[str, Any]]:
     """Requests of one structure each."""
-    return [_body(structure) for structure in sample.structures]
+    return [structure_fields(structure) for structure in sample.structures]
 
 
-def _body(structure: Structure) -> dict[str, Any]:
+def structure_fields(structure: Structure) -> dict[str, Any]:
+    """A structure in a request's JSON."""
     found: dict[str, Any] = {"symbols": structure.symbols, "positions": structure.positions.tolist()}
     if structure.cell.any():
         found |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}

@@ -1,0 +1,114 @@
+"""Figures of all records.
+
+    python -m benchmarks.accuracy.figures
+
+draws into `docs/accuracy`: for each data set the validation errors over the time (`<data>-learning-curves.png`) and the
+test errors by element (`<data>-elements.png`); and of all runs together what accuracy has cost (`cost.png`). The parity
+plot of each run lies with its record.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.accuracy.images import save
+from benchmarks.accuracy.published import error_kind, published
+from benchmarks.accuracy.records import ROOT, Record, records
+
+
+def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
+    """Draw validation errors over the processor time, with the published test errors as lines."""
+    kind = error_kind(data)
+    forces = all(np.isfinite([line[f"forces_{kind}"] for line in record.lines]).any() for record in some)
+    key, unit = (f"forces_{kind}", "force error, meV/Å") if forces else (f"energy_per_atom_{kind}", "meV/atom")
+    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    axes = figure.subplots()
+    for record in some:
+        axes.plot([hours(line) for line in record.lines], [line[key] for line in record.lines], label=record.name)
+    for number, other in enumerate(published(data) if forces else []):
+        label = f"{other.model}, published (test)"
+        axes.axhline(other.forces, color="0.4", linestyle=("--", ":", "-.")[number % 3], linewidth=0.9, label=label)
+    axes.set(title=f"{data}, validation", xlabel=time_label(some), ylabel=f"{unit} ({kind.upper()})")
+    axes.set(xscale="log", yscale="log")
+    axes.grid(True, which="both", alpha=0.25)
+    axes.legend(fontsize="small")
+    save(figure, path)
+
+
+def hours(line: dict[str, float]) -> float:
+    """Processor time at an evaluation; wall time where only that was measured."""
+    return line.get("cpu_seconds", line["seconds"]) / 3600
+
+
+def time_label(some: Sequence[Record]) -> str:
+    """What `hours` gives for all of these runs."""
+    measured = {"cpu_seconds" in line for record in some for line in record.lines}
+    return {(True,): "CPU hours", (False,): "hours"}.get(tuple(measured), "hours (CPU hours where measured)")
+
+
+def by_element(path: Path, data: str, some: Sequence[Record]) -> None:
+    """Draw test errors of forces by element."""
+    kind = error_kind(data)
+    elements = list(dict.fromkeys(symbol for record in some for symbol in record.test[f"forces_{kind}_by_element"]))
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.subplots()
+    width = 0.8 / len(some)
+    for number, record in enumerate(some):
+        errors = record.test[f"forces_{kind}_by_element"]
+        places = np.arange(len(elements)) + (number - (len(some) - 1) / 2) * width
+        axes.bar(places, [errors.get(symbol, 0.0) for symbol in elements], width, label=record.name)
+    axes.set_xticks(range(len(elements)), elements)
+    axes.set(title=f"{data}, test", ylabel=f"force error, meV/Å ({kind.upper()})")
+    axes.grid(True, axis="y", alpha=0.25)
+    axes.legend(fontsize="small")
+    save(figure, path)
+
+
+def cost(path: Path, some: Sequence[Record]) -> None:
+    """Draw test errors of forces over the time that the training took; published ones stand at the right margin."""
+    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
+    axes = figure.subplots()
+    for number, data in enumerate(dict.fromkeys(record.data for record in some)):
+        runs, kind = [record for record in some if record.data == data], error_kind(data)
+        time = [record.cpu_hours or record.hours for record in runs]
+        axes.plot(time, [r.test[f"forces_{kind}"] for r in runs], "o", color=f"C{number}", label=data)
+        for other in published(data):
+            label = {"transform": axes.get_yaxis_transform(), "clip_on": False}
+            axes.plot([1.0], [other.forces], "*", color=f"C{number}", markersize=9, **label)
+    axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")
+    axes.set(xlabel=time_label(some), ylabel="force error on the test set, meV/Å", xscale="log", yscale="log")
+    axes.grid(True, which="both", alpha=0.25)
+    axes.legend(fontsize="small")
+    save(figure, path)
+
+
+def draw(some: Sequence[Record], folder: Path) -> list[Path]:
+    """Draw everything; returns the files."""
+    files = []
+    for data in dict.fromkeys(record.data for record in some):
+        runs = [record for record in some if record.data == data]
+        files.append(folder / f"{data}-learning-curves.png")
+        learning_curves(files[-1], data, runs)
+        if with_forces := [record for record in runs if record.test.get("forces_mae") is not None]:
+            files.append(folder / f"{data}-elements.png")
+            by_element(files[-1], data, with_forces)
+    if with_forces := [record for record in some if record.test.get("forces_mae") is not None]:
+        files.append(folder / "cost.png")
+        cost(files[-1], with_forces)
+    return files
+
+
+def main() -> None:
+    """Draw, and say what was drawn."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=ROOT, help="with the records in `runs` (%(default)s)")
+    options = parser.parse_args()
+    for path in draw(records(options.folder / "runs"), options.folder):
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
