@@ -1,8 +1,10 @@
 """Dynamic batching without a timer: what waits while the backend is busy is the next batch.
 
 Requests are admitted against a bound, get their neighbour lists outside the backend's thread, and wait in the lanes
-of `app.schedule`, whole or in pieces. One worker thread takes the next batch, evaluates it, and hands all results back
-to the event loop at once. A batch that does not fit into memory is halved, and the budget with it.
+of `app.schedule`, whole or in pieces. A worker thread takes the next batch, evaluates it, and hands all results back to
+the event loop at once; a second one does the same, so that the backend has work while the first assembles its batch,
+and while the answers to the last one are written. A batch that does not fit into memory is halved, and the budget with
+it.
 """
 
 import asyncio
@@ -30,6 +32,8 @@ from app.task import Task, absorb, cost_of, evaluated
 
 INLINE_ATOMS = 200
 """Neighbour lists of structures up to this size cost less than handing them to another thread."""
+IN_FLIGHT = 2
+"""Batches at the same time."""
 PIECE_EDGES = 2_000_000
 """Edges that the search for one piece of a strictly local model may find, those within its halo included."""
 
@@ -57,6 +61,7 @@ class Batcher:
         bound: how much may be admitted.
         max_edges: of one structure.
         observer: is told of batches and neighbour lists.
+        in_flight: batches at the same time.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Batcher:
         bound: Bound,
         max_edges: int,
         observer: Observer | None = None,
+        in_flight: int = IN_FLIGHT,
     ) -> None:
         self.backend = backend
         self.budget = budget
@@ -76,9 +82,12 @@ class Batcher:
         self._waiting: Lanes[Task] = Lanes()
         self._arrived: list[Task] = []
         self._wake = threading.Condition()
+        self._busy = 0
+        self._stepping = False
         self._stopping = False
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="graphs")
-        self._worker = threading.Thread(target=self._work, name=f"model-{backend.card.name}", daemon=True)
+        names = [f"model-{backend.card.name}-{number}" for number in range(in_flight)]
+        self._workers = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
 
     @property
     def depth(self) -> int:
@@ -86,9 +95,10 @@ class Batcher:
         return len(self._waiting) + len(self._arrived)
 
     def start(self) -> None:
-        """Start the worker thread. To be called on the event loop that will await the results."""
+        """Start the worker threads. To be called on the event loop that will await the results."""
         self._loop = asyncio.get_running_loop()
-        self._worker.start()
+        for worker in self._workers:
+            worker.start()
 
     def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
         """A place in the house for as long as the block lasts, however many evaluations it asks for.
@@ -170,12 +180,13 @@ class Batcher:
             self._wake.notify()
 
     async def stop(self) -> None:
-        """Refuse what is new, finish what has been admitted, end the worker."""
+        """Refuse what is new, finish what has been admitted, end the workers."""
         await self._house.close()
         with self._wake:
             self._stopping = True
-            self._wake.notify()
-        await asyncio.to_thread(self._worker.join)
+            self._wake.notify_all()
+        for worker in self._workers:
+            await asyncio.to_thread(worker.join)
         self._pool.shutdown()
 
     async def _whole_or_in_pieces(self, structure: Structure, graph: Graph, derivatives: bool) -> StructurePrediction:
@@ -237,27 +248,34 @@ class Batcher:
         return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
 
     def _flush(self) -> None:
-        """Show the worker all that arrived in one turn of the event loop at once, so that it shares a batch."""
+        """Show the workers all that arrived in one turn of the event loop at once, so that it shares a batch."""
         with self._wake:
             self._waiting.add(self._arrived)
             self._wake.notify()
         self._arrived.clear()
 
     def _work(self) -> None:
-        tasks: list[Task] | None = []
-        while tasks is not None:
+        while (tasks := self._next()) is not None:
             try:
-                if tasks := self._next():
+                if tasks:
                     self._evaluate(tasks)
-                elif tasks is not None:
+                else:
                     self._step()
-            except Exception as error:  # a fault of this program: nobody shall wait for ever
-                log.exception("the worker of model %s failed", self.backend.card.name)
-                with self._wake:
-                    lost = [*(tasks or []), *self._waiting.clear()]
-                fault = BackendError(f"internal error in the queue: {type(error).__name__}: {error}")
-                self._loop.call_soon_threadsafe(_tell, lost, [fault] * len(lost))
-                tasks = []
+            except Exception as error:
+                self._lose(tasks, error)
+            with self._wake:
+                self._busy -= 1
+                if self._stepping:
+                    self._stepping = False
+                    self._wake.notify_all()
+
+    def _lose(self, tasks: Sequence[Task], error: Exception) -> None:
+        """After a fault of this program: nobody shall wait for ever."""
+        log.error("a worker of model %s failed", self.backend.card.name, exc_info=error)
+        with self._wake:
+            lost = [*tasks, *self._waiting.clear()]
+        fault = BackendError(f"internal error in the queue: {type(error).__name__}: {error}")
+        self._loop.call_soon_threadsafe(_tell, lost, [fault] * len(lost))
 
     def _evaluate(self, tasks: list[Task]) -> None:
         began = time.perf_counter()
@@ -277,16 +295,31 @@ class Batcher:
             self._waiting.add(tasks)
 
     def _next(self) -> list[Task] | None:
-        """The next batch; empty where there is time for other work, None at the end."""
+        """The next batch; empty where nothing else goes on and there is time for other work, None at the end."""
         with self._wake:
             while True:
-                if tasks := self._waiting.next(self.budget):
-                    return tasks
-                if self._stopping:
-                    return None
-                if self._idle_work:
-                    return []
+                if not self._stepping:
+                    if tasks := self._take():
+                        self._busy += 1
+                        return tasks
+                    if self._stopping:
+                        return None
+                    if self._idle_work and not self._busy:
+                        self._busy += 1
+                        self._stepping = True
+                        return []
                 self._wake.wait()
+
+    def _take(self) -> list[Task]:
+        """The next batch; where it leaves something, the other worker is told."""
+        try:
+            tasks = self._waiting.next(self.budget)
+        except Exception as error:
+            self._lose([], error)
+            return []
+        if len(self._waiting):
+            self._wake.notify()
+        return tasks
 
     def _step(self) -> None:
         """One step of the work for idle times; it ends with its first error."""

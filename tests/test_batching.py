@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,9 +156,10 @@ class TestBatcher:
         scene: Callable[[Batcher], object],
         bound: Bound = AMPLE,
         observer: Observer | None = None,
+        in_flight: int = 1,
     ) -> None:
         async def main() -> None:
-            batcher = Batcher(backend, BUDGET, bound, max_edges=10_000, observer=observer)
+            batcher = Batcher(backend, BUDGET, bound, 10_000, observer, in_flight)
             batcher.start()
             try:
                 await scene(batcher)  # type: ignore[misc]
@@ -183,6 +184,50 @@ class TestBatcher:
             assert [r.energy for r in results[1:]] == [a.energy for a in alone]
 
         self.run(backend, scene)
+
+    def test_a_second_batch_goes_while_the_first_is_evaluated(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher.budget = Budget(atoms=4, edges=100, structures=8)
+            both = threading.Barrier(2, timeout=60)
+            backend.raise_for = lambda _: both.wait() < 0
+            results = await asyncio.gather(*(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4)))
+            for i, result in enumerate(results):
+                assert_same(result, alone(backend, dimer(4.0 + 0.1 * i)))
+            assert backend.sizes == [2, 2]
+
+        self.run(backend, scene, in_flight=2)
+
+    def test_work_for_idle_times_waits_until_no_batch_is_in_flight_and_none_begins_meanwhile(
+        self, backend: Scripted
+    ) -> None:
+        async def scene(batcher: Batcher) -> None:
+            events: list[str] = []
+            stepping, go = threading.Event(), threading.Event()
+
+            def steps() -> Iterator[Budget | None]:
+                events.append("step")
+                stepping.set()
+                assert go.wait(60)
+                yield None
+
+            backend.gate.clear()
+            backend.raise_for = lambda _: bool(events.append("batch"))
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            batcher.when_idle(steps())
+            await asyncio.sleep(0.05)
+            assert events == []
+            backend.gate.set()
+            await first
+            assert await asyncio.to_thread(stepping.wait, 60)
+            second = asyncio.create_task(outcome_of(batcher, dimer(4.1)))
+            await asyncio.sleep(0.05)
+            assert events == ["batch", "step"]
+            go.set()
+            await second
+            assert events == ["batch", "step", "batch"]
+
+        self.run(backend, scene, in_flight=2)
 
     def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
@@ -376,13 +421,6 @@ class TestBatcher:
         self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def scene(batcher: Batcher) -> None:
-            waiting, sound = batcher._waiting, batcher._waiting.next
-
-            def fail(budget: Budget) -> list[Task]:
-                if len(waiting):
-                    raise IndexError("no luck")
-                return sound(budget)
-
             with monkeypatch.context() as patch:
 
                 def fail_once(_: Budget) -> list[Task]:
