@@ -187,7 +187,7 @@ class TestBatcher:
 
     def test_a_second_batch_goes_while_the_first_is_evaluated(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=4, edges=100, structures=8)
+            batcher._workers.budget = Budget(atoms=4, edges=100, structures=8)
             both = threading.Barrier(2, timeout=60)
             backend.raise_for = lambda _: both.wait() < 0
             results = await asyncio.gather(*(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4)))
@@ -253,7 +253,7 @@ class TestBatcher:
 
     def test_a_large_structure_has_its_energies_alone_in_pieces(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             found = await outcome_of(batcher, grid(4), derivatives=False)
             assert isinstance(found, StructurePrediction)
             assert found.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
@@ -315,7 +315,7 @@ class TestBatcher:
 
     def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             backend.gate.clear()
             large = asyncio.create_task(outcome_of(batcher, grid(4)))
             await entered(backend)
@@ -331,7 +331,7 @@ class TestBatcher:
 
     def test_more_edges_than_allowed_end_it(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             assert isinstance(await outcome_of(batcher, grid(10)), StructureTooLarge)
 
         self.run(backend, scene)
@@ -424,12 +424,12 @@ class TestBatcher:
             with monkeypatch.context() as patch:
 
                 def fail_once(_: Budget) -> list[Task]:
-                    if len(batcher._waiting):
+                    if len(batcher._workers._waiting):
                         patch.undo()
                         raise IndexError("no luck")
                     return []
 
-                patch.setattr(batcher._waiting, "next", fail_once)
+                patch.setattr(batcher._workers._waiting, "next", fail_once)
                 lost = await outcome_of(batcher, dimer(4.0))
             assert isinstance(lost, BackendError)
             assert "IndexError: no luck" in str(lost)

@@ -15,8 +15,8 @@ import pytest
 
 from app import potential
 from app.backends import load_backend
-from app.batching import IN_FLIGHT
 from app.store import ModelStore
+from app.workers import IN_FLIGHT
 from tests.api.server import ARGON, WATER, Gated, Running, running
 
 
