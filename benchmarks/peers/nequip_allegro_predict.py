@@ -15,7 +15,7 @@ import torch
 from ase import Atoms
 from nequip.data import AtomicDataDict, from_ase
 from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper, NeighborListTransform
-from nequip.train import EMALightningModule
+from nequip.model import ModelFromCheckpoint
 from nequip.utils.global_state import set_global_state
 
 BATCH = 10
@@ -23,8 +23,7 @@ BATCH = 10
 
 def load(path: Path) -> torch.nn.Module:
     """The model with its averaged weights."""
-    module = EMALightningModule.load_from_checkpoint(path, map_location="cpu", weights_only=False)
-    (model,) = module.evaluation_model.values()  # a dictionary, for trainings of several models
+    (model,) = ModelFromCheckpoint(str(path), compile_mode="eager").values()  # there may be trainings of several models
     return model.eval()
 
 
