@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from app.backends.onnx import OUTPUTS
+from app.backends.session import OUTPUTS
 from app.training.derivatives import edge_gradients
 from app.training.models import LocalInputs, ModelInputs
 
