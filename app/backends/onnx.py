@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.backends import worker_threads
 from app.backends.layout import Slots, portions
 from app.backends.runtime import Device, is_out_of_memory
-from app.backends.session import OUTPUTS, Artifact, Execution, bucket, open_artifact
+from app.backends.session import OUTPUTS, Artifact, Execution, Feeds, bucket, open_artifact
 from app.errors import BackendError, OutOfMemory
 from app.graph import Graph
 from app.prediction import Prediction, committee, from_atoms
@@ -43,6 +43,11 @@ class OnnxBackend:
         execution: how arrays get in and out; None chooses by the device.
         slots: most edge slots of a portion; 0 chooses by the device.
 
+    Attributes:
+        artifacts: one a member.
+        energy_artifacts: those that give the energies alone, or the same.
+        threads: of one evaluation.
+
     Raises:
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
@@ -60,15 +65,15 @@ class OnnxBackend:
         place = Device.of(device)
         self._card = card
         self._apart = deterministic
-        self._execution = Execution.of(place) if execution is None else execution
+        chosen = Execution.of(place) if execution is None else execution
         self.threads = 1 if place.is_cuda else worker_threads(threads)
 
         def opened(name: str, members: int) -> list[Artifact]:
             files = member_files(name, members)
-            return [open_artifact(folder / file, place, self._execution, deterministic) for file in files]
+            return [open_artifact(folder / file, place, chosen, deterministic) for file in files]
 
-        self._artifacts = opened(ARTIFACT, card.members)
-        self._energy_artifacts = opened(ENERGIES, card.members) if card.energies_alone else self._artifacts
+        self.artifacts = opened(ARTIFACT, card.members)
+        self.energy_artifacts = opened(ENERGIES, card.members) if card.energies_alone else self.artifacts
         self._slots = slots or SLOTS_PER_RUN[place.kind]
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
 
@@ -80,7 +85,7 @@ class OnnxBackend:
     @property
     def is_strictly_local(self) -> bool:
         """Whether any portion of the atoms can be evaluated without the others."""
-        return "neighbors" not in self._artifacts[0].inputs
+        return "neighbors" not in self.artifacts[0].inputs
 
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of every structure of the graph.
@@ -91,8 +96,8 @@ class OnnxBackend:
             BackendError: ONNX Runtime failed.
         """
         vectors = graph.edge_vectors()
-        gradients = np.zeros((len(self._artifacts), *vectors.shape))
-        energies = self._evaluate(self._artifacts, graph, vectors, gradients)
+        gradients = np.zeros((len(self.artifacts), *vectors.shape))
+        energies = self._evaluate(self.artifacts, graph, vectors, gradients)
         return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
 
     def energies(self, graph: Graph) -> Prediction:
@@ -103,7 +108,7 @@ class OnnxBackend:
             OutOfMemory: the graph does not fit into the device's memory.
             BackendError: ONNX Runtime failed.
         """
-        found = self._evaluate(self._energy_artifacts, graph, graph.edge_vectors())
+        found = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
         return committee([from_atoms(graph, energies) for energies in found])
 
     def _evaluate(
@@ -121,10 +126,13 @@ class OnnxBackend:
             if gradients is not None:
                 gradients[member, part.edges] = slopes[0]
 
-        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
-        for _ in self._map(run, list(product(range(len(artifacts)), parts))):
+        for _ in self._map(run, list(product(range(len(artifacts)), self.portions(graph)))):
             pass
         return energies
+
+    def portions(self, graph: Graph) -> list[Slots]:
+        """What of a graph is evaluated in one run each."""
+        return portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
 
     def _map(self, run: Any, tasks: list[tuple[int, Slots]]) -> Iterator[None]:
         return self._pool.map(run, tasks) if self._pool and len(tasks) > 1 else map(run, tasks)
@@ -133,17 +141,19 @@ class OnnxBackend:
         self, artifact: Artifact, wanted: Sequence[str], part: Slots, species: Integers, vectors: Floats
     ) -> list[NDArray[Any]]:
         """(n,) energies of a portion and, if wanted, (m, 3) gradients of its edges."""
-        if self._execution >= Execution.BUCKETS:
+        if artifact.execution >= Execution.BUCKETS:
             part = part.padded(*bucket(*part.mask.shape))
-        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
-        if not self.is_strictly_local:
-            feeds |= part.links()
+        feeds = self._feeds(part, species, vectors)
         try:
             energies, *gradients = artifact.run(wanted, feeds)
         except Exception as error:
             kind = OutOfMemory if is_out_of_memory(error) else BackendError
             raise kind(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
         return [energies[: len(part.atoms)], *(g[part.mask] for g in gradients)]
+
+    def _feeds(self, part: Slots, species: Integers, vectors: Floats) -> Feeds:
+        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
+        return feeds if self.is_strictly_local else feeds | part.links()
 
 
 def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:

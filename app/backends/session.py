@@ -63,6 +63,11 @@ class Artifact(Protocol):
     """An opened artifact."""
 
     @property
+    def execution(self) -> Execution:
+        """How it runs."""
+        ...
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of what it takes."""
         ...
@@ -78,6 +83,11 @@ class PlainArtifact:
 
     session: Any
     inputs: tuple[str, ...]
+
+    @property
+    def execution(self) -> Execution:
+        """How it runs."""
+        return Execution.PLAIN
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
         """Those of `OUTPUTS` that are wanted, for a portion."""
@@ -97,7 +107,8 @@ class BoundArtifact:
 
     def __init__(self, runtime: Any, session: Any, device: Device, execution: Execution) -> None:
         self.inputs = tuple(i.name for i in session.get_inputs())
-        self._runtime, self._session, self._device, self._execution = runtime, session, device, execution
+        self.execution = execution
+        self._runtime, self._session, self._device = runtime, session, device
         self._types = {output.name: TYPES[output.type] for output in session.get_outputs()}
         self._kept: dict[tuple[tuple[str, ...], tuple[int, ...]], _Buffers] = {}
         self._alone = Lock()
@@ -135,7 +146,7 @@ class BoundArtifact:
         shape = feeds["mask"].shape
         if (wanted, shape) in self._kept:
             return self._kept[wanted, shape]
-        if self._execution < Execution.BUCKETS or np.prod(shape) > KEPT_SLOTS or len(self._kept) == MOST_KEPT:
+        if self.execution < Execution.BUCKETS or np.prod(shape) > KEPT_SLOTS or len(self._kept) == MOST_KEPT:
             return self._made(wanted, feeds, NO_GRAPH)
         made = self._made(wanted, feeds, len(self._kept) + 1)
         self._kept[wanted, shape] = made
@@ -155,7 +166,7 @@ class BoundArtifact:
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
         options = self._runtime.RunOptions()
-        if self._execution is Execution.GRAPHS:
+        if self.execution is Execution.GRAPHS:
             options.add_run_config_entry(CUDA_GRAPH_ID, str(graph))
         return _Buffers(self._session, options, binding, inputs, list(outputs.values()))
 

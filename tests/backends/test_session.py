@@ -85,7 +85,7 @@ def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
     for graph in graphs:
         np.testing.assert_allclose(bound(graph).forces, plain(graph).forces, rtol=0, atol=1e-4)
     shapes = {bucket(len(g.numbers), int(np.bincount(g.edge_index[0], minlength=1).max())) for g in graphs}
-    assert [artifact.kept for artifact in bound._artifacts] == [len(shapes)]
+    assert [artifact.kept for artifact in bound.artifacts] == [len(shapes)]
     assert len(shapes) < len(graphs) - 1
 
 
@@ -96,7 +96,7 @@ def test_no_more_buffers_are_kept_than_allowed(allegro, monkeypatch):
         graph = build_graph(cluster(ELEMENTS, atoms, seed=atoms), allegro.card.cutoff)
         expected = load_backend(allegro, threads=1)(graph)
         np.testing.assert_allclose(bound(graph).forces, expected.forces, rtol=0, atol=1e-4)
-    assert [artifact.kept for artifact in bound._artifacts] == [1]
+    assert [artifact.kept for artifact in bound.artifacts] == [1]
 
 
 def test_runs_from_several_threads_do_not_mix(allegro):
@@ -158,7 +158,7 @@ def test_where_nothing_can_be_replayed_the_log_says_so_and_the_rest_stays(allegr
 
     monkeypatch.setattr(session, "_opened", broken)
     artifact = open_artifact(allegro.folder / ARTIFACT, Device("cuda"), Execution.GRAPHS, False)
-    assert artifact._execution is Execution.BUCKETS
+    assert artifact.execution is Execution.BUCKETS
     assert "model.onnx runs without CUDA graphs" in caplog.text
     assert "a replayed run deviates" in caplog.text
 
