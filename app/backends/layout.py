@@ -42,7 +42,7 @@ class Slots:
         neighbor_species = np.zeros(self.mask.shape, dtype=np.int64)
         edge_vectors = np.zeros((*self.mask.shape, 3), dtype=dtype)
         neighbor_species[self.mask] = species[self.graph.edge_index[1, self.edges]]
-        edge_vectors[self.mask] = vectors[self.edges]
+        edge_vectors[self.mask] = vectors.take(self.edges, axis=0)
         return {
             "species": own_species,
             "neighbor_species": neighbor_species,

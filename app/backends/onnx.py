@@ -160,5 +160,5 @@ def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats
     forces = graph.sum_by_centre(gradients) - graph.sum_by_neighbour(gradients)
     virials = np.zeros((len(energies), 3, 3))
     if graph.pbc.all(axis=1).any():
-        virials = graph.sum_by_centre(vectors[:, :, None] * gradients[:, None, :])
+        virials = graph.sum_by_centre(np.einsum("ea,eb->eab", vectors, gradients))
     return from_atoms(graph, energies, forces, virials)
