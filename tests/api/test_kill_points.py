@@ -55,7 +55,7 @@ def assert_sound(service: Running) -> None:
 @pytest.mark.parametrize(
     ("place", "name", "code"),
     [
-        ("app.batching", "build_graph", "internal"),
+        ("app.lists", "build_graph", "internal"),
         ("app.evaluate", "collate", "model_failed"),
         ("app.evaluate", "split", "model_failed"),
         ("app.evaluate", "_is_finite", "model_failed"),
