@@ -6,7 +6,7 @@ it, a second artifact gives the energies alone. A committee has an artifact a me
 and the answer is the mean.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
@@ -27,6 +27,8 @@ from app.structure import Floats, Integers
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}
 """Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy."""
+ON_GPU = 2
+"""Threads with a GPU: one lays out a portion while that of the other one is on the device."""
 
 
 class OnnxBackend:
@@ -36,7 +38,7 @@ class OnnxBackend:
         card: what the model is.
         folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members; and the like of
             `energies.onnx`, if the card says that they are there.
-        threads: portions evaluated at the same time; 0 takes all cores the process may use.
+        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process may use.
         device: `cpu`, `cuda` or `cuda:1`; never another one than that.
         deterministic: no portion has atoms of two structures, so that the sizes of all that is computed, and with
             them the order of all sums, depend on the structure alone.
@@ -66,7 +68,7 @@ class OnnxBackend:
         self._card = card
         self._apart = deterministic
         chosen = Execution.of(place) if execution is None else execution
-        self.threads = 1 if place.is_cuda else worker_threads(threads)
+        self.threads = ON_GPU if place.is_cuda else worker_threads(threads)
 
         def opened(name: str, members: int) -> list[Artifact]:
             files = member_files(name, members)
@@ -75,7 +77,7 @@ class OnnxBackend:
         self.artifacts = opened(ARTIFACT, card.members)
         self.energy_artifacts = opened(ENERGIES, card.members) if card.energies_alone else self.artifacts
         self._slots = slots or SLOTS_PER_RUN[place.kind]
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx")
 
     @property
     def card(self) -> ModelCard:
@@ -126,16 +128,13 @@ class OnnxBackend:
             if gradients is not None:
                 gradients[member, part.edges] = slopes[0]
 
-        for _ in self._map(run, list(product(range(len(artifacts)), self.portions(graph)))):
+        for _ in self._pool.map(run, product(range(len(artifacts)), self.portions(graph))):
             pass
         return energies
 
     def portions(self, graph: Graph) -> list[Slots]:
         """What of a graph is evaluated in one run each."""
         return portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
-
-    def _map(self, run: Any, tasks: list[tuple[int, Slots]]) -> Iterator[None]:
-        return self._pool.map(run, tasks) if self._pool and len(tasks) > 1 else map(run, tasks)
 
     def _run(
         self, artifact: Artifact, wanted: Sequence[str], part: Slots, species: Integers, vectors: Floats

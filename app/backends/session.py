@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -35,6 +35,8 @@ COARSE, FINE = 3, 5
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 NO_GRAPH = -1
 """The runtime's number for a run that is neither recorded nor replayed."""
+
+_ALONE: dict[Device, RLock] = {}
 
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -57,6 +59,11 @@ class Execution(IntEnum):
     def of(cls, device: Device) -> "Execution":
         """The way for a device, where none is asked for."""
         return cls.GRAPHS if device.is_cuda else cls.PLAIN
+
+
+def alone_on(device: Device) -> RLock:
+    """Held while a device is used: what is recorded there must not meet anything of another session or thread."""
+    return _ALONE.setdefault(device, RLock())
 
 
 class Artifact(Protocol):
@@ -96,7 +103,7 @@ class PlainArtifact:
 
 
 class BoundArtifact:
-    """A session whose inputs and outputs lie in buffers on its device. One run at a time; others wait.
+    """A session whose inputs and outputs lie in buffers on its device. One run at a time on a device; others wait.
 
     Args:
         runtime: the module.
@@ -111,7 +118,6 @@ class BoundArtifact:
         self._runtime, self._session, self._device = runtime, session, device
         self._types = {output.name: TYPES[output.type] for output in session.get_outputs()}
         self._kept: dict[tuple[tuple[str, ...], tuple[int, ...]], _Buffers] = {}
-        self._alone = Lock()
 
     @property
     def dtype(self) -> Any:
@@ -125,7 +131,7 @@ class BoundArtifact:
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
         """Those of `OUTPUTS` that are wanted, for a portion."""
-        with self._alone:
+        with alone_on(self._device):
             return self._buffers(tuple(wanted), feeds).run(feeds)
 
     def check_replay(self, feeds: Sequence[Feeds]) -> None:
@@ -216,7 +222,8 @@ def open_artifact(path: Path, device: Device, execution: Execution, deterministi
     try:
         artifact = _opened(path, device, execution, deterministic)
         assert isinstance(artifact, BoundArtifact)
-        artifact.check_replay(probes(artifact))
+        with alone_on(device):
+            artifact.check_replay(probes(artifact))
         return artifact
     except Exception as error:
         reason = str(error)
@@ -238,7 +245,8 @@ def _opened(path: Path, device: Device, execution: Execution, deterministic: boo
     options.use_deterministic_compute = deterministic
     providers = providers_for(device, graphs=execution is Execution.GRAPHS)
     try:
-        session = runtime.InferenceSession(str(path), options, providers=providers)
+        with alone_on(device):
+            session = runtime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:
         raise BackendError(f"ONNX Runtime cannot open {path.name}: {error}") from error
     check_providers(session, device)
