@@ -85,7 +85,7 @@ def _beside(report: Report, setup: Setup, name: str, structures: list[Any]) -> N
         from benchmarks.gpu_parts.torchsim import atom_steps
 
         store = ModelStore(setup.options.store)
-        rate, _ = atom_steps(setup.options.model, store, structures, _steps(setup), setup.device)
+        rate = atom_steps(setup.options.model, store, structures, _steps(setup), setup.device)
     except Exception as error:
         report.lacks(f"TorchSim, {name}, {len(structures)} in flight", error)
         return

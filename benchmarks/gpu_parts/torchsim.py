@@ -60,14 +60,8 @@ def _structures(state: Any) -> list[Structure]:
     return [Structure(n, p, cell * pbc[:, None], pbc) for n, p, cell in parts]
 
 
-def atom_steps(
-    reference: str, store: ModelStore, structures: Sequence[Structure], steps: int, device: str
-) -> tuple[float, float]:
-    """Atoms times evaluations a second of so many steps of all structures in one batch.
-
-    Returns:
-        The rate, and the mean energy at the end, in eV an atom without reference energies.
-    """
+def atom_steps(reference: str, store: ModelStore, structures: Sequence[Structure], steps: int, device: str) -> float:
+    """Atoms times evaluations a second of so many steps of all structures in one batch."""
     model = Network(reference, store, device)
     state = torch_sim.initialize_state([to_ase(s) for s in structures], model.device, model.dtype)
     begin, step = fire(model=model)
@@ -76,5 +70,6 @@ def atom_steps(
     state = begin(state)
     for _ in range(steps):
         state = step(state)
-    energy = float(state.energy.sum()) / sum(map(len, structures))  # waits for the device
-    return model.atoms / (time.perf_counter() - began), energy
+    if not bool(torch.isfinite(state.energy).all()):  # waits for the device, too
+        raise RuntimeError("an energy is not finite")
+    return model.atoms / (time.perf_counter() - began)
