@@ -20,13 +20,15 @@ def ensure(options: argparse.Namespace, folder: Path) -> Path:
     import torch
 
     from app.training.tracing import cut_energies, export_onnx
+    from benchmarks.own import allegro_config, card_of
 
     place.mkdir(parents=True, exist_ok=True)
     model = build(options)
     export_onnx(model, place / ARTIFACT)
     cut_energies(place / ARTIFACT, place / ENERGIES)
     torch.save(model.state_dict(), place / WEIGHTS)
-    (place / CARD).write_text(_card(options, sum(p.numel() for p in model.parameters())).model_dump_json())
+    card = card_of(allegro_config(options), sum(p.numel() for p in model.parameters()))
+    (place / CARD).write_text(card.model_dump_json())
     return place
 
 
@@ -52,25 +54,3 @@ def build(options: argparse.Namespace) -> Any:
     from benchmarks.own import allegro_config, statistics
 
     return build_model(allegro_config(options), statistics(options)).eval()
-
-
-def _card(options: argparse.Namespace, parameters: int) -> Any:
-    from app.store import ModelCard
-    from benchmarks.own import allegro_config
-    from benchmarks.structures import ELEMENTS
-
-    config = allegro_config(options)
-    return ModelCard(
-        name="benchmark",
-        version=1,
-        description="random weights",
-        architecture=config.architecture,
-        backend="onnx",
-        elements=ELEMENTS,
-        atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
-        cutoff=config.cutoff,
-        receptive_field=config.receptive_field,
-        dtype="float32",
-        parameters=parameters,
-        energies_alone=True,
-    )
