@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sys.setswitchinterval(SWITCH_INTERVAL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload before the start, and it would end all
     Server(settings).run()
     return 0
 

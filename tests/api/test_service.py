@@ -157,6 +157,12 @@ class TestStore:
             assert response.status_code == 503
             assert "no model could be loaded" in response.json()["error"]["message"]
 
+    def test_a_version_that_is_no_number_is_refused_and_asked_for_by_name(self, pair_store: Path) -> None:
+        with running(pair_store, models="other@newest,pairs@1", log_level="error") as service:
+            response = service.predict({**ARGON, "model": "other"})
+            assert response.status_code == 503
+            assert "other" in response.json()["error"]["message"]
+
     def test_default_that_is_not_there(self, pair_store: Path) -> None:
         with running(pair_store, default_model="organic-xtb", models="pairs@1") as service:
             response = service.predict(ARGON)
