@@ -6,7 +6,7 @@ it, a second artifact gives the energies alone. A committee has an artifact a me
 and the answer is the mean.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -45,7 +45,7 @@ class OnnxBackend:
         card: what the model is.
         folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members; and the like of
             `energies.onnx`, if the card says that they are there.
-        threads: portions evaluated at the same time; 0 takes all cores the process may use.
+        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process may use.
         device: `cpu` or `cuda`.
         deterministic: no portion has atoms of two structures, so that the sizes of all that is computed, and with
             them the order of all sums, depend on the structure alone.
@@ -64,7 +64,7 @@ class OnnxBackend:
         alone = member_files(ENERGIES, card.members) if card.energies_alone else []
         self._energy_artifacts = [_open(folder / name, device, deterministic) for name in alone] or self._artifacts
         self._slots = SLOTS_PER_RUN[device]
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx")
 
     @property
     def card(self) -> ModelCard:
@@ -116,12 +116,9 @@ class OnnxBackend:
                 gradients[member, part.edges] = slopes[0][part.mask]
 
         parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
-        for _ in self._map(run, list(product(range(len(artifacts)), parts))):
+        for _ in self._pool.map(run, product(range(len(artifacts)), parts)):
             pass
         return energies
-
-    def _map(self, run: Any, tasks: list[tuple[int, Slots]]) -> Iterator[None]:
-        return self._pool.map(run, tasks) if self._pool and len(tasks) > 1 else map(run, tasks)
 
     def _run(
         self, artifact: Artifact, wanted: Sequence[str], part: Slots, species: Integers, vectors: Floats
