@@ -149,8 +149,8 @@ def compare(case: Case, runtimes: dict[str, Runtime], pool: ThreadPoolExecutor |
     for i, name in enumerate(list(runtimes)[1:], 1):
         apart = max(np.abs(a[1] - b[1]).max() for a, b in zip(found[0], found[i], strict=True))
         yield (
-            f"{case.system} | {case.most} | {len(case.feeds)} | {name} | {milliseconds[0, 0]:.3g} | "
-            f"{milliseconds[i, 0]:.3g} | {ratios[i, 0]:.2f} | {ratios[i, 1]:.2f} | {apart:.1e} |"
+            f"{case.system} | {case.most} | {len(case.feeds)} | {name} | {milliseconds[0, 0]:.4g} | "
+            f"{milliseconds[i, 0]:.4g} | {ratios[i, 0]:.2f} | {ratios[i, 1]:.2f} | {apart:.1e} |"
         )
 
 
