@@ -16,7 +16,8 @@ from app.admission import Bound, House
 from app.backends import Backend
 from app.errors import OutOfMemory, StructureTooLarge
 from app.graph import Graph
-from app.neighbors import MAX_EDGES, build_graph, too_many
+from app.lists import Lists
+from app.neighbors import MAX_EDGES, too_many
 from app.observer import Observer, Silent
 from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
@@ -25,8 +26,6 @@ from app.structure import Structure
 from app.task import Task, cost_of
 from app.workers import IN_FLIGHT, Workers
 
-INLINE_ATOMS = 200
-"""Neighbour lists of structures up to this size cost less than handing them to another thread."""
 PIECE_EDGES = 2_000_000
 """Edges that the search for one piece of a strictly local model may find, those within its halo included."""
 
@@ -75,6 +74,7 @@ class Batcher:
     def start(self) -> None:
         """Start the worker threads. To be called on the event loop that will await the results."""
         self._loop = asyncio.get_running_loop()
+        self._lists = Lists(self._loop, self._pool)
         self._workers.start()
 
     def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
@@ -124,7 +124,7 @@ class Batcher:
         return await self._queued(task, Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE)
 
     async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
-        """The graph of a structure, made on another thread if it is large.
+        """The graph of a structure, made on another thread if it is large or one of many.
 
         Args:
             structure: the atoms.
@@ -134,12 +134,7 @@ class Batcher:
             InputError: the structure has no graph, or one with too many edges.
         """
         began = time.perf_counter()
-        cutoff = self.backend.card.cutoff
-        wanted = (structure, cutoff + skin, self._most_edges(skin))
-        if len(structure) <= INLINE_ATOMS:
-            graph = build_graph(*wanted)
-        else:
-            graph = await self._threaded(build_graph, *wanted)
+        graph = await self._lists.graph(structure, self.backend.card.cutoff + skin, self._most_edges(skin))
         self._observer.graph(time.perf_counter() - began)
         return graph
 
