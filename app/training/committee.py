@@ -74,7 +74,7 @@ def run_committee(
     result = {
         **errors_by_set(found),
         **{key: results[0][key] for key in ("training_frames", "hardware", "dtype")},
-        **{key: round(sum(r[key] for r in results), 1) for key in ("parameters", "steps", "seconds")},
+        **{key: round(sum(r[key] for r in results), 1) for key in ("parameters", "steps", "seconds", "cpu_seconds")},
         "members": {m.folder.path.name: r for m, r in zip(members, results, strict=True)},
     }
     folder.write_result(result)

@@ -201,7 +201,7 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
         "epochs": trainer.progress.epoch,
         "best_step": trainer.progress.best_step,
         "stopped_by": reason,
-        "seconds": round(trainer.elapsed(), 1),
+        **{name: round(value, 1) for name, value in trainer.elapsed().items()},
         "hardware": hardware.describe(trainer.device),
         "dtype": trainer.config.dtype,
     }

@@ -16,6 +16,7 @@ class Progress:
         epoch: epochs completed.
         batch: batches taken of the epoch in hand.
         seconds: wall time, those before a resume included.
+        cpu_seconds: processor time of this process, likewise.
         lines: evaluations made.
         sums: sums of the training losses since the last evaluation, and their number.
         best_loss: the best validation loss.
@@ -28,6 +29,7 @@ class Progress:
     epoch: int = 0
     batch: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     lines: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0] * 5)
     best_loss: float = math.inf

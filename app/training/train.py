@@ -111,6 +111,7 @@ class Trainer:
         self.progress = Progress()
         self.board: Board | None = None
         self.started = self.saved = time.monotonic()
+        self.started_cpu = time.process_time()
 
     def fit(self, watch: Watch) -> str:
         """Train until something ends it, and say what: `epochs`, `patience`, `max_minutes` or `interrupted`."""
@@ -135,8 +136,8 @@ class Trainer:
     def reason_to_stop(self, watch: Watch) -> str | None:
         """Why training ends before the next step, if it does: the same in all processes."""
         config = self.config
-        over = self.ranks.first and config.max_minutes is not None and self.elapsed() >= 60 * config.max_minutes
-        interrupted, over = self.ranks.any(watch.interrupted, over)
+        late = config.max_minutes is not None and self.elapsed()["seconds"] >= 60 * config.max_minutes
+        interrupted, over = self.ranks.any(watch.interrupted, self.ranks.first and late)
         if interrupted:
             return "interrupted"
         if config.patience is not None and self.progress.since_best >= config.patience:
@@ -200,7 +201,7 @@ class Trainer:
         return {
             "step": progress.step,
             "epoch": progress.epoch,
-            "seconds": self.elapsed(),
+            **self.elapsed(),
             "lr": self.optimizer.param_groups[0]["lr"],
             **{f"train_{name}": part / count for name, part in zip(Losses._fields, progress.sums, strict=False)},
             "validation_loss": loss,
@@ -219,9 +220,10 @@ class Trainer:
             return True
         return time.monotonic() - self.saved > 60 * self.config.checkpoint_minutes
 
-    def elapsed(self) -> float:
-        """Seconds of wall time, those before a resume included."""
-        return self.progress.seconds + time.monotonic() - self.started
+    def elapsed(self) -> dict[str, float]:
+        """Seconds of wall time and of this process's processor time, those before a resume included."""
+        wall, cpu = time.monotonic() - self.started, time.process_time() - self.started_cpu
+        return {"seconds": self.progress.seconds + wall, "cpu_seconds": self.progress.cpu_seconds + cpu}
 
     def save(self) -> None:
         """Write a checkpoint from which training goes on exactly."""
@@ -239,7 +241,7 @@ class Trainer:
             "average": self.average.values,
             "rate": self.rate.state(),
             "memory": self.gradients.state(),
-            "progress": {**vars(self.progress), "seconds": self.elapsed()},
+            "progress": {**vars(self.progress), **self.elapsed()},
         }
 
     def load(self, state: dict[str, Any]) -> None:

@@ -100,6 +100,7 @@ FORMAT_1 = {
         "epoch",
         "batch",
         "seconds",
+        "cpu_seconds",
         "lines",
         "sums",
         "best_loss",
