@@ -1,8 +1,6 @@
-import importlib
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,19 +9,17 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import read, write
 
+from tests.training.recipe_modules import recipe_modules
+
 pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "larger-molecules"
 MODULES = ("build", "sample", "split")
 
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    monkeypatch.syspath_prepend(str(RECIPE))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    for name in MODULES:
-        del sys.modules[name]
+    yield from recipe_modules(monkeypatch, "larger-molecules", MODULES)
 
 
 def test_the_base_pairs_are_planar_hydrogen_bonded_and_stacked(recipe) -> None:
