@@ -1,51 +1,36 @@
 """Dynamic batching without a timer: what waits while the backend is busy is the next batch.
 
-Requests are admitted against a bound, get their neighbour lists outside the backend's thread, and wait in the lanes
-of `app.schedule`, whole or in pieces. One worker thread takes the next batch, evaluates it, and hands all results back
-to the event loop at once. A batch that does not fit into memory is halved, and the budget with it.
+Requests are admitted against a bound, get their neighbour lists, and wait for the workers in the lanes of
+`app.schedule`, whole or in pieces.
 """
 
 import asyncio
-import logging
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from app.admission import Bound, House
 from app.backends import Backend
-from app.errors import BackendError, EquipotError, OutOfMemory, StructureTooLarge
+from app.errors import OutOfMemory, StructureTooLarge
 from app.graph import Graph
-from app.neighbors import MAX_EDGES, build_graph, too_many
+from app.lists import Lists
+from app.neighbors import MAX_EDGES, too_many
 from app.observer import Observer, Silent
 from app.pieces import Cutter, Whole
 from app.prediction import StructurePrediction
-from app.schedule import LOWERED, Budget, Cost, Lane, Lanes
+from app.schedule import Budget, Lane
 from app.structure import Structure
-from app.task import Task, absorb, cost_of, evaluated
+from app.task import Task, cost_of
+from app.workers import IN_FLIGHT, Workers
 
-INLINE_ATOMS = 200
-"""Neighbour lists of structures up to this size cost less than handing them to another thread."""
 PIECE_EDGES = 2_000_000
 """Edges that the search for one piece of a strictly local model may find, those within its halo included."""
 
-log = logging.getLogger(__name__)
-
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    tasks: list[Task]
-    results: list[Any]
-    costs: list[Cost]
-    waited: list[float]
-    seconds: float
 
 
 class Batcher:
@@ -57,6 +42,7 @@ class Batcher:
         bound: how much may be admitted.
         max_edges: of one structure.
         observer: is told of batches and neighbour lists.
+        in_flight: batches at the same time.
     """
 
     def __init__(
@@ -66,29 +52,30 @@ class Batcher:
         bound: Bound,
         max_edges: int,
         observer: Observer | None = None,
+        in_flight: int = IN_FLIGHT,
     ) -> None:
         self.backend = backend
-        self.budget = budget
         self._house = House(bound)
         self._max_edges = max_edges
         self._observer = observer or Silent()
-        self._idle_work: Iterator[Budget | None] | None = None
-        self._waiting: Lanes[Task] = Lanes()
-        self._arrived: list[Task] = []
-        self._wake = threading.Condition()
-        self._stopping = False
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="graphs")
-        self._worker = threading.Thread(target=self._work, name=f"model-{backend.card.name}", daemon=True)
+        self._workers = Workers(backend, budget, self._observer, self._house.evaluated, in_flight)
+
+    @property
+    def budget(self) -> Budget:
+        """The largest batch, as it is now."""
+        return self._workers.budget
 
     @property
     def depth(self) -> int:
         """Structures that wait for their batch."""
-        return len(self._waiting) + len(self._arrived)
+        return self._workers.depth
 
     def start(self) -> None:
-        """Start the worker thread. To be called on the event loop that will await the results."""
+        """Start the worker threads. To be called on the event loop that will await the results."""
         self._loop = asyncio.get_running_loop()
-        self._worker.start()
+        self._lists = Lists(self._loop, self._pool)
+        self._workers.start()
 
     def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
         """A place in the house for as long as the block lasts, however many evaluations it asks for.
@@ -137,7 +124,7 @@ class Batcher:
         return await self._queued(task, Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE)
 
     async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
-        """The graph of a structure, made on another thread if it is large.
+        """The graph of a structure, made on another thread if it is large or one of many.
 
         Args:
             structure: the atoms.
@@ -147,12 +134,7 @@ class Batcher:
             InputError: the structure has no graph, or one with too many edges.
         """
         began = time.perf_counter()
-        cutoff = self.backend.card.cutoff
-        wanted = (structure, cutoff + skin, self._most_edges(skin))
-        if len(structure) <= INLINE_ATOMS:
-            graph = build_graph(*wanted)
-        else:
-            graph = await self._threaded(build_graph, *wanted)
+        graph = await self._lists.graph(structure, self.backend.card.cutoff + skin, self._most_edges(skin))
         self._observer.graph(time.perf_counter() - began)
         return graph
 
@@ -160,22 +142,17 @@ class Batcher:
         return self._max_edges if not skin else int(self._max_edges * (1.0 + skin / self.backend.card.cutoff) ** 3)
 
     def when_idle(self, steps: Iterator[Budget | None]) -> None:
-        """Have short steps of work done on the backend while nothing waits.
+        """Have short steps of work done on the backend while nothing waits and nothing is evaluated.
 
         Args:
             steps: what they yield other than None is the new budget.
         """
-        with self._wake:
-            self._idle_work = steps
-            self._wake.notify()
+        self._workers.when_idle(steps)
 
     async def stop(self) -> None:
-        """Refuse what is new, finish what has been admitted, end the worker."""
+        """Refuse what is new, finish what has been admitted, end the workers."""
         await self._house.close()
-        with self._wake:
-            self._stopping = True
-            self._wake.notify()
-        await asyncio.to_thread(self._worker.join)
+        await self._workers.stop()
         self._pool.shutdown()
 
     async def _whole_or_in_pieces(self, structure: Structure, graph: Graph, derivatives: bool) -> StructurePrediction:
@@ -227,104 +204,8 @@ class Batcher:
         return Cutter(structure, *reach, local, most_atoms, most_edges, fits, derivatives)
 
     async def _queued(self, task: Task, lane: Lane) -> Any:
-        task.lane = lane
-        if not self._arrived:
-            self._loop.call_soon(self._flush)
-        self._arrived.append(task)
+        self._workers.put(task, lane)
         return await task.future
 
     def _threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
         return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
-
-    def _flush(self) -> None:
-        """Show the worker all that arrived in one turn of the event loop at once, so that it shares a batch."""
-        with self._wake:
-            self._waiting.add(self._arrived)
-            self._wake.notify()
-        self._arrived.clear()
-
-    def _work(self) -> None:
-        tasks: list[Task] | None = []
-        while tasks is not None:
-            try:
-                if tasks := self._next():
-                    self._evaluate(tasks)
-                elif tasks is not None:
-                    self._step()
-            except Exception as error:  # a fault of this program: nobody shall wait for ever
-                log.exception("the worker of model %s failed", self.backend.card.name)
-                with self._wake:
-                    lost = [*(tasks or []), *self._waiting.clear()]
-                fault = BackendError(f"internal error in the queue: {type(error).__name__}: {error}")
-                self._loop.call_soon_threadsafe(_tell, lost, [fault] * len(lost))
-                tasks = []
-
-    def _evaluate(self, tasks: list[Task]) -> None:
-        began = time.perf_counter()
-        costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
-        outcomes = evaluated(self.backend, tasks, self._on_shortage)
-        seconds = time.perf_counter() - began
-        done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
-        self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
-        self._loop.call_soon_threadsafe(self._deliver, done)
-
-    def _requeue(self, tasks: list[Task]) -> None:
-        now = time.perf_counter()
-        for task in tasks:
-            task.since = now
-            task.lane = Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE
-        with self._wake:
-            self._waiting.add(tasks)
-
-    def _next(self) -> list[Task] | None:
-        """The next batch; empty where there is time for other work, None at the end."""
-        with self._wake:
-            while True:
-                if tasks := self._waiting.next(self.budget):
-                    return tasks
-                if self._stopping:
-                    return None
-                if self._idle_work:
-                    return []
-                self._wake.wait()
-
-    def _step(self) -> None:
-        """One step of the work for idle times; it ends with its first error."""
-        assert self._idle_work is not None
-        try:
-            budget = next(self._idle_work)
-        except StopIteration:
-            self._idle_work = None
-        except Exception as error:
-            log.error("model %s could not be measured", self.backend.card.name, exc_info=error)
-            self._idle_work = None
-        else:
-            if budget and self.budget.source != LOWERED:
-                self.budget = budget
-
-    def _on_shortage(self, graphs: Sequence[Graph]) -> None:
-        """Lower the budget, in the worker's thread: what was formed before may still be larger."""
-        failed = sum((cost_of(graph) for graph in graphs), Cost(0, 0))
-        self.budget = self.budget.lowered(failed)
-        log.warning(
-            "model %s: a batch of %d structures with %d atoms and %d edges did not fit into memory; "
-            "from now on batches have at most %d atoms and %d edges",
-            *(self.backend.card.name, len(graphs), failed.atoms, failed.edges, self.budget.atoms, self.budget.edges),
-        )
-        self._loop.call_soon_threadsafe(self._observer.shortage)
-
-    def _deliver(self, done: _Done) -> None:
-        _tell(done.tasks, done.results)
-        self._house.evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
-        self._observer.batch(done.costs, done.waited, done.seconds)
-
-
-def _tell(tasks: Sequence[Task], results: Sequence[Any]) -> None:
-    """Hand each task's result to its caller, on the event loop; None is no result yet."""
-    for task, result in zip(tasks, results, strict=True):
-        if result is None or task.future.done():
-            continue
-        if isinstance(result, EquipotError):
-            task.future.set_exception(result)
-        else:
-            task.future.set_result(result)

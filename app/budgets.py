@@ -16,7 +16,7 @@ from app.settings import Settings
 
 FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
 """Until something was measured."""
-SHORTEST = 0.05
+SHORTEST = 0.02
 """Seconds; below it, handing a batch over costs a share that the measurement of a backend does not see."""
 MEMORY_SHARE = 0.5
 """Of what is free, for one evaluation, where no setting says how much."""

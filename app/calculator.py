@@ -27,7 +27,7 @@ class EquipotCalculator(Calculator):
         model: `name` or `name@version` of the store, or a backend.
         store: folder of the models.
         threads: numerics threads; 0 takes all cores.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         UnknownModel: no such model.

@@ -57,12 +57,21 @@ class Graph:
     def edge_vectors(self) -> Floats:
         """(E, 3), Å: r_ij, from the centre to the image of the neighbour, in float64."""
         centre, neighbour = self.edge_index
-        vectors: Floats = self.positions[neighbour] - self.positions[centre]
-        if self.pbc.any():
-            cells = np.repeat(self.cell, self.n_edges, axis=0)
-            vectors += np.einsum("ea,eab->eb", self.edge_shift, cells)
+        vectors: Floats = self.positions.take(neighbour, axis=0) - self.positions.take(centre, axis=0)
+        shift = self.edge_shift
+        if self.pbc.any() and (crossing := np.flatnonzero(shift[:, 0] | shift[:, 1] | shift[:, 2])).size:
+            vectors[crossing] += self._translations(crossing)
         vectors += 0.0  # no -0.0, whose fate would depend on whether anything in the batch has a cell
         return vectors
+
+    def _translations(self, edges: Integers) -> Floats:
+        """(n, 3), Å: shift @ cell of some edges, added up in the same order whatever else is in the graph."""
+        structure = np.repeat(np.arange(len(self.n_edges)), self.n_edges)[edges]
+        shift, cell = self.edge_shift[edges].astype(np.float64), self.cell[structure]
+        found: Floats = shift[:, :1] * cell[:, 0]
+        for axis in (1, 2):
+            found += shift[:, axis, None] * cell[:, axis]
+        return found
 
     def sum_by_centre(self, values: Floats) -> Floats:
         """(N, ...) sums of (E, ...) values over the edges of each centre; zero for atoms without edges."""

@@ -161,7 +161,7 @@ def load_potential(
         max_atoms: of one structure.
         max_edges: of one structure.
         threads: numerics threads of one evaluation; 0 takes all cores.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:N`.
         deterministic: answers have the same bits whatever else is in the batch. The budget, which says where large
             structures are cut, then comes from `limits` alone and not from a measurement.
         observer: is told of batches and neighbour lists.

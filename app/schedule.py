@@ -16,13 +16,13 @@ S. Later items never change k, since they only get what it and those before it l
 Items that want energies alone are charged as the others, though they may take less. Where a batch has both kinds, they
 are evaluated in a call of their own, so that it may last longer than predicted by a second `Speed.base`, and no more.
 
-1. It waits for k S in its own lane, at most k S + 2 M in the other one, and at most M for the batch that was running
-   when it came: in all 2 k S + 3 M, or twice what it would wait if the other lane were empty, and three times the
-   longest batch (`EQUIPOT_BATCH_SECONDS`). One large structure or a thousand, of any size, do no more to small ones,
-   and neither do small ones to large ones.
+1. It waits for k S in its own lane, at most k S + 2 M in the other one, and at most 2 M for the two batches that were
+   running when it came: in all 2 k S + 4 M, or twice what it would wait if the other lane were empty, and four times
+   the longest batch (`EQUIPOT_BATCH_SECONDS`). One large structure or a thousand, of any size, do no more to small
+   ones, and neither do small ones to large ones.
 2. Nothing starves, because each batch takes its lane's oldest item: k is at most the number of items ahead.
 3. With m structures in the large lane, a piece of one of them has at most m − 1 batches ahead, so that one of p
-   pieces is done within p (2 (m − 1) + 4) M.
+   pieces is done within p (2 (m − 1) + 5) M.
 """
 
 import math

@@ -1,13 +1,16 @@
 """Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never at import."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENV_PREFIX = "EQUIPOT_"
+DEVICE = r"cpu|cuda(:\d+)?"
+"""Names of devices."""
 SOURCE_STORE = Path(__file__).resolve().parent.parent / "model_store"
 """The store of a source checkout; not there once the package is installed elsewhere."""
 
@@ -39,7 +42,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     threads: int = Field(default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores")
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="where models are evaluated")
+    device: str = Field(default="cpu", description="where models are evaluated: cpu, cuda or cuda:N")
 
     deterministic: bool = Field(default=False, description="answers with the same bits whatever else is in the batch")
 
@@ -77,6 +80,13 @@ class Settings(BaseSettings):
         if values.get("cache") == "":
             values = {**values, "cache": None}
         return values
+
+    @field_validator("device")
+    @classmethod
+    def _is_a_device(cls, name: str) -> str:
+        if not re.fullmatch(DEVICE, name):
+            raise ValueError(f"'{name}' is unknown; choose one of: cpu, cuda, cuda:N")
+        return name
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> Self:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,17 +108,22 @@ class ModelCard(_Frozen):
         """(S,) atomic numbers of the elements."""
         return np.array([chemical_symbols.index(symbol) for symbol in self.elements], dtype=np.int64)
 
+    @cached_property
+    def species_of_numbers(self) -> Integers:
+        """Index into `elements` by atomic number; −1 for elements that the model does not know."""
+        table = np.full(len(chemical_symbols), -1, dtype=np.int64)
+        table[self.numbers] = np.arange(len(self.elements))
+        return table
+
     def species(self, numbers: Integers) -> Integers:
         """(N,) index into `elements` of each atom.
 
         Raises:
             UnsupportedElement: naming the atom, and the elements that the model knows.
         """
-        table = np.full(len(chemical_symbols), -1, dtype=np.int64)
-        table[self.numbers] = np.arange(len(self.elements))
-        species: Integers = table[numbers]
-        if (species < 0).any():
-            atom = int(np.flatnonzero(species < 0)[0])
+        species: Integers = self.species_of_numbers[numbers]
+        if species.min(initial=0) < 0:
+            atom = int(species.argmin())
             raise UnsupportedElement(
                 f"atom {atom} is {chemical_symbols[numbers[atom]]}, which model '{self.name}' was not trained on; "
                 f"it knows {', '.join(self.elements)}"

@@ -27,16 +27,16 @@ from app.backends.runtime import require_onnxruntime
 from app.bench.machine import machine
 from app.graph import Graph
 from app.neighbors import build_graphs
-from app.store import ARTIFACT, ENERGIES, ModelCard
+from app.store import ARTIFACT, ENERGIES
 from app.structure import Structure
 from app.training.certificate import model_inputs
 from app.training.derivatives import evaluate
-from app.training.models import AllegroConfig, build_model
+from app.training.models import build_model
 from app.training.tracing import cut_energies, export_onnx
-from benchmarks.own import allegro_config
+from benchmarks.own import allegro_config, card_of
 from benchmarks.own import statistics as statistics_of
 from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments
-from benchmarks.structures import ELEMENTS, systems
+from benchmarks.structures import systems
 from benchmarks.timing import median_ms
 from benchmarks.worker import Worker, started
 
@@ -55,7 +55,7 @@ class Own:
         self.parameters = sum(p.numel() for p in model.parameters())
         export_onnx(model, folder / ARTIFACT)
         cut_energies(folder / ARTIFACT, folder / ENERGIES)
-        self.backend = OnnxBackend(_card(config, self.parameters), folder, threads=options.threads)
+        self.backend = OnnxBackend(card_of(config, self.parameters), folder, threads=options.threads)
         self.model = model.requires_grad_(False)
         self.graphs: dict[str, Graph] = {}
         self.calls: dict[tuple[str, str], Callable[[], Any]] = {}
@@ -103,23 +103,6 @@ class Peer:
     def measure(self, system: str, mode: str, repeats: int) -> float:
         """Median of some calls in the peer's process, ms."""
         return float(self.worker.ask(system=system, mode=mode, repeats=repeats)["ms"])
-
-
-def _card(config: AllegroConfig, parameters: int) -> ModelCard:
-    return ModelCard(
-        name="benchmark",
-        version=1,
-        description="random weights",
-        architecture=config.architecture,
-        backend="onnx",
-        elements=ELEMENTS,
-        atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
-        cutoff=config.cutoff,
-        receptive_field=config.receptive_field,
-        dtype="float32",
-        parameters=parameters,
-        energies_alone=True,
-    )
 
 
 def measure_rounds(implementations: dict[str, Measure], options: argparse.Namespace) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@
 
 import argparse
 
+from app.store import ModelCard
 from app.training.models import AllegroConfig, Statistics
 from benchmarks.structures import ELEMENTS
 
@@ -28,4 +29,22 @@ def statistics(options: argparse.Namespace) -> Statistics:
         atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
         force_scale=1.0,
         average_neighbors=options.average_neighbors,
+    )
+
+
+def card_of(config: AllegroConfig, parameters: int) -> ModelCard:
+    """The card of such a model with random weights."""
+    return ModelCard(
+        name="benchmark",
+        version=1,
+        description="random weights",
+        architecture=config.architecture,
+        backend="onnx",
+        elements=ELEMENTS,
+        atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
+        cutoff=config.cutoff,
+        receptive_field=config.receptive_field,
+        dtype="float32",
+        parameters=parameters,
+        energies_alone=True,
     )

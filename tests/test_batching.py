@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -156,9 +156,10 @@ class TestBatcher:
         scene: Callable[[Batcher], object],
         bound: Bound = AMPLE,
         observer: Observer | None = None,
+        in_flight: int = 1,
     ) -> None:
         async def main() -> None:
-            batcher = Batcher(backend, BUDGET, bound, max_edges=10_000, observer=observer)
+            batcher = Batcher(backend, BUDGET, bound, 10_000, observer, in_flight)
             batcher.start()
             try:
                 await scene(batcher)  # type: ignore[misc]
@@ -184,6 +185,50 @@ class TestBatcher:
 
         self.run(backend, scene)
 
+    def test_a_second_batch_goes_while_the_first_is_evaluated(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher._workers.budget = Budget(atoms=4, edges=100, structures=8)
+            both = threading.Barrier(2, timeout=60)
+            backend.raise_for = lambda _: both.wait() < 0
+            results = await asyncio.gather(*(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4)))
+            for i, result in enumerate(results):
+                assert_same(result, alone(backend, dimer(4.0 + 0.1 * i)))
+            assert backend.sizes == [2, 2]
+
+        self.run(backend, scene, in_flight=2)
+
+    def test_work_for_idle_times_waits_until_no_batch_is_in_flight_and_none_begins_meanwhile(
+        self, backend: Scripted
+    ) -> None:
+        async def scene(batcher: Batcher) -> None:
+            events: list[str] = []
+            stepping, go = threading.Event(), threading.Event()
+
+            def steps() -> Iterator[Budget | None]:
+                events.append("step")
+                stepping.set()
+                assert go.wait(60)
+                yield None
+
+            backend.gate.clear()
+            backend.raise_for = lambda _: bool(events.append("batch"))
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            batcher.when_idle(steps())
+            await asyncio.sleep(0.05)
+            assert events == []
+            backend.gate.set()
+            await first
+            assert await asyncio.to_thread(stepping.wait, 60)
+            second = asyncio.create_task(outcome_of(batcher, dimer(4.1)))
+            await asyncio.sleep(0.05)
+            assert events == ["batch", "step"]
+            go.set()
+            await second
+            assert events == ["batch", "step", "batch"]
+
+        self.run(backend, scene, in_flight=2)
+
     def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
             backend.gate.clear()
@@ -208,7 +253,7 @@ class TestBatcher:
 
     def test_a_large_structure_has_its_energies_alone_in_pieces(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             found = await outcome_of(batcher, grid(4), derivatives=False)
             assert isinstance(found, StructurePrediction)
             assert found.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
@@ -270,7 +315,7 @@ class TestBatcher:
 
     def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             backend.gate.clear()
             large = asyncio.create_task(outcome_of(batcher, grid(4)))
             await entered(backend)
@@ -286,7 +331,7 @@ class TestBatcher:
 
     def test_more_edges_than_allowed_end_it(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
-            batcher.budget = Budget(atoms=25, edges=100_000, structures=8)
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             assert isinstance(await outcome_of(batcher, grid(10)), StructureTooLarge)
 
         self.run(backend, scene)
@@ -376,22 +421,15 @@ class TestBatcher:
         self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         async def scene(batcher: Batcher) -> None:
-            waiting, sound = batcher._waiting, batcher._waiting.next
-
-            def fail(budget: Budget) -> list[Task]:
-                if len(waiting):
-                    raise IndexError("no luck")
-                return sound(budget)
-
             with monkeypatch.context() as patch:
 
                 def fail_once(_: Budget) -> list[Task]:
-                    if len(batcher._waiting):
+                    if len(batcher._workers._waiting):
                         patch.undo()
                         raise IndexError("no luck")
                     return []
 
-                patch.setattr(batcher._waiting, "next", fail_once)
+                patch.setattr(batcher._workers._waiting, "next", fail_once)
                 lost = await outcome_of(batcher, dimer(4.0))
             assert isinstance(lost, BackendError)
             assert "IndexError: no luck" in str(lost)

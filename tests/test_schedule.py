@@ -116,7 +116,7 @@ class TestLanes:
 
     @given(st.lists(st.integers(1, 8), min_size=1, max_size=6), st.integers(0, 3))
     def test_large_structures_end_however_many_small_ones_come(self, pieces: list[int], small: int) -> None:
-        """Statement 3, with m structures in pieces: one of p pieces is done within p (2 (m − 1) + 4)."""
+        """Statement 3, one batch at a time: of m structures in pieces, one of p is done within p (2 (m − 1) + 4)."""
         budget = Budget(100, 1000, 2)
         lanes: Lanes[Waiting] = Lanes()
         left = {Waiting(Cost(100, 1000), Lane.LARGE): count for count in pieces}

@@ -41,6 +41,12 @@ def test_refused(given: dict[str, object]) -> None:
         Settings(**given)  # type: ignore[arg-type]
 
 
+def test_a_device_is_named_with_its_number() -> None:
+    assert Settings(device="cuda:1").device == "cuda:1"
+    with pytest.raises(ValidationError, match="'cuda1' is unknown; choose one of: cpu, cuda, cuda:N"):
+        Settings(device="cuda1")
+
+
 def test_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]

@@ -1,25 +1,36 @@
 """Noticing that a client left before its answer was ready."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from starlette.requests import Request
+
+LOOK_AFTER = 0.2
+"""Seconds without an answer after which a request is watched: most have theirs before, and a watch costs a task."""
 
 
 class ClientLeft(Exception):
     """Nobody is there any more to read the answer."""
 
 
-@asynccontextmanager
-async def cancelled_on_disconnect(request: Request) -> AsyncIterator[None]:
-    """Cancel the block when the client closes the connection; the request's body must have been read.
+@contextmanager
+def cancelled_on_disconnect(request: Request) -> Iterator[None]:
+    """Cancel the task at an await within the block when the client closes the connection, or has closed it before.
+
+    The request's body must have been read.
 
     Raises:
         ClientLeft: the block was cancelled for this reason.
     """
-    task = asyncio.current_task()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    watcher: asyncio.Task[None] | None = None
     left = False
+
+    def watch() -> None:
+        nonlocal watcher
+        watcher = loop.create_task(_disconnected(request))
+        watcher.add_done_callback(cancel)
 
     def cancel(watcher: asyncio.Task[None]) -> None:
         nonlocal left
@@ -27,8 +38,7 @@ async def cancelled_on_disconnect(request: Request) -> AsyncIterator[None]:
             left = True
             task.cancel()
 
-    watcher = asyncio.get_running_loop().create_task(_disconnected(request))
-    watcher.add_done_callback(cancel)
+    timer = loop.call_later(LOOK_AFTER, watch)
     try:
         yield
     except asyncio.CancelledError:
@@ -36,8 +46,10 @@ async def cancelled_on_disconnect(request: Request) -> AsyncIterator[None]:
             raise ClientLeft from None
         raise
     finally:
-        watcher.remove_done_callback(cancel)
-        watcher.cancel()
+        timer.cancel()
+        if watcher is not None:
+            watcher.remove_done_callback(cancel)
+            watcher.cancel()
 
 
 async def _disconnected(request: Request) -> None:

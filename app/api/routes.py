@@ -49,7 +49,7 @@ async def predict(request: Request) -> Response:
     body = await read_body(request, service.settings.max_body_bytes, service.settings.body_timeout)
     ask = await _read(request, service, kind, body)
     potential = service.potential(ask.model)
-    async with cancelled_on_disconnect(request):
+    with cancelled_on_disconnect(request):
         results = await answer(potential, ask, lambda r: service.metrics.relaxed(potential.reference, r))
     whole = overall(results)
     status = whole.status if whole else 200

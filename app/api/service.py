@@ -174,7 +174,7 @@ class Service:
         for known in (self.potentials, self.refused):
             versions = [key for key in known if key.partition("@")[0] == name]
             if versions:
-                return max(versions, key=lambda key: int(key.partition("@")[2] or 0))
+                return max(versions, key=_version)
         return name
 
     def _wanted(self) -> list[str]:
@@ -253,3 +253,9 @@ def _shown(budget: Budget) -> dict[str, Any]:
     seconds = budget.seconds if math.isfinite(budget.seconds) else None
     sizes = {"atoms": budget.atoms, "edges": budget.edges, "structures": budget.structures}
     return {**sizes, "seconds": seconds, "source": budget.source}
+
+
+def _version(reference: str) -> int:
+    """The version of `name@version`; 0 where a refused reference has none, or none that is a number."""
+    version = reference.partition("@")[2]
+    return int(version) if version.isdecimal() else 0

@@ -67,7 +67,7 @@ def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu", dete
     Args:
         model: a verified version from the store.
         threads: numerics threads of one evaluation; 0 takes all cores.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:N`.
         deterministic: a structure's answer has the same bits whatever else is in its graph.
 
     Raises:

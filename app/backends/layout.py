@@ -20,7 +20,7 @@ class Slots:
     Attributes:
         atoms: (n,) index of each atom in the graph.
         edges: (m,) index in the graph of the edge in each true slot, row by row.
-        mask: (n, K) whether the slot holds an edge.
+        mask: (n, K) whether the slot holds an edge; after the atoms there may be rows of none.
         graph: where they come from.
     """
 
@@ -37,16 +37,24 @@ class Slots:
             vectors: (E, 3), Å, the graph's edge vectors.
             dtype: of the model.
         """
+        own_species = np.zeros(len(self.mask), dtype=np.int64)
+        own_species[: len(self.atoms)] = species[self.atoms]
         neighbor_species = np.zeros(self.mask.shape, dtype=np.int64)
         edge_vectors = np.zeros((*self.mask.shape, 3), dtype=dtype)
         neighbor_species[self.mask] = species[self.graph.edge_index[1, self.edges]]
-        edge_vectors[self.mask] = vectors[self.edges]
+        edge_vectors[self.mask] = vectors.take(self.edges, axis=0)
         return {
-            "species": species[self.atoms],
+            "species": own_species,
             "neighbor_species": neighbor_species,
             "edge_vectors": edge_vectors,
             "mask": self.mask,
         }
+
+    def padded(self, rows: int, slots: int) -> "Slots":
+        """The same atoms and edges in so many rows of so many slots, at least as many as there are."""
+        mask = np.zeros((rows, slots), dtype=bool)
+        mask[: self.mask.shape[0], : self.mask.shape[1]] = self.mask
+        return Slots(self.atoms, self.edges, mask, self.graph)
 
     def links(self) -> dict[str, Integers]:
         """What a message-passing model needs besides: each slot's neighbour, and the slot of its reverse edge.
@@ -55,7 +63,7 @@ class Slots:
         """
         n, k = self.mask.shape
         atom_at = np.empty(len(self.graph.numbers), dtype=np.int64)
-        atom_at[self.atoms] = np.arange(n)
+        atom_at[self.atoms] = np.arange(len(self.atoms))
         slot_at = np.empty(len(self.graph.edge_reverse), dtype=np.int64)
         slot_at[self.edges] = np.flatnonzero(self.mask)
         neighbors = np.repeat(np.arange(n), k).reshape(n, k)

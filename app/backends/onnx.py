@@ -6,9 +6,8 @@ it, a second artifact gives the energies alone. A committee has an artifact a me
 and the answer is the mean.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,24 +17,18 @@ from numpy.typing import NDArray
 
 from app.backends import worker_threads
 from app.backends.layout import Slots, portions
-from app.backends.runtime import check_providers, is_out_of_memory, providers_for, require_onnxruntime
+from app.backends.runtime import Device, is_out_of_memory
+from app.backends.session import OUTPUTS, Artifact, Execution, Feeds, bucket, open_artifact
 from app.errors import BackendError, OutOfMemory
 from app.graph import Graph
 from app.prediction import Prediction, committee, from_atoms
 from app.store import ARTIFACT, ENERGIES, ModelCard, member_files
 from app.structure import Floats, Integers
 
-SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 20}
-"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what its memory holds."""
-OUTPUTS = ("energies", "edge_gradients")
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """An opened artifact, and what it takes."""
-
-    session: Any
-    inputs: tuple[str, ...]
+SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}
+"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy."""
+ON_GPU = 2
+"""Threads with a GPU: one lays out a portion while that of the other one is on the device."""
 
 
 class OnnxBackend:
@@ -45,26 +38,46 @@ class OnnxBackend:
         card: what the model is.
         folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members; and the like of
             `energies.onnx`, if the card says that they are there.
-        threads: portions evaluated at the same time; 0 takes all cores the process may use.
-        device: `cpu` or `cuda`.
+        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process may use.
+        device: `cpu`, `cuda` or `cuda:1`; never another one than that.
         deterministic: no portion has atoms of two structures, so that the sizes of all that is computed, and with
             them the order of all sums, depend on the structure alone.
+        execution: how arrays get in and out; None chooses by the device.
+        slots: most edge slots of a portion; 0 chooses by the device.
+
+    Attributes:
+        artifacts: one a member.
+        energy_artifacts: those that give the energies alone, or the same.
+        threads: of one evaluation.
 
     Raises:
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
 
     def __init__(
-        self, card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu", deterministic: bool = False
+        self,
+        card: ModelCard,
+        folder: Path,
+        threads: int = 0,
+        device: str = "cpu",
+        deterministic: bool = False,
+        execution: Execution | None = None,
+        slots: int = 0,
     ) -> None:
+        place = Device.of(device)
         self._card = card
         self._apart = deterministic
-        self.threads = worker_threads(threads) if device == "cpu" else 1
-        self._artifacts = [_open(folder / name, device, deterministic) for name in member_files(ARTIFACT, card.members)]
-        alone = member_files(ENERGIES, card.members) if card.energies_alone else []
-        self._energy_artifacts = [_open(folder / name, device, deterministic) for name in alone] or self._artifacts
-        self._slots = SLOTS_PER_RUN[device]
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx") if self.threads > 1 else None
+        chosen = Execution.of(place) if execution is None else execution
+        self.threads = ON_GPU if place.is_cuda else worker_threads(threads)
+
+        def opened(name: str, members: int) -> list[Artifact]:
+            files = member_files(name, members)
+            return [open_artifact(folder / file, place, chosen, deterministic) for file in files]
+
+        self.artifacts = opened(ARTIFACT, card.members)
+        self.energy_artifacts = opened(ENERGIES, card.members) if card.energies_alone else self.artifacts
+        self._slots = slots or SLOTS_PER_RUN[place.kind]
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="onnx")
 
     @property
     def card(self) -> ModelCard:
@@ -74,7 +87,7 @@ class OnnxBackend:
     @property
     def is_strictly_local(self) -> bool:
         """Whether any portion of the atoms can be evaluated without the others."""
-        return "neighbors" not in self._artifacts[0].inputs
+        return "neighbors" not in self.artifacts[0].inputs
 
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of every structure of the graph.
@@ -85,8 +98,8 @@ class OnnxBackend:
             BackendError: ONNX Runtime failed.
         """
         vectors = graph.edge_vectors()
-        gradients = np.zeros((len(self._artifacts), *vectors.shape))
-        energies = self._evaluate(self._artifacts, graph, vectors, gradients)
+        gradients = np.zeros((len(self.artifacts), *vectors.shape))
+        energies = self._evaluate(self.artifacts, graph, vectors, gradients)
         return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
 
     def energies(self, graph: Graph) -> Prediction:
@@ -97,7 +110,7 @@ class OnnxBackend:
             OutOfMemory: the graph does not fit into the device's memory.
             BackendError: ONNX Runtime failed.
         """
-        found = self._evaluate(self._energy_artifacts, graph, graph.edge_vectors())
+        found = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
         return committee([from_atoms(graph, energies) for energies in found])
 
     def _evaluate(
@@ -113,47 +126,38 @@ class OnnxBackend:
             shares, *slopes = self._run(artifacts[member], wanted, part, species, vectors)
             energies[member, part.atoms] += shares
             if gradients is not None:
-                gradients[member, part.edges] = slopes[0][part.mask]
+                gradients[member, part.edges] = slopes[0]
 
-        parts = portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
-        for _ in self._map(run, list(product(range(len(artifacts)), parts))):
+        for _ in self._pool.map(run, product(range(len(artifacts)), self.portions(graph))):
             pass
         return energies
 
-    def _map(self, run: Any, tasks: list[tuple[int, Slots]]) -> Iterator[None]:
-        return self._pool.map(run, tasks) if self._pool and len(tasks) > 1 else map(run, tasks)
+    def portions(self, graph: Graph) -> list[Slots]:
+        """What of a graph is evaluated in one run each."""
+        return portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
 
     def _run(
         self, artifact: Artifact, wanted: Sequence[str], part: Slots, species: Integers, vectors: Floats
     ) -> list[NDArray[Any]]:
-        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
-        if not self.is_strictly_local:
-            feeds |= part.links()
+        """(n,) energies of a portion and, if wanted, (m, 3) gradients of its edges."""
+        if artifact.execution >= Execution.BUCKETS:
+            part = part.padded(*bucket(*part.mask.shape))
+        feeds = self._feeds(part, species, vectors)
         try:
-            found: list[NDArray[Any]] = artifact.session.run(wanted, {name: feeds[name] for name in artifact.inputs})
+            energies, *gradients = artifact.run(wanted, feeds)
         except Exception as error:
             kind = OutOfMemory if is_out_of_memory(error) else BackendError
             raise kind(f"ONNX Runtime failed on {len(part.atoms)} atoms: {error}") from error
-        return found
+        return [energies[: len(part.atoms)], *(g[part.mask] for g in gradients)]
 
-
-def _open(path: Path, device: str, deterministic: bool) -> Artifact:
-    runtime = require_onnxruntime(device)
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    options.use_deterministic_compute = deterministic
-    try:
-        session = runtime.InferenceSession(str(path), options, providers=providers_for(device))
-    except Exception as error:
-        raise BackendError(f"ONNX Runtime cannot open {path.name}: {error}") from error
-    check_providers(session, device)
-    return Artifact(session, tuple(i.name for i in session.get_inputs()))
+    def _feeds(self, part: Slots, species: Integers, vectors: Floats) -> Feeds:
+        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
+        return feeds if self.is_strictly_local else feeds | part.links()
 
 
 def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:
     forces = graph.sum_by_centre(gradients) - graph.sum_by_neighbour(gradients)
     virials = np.zeros((len(energies), 3, 3))
     if graph.pbc.all(axis=1).any():
-        virials = graph.sum_by_centre(vectors[:, :, None] * gradients[:, None, :])
+        virials = graph.sum_by_centre(np.einsum("ea,eb->eab", vectors, gradients))
     return from_atoms(graph, energies, forces, virials)

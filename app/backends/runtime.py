@@ -2,16 +2,20 @@
 
 import importlib
 import os
+import re
+from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from app.errors import BackendError
+from app.settings import DEVICE
 
 EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 """The extra of equipot that installs each distribution; both install the import package `onnxruntime`."""
-PROVIDERS = {"cpu": ("CPUExecutionProvider",), "cuda": ("CUDAExecutionProvider", "CPUExecutionProvider")}
-"""What a session of each device asks for, in order; the first one is what the device is for."""
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CUDA_GRAPH_ID = "gpu_graph_id"
+"""The entry of a run's options that says which CUDA graph it records or replays."""
 
 SHORTAGE = (
     "failed to allocate memory",  # the arena of a device, bfc_arena.cc
@@ -33,20 +37,61 @@ class Session(Protocol):
         """Execution providers that the session got, the preferred one first."""
         ...
 
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        """The options in force of each of them."""
+        ...
 
-def require_onnxruntime(device: str = "cpu") -> ModuleType:
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where a session runs.
+
+    Attributes:
+        kind: `cpu` or `cuda`.
+        index: which of the CUDA devices that the process sees.
+    """
+
+    kind: str
+    index: int = 0
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The device of a name: `cpu`, `cuda` (the first one) or `cuda:1`.
+
+        Raises:
+            BackendError: no such device.
+        """
+        if not re.fullmatch(DEVICE, name):
+            raise BackendError(f"device '{name}' is unknown; choose one of: cpu, cuda, cuda:N")
+        kind, _, index = name.partition(":")
+        return cls(kind, int(index or 0))
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether it is a GPU."""
+        return self.kind == "cuda"
+
+    @property
+    def name(self) -> str:
+        """As in the settings."""
+        return f"cuda:{self.index}" if self.is_cuda else self.kind
+
+
+HOST = Device("cpu")
+
+
+def require_onnxruntime(device: Device = HOST) -> ModuleType:
     """The module `onnxruntime`, from the one distribution that is installed, with its telemetry off.
 
     Whoever wants the telemetry sets `ORT_DISABLE_TELEMETRY=0`.
 
     Args:
-        device: `cpu` or `cuda`; for `cuda`, the CUDA and cuDNN libraries of Python packages are loaded first.
+        device: for a GPU, the CUDA and cuDNN libraries of Python packages are loaded first.
 
     Raises:
         BackendError: neither or both of `onnxruntime` and `onnxruntime-gpu` are installed (they overwrite each
             other's files), or the installed one is broken; the message says what to run.
     """
-    providers_for(device)
     installed = _only_distribution()
     os.environ.setdefault(TELEMETRY, "1")
     try:
@@ -57,35 +102,45 @@ def require_onnxruntime(device: str = "cpu") -> ModuleType:
         raise BackendError(
             f"'{installed}' is installed but its files are not; run: pip install --force-reinstall {installed}"
         )
-    if device == "cuda" and installed == "onnxruntime-gpu":
+    if device.is_cuda and installed == "onnxruntime-gpu":
         module.preload_dlls()
     return module
 
 
-def providers_for(device: str) -> list[str]:
-    """The execution providers to ask for when a session is made.
+def providers_for(device: Device, graphs: bool = False) -> list[Any]:
+    """The execution providers to ask for when a session is made, with their options, in order.
 
-    Raises:
-        BackendError: no such device.
+    The CPU's stays behind CUDA's: the runtime computes sizes of arrays there, which is faster. TF32, the default of
+    CUDA's provider, would round the inputs of float32 products to 10 bits of mantissa. Each session's arena of memory
+    grows by what is asked for, not to the next power of two, since several sessions share the device.
+
+    Args:
+        device: of the session.
+        graphs: whether its runs may be recorded and replayed as CUDA graphs.
     """
-    if device not in PROVIDERS:
-        raise BackendError(f"device '{device}' is unknown; choose one of: {', '.join(PROVIDERS)}")
-    return list(PROVIDERS[device])
+    if not device.is_cuda:
+        return [CPU]
+    options = {
+        "device_id": str(device.index),
+        "use_tf32": "0",
+        "arena_extend_strategy": "kSameAsRequested",
+        "enable_cuda_graph": str(int(graphs)),
+    }
+    return [(CUDA, options), CPU]
 
 
-def check_providers(session: Session, device: str) -> None:
+def check_providers(session: Session, device: Device) -> None:
     """Make sure that a session runs where it was asked to: the runtime falls back to the CPU without an error.
 
     Raises:
-        BackendError: the device's provider is not the session's first one.
+        BackendError: the device's provider is not the session's first one, or is on another device.
     """
-    wanted = providers_for(device)[0]
-    got = session.get_providers()
-    if got[:1] == [wanted]:
-        return
-    raise BackendError(
-        f"device '{device}' needs {wanted}, but ONNX Runtime has only {', '.join(got) or 'nothing'}; {_remedy(device)}"
-    )
+    wanted, got = CUDA if device.is_cuda else CPU, session.get_providers()
+    if got[:1] != [wanted]:
+        has = ", ".join(got) or "nothing"
+        raise BackendError(f"device '{device.name}' needs {wanted}, but ONNX Runtime has only {has}; {_remedy(device)}")
+    if device.is_cuda and (number := session.get_provider_options()[CUDA]["device_id"]) != str(device.index):
+        raise BackendError(f"device '{device.name}' was asked for, but ONNX Runtime took device {number}")
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -126,8 +181,8 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-def _remedy(device: str) -> str:
-    if device != "cuda":
+def _remedy(device: Device) -> str:
+    if not device.is_cuda:
         return "reinstall ONNX Runtime"
     if not _is_installed("onnxruntime-gpu"):
         return "replace the CPU runtime: pip uninstall -y onnxruntime, then pip install 'equipot[gpu]'"

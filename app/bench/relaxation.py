@@ -1,6 +1,7 @@
 """Relaxations in flight: how many a second, and how much of the time the backend is at work."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,12 +23,14 @@ AMPLE = 10**9
 
 
 class Timed:
-    """A backend that counts the seconds spent in it, and the atoms evaluated."""
+    """A backend that counts the seconds in which at least one thread was in it, and the atoms evaluated."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.seconds = 0.0
         self.atoms = 0
+        self._inside, self._since = 0, 0.0
+        self._lock = threading.Lock()
 
     @property
     def card(self) -> ModelCard:
@@ -48,12 +51,20 @@ class Timed:
         return self._timed(self.backend.energies, graph)
 
     def _timed(self, evaluate: Callable[[Graph], Prediction], graph: Graph) -> Prediction:
-        began = time.perf_counter()
+        self._pass(+1)
         try:
             return evaluate(graph)
         finally:
-            self.seconds += time.perf_counter() - began
-            self.atoms += len(graph.numbers)
+            self._pass(-1, len(graph.numbers))
+
+    def _pass(self, way: int, atoms: int = 0) -> None:
+        with self._lock:
+            now = time.perf_counter()
+            if self._inside:
+                self.seconds += now - self._since
+            self._inside += way
+            self._since = now
+            self.atoms += atoms
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers into a file, too")
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="where the model is evaluated")
+    parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)")
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="numerics threads; 0 takes all cores")
     parser.add_argument("--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)")
 

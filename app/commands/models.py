@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="to calibrate on")
+    parser.add_argument("--device", help="to calibrate on: cpu, cuda or cuda:N")
 
 
 def run(options: argparse.Namespace) -> int:

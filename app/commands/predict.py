@@ -50,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, help="file to write; standard output where not given")
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
-    parser.add_argument("--device", choices=["cpu", "cuda"], help="where the model is evaluated")
+    parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
     parser.add_argument(
         "--deterministic", action="store_true", default=None, help="the same bits whatever else is in the batch"
     )

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -16,6 +17,8 @@ from app.api.main import create_app
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
 
+SWITCH_INTERVAL = 1e-4
+"""Seconds after which a thread gives way to others: what comes back from the backend shall not wait for 5 ms."""
 OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "deterministic", "log_level")
 
 
@@ -32,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     settings = settings_from(options)
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload before the start, and it would end all
     Server(settings).run()
     return 0
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from app.backends import Backend, load_backend
+from app.backends.runtime import Device
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.neighbors import build_graphs
 from app.prediction import energies_spread, forces_spread
@@ -30,7 +31,7 @@ def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 
     Args:
         model: folder of a run or of a committee, or a reference into the store.
         store: folder of the models.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda` or `cuda:N`.
         threads: numerics threads; 0 takes all cores.
         batch_size: structures evaluated together.
 
@@ -47,8 +48,8 @@ def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 
 
 def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -> Predictor:
     """Predictions of the best weights of a run or a committee, in the precision in which it was trained."""
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InvalidConfig("--device cuda: there is no CUDA device, or torch was built without CUDA")
+    if Device.of(device).is_cuda and not torch.cuda.is_available():
+        raise InvalidConfig(f"--device {device}: there is no CUDA device, or torch was built without CUDA")
     if threads:
         torch.set_num_threads(threads)
     target = torch.device(device)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from app.backends.onnx import OUTPUTS
+from app.backends.session import OUTPUTS
 from app.training.derivatives import edge_gradients
 from app.training.models import LocalInputs, ModelInputs
 
@@ -46,23 +46,39 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     N and K are free. Nothing is summed over structures inside, so that their number is no dimension of the
     graph and large totals keep their digits.
     """
-    whole = tracing_inputs(next(model.parameters()).dtype)
-    inputs = whole.local() if model.strictly_local else whole
-    graph = _capture(model.eval().requires_grad_(False), inputs)
-    dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
+    program = export_program(model)
     with _quiet():
-        program = torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
         exported = torch.onnx.export(
             program,
             dynamo=True,
             opset_version=OPSET,
-            input_names=inputs._fields,
+            input_names=input_type(model)._fields,
             output_names=OUTPUTS,
             verbose=False,
         )
     if exported is None:
         raise RuntimeError("the ONNX exporter returned nothing")
     exported.save(str(path), external_data=False)
+
+
+def export_program(model: nn.Module) -> torch.export.ExportedProgram:
+    """A model with its gradient inside, captured for any N and K: the function that `export_onnx` writes.
+
+    It takes the fields of `input_type` one after the other, on the model's device.
+    """
+    parameter = next(model.parameters())
+    whole = tracing_inputs(parameter.dtype)
+    taken = whole.local() if model.strictly_local else whole
+    inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
+    graph = _capture(model.eval().requires_grad_(False), inputs)
+    dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
+    with _quiet():
+        return torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
+
+
+def input_type(model: nn.Module) -> type[LocalInputs] | type[ModelInputs]:
+    """What a model takes."""
+    return LocalInputs if model.strictly_local else ModelInputs
 
 
 def cut_energies(artifact: Path, path: Path) -> None:

@@ -82,15 +82,15 @@ def hyperparameters(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def prepare(frames: list[Atoms], cutoff: float) -> Data:
-    """Structures as the model takes them, with their neighbour lists."""
+def prepare(frames: list[Atoms], cutoff: float, device: str = "cpu") -> Data:
+    """Structures as the model takes them, with their neighbour lists, on its device."""
     mapper = ChemicalSpeciesToAtomTypeMapper(
         model_type_names=list(ELEMENTS), chemical_species_to_atom_type_map={symbol: symbol for symbol in ELEMENTS}
     )
     neighbors = NeighborListTransform(r_max=cutoff)
     graphs = [neighbors(mapper(from_ase(atoms))) for atoms in frames]
     data = AtomicDataDict.batched_from_list(graphs) if len(graphs) > 1 else graphs[0]
-    return dict(data)
+    return {name: value.to(device) for name, value in data.items()}
 
 
 def fields(frames: list[Atoms]) -> tuple[list[str], list[str]]:
@@ -100,7 +100,9 @@ def fields(frames: list[Atoms]) -> tuple[list[str], list[str]]:
     return [f for f in target["input"] if f not in absent], [f for f in target["output"] if f not in absent]
 
 
-def compile_model(frames: list[Atoms], model: torch.nn.Module, cutoff: float, path: str) -> Callable[[Data], Data]:
+def compile_model(
+    frames: list[Atoms], model: torch.nn.Module, cutoff: float, path: str, device: str
+) -> Callable[[Data], Data]:
     """The model compiled ahead of time, for any number of atoms and edges (and of structures, if several)."""
     inputs, outputs = fields(frames)
     sizes = {
@@ -108,10 +110,10 @@ def compile_model(frames: list[Atoms], model: torch.nn.Module, cutoff: float, pa
         "node": Dim("num_nodes", min=2, max=torch.inf),
         "edge": Dim("num_edges", min=2, max=torch.inf),
     }
-    example = prepare(frames[:2], cutoff)
+    example = prepare(frames[:2], cutoff, device)
     aot_export_model(
         model=model,
-        device="cpu",
+        device=device,
         input_fields=inputs,
         output_fields=outputs,
         data={field: example[field] for field in inputs},
@@ -124,20 +126,28 @@ def compile_model(frames: list[Atoms], model: torch.nn.Module, cutoff: float, pa
 def build(frames: list[Atoms], options: argparse.Namespace, folder: str) -> System:
     """Prepare, compile and check one system."""
     settings = hyperparameters(options)
-    data = prepare(frames, options.cutoff)
-    eager = AllegroModel(**settings).eval()
+    device = options.device
+    data = prepare(frames, options.cutoff, device)
+    eager = AllegroModel(**settings).eval().to(device)
     start = time.perf_counter()
     path = os.path.join(folder, f"{len(frames)}-{len(frames[0])}.nequip.pt2")
-    compiled = compile_model(frames, AllegroModel(**settings).eval(), options.cutoff, path)
+    compiled = compile_model(frames, AllegroModel(**settings).eval().to(device), options.cutoff, path, device)
     seconds = time.perf_counter() - start
     chosen = {field: data[field] for field in fields(frames)[0]}
     deviation = float((compiled(dict(chosen))["forces"] - eager(dict(data))["forces"]).abs().max())
     calls = {
-        "graph": lambda: prepare(frames, options.cutoff),
-        "eager": lambda: eager(dict(data)),
-        "compiled": lambda: compiled(dict(chosen)),
+        "graph": lambda: prepare(frames, options.cutoff, device),
+        "eager": lambda: waited(eager(dict(data)), device),
+        "compiled": lambda: waited(compiled(dict(chosen)), device),
     }
     return System(frames, data, calls, seconds, deviation)
+
+
+def waited(found: Data, device: str) -> Data:
+    """What was computed, once the device has done it."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+    return found
 
 
 def describe(built: dict[str, System], options: argparse.Namespace) -> dict[str, Any]:
@@ -166,6 +176,7 @@ def arguments() -> argparse.Namespace:
     """The command line that `benchmarks.inference` gives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     add_sizes(parser)
     return parser.parse_args()
 

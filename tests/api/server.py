@@ -105,12 +105,14 @@ class Gated(PairBackend):
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
+        self.arrivals = threading.Semaphore(0)
         self.structures = 0
         self.culprits: set[float] = set()
         self.memory: int | None = None
 
     def __call__(self, graph: Graph) -> Prediction:
         self.entered.set()
+        self.arrivals.release()
         assert self.gate.wait(60)
         self.structures += len(graph.n_atoms)
         firsts = graph.positions[np.cumsum([0, *graph.n_atoms[:-1]]), 2]
@@ -122,4 +124,5 @@ class Gated(PairBackend):
 
     def close(self) -> None:
         self.entered.clear()
+        self.arrivals = threading.Semaphore(0)
         self.gate.clear()

@@ -55,7 +55,7 @@ def assert_sound(service: Running) -> None:
 @pytest.mark.parametrize(
     ("place", "name", "code"),
     [
-        ("app.batching", "build_graph", "internal"),
+        ("app.lists", "build_graph", "internal"),
         ("app.evaluate", "collate", "model_failed"),
         ("app.evaluate", "split", "model_failed"),
         ("app.evaluate", "_is_finite", "model_failed"),
@@ -118,7 +118,7 @@ def test_in_the_worker_itself(service: Running, monkeypatch: pytest.MonkeyPatch,
     def broken(*args: Any) -> Any:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(f"app.batching.{name}", broken)
+    monkeypatch.setattr(f"app.workers.{name}", broken)
     response = service.predict(ARGON)
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "model_failed"

@@ -47,7 +47,7 @@ def spoil(store: ModelStore, version: int) -> None:
 def start_reload(service: Running) -> "asyncio.Future[None]":
     """Reload on the server's loop; what `SIGHUP` does in a process."""
     found = service.server.service_app.state.service
-    loop = next(iter(found.potentials.values()))._batcher._loop
+    loop = next(iter(found.potentials.values()))._batcher._workers._loop
     return asyncio.run_coroutine_threadsafe(found.reload(), loop)  # type: ignore[return-value]
 
 

@@ -16,6 +16,7 @@ import pytest
 from app import potential
 from app.backends import load_backend
 from app.store import ModelStore
+from app.workers import IN_FLIGHT
 from tests.api.server import ARGON, WATER, Gated, Running, running
 
 
@@ -39,8 +40,10 @@ class TestOverload:
         service, backend = gated
         backend.close()
         with ThreadPoolExecutor() as pool:
-            inside = pool.submit(service.predict, ARGON)
-            assert backend.entered.wait(60)
+            inside = []
+            for _ in range(IN_FLIGHT):
+                inside.append(pool.submit(service.predict, ARGON))
+                assert backend.arrivals.acquire(timeout=60)
             with socket.create_connection(("127.0.0.1", service.port)) as leaving:
                 body = orjson.dumps(WATER)
                 head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -48,9 +51,9 @@ class TestOverload:
                 service.wait_for('equipot_queue_depth{model="pairs@2"}', 1)
             service.wait_for('equipot_requests_total{method="POST",route="/predict",status="499"}', 1)
             backend.gate.set()
-            assert inside.result().status_code == 200
+            assert [answer.result().status_code for answer in inside] == [200] * IN_FLIGHT
         assert service.predict(ARGON).status_code == 200
-        assert backend.structures == 2
+        assert backend.structures == IN_FLIGHT + 1
 
 
 class TestFailures:
@@ -153,6 +156,12 @@ class TestStore:
             response = service.client.get("/readyz")
             assert response.status_code == 503
             assert "no model could be loaded" in response.json()["error"]["message"]
+
+    def test_a_version_that_is_no_number_is_refused_and_asked_for_by_name(self, pair_store: Path) -> None:
+        with running(pair_store, models="other@newest,pairs@1", log_level="error") as service:
+            response = service.predict({**ARGON, "model": "other"})
+            assert response.status_code == 503
+            assert "other" in response.json()["error"]["message"]
 
     def test_default_that_is_not_there(self, pair_store: Path) -> None:
         with running(pair_store, default_model="organic-xtb", models="pairs@1") as service:

@@ -81,8 +81,8 @@ class Cramped:
 
 
 def cramp(backend, slots, monkeypatch):
-    (artifact,) = backend._artifacts
-    monkeypatch.setattr(backend, "_artifacts", [replace(artifact, session=Cramped(artifact.session, slots))])
+    (artifact,) = backend.artifacts
+    monkeypatch.setattr(backend, "artifacts", [replace(artifact, session=Cramped(artifact.session, slots))])
 
 
 def test_a_batch_beyond_the_memory_is_halved_until_it_fits(bundled, monkeypatch):

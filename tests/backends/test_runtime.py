@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.backends.runtime import check_providers, is_out_of_memory, providers_for, require_onnxruntime
+from app.backends.runtime import CUDA, Device, check_providers, is_out_of_memory, providers_for, require_onnxruntime
 from app.errors import BackendError
 
 WORKING = "class InferenceSession: ...\nloaded = []\ndef preload_dlls(): loaded.append('cuda')\n"
@@ -19,9 +19,13 @@ Install = Callable[..., None]
 @dataclass
 class FakeSession:
     providers: list[str] = field(default_factory=list)
+    number: str = "0"
 
     def get_providers(self) -> list[str]:
         return self.providers
+
+    def get_provider_options(self) -> dict[str, dict[str, str]]:
+        return {name: {"device_id": self.number} for name in self.providers}
 
 
 @pytest.fixture
@@ -60,12 +64,12 @@ def test_the_one_installed_distribution_is_imported(install: Install, distributi
 
 def test_cuda_libraries_are_loaded_for_cuda_only(install: Install) -> None:
     install("onnxruntime-gpu")
-    assert require_onnxruntime("cuda").loaded == ["cuda"]
+    assert require_onnxruntime(Device("cuda")).loaded == ["cuda"]
 
 
 def test_the_cpu_distribution_loads_no_cuda_libraries(install: Install) -> None:
     install("onnxruntime")
-    assert require_onnxruntime("cuda").loaded == []
+    assert require_onnxruntime(Device("cuda")).loaded == []
 
 
 def test_telemetry_is_off_before_the_import(install: Install) -> None:
@@ -104,31 +108,43 @@ def test_a_distribution_that_cannot_be_imported_is_named(install: Install) -> No
         require_onnxruntime()
 
 
-def test_an_unknown_device_is_refused() -> None:
-    with pytest.raises(BackendError, match="'tpu' is unknown; choose one of: cpu, cuda"):
-        providers_for("tpu")
+@pytest.mark.parametrize("name", ["tpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0"])
+def test_an_unknown_device_is_refused(name: str) -> None:
+    with pytest.raises(BackendError, match=f"'{name}' is unknown; choose one of: cpu, cuda, cuda:N"):
+        Device.of(name)
 
 
-@pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_a_session_on_its_device_passes(device: str) -> None:
-    check_providers(FakeSession(providers_for(device)), device)
+def test_a_session_on_its_device_passes() -> None:
+    check_providers(FakeSession(["CPUExecutionProvider"]), Device.of("cpu"))
+    check_providers(FakeSession([CUDA, "CPUExecutionProvider"], "3"), Device.of("cuda:3"))
+
+
+def test_a_session_on_another_gpu_is_an_error() -> None:
+    with pytest.raises(BackendError, match="'cuda:1' was asked for, but ONNX Runtime took device 0"):
+        check_providers(FakeSession([CUDA, "CPUExecutionProvider"], "0"), Device.of("cuda:1"))
+
+
+def test_what_a_gpu_is_asked_for_names_the_device_and_full_precision() -> None:
+    (name, options), _ = providers_for(Device.of("cuda:1"), graphs=True)
+    assert name == CUDA
+    assert (options["device_id"], options["use_tf32"], options["enable_cuda_graph"]) == ("1", "0", "1")
 
 
 def test_a_fall_back_without_the_gpu_distribution_is_an_error(install: Install) -> None:
     install("onnxruntime")
     with pytest.raises(BackendError, match=r"needs CUDAExecutionProvider.*pip install 'equipot\[gpu\]'"):
-        check_providers(FakeSession(["CPUExecutionProvider"]), "cuda")
+        check_providers(FakeSession(["CPUExecutionProvider"]), Device.of("cuda"))
 
 
 def test_a_fall_back_of_the_gpu_distribution_is_an_error(install: Install) -> None:
     install("onnxruntime-gpu")
     with pytest.raises(BackendError, match="NVIDIA driver"):
-        check_providers(FakeSession(["CPUExecutionProvider"]), "cuda")
+        check_providers(FakeSession(["CPUExecutionProvider"]), Device.of("cuda"))
 
 
 def test_a_session_without_providers_is_an_error() -> None:
     with pytest.raises(BackendError, match="has only nothing"):
-        check_providers(FakeSession(), "cpu")
+        check_providers(FakeSession(), Device.of("cpu"))
 
 
 @pytest.mark.parametrize(
