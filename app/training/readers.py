@@ -85,7 +85,7 @@ def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
     arrays = _npz_arrays(source, path)
     numbers, positions, energies = (arrays[name] for name in ("numbers", "positions", "energy"))
     forces = arrays.get("forces")
-    info = {name: str(arrays[key]) for key, name in NPZ_UNITS.items() if key in arrays}
+    info = {name: _text(arrays[key]) for key, name in NPZ_UNITS.items() if key in arrays}
     count = len(positions)
     many = np.broadcast_to(numbers, (count, *numbers.shape)) if numbers.ndim == 1 else numbers
     sizes = {"positions": count, "energy": len(energies)}
@@ -105,6 +105,8 @@ def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
     try:
         with np.load(path, allow_pickle=False) as file:
             present = set(file.files)
+            if "lattice" in present:
+                raise InvalidData(f"{source.path}: has a lattice; npz files hold molecules here, write it as extXYZ")
             wanted = [name for name in NPZ_NAMES if name != "forces" or not _lacks_forces(source, present)]
             names = {name: _npz_name(name, source, present) for name in wanted}
             arrays = {name: file[key] for name, key in names.items()}
@@ -117,6 +119,12 @@ def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
         if name in arrays and arrays[name].ndim != dimensions:
             raise InvalidData(f"{source.path}: {names[name]} has shape {arrays[name].shape}, not one entry a frame")
     return arrays
+
+
+def _text(value: Array) -> str:
+    """A word that some versions of Python have stored as bytes."""
+    word = value.item()
+    return word.decode() if isinstance(word, bytes) else str(word)
 
 
 def _lacks_forces(source: Source, present: set[str]) -> bool:

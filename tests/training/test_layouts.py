@@ -89,15 +89,49 @@ def test_a_bad_deepmd_folder_is_named(tmp_path, change, message):
         list(read(Source(path="system", format="deepmd"), tmp_path / "system"))
 
 
-def test_md22_is_read_and_its_units_are_checked(tmp_path):
+@pytest.fixture
+def md22(tmp_path):
+    """Writes frames in the layout of MD22's npz files, with other arrays in the place of some."""
     frames = molecules(3, sizes=[3])
-    renamed = dict(zip(("z", "R", "E", "F"), npz_arrays(frames).values(), strict=True))
-    np.savez(tmp_path / "md22.npz", **renamed, e_unit="kcal/mol", r_unit="Ang", type="d", name="test")
-    unit = {"energy": "kcal/mol", "length": "Å"}
-    found = list(read(Source(path="md22.npz", units=unit), tmp_path / "md22.npz"))
-    assert found[1].energy == pytest.approx(frames[1].energy * units.kcal / units.mol)
+    arrays = dict(zip(("z", "R", "E", "F"), npz_arrays(frames).values(), strict=True))
+    arrays["E"] = arrays["E"][:, None]
+    forces = {"F_min": arrays["F"].min(), "F_max": arrays["F"].max(), "F_mean": 0.0, "F_var": arrays["F"].var()}
+    about = {"type": "d", "name": "AT-AT", "theory": "PBE+MBD", "code_version": "0.4", "md5": "0" * 32}
+    stated = {"e_unit": "kcal/mol", "r_unit": "Ang"}
+
+    def write(**other):
+        np.savez_compressed(tmp_path / "md22.npz", **arrays | forces | about | stated | other)
+        return tmp_path / "md22.npz"
+
+    write.frames = frames
+    return write
+
+
+@pytest.mark.parametrize("unit", ["kcal/mol", b"kcal/mol"])
+def test_md22_is_read_and_its_units_are_checked(md22, unit):
+    path = md22(e_unit=unit)
+    found = list(read(Source(path="md22.npz", units={"energy": "kcal/mol", "length": "Å"}), path))
+    factor = units.kcal / units.mol
+    assert [frame.energy for frame in found] == pytest.approx([frame.energy * factor for frame in md22.frames])
+    np.testing.assert_allclose(found[2].forces, md22.frames[2].forces * factor)
     with pytest.raises(InvalidData, match=r"md22\.npz, frame 0: energy_unit is 'kcal/mol', but the config reads"):
-        list(read(Source(path="md22.npz", units={"energy": "eV"}), tmp_path / "md22.npz"))
+        list(read(Source(path="md22.npz", units={"energy": "eV"}), path))
+
+
+def test_a_lattice_in_an_npz_is_not_ignored(md22):
+    with pytest.raises(InvalidData, match=r"^md22\.npz: has a lattice; .* write it as extXYZ"):
+        list(read(Source(path="md22.npz", units={}), md22(lattice=10 * np.eye(3))))
+
+
+def test_the_extxyz_of_sgdml_needs_its_key_and_units(tmp_path):
+    lines = ["2", "Energy=-100.5 Properties=species:S:1:pos:R:3:forces:R:3", "O 0 0 0 0 0 -23", "H 0 0 1 0 0 23", ""]
+    (tmp_path / "md22.xyz").write_text("\n".join(lines))
+    source = {"path": "md22.xyz", "units": {"energy": "kcal/mol"}}
+    (found,) = read(Source(**source, keys={"energy": "Energy"}), tmp_path / "md22.xyz")
+    assert found.energy == pytest.approx(-100.5 * units.kcal / units.mol)
+    assert found.forces[1, 2] == pytest.approx(23 * units.kcal / units.mol)
+    with pytest.raises(InvalidData, match=r"md22\.xyz, frame 0: no energy"):
+        list(read(Source(**source), tmp_path / "md22.xyz"))
 
 
 QM9 = """3

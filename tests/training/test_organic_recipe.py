@@ -1,8 +1,6 @@
-import importlib
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,20 +11,17 @@ from ase.calculators.emt import EMT
 from ase.io import read, write
 
 from app.training.isolation import isolated
+from tests.training.recipe_modules import recipe_modules
 
 pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
 
-RECIPE = Path(__file__).parents[2] / "recipes" / "organic-xtb"
 MODULES = ("molecules", "geometries", "sample", "split")
 
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    monkeypatch.syspath_prepend(str(RECIPE))
-    yield {name: importlib.import_module(name) for name in MODULES}
-    for name in MODULES:
-        del sys.modules[name]
+    yield from recipe_modules(monkeypatch, "organic-xtb", MODULES)
 
 
 @pytest.mark.parametrize(

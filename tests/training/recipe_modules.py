@@ -1,0 +1,21 @@
+"""The scripts of a recipe, which is a folder outside any package."""
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def recipe_modules(
+    monkeypatch: pytest.MonkeyPatch, recipe: str, names: Sequence[str]
+) -> Iterator[dict[str, ModuleType]]:
+    """The modules by name, for one test: other recipes have modules of the same names."""
+    monkeypatch.syspath_prepend(str(RECIPES / recipe))
+    yield {name: importlib.import_module(name) for name in names}
+    for name in names:
+        del sys.modules[name]
