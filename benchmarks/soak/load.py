@@ -1,6 +1,7 @@
 """64 clients, some of which may misbehave."""
 
 import asyncio
+import math
 import contextlib
 import random
 import re
@@ -101,9 +102,12 @@ async def misbehave(port: int, request: Bad, phase: Phase) -> None:
 
 
 async def load(service: Service, plan: Plan, good: list[Good], bad: list[Bad], middle: Callable[[], None]) -> Phase:
-    """One phase. Without bad requests, those who would send them are silent; `middle` is called after half the time."""
+    """One phase. Without bad requests, those who would send them are silent.
+
+    `middle` is called after half the time; where it takes long, the phase does, so that there are requests after it.
+    """
     phase, loop = Phase(), asyncio.get_running_loop()
-    end = loop.time() + plan.seconds
+    least, end = loop.time() + plan.seconds, math.inf
 
     async def client(number: int) -> None:
         rng, connection = random.Random(number), Connection(service.port)
@@ -123,8 +127,10 @@ async def load(service: Service, plan: Plan, good: list[Good], bad: list[Bad], m
         await connection.close()
 
     async def watch() -> None:
+        nonlocal end
         await asyncio.sleep(plan.seconds / 2)
         await asyncio.to_thread(middle)
+        end = max(least, loop.time() + 2 * plan.interval)
 
     async def weigh() -> None:
         while loop.time() < end:
