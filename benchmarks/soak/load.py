@@ -1,8 +1,8 @@
 """64 clients, some of which may misbehave."""
 
 import asyncio
-import math
 import contextlib
+import math
 import random
 import re
 from collections import Counter
