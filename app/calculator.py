@@ -11,6 +11,7 @@ from app.backends import Backend, load_backend
 from app.formats.ase_atoms import from_ase
 from app.neighbors import build_graph
 from app.prediction import split
+from app.settings import BackendChoice
 from app.store import ModelStore
 
 ENERGIES = frozenset({"energy", "free_energy", "energies"})
@@ -28,6 +29,7 @@ class EquipotCalculator(Calculator):
         store: folder of the models.
         threads: numerics threads; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
+        backend: what runs a model of the store: `auto`, `onnx` or `aoti`.
 
     Raises:
         UnknownModel: no such model.
@@ -37,11 +39,17 @@ class EquipotCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "forces", "stress", "energies"]  # noqa: RUF012
 
     def __init__(
-        self, model: str | Backend, store: Path | str = "model_store", threads: int = 0, device: str = "cpu"
+        self,
+        model: str | Backend,
+        store: Path | str = "model_store",
+        threads: int = 0,
+        device: str = "cpu",
+        backend: BackendChoice = "auto",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if isinstance(model, str):
-            self.backend = load_backend(ModelStore(Path(store)).load(model), threads=threads, device=device)
+            stored = ModelStore(Path(store)).load(model)
+            self.backend = load_backend(stored, threads=threads, device=device, backend=backend)
         else:
             self.backend = model
 

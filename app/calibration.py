@@ -20,10 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.backends import Backend
 from app.errors import OutOfMemory
 from app.graph import collate
+from app.lattice import lattice_piece
 from app.neighbors import build_graph
 from app.schedule import Cost, Speed
-from app.store import ModelCard
-from app.structure import Structure
 
 ENOUGH = 0.95
 """Share of the best throughput that is worth no larger batch."""
@@ -171,19 +170,6 @@ def deviation(calibration: Calibration) -> float:
     """Largest relative difference of a prediction from what was measured."""
     speed = calibration.speed
     return max(abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0) for p in calibration.points)
-
-
-def lattice_piece(card: ModelCard, atoms: int, periodic: bool) -> Structure:
-    """`atoms` atoms of the card's elements on a cubic lattice of 2.5 Å spacing, or wider for large pair models."""
-    spacing = max([2.5, *(p.sigma for p in card.pair.values())])
-    side = int(np.ceil(atoms ** (1 / 3)))
-    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:atoms]
-    return Structure(
-        np.resize(card.numbers, atoms),
-        np.asarray(spacing * sites, dtype=np.float64),
-        side * spacing * np.eye(3) * periodic,
-        np.full(3, periodic),
-    )
 
 
 def _peak() -> int:

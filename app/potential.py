@@ -5,16 +5,18 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from app.admission import Bound
-from app.backends import Backend, load_backend, runtime_version, worker_threads
+from app.backends import Backend, load_backend, worker_threads
 from app.batching import Batcher
 from app.budgets import Cache, Limits, measured
-from app.calibration import Place, lattice_piece
+from app.calibration import Place
 from app.errors import StructureTooLarge
 from app.graph import Graph
+from app.lattice import lattice_piece
 from app.neighbors import build_graph
 from app.observer import Observer
 from app.prediction import StructurePrediction
 from app.schedule import Budget
+from app.settings import BackendChoice
 from app.store import ModelCard, StoredModel
 from app.structure import Structure
 from app.task import Task
@@ -55,6 +57,11 @@ class Potential:
     def reference(self) -> str:
         """`name@version`."""
         return f"{self.card.name}@{self.card.version}"
+
+    @property
+    def runs_on(self) -> str:
+        """Name and version of what computes."""
+        return self._backend.runtime
 
     @property
     def depth(self) -> int:
@@ -149,6 +156,7 @@ def load_potential(
     threads: int = 0,
     device: str = "cpu",
     deterministic: bool = False,
+    backend: BackendChoice = "auto",
     observer: Observer | None = None,
     cache: Cache | None = None,
 ) -> Potential:
@@ -164,26 +172,26 @@ def load_potential(
         device: `cpu`, `cuda` or `cuda:N`.
         deterministic: answers have the same bits whatever else is in the batch. The budget, which says where large
             structures are cut, then comes from `limits` alone and not from a measurement.
+        backend: what runs an exported model; `auto` measures where there is a choice.
         observer: is told of batches and neighbour lists.
         cache: what was measured before.
 
     Raises:
         BackendError: the runtime is missing or cannot use the device or the artifact.
     """
-    backend = load_backend(model, threads=threads, device=device, deterministic=deterministic)
+    opened = load_backend(model, threads=threads, device=device, deterministic=deterministic, backend=backend)
     rest = (bound, max_atoms, max_edges, observer)
     if isinstance(limits, Budget):
-        return Potential(backend, model.digest, limits, *rest)
+        return Potential(opened, model.digest, limits, *rest)
     if deterministic:
-        return Potential(backend, model.digest, limits.budget(None), *rest)
+        return Potential(opened, model.digest, limits.budget(None), *rest)
     cache = cache or Cache(None)
-    place = place_of(model, threads, device)
+    place = place_of(model, opened, threads, device)
     known = cache.read(place)
-    measurement = measured(backend, place, limits, cache) if known is None else None
-    return Potential(backend, model.digest, limits.budget(known, "cached"), *rest, measurement)
+    measurement = measured(opened, place, limits, cache) if known is None else None
+    return Potential(opened, model.digest, limits.budget(known, "cached"), *rest, measurement)
 
 
-def place_of(model: StoredModel, threads: int, device: str) -> Place:
+def place_of(model: StoredModel, backend: Backend, threads: int, device: str) -> Place:
     """What a calibration of the model holds for."""
-    threads, version = worker_threads(threads), runtime_version(model.card)
-    return Place(digest=model.digest, device=device, threads=threads, runtime=version)
+    return Place(digest=model.digest, device=device, threads=worker_threads(threads), runtime=backend.runtime)

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 ENV_PREFIX = "EQUIPOT_"
 DEVICE = r"cpu|cuda(:\d+)?"
 """Names of devices."""
+BackendChoice: TypeAlias = Literal["auto", "onnx", "aoti"]
+"""What runs exported models; `auto` measures."""
 SOURCE_STORE = Path(__file__).resolve().parent.parent / "model_store"
 """The store of a source checkout; not there once the package is installed elsewhere."""
 
@@ -43,6 +45,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     threads: int = Field(default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores")
     device: str = Field(default="cpu", description="where models are evaluated: cpu, cuda or cuda:N")
+    backend: BackendChoice = Field(default="auto", description="what runs exported models: auto, onnx or aoti")
 
     deterministic: bool = Field(default=False, description="answers with the same bits whatever else is in the batch")
 

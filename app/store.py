@@ -22,6 +22,8 @@ CARD = "card.json"
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
 """The part of the artifact that gives the energies, without their gradient."""
+PACKAGE, ENERGY_PACKAGE = "model.pt2", "energies.pt2"
+"""The same as packages of AOTInductor."""
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -44,6 +46,16 @@ class Certificate(_Frozen):
     largest: Deviations
     systems: int = Field(ge=1, description="structures that were compared")
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
+
+
+class Packages(_Frozen):
+    """What the packages of AOTInductor were compiled with and for."""
+
+    torch: str = Field(description="version, the only one that can load them")
+    machine: str = Field(description="kind of processor, as in `x86_64`")
+    capability: Literal["AVX2", "AVX512"] = Field(description="vector instructions that they use")
+    inputs: tuple[str, ...] = Field(description="what they take, in this order")
+    certificate: Certificate | None = None
 
 
 class PairParameters(_Frozen):
@@ -92,15 +104,18 @@ class ModelCard(_Frozen):
     limitations: tuple[str, ...] = ()
     metrics: dict[str, Any] = Field(default_factory=dict)
     certificate: Certificate | None = None
+    aoti: Packages | None = Field(default=None, description="none where the version has no packages of AOTInductor")
     pair: dict[str, PairParameters] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict, description="sha256 of every other file of the version")
 
     @property
     def artifacts(self) -> list[str]:
-        """Names of the files that its backend opens."""
+        """Names of the files that its backends open."""
         if self.backend != "onnx":
             return []
-        names = (ARTIFACT, ENERGIES) if self.energies_alone else (ARTIFACT,)
+        names = [ARTIFACT, ENERGIES] if self.energies_alone else [ARTIFACT]
+        if self.aoti is not None:
+            names += [PACKAGE, ENERGY_PACKAGE]
         return [file for name in names for file in member_files(name, self.members)]
 
     @property

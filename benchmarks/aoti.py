@@ -17,7 +17,6 @@ import argparse
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,23 +29,22 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 from torch import nn
-from torch._inductor import aoti_compile_and_package
 from torch._inductor.package import load_package
 
 from app.backends.layout import portions
-from app.backends.onnx import OUTPUTS
 from app.backends.runtime import check_providers, providers_for, require_onnxruntime
+from app.backends.session import OUTPUTS
 from app.bench.machine import machine
 from app.formats.ase_atoms import from_ase
 from app.neighbors import build_graphs
 from app.training.hardware import keep_freed_memory
 from app.training.models import AllegroConfig, EquiformerConfig, Statistics, build_model
-from app.training.tracing import export_onnx, export_program, input_type
+from app.training.packages import INDUCTOR, compile_package
+from app.training.tracing import export_onnx, input_type
 from benchmarks.structures import ELEMENTS, systems
 
 CONFIGS = {"allegro": AllegroConfig, "equiformer": EquiformerConfig}
-FROZEN = {"freezing": True, "cpp.enable_floating_point_contract_flag": "fast"}
-OPTIONS: dict[str, dict[str, Any]] = {"plain": {}, "frozen": FROZEN, "autotuned": {**FROZEN, "max_autotune": True}}
+OPTIONS: dict[str, dict[str, Any]] = {"plain": {}, "frozen": INDUCTOR, "autotuned": {**INDUCTOR, "max_autotune": True}}
 """Inductor's: none; weights folded and packed, fused multiply and add; and products of matrices tuned besides."""
 
 Feeds = dict[str, NDArray[Any]]
@@ -77,15 +75,8 @@ def onnx_runtime(model: nn.Module, path: Path, device: str) -> Runtime:
 
 def compiled(model: nn.Module, path: Path, options: dict[str, Any]) -> float:
     """Compile a model to a package; seconds that it took."""
-    program = export_program(model)
-    for node in program.graph.nodes:
-        if node.target == torch.ops.aten.view.default:  # Inductor chooses strides that not all of them allow
-            node.target = torch.ops.aten.reshape.default
-    program.graph_module.recompile()
     start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        aoti_compile_and_package(program, package_path=str(path), inductor_configs=options)
+    compile_package(model, path, options)
     return time.perf_counter() - start
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from app.backends.onnx import OnnxBackend
+from app.backends.onnx import open_onnx
 from app.backends.runtime import require_onnxruntime
 from app.bench.machine import machine
 from app.graph import Graph
@@ -55,7 +55,7 @@ class Own:
         self.parameters = sum(p.numel() for p in model.parameters())
         export_onnx(model, folder / ARTIFACT)
         cut_energies(folder / ARTIFACT, folder / ENERGIES)
-        self.backend = OnnxBackend(card_of(config, self.parameters), folder, threads=options.threads)
+        self.backend = open_onnx(card_of(config, self.parameters), folder, threads=options.threads)
         self.model = model.requires_grad_(False)
         self.graphs: dict[str, Graph] = {}
         self.calls: dict[tuple[str, str], Callable[[], Any]] = {}

@@ -19,11 +19,11 @@ from app.calibration import (
     Point,
     calibrate_at_once,
     fit,
-    lattice_piece,
     smallest_of_the_best,
 )
 from app.errors import OutOfMemory
 from app.graph import Graph
+from app.lattice import lattice_piece
 from app.potential import load_potential
 from app.prediction import Prediction
 from app.schedule import Cost, Speed

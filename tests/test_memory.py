@@ -9,7 +9,7 @@ SCRIPT = """
 import resource, sys
 from pathlib import Path
 from app.backends import load_backend
-from app.calibration import lattice_piece
+from app.lattice import lattice_piece
 from app.evaluate import evaluate
 from app.neighbors import build_graph
 from app.prediction import StructurePrediction

@@ -167,7 +167,8 @@ class Service:
         """
         potential = self.potential(reference)
         card = potential.card.model_dump(mode="json")
-        return {"status": "ready", "digest": potential.digest, "budget": _shown(potential.budget), "card": card}
+        about = {"digest": potential.digest, "runs_on": potential.runs_on, "budget": _shown(potential.budget)}
+        return {"status": "ready", **about, "card": card}
 
     def _newest(self, name: str) -> str:
         """`name@version` of the newest version that is served, or else refused."""
@@ -241,6 +242,7 @@ class Service:
             threads=settings.threads,
             device=settings.device,
             deterministic=settings.deterministic,
+            backend=settings.backend,
             observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
             cache=self.cache,
         )

@@ -3,11 +3,10 @@
 import os
 from typing import Protocol
 
-import numpy as np
-
 from app.errors import BackendError
 from app.graph import Graph
 from app.prediction import Prediction
+from app.settings import BackendChoice
 from app.store import ModelCard, StoredModel
 
 
@@ -17,6 +16,11 @@ class Backend(Protocol):
     @property
     def card(self) -> ModelCard:
         """What the model is, and which elements, charges and cutoff it was made for."""
+        ...
+
+    @property
+    def runtime(self) -> str:
+        """Name and version of what computes, as in `onnxruntime 1.23.0`."""
         ...
 
     @property
@@ -52,16 +56,13 @@ def worker_threads(threads: int) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def runtime_version(card: ModelCard) -> str:
-    """Name and version of what computes a model, as in `onnxruntime 1.23.0`."""
-    if card.backend == "pair":
-        return f"numpy {np.__version__}"
-    from app.backends.runtime import distribution
-
-    return distribution()
-
-
-def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu", deterministic: bool = False) -> Backend:
+def load_backend(
+    model: StoredModel,
+    threads: int = 0,
+    device: str = "cpu",
+    deterministic: bool = False,
+    backend: BackendChoice = "auto",
+) -> Backend:
     """The backend that the model's card names.
 
     Args:
@@ -69,16 +70,17 @@ def load_backend(model: StoredModel, threads: int = 0, device: str = "cpu", dete
         threads: numerics threads of one evaluation; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
         deterministic: a structure's answer has the same bits whatever else is in its graph.
+        backend: what runs an exported model; `auto` measures where there is a choice.
 
     Raises:
-        BackendError: the runtime is not installed, or cannot use the device.
+        BackendError: the runtime is not installed, or cannot use the device or the artifact.
     """
     if model.card.backend == "pair":
         from app.backends.pair import PairBackend
 
         return PairBackend(model.card)
     if model.card.backend == "onnx":
-        from app.backends.onnx import OnnxBackend
+        from app.backends.choice import open_exported
 
-        return OnnxBackend(model.card, model.folder, threads=threads, device=device, deterministic=deterministic)
+        return open_exported(model, threads, device, deterministic, backend)
     raise BackendError(f"model '{model.card.name}' asks for an unknown backend '{model.card.backend}'")

@@ -37,6 +37,11 @@ class PairBackend:
         self._epsilon = np.sqrt(epsilon[:, None] * epsilon)
 
     @property
+    def runtime(self) -> str:
+        """Name and version of what computes."""
+        return f"numpy {np.__version__}"
+
+    @property
     def is_strictly_local(self) -> bool:
         """Always: an atom's share of the energy depends on its own edges alone."""
         return True

@@ -22,9 +22,10 @@ SHORTAGE = (
     "out of memory",  # CUDA failure 2
     "bad allocation",
     "bad_alloc",
+    "can't allocate memory",  # torch's DefaultCPUAllocator
     "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED
 )
-"""What ONNX Runtime and the libraries under it say when memory does not suffice; no class of errors says so."""
+"""What the runtimes and the libraries under them say when memory does not suffice; no class of errors says so."""
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Official builds report usage to their makers over the network unless this variable is 1 before the import."""

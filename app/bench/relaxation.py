@@ -38,6 +38,11 @@ class Timed:
         return self.backend.card
 
     @property
+    def runtime(self) -> str:
+        """Of the backend."""
+        return self.backend.runtime
+
+    @property
     def is_strictly_local(self) -> bool:
         """As of the backend."""
         return self.backend.is_strictly_local

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from app.bench.aspirin import ASPIRIN
-from app.calibration import lattice_piece
 from app.errors import InputError, InvalidFormat
 from app.formats.files import read_structures
+from app.lattice import lattice_piece
 from app.store import ModelCard
 from app.structure import Structure, numbers_from_symbols
 

@@ -63,6 +63,7 @@ class Server:
             "--port": 0,
             "--threads": settings.threads,
             "--device": settings.device,
+            "--backend": settings.backend,
             "--log-level": "info",
         }
         words = [str(word) for pair in options.items() for word in pair]

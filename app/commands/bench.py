@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
+    parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,8 +96,8 @@ class _Subject:
 def _subject(settings: Settings, model: StoredModel, options: argparse.Namespace) -> _Subject:
     own, card = options.structures, model.card
     samples = [of_file(own, card)] if own else [molecules(card), crystals(card)]
-    backend = load_backend(model, threads=settings.threads, device=settings.device)
-    place = place_of(model, settings.threads, settings.device)
+    backend = load_backend(model, threads=settings.threads, device=settings.device, backend=settings.backend)
+    place = place_of(model, backend, settings.threads, settings.device)
     budget = Limits.of(settings).budget(_calibration(settings, backend, place))
     return _Subject(options, settings, model, backend, samples, place, budget)
 

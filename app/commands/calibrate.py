@@ -17,8 +17,8 @@ def measure(settings: Settings, reference: str) -> Calibration:
         BackendError: the runtime is missing or cannot use the device.
     """
     model = ModelStore(settings.model_store).load(reference)
-    backend = load_backend(model, threads=settings.threads, device=settings.device)
-    return calibrate_at_once(backend, place_of(model, settings.threads, settings.device), "thorough")
+    backend = load_backend(model, threads=settings.threads, device=settings.device, backend=settings.backend)
+    return calibrate_at_once(backend, place_of(model, backend, settings.threads, settings.device), "thorough")
 
 
 def report(settings: Settings, reference: str, found: Calibration) -> list[tuple[str, ...]]:

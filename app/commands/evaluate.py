@@ -3,9 +3,10 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from app.errors import InvalidConfig
+from app.settings import BackendChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
+    parser.add_argument(
+        "--backend",
+        choices=get_args(BackendChoice),
+        default="auto",
+        help="what runs a stored model (%(default)s)",
+    )
     parser.add_argument("--threads", type=int, default=0, help="numerics threads; 0 takes all cores")
     parser.add_argument("--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)")
 
@@ -60,7 +67,14 @@ def run(options: argparse.Namespace) -> int:
     content = {"path": options.data}
     override(content, options.overrides)
     source = parse(Source, content, options.data)
-    predict = open_predictor(options.model, options.model_store, options.device, options.threads, options.batch_size)
+    predict = open_predictor(
+        options.model,
+        options.model_store,
+        device=options.device,
+        threads=options.threads,
+        batch_size=options.batch_size,
+        backend=options.backend,
+    )
     frames = load_sources([source], Finder(Path()))
     predicted = predict(frames)
     if options.plot_uncertainty is not None and predicted.forces_std is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from app.store import ModelStore
+    from app.store import Certificate, ModelStore
     from app.training.export import About
 
 
@@ -16,13 +16,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)")
     add_about(parser)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the artifact")
+    parser.add_argument(
+        "--aoti", action="store_true", help="compile packages of AOTInductor, too, for processors like this one"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Export, certify, publish; print what was published and how far it deviates from its model."""
     from app.store import ModelStore
 
-    publish(options.run_folder, ModelStore(options.store), options.name, about_of(options), options.dtype)
+    store, about = ModelStore(options.store), about_of(options)
+    publish(options.run_folder, store, options.name, about, options.dtype, options.aoti)
     return 0
 
 
@@ -32,18 +36,25 @@ def publish(
     name: str,
     about: "About",
     dtype: Literal["float32", "float64"] = "float32",
+    aoti: bool = False,
 ) -> None:
     """Export, certify and publish what a run left; print what was published and how far it deviates from its model."""
     from app.training.export import export
     from app.training.trained import TrainedRun
 
-    published = export(TrainedRun(run_folder), store, name, about, dtype)
+    published = export(TrainedRun(run_folder), store, name, about, dtype, aoti)
     card = published.card
-    assert card.certificate is not None
     print(f"{card.name}@{card.version} in {published.folder}, digest {published.digest[:12]}")
-    print(f"largest deviations from the float64 model over {card.certificate.systems} structures (tolerance):")
-    for key, value in card.certificate.largest:
-        print(f"  {key:16} {value:.1e} ({getattr(card.certificate.tolerance, key):.0e})")
+    _report("artifact", card.certificate)
+    if card.aoti is not None:
+        _report(f"packages for {card.aoti.machine} with {card.aoti.capability}", card.aoti.certificate)
+
+
+def _report(what: str, certificate: "Certificate | None") -> None:
+    assert certificate is not None
+    print(f"{what}: largest deviations from the float64 model over {certificate.systems} structures (tolerance):")
+    for key, value in certificate.largest:
+        print(f"  {key:16} {value:.1e} ({getattr(certificate.tolerance, key):.0e})")
 
 
 def add_about(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
     parser.add_argument("--device", help="to calibrate on: cpu, cuda or cuda:N")
+    parser.add_argument("--backend", help="to calibrate: auto, onnx or aoti")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
+    parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
     parser.add_argument(
         "--deterministic", action="store_true", default=None, help="the same bits whatever else is in the batch"
     )
@@ -108,6 +109,7 @@ def _load(settings: Settings, model: str | None) -> Potential:
         threads=settings.threads,
         device=settings.device,
         deterministic=settings.deterministic,
+        backend=settings.backend,
         cache=Cache(settings.cache),
     )
 

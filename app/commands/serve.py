@@ -19,7 +19,18 @@ from app.settings import ENV_PREFIX, Settings
 
 SWITCH_INTERVAL = 1e-4
 """Seconds after which a thread gives way to others: what comes back from the backend shall not wait for 5 ms."""
-OPTIONS = ("model_store", "models", "default_model", "host", "port", "threads", "device", "deterministic", "log_level")
+OPTIONS = (
+    "model_store",
+    "models",
+    "default_model",
+    "host",
+    "port",
+    "threads",
+    "device",
+    "backend",
+    "deterministic",
+    "log_level",
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,7 @@
 The energy depends on positions and cell through the edge vectors r_ij = R_j + shift·cell − R_i alone. With
 g_ij = ∂E/∂r_ij, the force on atom i is F_i = Σ_j (g_ij − g_ji), and a strain ε, which takes every r to
 (1 + ε) r, gives ∂E/∂ε = Σ_ij r_ij ⊗ g_ij: the derivative that the strain trick takes, without its detour
-over strained positions and cells. `app.backends.onnx` does the same two sums for an exported model.
+over strained positions and cells. `app.backends.exported` does the same two sums for an exported model.
 """
 
 import torch

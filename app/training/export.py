@@ -11,10 +11,12 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save_file
 
-from app.backends.onnx import OnnxBackend
+from app.backends.aoti import open_aoti
+from app.backends.onnx import open_onnx
 from app.errors import InvalidConfig
 from app.store import ARTIFACT, ENERGIES, NAME_PATTERN, ModelCard, ModelStore, StoredModel, member_files
 from app.training.certificate import certify
+from app.training.packages import compile_packages, packages_for_here
 from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
 
@@ -59,7 +61,12 @@ def check_name(name: str) -> None:
 
 
 def export(
-    run: TrainedRun, store: ModelStore, name: str, about: About, dtype: Literal["float32", "float64"] = "float32"
+    run: TrainedRun,
+    store: ModelStore,
+    name: str,
+    about: About,
+    dtype: Literal["float32", "float64"] = "float32",
+    aoti: bool = False,
 ) -> StoredModel:
     """Export, certify and publish the best weights of a run, or of all members, as the next version of a model.
 
@@ -69,6 +76,7 @@ def export(
         name: of the model.
         about: description, licence and limitations for the card.
         dtype: of the artifact.
+        aoti: whether to compile packages of AOTInductor, too, and certify them like the artifact.
 
     Returns:
         The published version.
@@ -76,10 +84,12 @@ def export(
     Raises:
         InvalidConfig: no model can have this name.
         CertificateRefused: the artifact deviates from the model; nothing is published.
+        TrainingError: packages cannot be compiled here; nothing is published.
         ModelExists: another process published this version meanwhile.
     """
     check_name(name)
     models = run.models(DTYPES[dtype])
+    packages = packages_for_here(models[0]) if aoti else None
     parameters = sum(p.numel() for model in models for p in model.parameters())
     card = _card(run, name, store.next_version(name), about, dtype, parameters)
     with store.publish(card) as publication:
@@ -87,9 +97,14 @@ def export(
         for model, artifact, energies in zip(models, *files, strict=True):
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
-        backend = OnnxBackend(card, publication.folder)
-        certificate = certify(backend, run.models(torch.float64), run.held_out())
-        publication.card = card.model_copy(update={"certificate": certificate})
+        certificate = certify(open_onnx(card, publication.folder), run.models(torch.float64), run.held_out())
+        if packages is not None:
+            compile_packages(models, packages, publication.folder)
+            compiled = open_aoti(card.model_copy(update={"aoti": packages}), publication.folder)
+            packages = packages.model_copy(
+                update={"certificate": certify(compiled, run.models(torch.float64), run.held_out())}
+            )
+        publication.card = card.model_copy(update={"certificate": certificate, "aoti": packages})
         for weights, file in zip(run.weights, member_files(run.folder.weights.name, card.members), strict=True):
             save_file(weights, publication.folder / file)
         for source in (run.folder.config, run.folder.statistics, run.result):

@@ -13,6 +13,7 @@ from app.backends.runtime import Device
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.neighbors import build_graphs
 from app.prediction import energies_spread, forces_spread
+from app.settings import BackendChoice
 from app.store import ModelCard, ModelStore
 from app.training.batches import Collator, Limits
 from app.training.data import check_elements
@@ -25,7 +26,14 @@ from app.training.trained import TrainedRun
 Predictor = Callable[[Sequence[LabelledFrame]], Values]
 
 
-def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 0, batch_size: int = 32) -> Predictor:
+def open_predictor(
+    model: str,
+    store: Path,
+    device: str = "cpu",
+    threads: int = 0,
+    batch_size: int = 32,
+    backend: BackendChoice = "auto",
+) -> Predictor:
     """A function from frames to predictions.
 
     Args:
@@ -34,6 +42,7 @@ def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 
         device: `cpu`, `cuda` or `cuda:N`.
         threads: numerics threads; 0 takes all cores.
         batch_size: structures evaluated together.
+        backend: what runs a model of the store.
 
     Raises:
         UnknownModel: no such model or run.
@@ -42,8 +51,8 @@ def open_predictor(model: str, store: Path, device: str = "cpu", threads: int = 
         raise InvalidConfig(f"--batch-size {batch_size}: at least 1")
     if is_run(Path(model)):
         return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
-    backend = load_backend(ModelStore(store).load(model), threads=threads, device=device)
-    return backend_predictor(backend, batch_size)
+    opened = load_backend(ModelStore(store).load(model), threads=threads, device=device, backend=backend)
+    return backend_predictor(opened, batch_size)
 
 
 def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -> Predictor:

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     graph and large totals keep their digits.
     """
     program = export_program(model)
-    with _quiet():
+    with quiet():
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -61,18 +61,22 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     exported.save(str(path), external_data=False)
 
 
-def export_program(model: nn.Module) -> torch.export.ExportedProgram:
+def export_program(model: nn.Module, gradient: bool = True) -> torch.export.ExportedProgram:
     """A model with its gradient inside, captured for any N and K: the function that `export_onnx` writes.
 
     It takes the fields of `input_type` one after the other, on the model's device.
+
+    Args:
+        model: the model.
+        gradient: whether the gradient is given, or left out with what only it needs.
     """
     parameter = next(model.parameters())
     whole = tracing_inputs(parameter.dtype)
     taken = whole.local() if model.strictly_local else whole
     inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
-    graph = _capture(model.eval().requires_grad_(False), inputs)
+    graph = _capture(model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1])
     dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
-    with _quiet():
+    with quiet():
         return torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
 
 
@@ -109,7 +113,7 @@ def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
     return ModelInputs(torch.zeros(atoms, dtype=torch.int64), vectors, neighbors, mask, reverse)
 
 
-def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs) -> torch.fx.GraphModule:
+def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequence[str]) -> torch.fx.GraphModule:
     def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         return edge_gradients(model, type(inputs)(*tensors))
 
@@ -123,6 +127,8 @@ def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs) -> torch.fx.Gr
         if node.op == "call_function" and node.target in (aten.detach.default, aten.alias.default):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
+    (output,) = graph.graph.find_nodes(op="output")
+    output.args = (tuple(output.args[0][: len(wanted)]),)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
@@ -149,9 +155,9 @@ def _select_backward(grad: Tensor, sizes: list[int], dim: int, index: int) -> Te
 
 
 @contextmanager
-def _quiet() -> Any:
-    """The exporter warns about its own internals; what matters is decided by the certificate."""
-    logger = logging.getLogger("torch.onnx")
+def quiet(name: str = "torch.onnx") -> Any:
+    """Exporter and compiler warn about their own internals; what matters is decided by the certificate."""
+    logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:

@@ -16,7 +16,7 @@ LONGEST = 2.0
 
 def measure(setup: Setup) -> Report:
     """Batches of molecules and of a crystal, for several sizes of a run; then what the service would choose."""
-    from app.backends.onnx import OnnxBackend
+    from app.backends.onnx import open_onnx
 
     report = Report(
         ("system", "slots a run", "structures", "atoms", "ms", "atoms/s", "energies alone, ms", "host before, ms")
@@ -25,7 +25,7 @@ def measure(setup: Setup) -> Report:
     place = models.ensure(setup.options, setup.artifacts)
     card = models.read_card(place)
     for slots in SLOTS[:1] if setup.quick else SLOTS:
-        backend = OnnxBackend(card, place, threads=setup.options.threads, device=setup.device, slots=slots)
+        backend = open_onnx(card, place, threads=setup.options.threads, device=setup.device, slots=slots)
         for name, structure in _kinds(setup):
             try:
                 _grow(report, backend, name, slots, structure, setup)
@@ -68,12 +68,12 @@ def _grow(report: Report, backend: Any, name: str, slots: int, structure: Any, s
 
 def _budget(setup: Setup, place: Any, card: Any) -> str:
     """What the service would measure on this device."""
-    from app.backends.onnx import OnnxBackend
+    from app.backends.onnx import open_onnx
     from app.backends.runtime import distribution
     from app.budgets import Limits
     from app.calibration import Place, calibrate_at_once, deviation
 
-    backend = OnnxBackend(card, place, threads=setup.options.threads, device=setup.device)
+    backend = open_onnx(card, place, threads=setup.options.threads, device=setup.device)
     where = Place(digest="", device=setup.device, threads=backend.threads, runtime=distribution())
     found = calibrate_at_once(backend, where, "quick")
     budget = Limits.of(_settings(setup)).budget(found)

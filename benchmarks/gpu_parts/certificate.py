@@ -13,7 +13,7 @@ REPEATS = 3
 def measure(setup: Setup) -> Report:
     """Largest deviations for each way to run a session; fails where one is over the tolerance on the card."""
     from app.backends import load_backend
-    from app.backends.onnx import OnnxBackend
+    from app.backends.onnx import open_onnx
     from app.backends.session import Execution
     from app.neighbors import build_graph
     from app.store import ModelStore
@@ -33,7 +33,7 @@ def measure(setup: Setup) -> Report:
     expected = [[reference(graph) for graph in batch] for batch in batches]
     for execution in Execution:
         try:
-            backend = OnnxBackend(model.card, model.folder, device=setup.device, execution=execution)
+            backend = open_onnx(model.card, model.folder, device=setup.device, execution=execution)
             worst, same = _compare(backend, batches, expected)
         except Exception as error:
             report.lacks(f"execution {execution.name.lower()}", error)

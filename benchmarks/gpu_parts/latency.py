@@ -116,12 +116,12 @@ def synchronize(device: str) -> None:
 
 
 def _onnx(setup: Setup, graphs: dict[str, Any], device: str, execution: Any) -> Cases:
-    from app.backends.onnx import OnnxBackend
+    from app.backends.onnx import open_onnx
     from app.backends.session import Execution
 
     place = models.ensure(setup.options, setup.artifacts)
     card = models.read_card(place)
-    backend = OnnxBackend(card, place, threads=setup.options.threads, device=device, execution=execution)
+    backend = open_onnx(card, place, threads=setup.options.threads, device=device, execution=execution)
     if execution is Execution.GRAPHS and backend.artifacts[0].execution is not Execution.GRAPHS:
         raise RuntimeError("the runtime cannot replay this artifact; the log says why")
     elsewhere = " on the CPU" if device != setup.device else ""

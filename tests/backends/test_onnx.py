@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.backends import load_backend
-from app.backends.onnx import OnnxBackend
+from app.backends.onnx import open_onnx
 from app.errors import BackendError, OutOfMemory, UnsupportedElement
 from app.evaluate import evaluate
 from app.graph import collate
@@ -60,7 +60,7 @@ def test_an_unknown_element_is_named(bundled):
 def test_a_file_that_is_no_artifact_is_refused(bundled, tmp_path):
     (tmp_path / ARTIFACT).write_bytes(b"not an artifact")
     with pytest.raises(BackendError, match="cannot open"):
-        OnnxBackend(bundled.card, tmp_path)
+        open_onnx(bundled.card, tmp_path)
 
 
 def test_an_unknown_device_is_refused(bundled):

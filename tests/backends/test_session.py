@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.backends import load_backend, session
-from app.backends.onnx import OnnxBackend
+from app.backends.onnx import open_onnx
 from app.backends.runtime import CUDA, HOST, Device, require_onnxruntime
 from app.backends.session import KEPT_SLOTS, LEAST, BoundArtifact, Execution, bucket, open_artifact
 from app.errors import BackendError
@@ -67,8 +67,8 @@ def test_each_execution_gives_the_numbers_of_a_plain_run(places, name, execution
     card, folder = places[name]
     sizes = [cluster(ELEMENTS, n, seed=n) for n in (2, 9, 30)]
     graph = build_graphs([*sizes, *isolated(ELEMENTS)[:2], box(ELEMENTS, 20, seed=1)], card.cutoff)
-    expected = OnnxBackend(card, folder, threads=1)(graph)
-    backend = OnnxBackend(card, folder, threads=1, slots=slots, execution=execution)
+    expected = open_onnx(card, folder, threads=1)(graph)
+    backend = open_onnx(card, folder, threads=1, slots=slots, execution=execution)
     assert np.abs(expected.forces).max() > 0.1
     for _ in range(2):
         found = backend(graph)
@@ -80,7 +80,7 @@ def test_each_execution_gives_the_numbers_of_a_plain_run(places, name, execution
 def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
     """Structures of one bucket, large and small in turn: what one leaves behind would be seen by the next."""
     plain = load_backend(allegro, threads=1)
-    bound = OnnxBackend(allegro.card, allegro.folder, threads=1, execution=Execution.GRAPHS)
+    bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.GRAPHS)
     graphs = [build_graph(cluster(ELEMENTS, n, seed=n), allegro.card.cutoff) for n in (16, 9, 12, 1, 16)]
     for graph in graphs:
         np.testing.assert_allclose(bound(graph).forces, plain(graph).forces, rtol=0, atol=1e-4)
@@ -91,7 +91,7 @@ def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
 
 def test_no_more_buffers_are_kept_than_allowed(allegro, monkeypatch):
     monkeypatch.setattr(session, "MOST_KEPT", 1)
-    bound = OnnxBackend(allegro.card, allegro.folder, threads=1, execution=Execution.BUCKETS)
+    bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.BUCKETS)
     for atoms in (8, 40, 70):
         graph = build_graph(cluster(ELEMENTS, atoms, seed=atoms), allegro.card.cutoff)
         expected = load_backend(allegro, threads=1)(graph)
@@ -100,7 +100,7 @@ def test_no_more_buffers_are_kept_than_allowed(allegro, monkeypatch):
 
 
 def test_runs_from_several_threads_do_not_mix(allegro):
-    bound = OnnxBackend(allegro.card, allegro.folder, threads=1, execution=Execution.BUCKETS)
+    bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.BUCKETS)
     graphs = [build_graph(cluster(ELEMENTS, 12, seed=n), allegro.card.cutoff) for n in range(12)]
     expected = [bound(graph).forces for graph in graphs]
     with ThreadPoolExecutor(4) as pool:
@@ -171,7 +171,7 @@ HAS_CUDA = CUDA in require_onnxruntime().get_available_providers()
 @pytest.mark.parametrize("execution", list(Execution))
 def test_a_gpu_that_is_not_there_is_an_error(allegro, execution):
     with pytest.raises(BackendError, match="'cuda:1' needs CUDAExecutionProvider, but ONNX Runtime has only CPU"):
-        OnnxBackend(allegro.card, allegro.folder, device="cuda:1", execution=execution)
+        open_onnx(allegro.card, allegro.folder, device="cuda:1", execution=execution)
 
 
 @pytest.mark.gpu
@@ -180,6 +180,6 @@ def test_a_gpu_that_is_not_there_is_an_error(allegro, execution):
 def test_a_gpu_gives_the_numbers_of_the_cpu(allegro, execution):
     graph = build_graphs([cluster(ELEMENTS, n, seed=n) for n in (2, 9, 30)], allegro.card.cutoff)
     expected = load_backend(allegro)(graph)
-    backend = OnnxBackend(allegro.card, allegro.folder, device="cuda:0", execution=execution)
+    backend = open_onnx(allegro.card, allegro.folder, device="cuda:0", execution=execution)
     for _ in range(3):
         np.testing.assert_allclose(backend(graph).forces, expected.forces, rtol=0, atol=1e-3)

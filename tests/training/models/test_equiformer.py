@@ -13,7 +13,7 @@ from ase.build import bulk
 from e3nn import o3
 from pydantic import ValidationError
 
-from app.backends.onnx import OnnxBackend
+from app.backends.onnx import open_onnx
 from app.formats.ase_atoms import from_ase
 from app.neighbors import build_graph, build_graphs
 from app.pieces import Cutter, Whole
@@ -333,7 +333,7 @@ def test_the_export_passes_its_certificate(exported):
     card = random_card(4.0, "float32").model_copy(
         update={"receptive_field": model.config.receptive_field, "atomic_energies": {}, "energies_alone": True}
     )
-    backend = OnnxBackend(card, folder)
+    backend = open_onnx(card, folder)
     assert not backend.is_strictly_local
     assert certify(backend, [model], []).largest.forces < 1e-4
 
@@ -379,7 +379,7 @@ def test_the_halo_of_the_energies_is_too_small_for_the_forces(sheet):
 def test_the_artifact_in_pieces_is_the_whole_one(exported, sheet):
     folder, model = exported
     card = random_card(4.0, "float32").model_copy(update={"receptive_field": model.config.receptive_field})
-    backend = OnnxBackend(card.model_copy(update={"energies_alone": True}), folder)
+    backend = open_onnx(card.model_copy(update={"energies_alone": True}), folder)
     expected = at_once(backend, sheet)
     assert_same(in_pieces(backend, sheet), expected, TOLERANCES["float32"])
     assert_same_energies(in_pieces(backend, sheet, derivatives=False), expected, TOLERANCES["float32"])
