@@ -19,7 +19,9 @@ class Plan:
         misbehaved: those of them that misbehave in the second phase.
         interval: s, between two requests of a client.
         factor: most that the 95th percentile may grow by in the second phase.
-        growth: MB, most that the resident memory may grow by after the first phase.
+        growth: MB, most that the resident memory may grow by after the first phase: requests of the largest sizes
+            coincide by chance, and what they took stays with the allocator.
+        creep: MB, most that it may grow by in the last third of the second phase.
         threads: of the service.
     """
 
@@ -29,5 +31,6 @@ class Plan:
     misbehaved: int = 16
     interval: float = 1.0
     factor: float = 2.0
-    growth: float = 40.0
+    growth: float = 80.0
+    creep: float = 15.0
     threads: int = 0

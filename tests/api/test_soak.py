@@ -13,7 +13,9 @@ STORE = Path(__file__).parents[2] / "model_store"
 
 @pytest.mark.slow
 def test_misbehaved_clients_cost_the_others_nothing() -> None:
-    plan = Plan(models=("lennard-jones",), seconds=4.0, interval=0.5, factor=math.inf, growth=60.0, threads=1)
+    plan = Plan(
+        models=("lennard-jones",), seconds=4.0, interval=0.5, factor=math.inf, growth=60.0, creep=60.0, threads=1
+    )
     result = run(STORE, plan)
     assert [str(check) for check in result.checks if not check.holds] == []
     assert len(result.mixed.sent) > len(result.alone.sent), "somebody misbehaved"
