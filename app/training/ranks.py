@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn  # keeps the process group that exists at its import, so that one's threads would never end
 from torch import Tensor, nn
 
 from app.errors import EquipotError, TrainingError

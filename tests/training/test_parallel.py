@@ -62,6 +62,24 @@ def assert_same(folder):
         np.testing.assert_allclose(second[key], value, rtol=1e-9, atol=1e-9)
 
 
+def test_threads_of_the_connection_end_with_it():
+    """One that is alive when the interpreter ends may abort the process."""
+    script = """
+from pathlib import Path
+from app.training.ranks import joined
+with joined():
+    import app.training.run
+print(sum("gloo" in path.read_text() for path in Path("/proc/self/task").glob("*/comm")))
+"""
+    output = subprocess.run(
+        [*TORCHRUN[:3], "--standalone", "--no-python", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert output.stdout == "0\n"
+
+
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(project):
     output, _ = (child := start(project, config(edges_at_once=40))).communicate()
