@@ -1,15 +1,16 @@
 """Optimisers by name."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from app.training.config import TrainConfig
+from app.training.models.layers import Elementwise
 
 
 class MuonAdamW:
-    """Muon for the matrices of a model, AdamW for its other parameters.
+    """Muon for the matrices of a model, AdamW for its other parameters: stacks of matrices, tables, scales and biases.
 
     Muon (Jordan et al. 2024) makes the update of a matrix orthogonal. Its length is that of AdamW's updates
     (Liu et al., arXiv:2502.16982), so that one learning rate serves both.
@@ -21,11 +22,12 @@ class MuonAdamW:
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
         lr, decay, betas = config.optimizer.lr, config.optimizer.weight_decay, config.optimizer.betas
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        matrices = [p for p in parameters if is_matrix(p)]
-        others = decay_groups([p for p in parameters if not is_matrix(p)], decay)
+        tables = cast(Elementwise, model.elementwise)
+        parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        matrices = {name: p for name, p in parameters.items() if is_matrix(p) and not name.endswith(tables)}
+        others = decay_groups([p for name, p in parameters.items() if name not in matrices], decay)
         self.parts: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(matrices, lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(list(matrices.values()), lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW(others, lr=lr, betas=betas, fused=True),
         )
 
@@ -71,5 +73,5 @@ def decay_groups(parameters: list[nn.Parameter], weight_decay: float) -> list[di
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:
-    """Whether a parameter maps vectors to vectors."""
+    """Whether a parameter has the shape of one that maps vectors to vectors."""
     return parameter.ndim == 2 and min(parameter.shape) > 1

@@ -34,6 +34,8 @@ def test_muon_makes_updates_of_matrices_orthogonal():
     for group in optimizer.param_groups:
         group["lr"] = 0.01
     optimizer.step()
+    tables = {model.embedding.centre, model.layers[0].product.weights}
+    assert tables.isdisjoint(optimizer.parts[0].param_groups[0]["params"])
     lengths = torch.linalg.svdvals(weight.detach() - before)
     assert lengths.max() < 2 * lengths.min()
     assert lengths.mean() == pytest.approx(0.01 * 0.2 * 16**0.5, rel=0.25)

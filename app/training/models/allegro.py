@@ -27,7 +27,7 @@ from app.training.models.angular import (
 )
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.inputs import LocalInputs
-from app.training.models.layers import SILU_GAIN, SpeciesAxes, linear, mlp
+from app.training.models.layers import SILU_GAIN, Elementwise, SpeciesAxes, linear, mlp
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
 
 SCALAR: Irrep = (0, 1)
@@ -80,6 +80,7 @@ class Allegro(nn.Module):
 
     strictly_local = True
     species_axes: ClassVar[SpeciesAxes] = {"scale": (0,), "embedding.centre": (0,), "embedding.neighbor": (0,)}
+    elementwise: ClassVar[Elementwise] = ("embedding.centre", "embedding.neighbor", "product.weights")
     expand: Tensor
     far: Tensor
     normalization: Tensor

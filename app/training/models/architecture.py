@@ -30,7 +30,8 @@ class ArchitectureConfig(BaseModel, ABC):
 
         Its attribute `strictly_local` says what its `forward` takes: `LocalInputs` if true, else `ModelInputs`. It
         gives the (N,) interaction energies in eV, zero for an atom without neighbours, and differentiates nothing.
-        Its `species_axes` names the parameters that have an entry for each element.
+        Its `species_axes` names the parameters that have an entry for each element, its `elementwise` those that are
+        tables rather than matrices.
 
         Args:
             num_elements: S, number of elements.

@@ -42,7 +42,7 @@ from app.training.models.equivariant import (
     added,
 )
 from app.training.models.inputs import ModelInputs
-from app.training.models.layers import SILU_GAIN, SpeciesAxes, linear
+from app.training.models.layers import SILU_GAIN, Elementwise, SpeciesAxes, linear
 from app.training.models.radial import ExponentialNormalBasis, GaussianBasis, PolynomialEnvelope
 
 Widths = tuple[PositiveInt, ...]
@@ -153,6 +153,7 @@ class Equiformer(nn.Module):
 
     strictly_local = False
     species_axes: ClassVar[SpeciesAxes] = {"species": (0,)}
+    elementwise: ClassVar[Elementwise] = ("species", "logits.vector")
     far: Tensor
     scale: Tensor
 
