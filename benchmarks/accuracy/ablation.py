@@ -1,6 +1,6 @@
 """What each choice is worth: one molecule, a small fixed budget, one thing changed at a time.
 
-    python -m benchmarks.accuracy.ablation recipes/rmd17/aspirin.yaml --data-root FOLDER --epochs 40
+    python -m benchmarks.accuracy.ablation recipes/rmd17/ethanol-small.yaml --data-root FOLDER --epochs 30
 
 Each variation is a training run of its own in a folder below `--folder`; what is done is not run again, and what was
 stopped goes on. With `--epochs`, all have equally many, and the column of processor time says what these cost; with
@@ -39,6 +39,7 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
         "model.latent_mlp=[128]",
     ),
     "twice the tensor channels": ("model.num_tensors=32",),
+    "wide and deep MLPs": ("model.two_body_mlp=[256,256]", "model.latent_mlp=[256,256]", "optimizer.lr=0.003"),
     "cutoff 4 Å": ("model.cutoff=4.0",),
     "cutoff 6 Å": ("model.cutoff=6.0",),
     "cutoff 7 Å": ("model.cutoff=7.0",),
@@ -52,7 +53,9 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
     "forces first, then energy": ("loss.energy=1.0", "loss.changes=[{epoch: HALF, energy: 100.0}]"),
     "Adam, rate 0.005": ("optimizer.name=adam", "optimizer.lr=0.005"),
     "AdamW, rate 0.005": ("optimizer.name=adamw", "optimizer.lr=0.005", "optimizer.weight_decay=0.01"),
-    "Muon, a fifth of the rate": ("optimizer.name=muon", "optimizer.lr=0.01"),
+    "half the rate": ("optimizer.lr=0.005",),
+    "twice the rate": ("optimizer.lr=0.02",),
+    "constant rate": ("schedule.kind=constant",),
     "batches of 1": ("batch_size=1",),
     "batches of 10": ("batch_size=10",),
     "no EMA": ("ema=0.0",),
@@ -147,7 +150,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="print the names of the variations, and stop")
     add_data_root(parser)
     either = parser.add_mutually_exclusive_group()
-    either.add_argument("--epochs", type=int, default=40, help="of each variation (%(default)s)")
+    either.add_argument("--epochs", type=int, default=30, help="of each variation (%(default)s)")
     either.add_argument("--cpu-minutes", type=float, help="of each variation, in place of equal epochs")
     options = parser.parse_args()
     variations = parse_variations(options.variation) if options.variation else VARIATIONS
