@@ -111,7 +111,7 @@ def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None,
                     raise
                 break
             size = (len(batch.n_atoms), len(batch.numbers), len(batch.edge_reverse))
-            series.append(Point(**dict(zip(Point.model_fields, (*size, seconds, _peak()), strict=True))))
+            series.append(Point(**dict(zip(Point.model_fields, (*size, seconds, peak_memory()), strict=True))))
     flat = tuple(chain.from_iterable(points))
     speed = fit(flat)
     return Calibration(
@@ -172,7 +172,8 @@ def deviation(calibration: Calibration) -> float:
     return max(abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0) for p in calibration.points)
 
 
-def _peak() -> int:
+def peak_memory() -> int:
+    """Bytes, the largest that this process has ever had in memory."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -7,6 +7,7 @@ import sys
 
 import torch
 
+from app.calibration import peak_memory
 from app.errors import InvalidConfig
 from app.training.config import TrainConfig
 
@@ -72,6 +73,12 @@ def describe(device: torch.device) -> dict[str, str | int]:
         "python": platform.python_version(),
         "system": platform.system(),
     }
+
+
+def peak_mebibytes(device: torch.device) -> float:
+    """MiB, the largest that torch has had on the device, or this process in memory where that is the CPU."""
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory()
+    return round(peak / 2**20, 1)
 
 
 def _processor() -> str:

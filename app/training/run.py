@@ -185,7 +185,7 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     """Evaluate the best weights on all sets, and write metrics and plots."""
     from app.training.plots import learning_curve, parity
 
-    folder = trainer.folder
+    folder, peak = trainer.folder, hardware.peak_mebibytes(trainer.device)
     trainer.model.load_state_dict(load_file(folder.weights))
     found: dict[str, Errors] = {}
     for name, part in final_sets(trainer.problem.frames).items():
@@ -202,6 +202,7 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
         "best_step": trainer.progress.best_step,
         "stopped_by": reason,
         **{name: round(value, 1) for name, value in trainer.elapsed().items()},
+        "peak_mebibytes": peak,
         "hardware": hardware.describe(trainer.device),
         "dtype": trainer.config.dtype,
     }

@@ -70,6 +70,12 @@ class Record:
         return None if seconds is None else float(seconds) / 3600
 
     @property
+    def gibibytes(self) -> float | None:
+        """Largest memory of the training, where it was recorded."""
+        peak = self.result.get("peak_mebibytes")
+        return None if peak is None else float(peak) / 1024
+
+    @property
     def model(self) -> str:
         """What was trained, in the words of the published figures."""
         model = self.config["model"]

@@ -17,8 +17,8 @@ from benchmarks.accuracy.records import RUNS, Record, records
 def table(data: str, some: Sequence[Record]) -> str:
     """The table of a data set."""
     kind = error_kind(data).upper()
-    titles = ["run", "parameters", "epochs", "wall, h", "CPU, h", f"energy {kind}, meV", f"force {kind}, meV/Å"]
-    rows = [[*titles, "÷ published: energy", "forces"], ["---", *["---:"] * 8]]
+    titles = ["run", "parameters", "epochs", "wall, h", "CPU, h", "GiB", f"energy {kind}, meV", f"force {kind}, meV/Å"]
+    rows = [[*titles, "÷ published: energy", "forces"], ["---", *["---:"] * 9]]
     rows += [_own(record) for record in some] + [_others(figure) for figure in published(data)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
@@ -30,7 +30,7 @@ def _own(record: Record) -> list[str]:
         _number(None if a is None or b is None else a / b, 2)
         for a, b in ((energy, other and other.energy), (forces, other and other.forces))
     ]
-    hours = [_number(record.hours, 2), _number(record.cpu_hours, 2)]
+    hours = [_number(record.hours, 2), _number(record.cpu_hours, 2), _number(record.gibibytes)]
     counts = [f"{record.result['parameters']:,.0f}", str(record.epochs)]
     return [record.name, *counts, *hours, _number(energy), _number(forces), *ratios]
 
@@ -38,7 +38,7 @@ def _own(record: Record) -> list[str]:
 def _others(figure: Published) -> list[str]:
     parameters = "–" if figure.parameters is None else f"{figure.parameters:,}"
     errors = [_number(figure.energy), _number(figure.forces)]
-    return [f"*{figure.model}* ({figure.source})", parameters, "–", "–", "–", *errors, "", ""]
+    return [f"*{figure.model}* ({figure.source})", parameters, "–", "–", "–", "–", *errors, "", ""]
 
 
 def _number(value: float | None, digits: int = 1) -> str:

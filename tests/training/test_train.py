@@ -91,6 +91,7 @@ def test_a_run_learns_and_writes_its_folder(data, tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
     assert set(result) >= {"train", "validation", "test", "parameters", "seconds", "cpu_seconds", "hardware", "steps"}
     assert result["stopped_by"] == "epochs"
+    assert 50 < result["peak_mebibytes"] < 20_000
     assert result["test"]["frames"] == 9
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["optimizer"]["lr"] == 0.01
