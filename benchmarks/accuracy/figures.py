@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from benchmarks.accuracy.images import save
 from benchmarks.accuracy.published import error_kind, published
@@ -78,8 +79,13 @@ def cost(path: Path, some: Sequence[Record]) -> None:
         for other in published(data):
             label = {"transform": axes.get_yaxis_transform(), "clip_on": False}
             axes.plot([1.0], [other.forces], "*", color=f"C{number}", markersize=9, **label)
+    spent = [record.cpu_hours or record.hours for record in some]
+    axes.set_xlim(min(spent) / 3, 3 * max(spent))
     axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")
     axes.set(xlabel=time_label(some), ylabel="force error on the test set, meV/Å", xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
     axes.grid(True, which="both", alpha=0.25)
     axes.legend(fontsize="small")
     save(figure, path)

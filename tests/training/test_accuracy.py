@@ -23,7 +23,7 @@ from benchmarks.accuracy.images import LARGEST, shrink
 from benchmarks.accuracy.peer_config import peer_config
 from benchmarks.accuracy.pool import run_all
 from benchmarks.accuracy.published import counterpart
-from benchmarks.accuracy.records import records
+from benchmarks.accuracy.records import ROOT, records
 from benchmarks.accuracy.table import table
 from tests.api.server import running
 from tests.training.labelled import CARD, TINY, crystals, molecules, write
@@ -97,6 +97,13 @@ def test_large_pictures_are_shrunk(tmp_path):
     Image.fromarray(noise).save(tmp_path / "noise.png")
     shrink(tmp_path / "noise.png")
     assert (tmp_path / "noise.png").stat().st_size <= LARGEST
+
+
+def test_the_document_has_the_tables_of_all_records():
+    text = (ROOT.parent / "accuracy.md").read_text(encoding="utf-8")
+    found = records()
+    for data in {record.data for record in found}:
+        assert table(data, [record for record in found if record.data == data]) in text
 
 
 @pytest.mark.slow
