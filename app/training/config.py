@@ -64,8 +64,8 @@ class Loss(Section):
 class Optimizer(Section):
     """Adam, AdamW, or Muon for matrices and AdamW for the rest; decay acts on matrices, not on biases or scales."""
 
-    name: Literal["adam", "adamw", "muon"] = "adam"
-    lr: float = Field(0.002, gt=0)
+    name: Literal["adam", "adamw", "muon"] = "muon"
+    lr: float = Field(0.005, gt=0)
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
     weight_decay: float = Field(0.0, ge=0)
 

@@ -86,7 +86,9 @@ def drop_forces(atoms: Any) -> None:
 
 def tiny_config(**keys: Any) -> TrainConfig:
     """A config of a run that takes a second."""
+    options = {"name": "adam", "lr": 0.002} | keys.pop("optimizer", {})
     content = {
+        "optimizer": options,
         "data": {"train": "train.xyz", "split": {"validation": 8}},
         "model": TINY,
         "batch_size": 8,

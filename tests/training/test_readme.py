@@ -32,7 +32,7 @@ def test_the_commands_lead_from_structures_to_predictions(tmp_path, monkeypatch)
     commands = [shlex.split(line)[1:] for line in BLOCK.splitlines() if line.startswith("equipot ")]
     assert [command[0] for command in commands] == ["label", "train", "export", "evaluate", "predict", "serve"]
     for command in commands[:-1]:
-        shorter = {"label": ["--processes", "1"], "train": ["--set", "epochs=1", "--set", "threads=1"]}
+        shorter = {"label": ["--processes", "1"], "train": ["--set", "epochs=20", "--set", "threads=1"]}
         assert main([*command, *shorter.get(command[0], [])]) == 0
     assert len(ase.io.read("predicted.xyz", index=":")) == 20
     assert Path("parity.png").exists()
