@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
@@ -34,9 +35,25 @@ def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
         axes.axhline(other.forces, color="0.4", linestyle=("--", ":", "-.")[number % 3], linewidth=0.9, label=label)
     axes.set(title=f"{data}, validation", xlabel=time_label(some), ylabel=f"{unit} ({kind.upper()})")
     axes.set(xscale="log", yscale="log")
+    plain_numbers(axes)
     axes.grid(True, which="both", alpha=0.25)
     axes.legend(fontsize="small")
     save(figure, path)
+
+
+class PlainNumbers(LogFormatter):
+    """Labels of a logarithmic axis without powers; where `LogFormatter` writes none, for want of room, none."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """The label of a place."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def plain_numbers(axes: Axes) -> None:
+    """Label both axes, which are logarithmic, without powers."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter(PlainNumbers(minor_thresholds=(1.5, 0.5)))
 
 
 def hours(line: dict[str, float]) -> float:
@@ -83,9 +100,7 @@ def cost(path: Path, some: Sequence[Record]) -> None:
     axes.set_xlim(min(spent) / 3, 3 * max(spent))
     axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")
     axes.set(xlabel=time_label(some), ylabel="force error on the test set, meV/Å", xscale="log", yscale="log")
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+    plain_numbers(axes)
     axes.grid(True, which="both", alpha=0.25)
     axes.legend(fontsize="small")
     save(figure, path)
