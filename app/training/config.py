@@ -26,8 +26,8 @@ class Loss(Section):
     forces: float = Field(1.0, ge=0)
     stress: float = Field(0.0, ge=0)
     changes: tuple[Change, ...] = Field((), description="of the weights, one after the other")
-    forces_per: Literal["component", "vector"] = "component"
-    kind: Literal["mse", "mae", "huber"] = "mse"
+    forces_per: Literal["component", "vector"] = "vector"
+    kind: Literal["mse", "mae", "huber"] = "mae"
     energy_per: Literal["atom", "structure"] = "atom"
     huber_delta: float = Field(0.01, gt=0, description="error at which huber turns from quadratic to linear")
 

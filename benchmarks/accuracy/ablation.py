@@ -46,6 +46,7 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
     "parity natural": ("model.parity=natural",),
     "parity none": ("model.parity=none",),
     "loss MAE": ("loss.kind=mae", "loss.energy=1.0"),
+    "loss MAE of vectors": ("loss.kind=mae", "loss.forces_per=vector", "loss.energy=1.0"),
     "loss Huber": ("loss.kind=huber",),
     "energy per structure": ("loss.energy_per=structure", "loss.energy=0.05"),
     "energy weight 1": ("loss.energy=1.0",),

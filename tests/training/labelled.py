@@ -86,9 +86,11 @@ def drop_forces(atoms: Any) -> None:
 
 def tiny_config(**keys: Any) -> TrainConfig:
     """A config of a run that takes a second."""
-    options = {"name": "adam", "lr": 0.002} | keys.pop("optimizer", {})
+    optimizer = {"name": "adam", "lr": 0.002} | keys.pop("optimizer", {})
+    loss = {"kind": "mse", "forces_per": "component"} | keys.pop("loss", {})
     content = {
-        "optimizer": options,
+        "optimizer": optimizer,
+        "loss": loss,
         "data": {"train": "train.xyz", "split": {"validation": 8}},
         "model": TINY,
         "batch_size": 8,

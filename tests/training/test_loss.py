@@ -21,6 +21,7 @@ TARGETS = Targets(
     n_atoms=torch.tensor([1.0, 2.0]),
     weight=torch.ones(2),
 )
+MEAN_SQUARE = Loss(kind="mse", forces_per="component")
 OUTPUTS = Outputs(energy=torch.tensor([1.5, 0.0]), forces=torch.full((3, 3), -0.1), stress=torch.full((2, 3, 3), 0.2))
 
 
@@ -34,7 +35,7 @@ OUTPUTS = Outputs(energy=torch.tensor([1.5, 0.0]), forces=torch.full((3, 3), -0.
     ],
 )
 def test_losses_by_hand(keys, energy, forces, stress):
-    losses = compute_losses(OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, **keys))
+    losses = compute_losses(OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, forces_per="component", **keys))
     assert [float(x) for x in losses[1:]] == pytest.approx([energy, forces, stress])
     assert float(losses.total) == pytest.approx(2 * energy + 3 * forces + 5 * stress)
 
@@ -67,14 +68,14 @@ def test_weights_change_linearly_or_at_once():
 def test_forces_that_are_not_labelled_are_not_learnt():
     targets = TARGETS._replace(has_forces=torch.tensor([True, False, False]))
     outputs = OUTPUTS._replace(forces=torch.tensor([[0.1] * 3, [9.0] * 3, [9.0] * 3]))
-    assert float(compute_losses(outputs, targets, Loss()).forces) == pytest.approx(0.01)
+    assert float(compute_losses(outputs, targets, MEAN_SQUARE).forces) == pytest.approx(0.01)
     targets = TARGETS._replace(has_forces=torch.tensor([False, False, False]))
-    assert float(compute_losses(outputs, targets, Loss()).forces) == 0
+    assert float(compute_losses(outputs, targets, MEAN_SQUARE).forces) == 0
 
 
 def test_weights_multiply_the_errors_of_their_structures():
     targets = TARGETS._replace(weight=torch.tensor([10.0, 1.0]), has_stress=torch.tensor([True, True]))
-    losses = compute_losses(OUTPUTS, targets, Loss())
+    losses = compute_losses(OUTPUTS, targets, MEAN_SQUARE)
     assert [float(x) for x in losses[1:]] == pytest.approx([(2.5 + 1) / 2, 0.01 * 12 / 3, 0.04 * 11 / 2])
 
 
