@@ -129,8 +129,8 @@ def _run_rows(run: Run, every: int) -> dict[str, str]:
     }
     if not run.thermostat:
         slope, rest = run.drift()
-        rows["drift of the total energy, meV/atom/ps"] = f"{slope:+.4f}"
-        rows["standard deviation about the drift, meV/atom"] = f"{rest:.4f}"
+        rows["drift of the total energy, µeV/atom/ps"] = f"{1e3 * slope:+.2f}"
+        rows["standard deviation about the drift, µeV/atom"] = f"{1e3 * rest:.2f}"
     milliseconds = 1e3 * run.trajectory.seconds.sum() / (every * len(run.times))
     return rows | {"wall time of a step, ms": f"{milliseconds:.1f}"}
 
@@ -175,7 +175,7 @@ def draw_energies(path: Path, runs: Mapping[str, Run]) -> None:
         start = times[-1]
     upper.set(ylabel="total energy without\nthermostat, meV/atom")
     lower.set(xlabel="time, ps", ylabel="temperature, K")
-    lower.legend(frameon=False, loc="lower right")
+    lower.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     _save(figure, path)
 
 
