@@ -107,6 +107,7 @@ def config_of(options: argparse.Namespace, name: str, lr: float) -> TrainConfig:
             "two_body_mlp": [32],
             "latent_mlp": [32],
         },
+        "loss": {"kind": "mse", "forces_per": "component"},
         "optimizer": {
             "name": name if ours else "adam",
             "lr": lr,

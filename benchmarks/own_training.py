@@ -55,6 +55,7 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
     content = {
         "data": {"train": options.data.name},
         "model": allegro_config(options).model_dump(),
+        "loss": {"kind": "mse", "forces_per": "component"},
         "optimizer": {"name": "adam", "lr": 0.002},  # as the peers
         "batch_size": options.batch_size,
         "threads": options.threads,

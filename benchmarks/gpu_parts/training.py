@@ -87,6 +87,7 @@ def _config(setup: Setup, architecture: str, precision: str, size: int) -> Any:
     content = {
         "data": {"train": "frames.xyz"},
         "model": model,
+        "loss": {"kind": "mse", "forces_per": "component"},
         "optimizer": {"name": "adam", "lr": 0.002},
         "batch_size": size,
         "precision": precision,
