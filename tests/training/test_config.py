@@ -23,7 +23,7 @@ def written(tmp_path, content):
 def test_a_minimal_config_has_defaults(tmp_path):
     config = load_config(written(tmp_path, MINIMAL))
     assert config.data.train[0].path == "train.xyz"
-    assert config.loss.kind == "mse"
+    assert (config.loss.kind, config.loss.forces_per) == ("mae", "vector")
     assert config.references == "least_squares"
 
 

@@ -87,7 +87,9 @@ def test_without_any_stress_its_loss_is_zero():
 def test_huber_is_continuous_where_it_turns():
     def at(error):
         outputs = OUTPUTS._replace(forces=torch.full((3, 3), error, dtype=torch.float64))
-        return float(compute_losses(outputs, TARGETS, Loss(kind="huber", huber_delta=0.3)).forces)
+        return float(
+            compute_losses(outputs, TARGETS, Loss(kind="huber", forces_per="component", huber_delta=0.3)).forces
+        )
 
     assert at(0.3 - 1e-9) == pytest.approx(at(0.3 + 1e-9), abs=1e-8) == pytest.approx(0.15)
 
