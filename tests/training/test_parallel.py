@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from app.training.ranks import Ranks
 from app.training.run import run
 from app.training.run_folder import RunFolder
 from tests.training.labelled import drop_forces, molecules, tiny_config, write
+from tests.training.waiting import wait_for_steps
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
 KEYS = {"dtype": "float64", "batch_size": 9, "schedule": {"kind": "plateau", "warmup_steps": 3}}
@@ -94,9 +94,7 @@ def test_an_interrupted_run_goes_on_with_another_number_of_processes(project):
     settings = config(epochs=25, checkpoint_steps=2)
     child = start(project, settings)
     path = project / "two" / "checkpoint.pt"
-    while not path.exists() or checkpoint.load(path, "allegro")["progress"]["step"] < 6:
-        assert child.poll() is None, child.communicate()[0]
-        time.sleep(0.02)
+    wait_for_steps(path, 6, child)
     child.send_signal(signal.SIGTERM)
     output, _ = child.communicate()
     assert child.returncode != 0

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -26,6 +25,7 @@ from app.training.references import fit_statistics
 from app.training.run import run
 from app.training.run_folder import RunFolder
 from tests.training.labelled import crystals, drop_forces, molecules, tiny_config, write
+from tests.training.waiting import wait_for_steps
 
 FILES = {
     "config.yaml",
@@ -272,12 +272,6 @@ def test_a_kill_between_an_evaluation_and_its_checkpoint_costs_nothing(data, tmp
     assert same_checkpoints(tmp_path / "run", tmp_path / "whole")
     assert same_weights(tmp_path / "run", tmp_path / "whole")
     assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
-
-
-def wait_for_steps(path, steps, child):
-    while not path.exists() or checkpoint.load(path, "allegro")["progress"]["step"] < steps:
-        assert child.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
 
 
 def test_a_run_is_not_overwritten(data, tmp_path):
