@@ -4,6 +4,9 @@
 
 Of several checkpoints, the one is taken that has the least error on `--validation`: the sum of the mean absolute errors
 of energies per atom (eV) and of force components (eV/Å), which is also what the training monitors.
+
+The peer's product of features and harmonics holds every term of its sum in memory where it is not compiled; here it is
+summed by `einsum`, which takes a fraction of the time.
 """
 
 import argparse
@@ -12,6 +15,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import torch
+from allegro.nn._strided._contract import Contracter
 from ase import Atoms
 from nequip.data import AtomicDataDict, from_ase
 from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper, NeighborListTransform
@@ -21,9 +25,23 @@ from nequip.utils.global_state import set_global_state
 BATCH = 10
 
 
+class Contraction(Contracter):
+    """The peer's, with another order of summing."""
+
+    def _contract_conv(self, x1: torch.Tensor, x2: torch.Tensor, idxs: torch.Tensor) -> torch.Tensor:
+        """Of (E, U, I), (N, U, J) and the nodes (E,) of the edges: (E, U, K)."""
+        if self.w3j_is_ij_diagonal or not self.path_channel_coupling:
+            return super()._contract_conv(x1, x2, idxs)
+        weights = torch.einsum(self._weight_w3j_einstr, self.weights, self.w3j)
+        return torch.einsum("zui,zuj,uijk->zuk", x1, x2[idxs], weights)
+
+
 def load(path: Path) -> torch.nn.Module:
     """The model with its averaged weights."""
     (model,) = ModelFromCheckpoint(str(path), compile_mode="eager").values()  # there may be trainings of several models
+    for module in model.modules():
+        if type(module) is Contracter:
+            module.__class__ = Contraction
     return model.eval()
 
 
