@@ -123,15 +123,20 @@ def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequen
     graph = make_fx(
         energies_and_gradients, tracing_mode="symbolic", _allow_non_fake_inputs=True, decomposition_table=table
     )(*inputs)
-    for node in list(graph.graph.nodes):
-        if node.op == "call_function" and node.target in (aten.detach.default, aten.alias.default):
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
+    drop_aliases(graph)
     (output,) = graph.graph.find_nodes(op="output")
     output.args = (tuple(output.args[0][: len(wanted)]),)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
+
+
+def drop_aliases(graph: torch.fx.GraphModule) -> None:
+    """Take out of a captured graph the nodes that give their input as it is: `detach` and `alias`."""
+    for node in list(graph.graph.nodes):
+        if node.op == "call_function" and node.target in (aten.detach.default, aten.alias.default):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
 
 
 def _slice_backward(grad: Tensor, sizes: list[int], dim: int, start: int, end: int, step: int) -> Tensor:
