@@ -86,24 +86,32 @@ def by_element(path: Path, data: str, some: Sequence[Record]) -> None:
 
 
 def cost(path: Path, some: Sequence[Record]) -> None:
-    """Draw test errors of forces over the time that the training took; published ones stand at the right margin."""
-    figure = Figure(figsize=(7.2, 4.8), layout="constrained")
-    axes = figure.subplots()
-    for number, data in enumerate(dict.fromkeys(record.data for record in some)):
-        runs, kind = [record for record in some if record.data == data], error_kind(data)
-        time = [record.cpu_hours or record.hours for record in runs]
-        axes.plot(time, [r.test[f"forces_{kind}"] for r in runs], "o", color=f"C{number}", label=data)
-        for other in published(data):
+    """Draw test errors over the time that the training took; published ones stand at the right margins."""
+    figure = Figure(figsize=(9.6, 5.6), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(1, 2))
+    for axes, quantity, unit in zip(panels, ("energy", "forces"), ("meV", "meV/Å"), strict=True):
+        for number, data in enumerate(dict.fromkeys(record.data for record in some)):
+            color, marker, kind = f"C{number % 10}", "os"[number // 10 % 2], error_kind(data)
+            runs = [record for record in some if record.data == data]
+            errors = [record.test.get(f"{quantity}_{kind}") for record in runs]
+            axes.plot([spent(r) for r in runs], [e or np.nan for e in errors], marker, color=color, label=data)
             label = {"transform": axes.get_yaxis_transform(), "clip_on": False}
-            axes.plot([1.0], [other.forces], "*", color=f"C{number}", markersize=9, **label)
-    spent = [record.cpu_hours or record.hours for record in some]
-    axes.set_xlim(min(spent) / 3, 3 * max(spent))
-    axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")
-    axes.set(xlabel=time_label(some), ylabel="force error on the test set, meV/Å", xscale="log", yscale="log")
-    plain_numbers(axes)
-    axes.grid(True, which="both", alpha=0.25)
-    axes.legend(fontsize="small")
+            for error in (getattr(other, quantity) for other in published(data)):
+                axes.plot([1.0], [error or np.nan], "*", color=color, markersize=9, **label)
+        times = [spent(record) for record in some]
+        axes.set_xlim(min(times) / 2, 2 * max(times))
+        axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")
+        axes.set(xlabel=time_label(some), ylabel=f"test error of {quantity}, {unit}", xscale="log", yscale="log")
+        plain_numbers(axes)
+        axes.grid(True, which="both", alpha=0.25)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize="small")
     save(figure, path)
+
+
+def spent(record: Record) -> float:
+    """Processor hours of a run; wall hours where only those were measured."""
+    return record.cpu_hours or record.hours
 
 
 def draw(some: Sequence[Record], folder: Path) -> list[Path]:
@@ -116,9 +124,8 @@ def draw(some: Sequence[Record], folder: Path) -> list[Path]:
         if with_forces := [record for record in runs if record.test.get("forces_mae") is not None]:
             files.append(folder / f"{data}-elements.png")
             by_element(files[-1], data, with_forces)
-    if with_forces := [record for record in some if record.test.get("forces_mae") is not None]:
-        files.append(folder / "cost.png")
-        cost(files[-1], with_forces)
+    files.append(folder / "cost.png")
+    cost(files[-1], some)
     return files
 
 
