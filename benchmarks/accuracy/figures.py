@@ -25,14 +25,16 @@ def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
     """Draw validation errors over the processor time, with the published test errors as lines."""
     kind = error_kind(data)
     forces = all(np.isfinite([line[f"forces_{kind}"] for line in record.lines]).any() for record in some)
-    key, unit = (f"forces_{kind}", "force error, meV/Å") if forces else (f"energy_per_atom_{kind}", "meV/atom")
+    quantity, unit = ("forces", "force error, meV/Å") if forces else ("energy", "energy error, meV")
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.subplots()
     for record in some:
-        axes.plot([hours(line) for line in record.lines], [line[key] for line in record.lines], label=record.name)
-    for number, other in enumerate(published(data) if forces else []):
-        label = f"{other.model}, published (test)"
-        axes.axhline(other.forces, color="0.4", linestyle=("--", ":", "-.")[number % 3], linewidth=0.9, label=label)
+        errors = [line[f"{quantity}_{kind}"] for line in record.lines]
+        axes.plot([hours(line) for line in record.lines], errors, label=record.name)
+    others = [other for other in published(data) if getattr(other, quantity) is not None]
+    for number, other in enumerate(others):
+        label, style = f"{other.model}, published (test)", ("--", ":", "-.")[number % 3]
+        axes.axhline(getattr(other, quantity), color="0.4", linestyle=style, linewidth=0.9, label=label)
     axes.set(title=f"{data}, validation", xlabel=time_label(some), ylabel=f"{unit} ({kind.upper()})")
     axes.set(xscale="log", yscale="log")
     plain_numbers(axes)
@@ -88,8 +90,10 @@ def by_element(path: Path, data: str, some: Sequence[Record]) -> None:
 def cost(path: Path, some: Sequence[Record]) -> None:
     """Draw test errors over the time that the training took; published ones stand at the right margins."""
     figure = Figure(figsize=(9.6, 5.6), layout="constrained")
-    panels: list[Axes] = list(figure.subplots(1, 2))
-    for axes, quantity, unit in zip(panels, ("energy", "forces"), ("meV", "meV/Å"), strict=True):
+    forces = any(record.test.get("forces_mae") is not None for record in some)
+    quantities = {"energy": "meV"} | ({"forces": "meV/Å"} if forces else {})
+    panels: list[Axes] = list(figure.subplots(1, len(quantities), squeeze=False)[0])
+    for axes, (quantity, unit) in zip(panels, quantities.items(), strict=True):
         for number, data in enumerate(dict.fromkeys(record.data for record in some)):
             color, marker, kind = f"C{number % 10}", "os"[number // 10 % 2], error_kind(data)
             runs = [record for record in some if record.data == data]

@@ -79,6 +79,13 @@ def test_a_record_holds_what_tables_and_figures_need(project, tmp_path):
         assert 5_000 < path.stat().st_size <= LARGEST
 
 
+def test_energies_alone_make_a_table_and_figures(tmp_path):
+    record = next(record for record in records() if record.data == "qm9")
+    ratio = record.test["energy_mae"] / counterpart("qm9", "Allegro").energy
+    assert table("qm9", [record]).splitlines()[2].endswith(f" | – | {ratio:.2f} | – |")
+    assert {path.name for path in draw([record], tmp_path)} == {"qm9-learning-curves.png", "cost.png"}
+
+
 def test_a_run_that_has_not_ended_is_no_record(tmp_path):
     with pytest.raises(SystemExit, match=r"metrics\.json is missing"):
         collect(tmp_path, tmp_path / "record")
