@@ -147,9 +147,10 @@ def write(path: Path, found: Errors, progress: dict[str, Any]) -> None:
 
 def table(setting: Setting) -> str:
     """What is done, as Markdown."""
+    counted = "parameters | wall, s | CPU, s | steps | epochs"
     lines = [
-        "| minutes | trainer | parameters | steps | epochs | forces, meV/Å | energy, meV | energy, meV/atom |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|",
+        f"| minutes | trainer | {counted} | forces, meV/Å | energy, meV | energy, meV/atom |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for minutes in sorted(setting.options.minutes):
         for side in (OWN, PEER):
@@ -162,7 +163,8 @@ def table(setting: Setting) -> str:
 def _row(side: str, found: dict[str, Any]) -> str:
     cut = " (schedule cut short)" if found.get("stopped_by") == "max_minutes" else ""
     errors = [f"{found['test'][key]:.2f}" for key in ("forces_mae", "energy_mae", "energy_per_atom_mae")]
-    return " | ".join([f"{side}{cut}", *(str(found[key]) for key in ("parameters", "steps", "epochs")), *errors])
+    counts = [f"{found[key]:,.0f}" for key in ("parameters", "seconds", "cpu_seconds", "steps", "epochs")]
+    return " | ".join([f"{side}{cut}", *counts, *errors])
 
 
 def arguments() -> argparse.Namespace:

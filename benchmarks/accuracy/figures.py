@@ -20,9 +20,11 @@ from benchmarks.accuracy.images import save
 from benchmarks.accuracy.published import error_kind, published
 from benchmarks.accuracy.records import ROOT, Record, records
 
+STYLES = ("--", ":", "-.", (0, (6, 3, 1, 3, 1, 3)))
+
 
 def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
-    """Draw validation errors over the processor time, with the published test errors as lines."""
+    """Draw validation errors over the processor time, with the test errors of others as lines."""
     kind = error_kind(data)
     forces = all(np.isfinite([line[f"forces_{kind}"] for line in record.lines]).any() for record in some)
     quantity, unit = ("forces", "force error, meV/Å") if forces else ("energy", "energy error, meV")
@@ -33,7 +35,7 @@ def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
         axes.plot([hours(line) for line in record.lines], errors, label=record.name)
     others = [other for other in published(data) if getattr(other, quantity) is not None]
     for number, other in enumerate(others):
-        label, style = f"{other.model}, published (test)", ("--", ":", "-.")[number % 3]
+        label, style = f"{other.model}, elsewhere (test)", STYLES[number % len(STYLES)]
         axes.axhline(getattr(other, quantity), color="0.4", linestyle=style, linewidth=0.9, label=label)
     axes.set(title=f"{data}, validation", xlabel=time_label(some), ylabel=f"{unit} ({kind.upper()})")
     axes.set(xscale="log", yscale="log")
@@ -98,10 +100,11 @@ def cost(path: Path, some: Sequence[Record]) -> None:
             color, marker, kind = f"C{number % 10}", "os"[number // 10 % 2], error_kind(data)
             runs = [record for record in some if record.data == data]
             errors = [record.test.get(f"{quantity}_{kind}") for record in runs]
-            axes.plot([spent(r) for r in runs], [e or np.nan for e in errors], marker, color=color, label=data)
-            label = {"transform": axes.get_yaxis_transform(), "clip_on": False}
+            label = data if kind == "mae" else f"{data} ({kind.upper()})"
+            axes.plot([spent(r) for r in runs], [e or np.nan for e in errors], marker, color=color, label=label)
+            margin = {"transform": axes.get_yaxis_transform(), "clip_on": False}
             for error in (getattr(other, quantity) for other in published(data)):
-                axes.plot([1.0], [error or np.nan], "*", color=color, markersize=9, **label)
+                axes.plot([1.0], [error or np.nan], "*", color=color, markersize=9, **margin)
         times = [spent(record) for record in some]
         axes.set_xlim(min(times) / 2, 2 * max(times))
         axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")

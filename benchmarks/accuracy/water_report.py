@@ -125,7 +125,7 @@ def _run_rows(run: Run, every: int) -> dict[str, str]:
         "length, ps": f"{run.times[-1]:g}",
         "temperature, K": f"{temperatures.mean():.1f}",
         "its standard deviation, K": f"{temperatures.std():.1f}",
-        "the same, from theory": f"{run.spread:.1f}",
+        "the same, from theory (without a thermostat: of a harmonic solid)": f"{run.spread:.1f}",
     }
     if not run.thermostat:
         slope, rest = run.drift()

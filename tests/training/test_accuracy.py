@@ -156,7 +156,7 @@ def test_what_is_trained_is_evaluated_and_not_trained_again(project):
     found = json.loads(setting.cell("equipot", 0.1).read_text())
     expected = json.loads(RunFolder(project / "runs" / "own-0.1").result.read_text())
     assert found["test"]["forces_mae"] == pytest.approx(expected["test"]["forces_mae"], rel=1e-5)
-    assert f"| 0.1 | equipot | {expected['parameters']} |" in against_nequip_allegro.table(setting)
+    assert f"| 0.1 | equipot | {expected['parameters']:,} |" in against_nequip_allegro.table(setting)
 
 
 def test_the_peer_gets_our_hyperparameters(project):
