@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from app.store import Certificate, ModelStore
     from app.training.export import About
 
+DTYPES = ("float32", "float64")
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -15,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", required=True, help="name of the model; the version follows the newest one")
     parser.add_argument("--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)")
     add_about(parser)
-    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32", help="of the artifact")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the artifact")
     parser.add_argument(
         "--aoti", action="store_true", help="compile packages of AOTInductor, too, for processors like this one"
     )

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.commands.export import about_of, add_about, publish
+from app.commands.export import DTYPES, about_of, add_about, publish
 from app.errors import EquipotError, InvalidConfig
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--publish", metavar="NAME", help="afterwards certify the model and publish it under this name, as export does"
     )
+    parser.add_argument("--publish-dtype", choices=DTYPES, help="of the published artifact (float32)")
     add_about(parser)
     add_data_root(parser)
     add_model_store(parser)
@@ -96,7 +97,7 @@ def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
         print(_summary(result))
         print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}")
         if about is not None:
-            publish(path, store, options.publish, about)
+            publish(path, store, options.publish, about, options.publish_dtype or "float32")
     return 0
 
 
@@ -114,8 +115,9 @@ def _config(options: argparse.Namespace, path: Path, store: "ModelStore") -> "Tr
 def _about(options: argparse.Namespace) -> "About | None":
     """What the card of the published model is to say; nothing where none is published. Checked before the training."""
     if options.publish is None:
-        if options.about is not None:
-            raise InvalidConfig(f"--about {options.about}: it is for --publish NAME; nothing is published without")
+        for option, value in (("--about", options.about), ("--publish-dtype", options.publish_dtype)):
+            if value is not None:
+                raise InvalidConfig(f"{option} {value}: it is for --publish NAME; nothing is published without")
         return None
     from app.training.export import check_name
 

@@ -20,6 +20,7 @@ from app.training.packages import compile_packages, packages_for_here
 from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
 
+UNTRAINED_FORCES = "trained on energies alone: its forces and stresses were never compared with any"
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -114,7 +115,7 @@ def export(
 
 
 def _card(run: TrainedRun, name: str, version: int, about: About, dtype: Any, parameters: int) -> ModelCard:
-    model = run.config.model
+    model, untrained = run.config.model, run.config.loss.largest("forces") == 0
     return ModelCard(
         name=name,
         version=version,
@@ -132,6 +133,6 @@ def _card(run: TrainedRun, name: str, version: int, about: About, dtype: Any, pa
         fine_tuned_from=run.origin(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),
         license=about.license,
-        limitations=about.limitations,
+        limitations=(*about.limitations, *([UNTRAINED_FORCES] if untrained else [])),
         metrics=run.metrics(),
     )

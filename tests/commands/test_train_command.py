@@ -8,6 +8,7 @@ import yaml
 from app.cli import main
 from app.commands.train import run_name
 from app.store import ModelStore
+from app.training.export import UNTRAINED_FORCES
 from tests.training.labelled import CARD, TINY, molecules, write
 
 
@@ -85,6 +86,16 @@ def test_one_command_from_data_to_a_published_model(project, capsys):
     card = ModelStore(project / "store").load("made@1").card
     assert (card.members, card.license, card.metrics["training_frames"]) == (1, "MIT", 18)
     assert card.certificate.systems > 100
+    assert (card.dtype, card.limitations) == ("float32", ())
+
+
+@pytest.mark.slow
+def test_a_model_of_energies_alone_says_so_and_is_published_in_double_precision_if_asked(project):
+    command = ["train", "recipe.yaml", "--data-root", "data", "--set", "epochs=1", "--set", "loss.forces=0"]
+    assert main([*command, "--publish", "made", "--publish-dtype", "float64", "--model-store", "store"]) == 0
+    card = ModelStore(project / "store").load("made@1").card
+    assert card.dtype == "float64"
+    assert card.limitations == (UNTRAINED_FORCES,)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +104,7 @@ def test_one_command_from_data_to_a_published_model(project, capsys):
         (["--publish", "My Model"], "'My Model' cannot be the name of a model"),
         (["--publish", "made", "--about", "none.yaml"], "none.yaml: No such file"),
         (["--about", "about.yaml"], "--about about.yaml: it is for --publish NAME"),
+        (["--publish-dtype", "float64"], "--publish-dtype float64: it is for --publish NAME"),
     ],
 )
 def test_what_cannot_be_published_is_said_before_the_training(project, capsys, options, message):

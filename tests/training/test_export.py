@@ -149,6 +149,15 @@ def test_a_second_export_is_the_next_version_and_in_double_precision_if_asked(st
     assert store.versions("random") == [1, 2]
 
 
+@pytest.mark.parametrize("amount", [-6.0, -9.5])  # the norms of the latent updates are then 1 - 3e-6 and 1 - 3e-9
+def test_a_factor_that_is_nearly_one_is_not_taken_for_one(run_folder, tmp_path, amount):
+    run = TrainedRun(run_folder.path)
+    for name in [name for name in run.weights[0] if name.endswith(".amount")]:
+        run.weights[0][name] = torch.tensor(amount)
+    published = export(run, ModelStore(tmp_path), "barely", About(), dtype="float64")
+    assert published.card.certificate.largest.energy_per_atom < 1e-12
+
+
 @dataclass(frozen=True)
 class Tampered:
     """A backend whose answers are a little off."""

@@ -231,7 +231,9 @@ class LatentUpdate(nn.Module):
         """(N, K, scalars) from (N, K, scalars), (N, K, products) and the (N, K, 1) envelope."""
         hidden = nn.functional.silu(self.old(x) + self.new(scalars))
         amount = torch.sigmoid(self.amount)
-        updated: Tensor = (x + self.rest(hidden) * (envelope * amount)) * torch.rsqrt(1 + amount * amount)
+        # A vector: exporter and runtime leave out a scalar factor that is nearly 1, which costs float64 its digits.
+        norm = torch.rsqrt(1 + amount * amount).expand(x.shape[-1])
+        updated: Tensor = (x + self.rest(hidden) * (envelope * amount)) * norm
         return updated
 
 
