@@ -20,7 +20,7 @@ from app.training.packages import compile_packages, packages_for_here
 from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
 
-UNTRAINED_FORCES = "trained on energies alone: its forces and stresses were never compared with any"
+UNTRAINED_FORCES = "its training was on energies alone: forces and stresses were compared with none in it"
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 
