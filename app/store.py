@@ -32,7 +32,7 @@ class _Frozen(BaseModel):
 
 
 class Deviations(_Frozen):
-    """Largest absolute differences, of an artifact from its model or allowed between batches."""
+    """Largest differences, of an artifact from its model or allowed between batches."""
 
     energy_per_atom: float = Field(ge=0, description="eV per atom")
     forces: float = Field(ge=0, description="eV/Å, per component")
@@ -40,10 +40,16 @@ class Deviations(_Frozen):
 
 
 class Certificate(_Frozen):
-    """What the exported artifact was found to deviate from the eager float64 model, and on what."""
+    """What the exported artifact was found to deviate from the eager float64 model, and on what.
+
+    Deviations are absolute on frames that the training held out. Those on made structures are in proportion to the
+    structure's largest energy of an atom without its reference, force or stress, where it exceeds 1 eV, 1 eV/Å or
+    1 eV/Å³.
+    """
 
     tolerance: Deviations
-    largest: Deviations
+    largest: Deviations = Field(description="over all structures")
+    held_out: Deviations | None = Field(default=None, description="over the held-out frames alone, if there were any")
     systems: int = Field(ge=1, description="structures that were compared")
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
 

@@ -56,7 +56,8 @@ def _report(what: str, certificate: "Certificate | None") -> None:
     assert certificate is not None
     print(f"{what}: largest deviations from the float64 model over {certificate.systems} structures (tolerance):")
     for key, value in certificate.largest:
-        print(f"  {key:16} {value:.1e} ({getattr(certificate.tolerance, key):.0e})")
+        frames = "" if certificate.held_out is None else f"  held-out frames {getattr(certificate.held_out, key):.1e}"
+        print(f"  {key:16} {value:.1e} ({getattr(certificate.tolerance, key):.0e}){frames}")
 
 
 def add_about(parser: argparse.ArgumentParser) -> None:

@@ -12,9 +12,9 @@ from app.backends.layout import dense_edges
 from app.errors import CertificateRefused
 from app.graph import Graph, collate
 from app.neighbors import build_graph
-from app.prediction import Prediction, committee, from_atoms
+from app.prediction import Prediction, StructurePrediction, committee, from_atoms, split
 from app.store import Certificate, Deviations, ModelCard
-from app.structure import Structure
+from app.structure import Floats, Structure
 from app.training import samples
 from app.training.derivatives import evaluate
 from app.training.models import ModelInputs
@@ -68,24 +68,22 @@ def certify(backend: Backend, models: Sequence[nn.Module], held_out: Sequence[St
         CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
     """
     references = [Reference(model, backend.card) for model in models]
+    made, frames = _made(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
+    of_made = _largest([_compare(backend, references, batch, made=True) for batch in made])
+    of_frames = _largest([_compare(backend, references, batch, made=False) for batch in frames])
+    worst = _largest([of_made, of_frames])
     tolerance = TOLERANCES[backend.card.dtype]
-    worst = np.zeros(3)
-    count = 0
-    for batch in _batches(backend.card, held_out):
-        graphs = [build_graph(structure, backend.card.cutoff) for structure in batch]
-        expected = [committee([reference(graph) for reference in references]) for graph in graphs]
-        graph = collate(graphs)
-        for predict in (backend, backend.energies):
-            found = [predict(graph) for _ in range(REPEATS)]
-            _require_same(found, graph)
-            worst = np.maximum(worst, _deviations(found[0], expected, graph))
-        count += len(batch)
-    largest = Deviations(energy_per_atom=worst[0], forces=worst[1], stress=worst[2])
-    _require_within(largest, tolerance)
-    return Certificate(tolerance=tolerance, largest=largest, systems=count, repeats=REPEATS)
+    _require_within(worst, tolerance)
+    return Certificate(
+        tolerance=tolerance,
+        largest=_named(worst),
+        held_out=_named(of_frames) if frames else None,
+        systems=sum(len(batch) for batch in (*made, *frames)),
+        repeats=REPEATS,
+    )
 
 
-def _batches(card: ModelCard, held_out: Sequence[Structure]) -> list[list[Structure]]:
+def _made(card: ModelCard) -> list[list[Structure]]:
     """From one atom to a box of thousands of edges, 1 to 64 structures at a time, sizes that were never traced."""
     elements, reach = card.elements, card.cutoff
     clusters = [samples.cluster(elements, n, seed=n) for n in (2, 3, 5, 8, 13, 21, 34, 55)]
@@ -98,27 +96,54 @@ def _batches(card: ModelCard, held_out: Sequence[Structure]) -> list[list[Struct
         [*clusters, *samples.isolated(elements), *boxes, slab],
         [samples.box(elements, 400, seed=400)],
         [samples.cluster(elements, 4 + i % 29, seed=100 + i) for i in range(64)],
-        *[list(held_out[:n]) for n in (1, 3, 64) if held_out],
     ]
 
 
-def _deviations(found: Prediction, expected: Sequence[Prediction], graph: Graph) -> np.ndarray:
-    """Largest differences of energies per atom, forces and stress; a committee's uncertainties count as well."""
+def _compare(backend: Backend, references: Sequence[Reference], batch: Sequence[Structure], made: bool) -> Floats:
+    """(3,): largest deviations of one batch, and of its energies alone."""
+    graphs = [build_graph(structure, backend.card.cutoff) for structure in batch]
+    expected = [split(committee([reference(graph) for reference in references]), graph)[0] for graph in graphs]
+    scales = [_scales(*pair, backend.card) if made else np.ones(3) for pair in zip(expected, graphs, strict=True)]
+    together = collate(graphs)
+    worst = []
+    for predict in (backend, backend.energies):
+        answers = [predict(together) for _ in range(REPEATS)]
+        _require_same(answers, together)
+        found = split(answers[0], together)
+        worst += [_deviations(*pair) / scale for *pair, scale in zip(found, expected, scales, strict=True)]
+    return _largest(worst)
 
-    def off(name: str) -> np.ndarray:
-        difference: np.ndarray = getattr(found, name) - np.concatenate([getattr(e, name) for e in expected])
-        return difference
 
-    energy, forces, stress = [off("energy") / graph.n_atoms], [], []
-    if found.energy_std is not None:
-        energy.append(off("energy_std") / graph.n_atoms)
-    if found.forces is not None:
-        forces.append(off("forces"))
-        stress.append(off("stress")[graph.pbc.all(axis=1)])
-    if found.forces_std is not None:
-        forces.append(off("forces_std"))
-    parts = (energy, forces, stress)
-    return np.array([np.max([np.abs(one).max(initial=0.0) for one in part], initial=0.0) for part in parts])
+def _scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floats:
+    """(3,): by what the deviations of a made structure are divided.
+
+    Far from its training data a model says anything, absurd forces too, and rounding is in proportion to them: the
+    largest energy of an atom without its reference (eV), force (eV/Å) and stress (eV/Å³), where these exceed 1.
+    """
+    shares = expected.energies - card.references(card.species(graph.numbers))
+    parts = (shares, expected.forces, expected.stress)
+    return np.array([1.0 if part is None else np.abs(part).max(initial=1.0) for part in parts])
+
+
+def _deviations(found: StructurePrediction, expected: StructurePrediction) -> Floats:
+    """(3,): largest differences of energies per atom, forces and stress; a committee's uncertainties count as well."""
+
+    def off(*names: str) -> float:
+        pairs = [(getattr(found, name), getattr(expected, name)) for name in names]
+        differences = [np.abs(one - two).max() for one, two in pairs if one is not None and two is not None]
+        return float(np.max(differences, initial=0.0))
+
+    return np.array([off("energy", "energy_std") / len(expected.energies), off("forces", "forces_std"), off("stress")])
+
+
+def _largest(deviations: Sequence[Floats]) -> Floats:
+    """(3,): the largest of each kind; not a number where one is not."""
+    worst: Floats = np.array(deviations).reshape(-1, 3).max(axis=0, initial=0.0)
+    return worst
+
+
+def _named(worst: Floats) -> Deviations:
+    return Deviations(energy_per_atom=worst[0], forces=worst[1], stress=worst[2])
 
 
 def _require_same(found: Sequence[Prediction], graph: Graph) -> None:
@@ -126,17 +151,17 @@ def _require_same(found: Sequence[Prediction], graph: Graph) -> None:
     for other in found[1:]:
         for name, unit in (("energies", "eV"), ("forces", "eV/Å")):
             one, two = getattr(first, name), getattr(other, name)
-            if one is not None and not np.array_equal(one, two):
+            if one is not None and not np.array_equal(one, two, equal_nan=True):
                 difference = np.abs(one - two).max()
                 batch = f"one batch of {len(graph.n_atoms)} structures"
                 raise CertificateRefused(f"two runs of {batch} differ by {difference:.1e} {unit}: a race")
 
 
-def _require_within(largest: Deviations, tolerance: Deviations) -> None:
+def _require_within(worst: Floats, tolerance: Deviations) -> None:
     over = [
-        f"{name} {value:.2e} (tolerance {getattr(tolerance, name):.0e})"
-        for name, value in largest
-        if not value <= getattr(tolerance, name)
+        f"{name} {value:.2e} (tolerance {allowed:.0e})"
+        for (name, allowed), value in zip(tolerance, worst, strict=True)
+        if not value <= allowed
     ]
     if over:
         raise CertificateRefused(f"the artifact deviates from its model: {'; '.join(over)}")

@@ -47,7 +47,7 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     graph and large totals keep their digits.
     """
     program = export_program(model)
-    with quiet():
+    with quiet("torch.onnx", "onnxscript"):
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -76,7 +76,7 @@ def export_program(model: nn.Module, gradient: bool = True) -> torch.export.Expo
     inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
     graph = _capture(model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1])
     dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
-    with quiet():
+    with quiet("torch.onnx", "onnxscript"):
         return torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
 
 
@@ -160,14 +160,16 @@ def _select_backward(grad: Tensor, sizes: list[int], dim: int, index: int) -> Te
 
 
 @contextmanager
-def quiet(name: str = "torch.onnx") -> Any:
+def quiet(*names: str) -> Any:
     """Exporter and compiler warn about their own internals; what matters is decided by the certificate."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

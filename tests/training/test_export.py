@@ -82,7 +82,7 @@ def test_the_card_says_what_was_exported_and_how_well(store):
     assert card.parameters > 1000
     assert card.metrics == {"test": {"forces_mae": 1.0}}
     assert card.certificate.tolerance == TOLERANCES["float32"]
-    assert 0 < card.certificate.largest.forces < TOLERANCES["float32"].forces
+    assert 0 < card.certificate.held_out.forces <= card.certificate.largest.forces < TOLERANCES["float32"].forces
     assert card.certificate.systems > 100
     assert card.artifacts == ["model.onnx", "energies.onnx"]
     assert set(card.files) == {*card.artifacts, "weights.safetensors", "config.yaml", "statistics.json", "metrics.json"}
@@ -164,6 +164,7 @@ class Tampered:
 
     backend: object
     force: float = 0.0
+    share: float = 0.0
     energy: float = 0.0
     noise: bool = False
 
@@ -174,7 +175,7 @@ class Tampered:
     def __call__(self, graph: Graph) -> Prediction:
         answer = self.backend(graph)
         off = np.random.default_rng().normal(0, 1e-6, answer.forces.shape) if self.noise else self.force
-        return replace(answer, forces=answer.forces + off)
+        return replace(answer, forces=answer.forces * (1 + self.share) + off)
 
     def energies(self, graph: Graph) -> Prediction:
         answer = self.backend.energies(graph)
@@ -188,6 +189,23 @@ def test_an_artifact_over_the_tolerance_is_refused_with_the_number(store, run_fo
         certify(Tampered(backend, force=2e-3), models, [])
     with pytest.raises(CertificateRefused, match=r"energy_per_atom 1\.0.e-03 \(tolerance 2e-05\)"):
         certify(Tampered(backend, energy=1e-3), models, [])
+    with pytest.raises(CertificateRefused, match=r"forces nan \(tolerance 5e-04\)"):
+        certify(Tampered(backend, force=np.nan), models, [])
+
+
+def test_forces_of_made_structures_beyond_1_are_compared_in_proportion_those_of_frames_never(
+    run_folder, tmp_path, monkeypatch
+):
+    run, store = TrainedRun(run_folder.path), ModelStore(tmp_path)
+    run.weights[0]["scale"] = 1e6 * run.weights[0]["scale"]
+    with pytest.raises(CertificateRefused, match="forces"):
+        export(run, store, "steep", About())
+    monkeypatch.setattr(run, "held_out", list)
+    published = export(run, store, "steep", About())
+    assert 0 < published.card.certificate.largest.forces < TOLERANCES["float32"].forces
+    assert published.card.certificate.held_out is None
+    with pytest.raises(CertificateRefused, match=r"forces 1\.[45]\de-03 \(tolerance 5e-04\)"):
+        certify(Tampered(load_backend(published), share=1.5e-3), run.models(torch.float64), [])
 
 
 def test_an_artifact_that_answers_differently_each_time_is_refused(store, run_folder):
