@@ -42,7 +42,7 @@ class Deviations(_Frozen):
 class Certificate(_Frozen):
     """What the exported artifact was found to deviate from the eager float64 model, and on what.
 
-    Deviations are absolute on frames that the training held out. Those on made structures are in proportion to the
+    Deviations are absolute on frames that the training held out. Those on synthetic structures are in proportion to the
     structure's largest energy of an atom without its reference, force or stress, where it exceeds 1 eV, 1 eV/Å or
     1 eV/Å³.
     """

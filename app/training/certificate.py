@@ -68,22 +68,22 @@ def certify(backend: Backend, models: Sequence[nn.Module], held_out: Sequence[St
         CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
     """
     references = [Reference(model, backend.card) for model in models]
-    made, frames = _made(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
-    of_made = _largest([_compare(backend, references, batch, made=True) for batch in made])
-    of_frames = _largest([_compare(backend, references, batch, made=False) for batch in frames])
-    worst = _largest([of_made, of_frames])
+    synthetic, frames = _synthetic(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
+    of_synthetic = _largest([_compare(backend, references, batch, in_proportion=True) for batch in synthetic])
+    of_frames = _largest([_compare(backend, references, batch, in_proportion=False) for batch in frames])
+    worst = _largest([of_synthetic, of_frames])
     tolerance = TOLERANCES[backend.card.dtype]
     _require_within(worst, tolerance)
     return Certificate(
         tolerance=tolerance,
         largest=_named(worst),
         held_out=_named(of_frames) if frames else None,
-        systems=sum(len(batch) for batch in (*made, *frames)),
+        systems=sum(len(batch) for batch in (*synthetic, *frames)),
         repeats=REPEATS,
     )
 
 
-def _made(card: ModelCard) -> list[list[Structure]]:
+def _synthetic(card: ModelCard) -> list[list[Structure]]:
     """From one atom to a box of thousands of edges, 1 to 64 structures at a time, sizes that were never traced."""
     elements, reach = card.elements, card.cutoff
     clusters = [samples.cluster(elements, n, seed=n) for n in (2, 3, 5, 8, 13, 21, 34, 55)]
@@ -99,11 +99,14 @@ def _made(card: ModelCard) -> list[list[Structure]]:
     ]
 
 
-def _compare(backend: Backend, references: Sequence[Reference], batch: Sequence[Structure], made: bool) -> Floats:
+def _compare(
+    backend: Backend, references: Sequence[Reference], batch: Sequence[Structure], in_proportion: bool
+) -> Floats:
     """(3,): largest deviations of one batch, and of its energies alone."""
     graphs = [build_graph(structure, backend.card.cutoff) for structure in batch]
     expected = [split(committee([reference(graph) for reference in references]), graph)[0] for graph in graphs]
-    scales = [_scales(*pair, backend.card) if made else np.ones(3) for pair in zip(expected, graphs, strict=True)]
+    pairs = zip(expected, graphs, strict=True)
+    scales = [_scales(*pair, backend.card) if in_proportion else np.ones(3) for pair in pairs]
     together = collate(graphs)
     worst = []
     for predict in (backend, backend.energies):
@@ -115,7 +118,7 @@ def _compare(backend: Backend, references: Sequence[Reference], batch: Sequence[
 
 
 def _scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floats:
-    """(3,): by what the deviations of a made structure are divided.
+    """(3,): by what the deviations of a synthetic structure are divided.
 
     Far from its training data a model says anything, absurd forces too, and rounding is in proportion to them: the
     largest energy of an atom without its reference (eV), force (eV/Å) and stress (eV/Å³), where these exceed 1.

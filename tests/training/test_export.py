@@ -193,7 +193,7 @@ def test_an_artifact_over_the_tolerance_is_refused_with_the_number(store, run_fo
         certify(Tampered(backend, force=np.nan), models, [])
 
 
-def test_forces_of_made_structures_beyond_1_are_compared_in_proportion_those_of_frames_never(
+def test_large_forces_of_synthetic_structures_are_compared_in_proportion_those_of_frames_never(
     run_folder, tmp_path, monkeypatch
 ):
     run, store = TrainedRun(run_folder.path), ModelStore(tmp_path)
