@@ -2,9 +2,7 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-STORE = Path(__file__).parents[1] / "model_store"
 SCRIPT = """
 import resource, sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from app.evaluate import evaluate
 from app.neighbors import build_graph
 from app.prediction import StructurePrediction
 from app.store import ModelStore
+from tests.paths import MODEL_STORE
 
 model = ModelStore(Path(sys.argv[1])).load("lennard-jones")
 backend = load_backend(model)
@@ -29,4 +28,4 @@ assert all(isinstance(o, StructurePrediction) and o.energy == alone.energy for o
 
 
 def test_a_batch_beyond_the_memory_loses_nothing() -> None:
-    subprocess.run([sys.executable, "-c", SCRIPT, str(STORE)], cwd=STORE.parent, check=True)
+    subprocess.run([sys.executable, "-c", SCRIPT, str(MODEL_STORE)], cwd=MODEL_STORE.parent, check=True)

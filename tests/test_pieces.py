@@ -1,7 +1,6 @@
 """A structure in pieces has the energy, forces and stress of the whole one."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,10 +15,9 @@ from app.prediction import Prediction, StructurePrediction, committee, split
 from app.store import ModelCard, ModelStore
 from app.structure import Structure
 from tests.contracts import assert_same, assert_same_energies
+from tests.paths import MODEL_STORE
 from tests.structures import SLAB, WIRE, random_crystal, random_molecule
 from tests.tolerances import TOLERANCES
-
-STORE = Path(__file__).parents[1] / "model_store"
 
 
 class Two(PairBackend):
@@ -37,7 +35,7 @@ class Two(PairBackend):
 @pytest.fixture(scope="module", params=["pair", "committee", "onnx"])
 def backend(request: pytest.FixtureRequest, pair_card: ModelCard) -> Backend:
     if request.param == "onnx":
-        return load_backend(ModelStore(STORE).load("organic-xtb"))
+        return load_backend(ModelStore(MODEL_STORE).load("organic-xtb"))
     return {"pair": PairBackend, "committee": Two}[request.param](pair_card)
 
 

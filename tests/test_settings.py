@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import ENV_PREFIX, SOURCE_STORE, Settings, default_store
+from tests.paths import ROOT
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
+DOCUMENT = ROOT / "docs" / "settings.md"
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -1,14 +1,13 @@
 """What docs/units.md says is what the code does."""
 
 import re
-from pathlib import Path
 
 import pytest
 from ase import units
 
 from app import neighbors, structure
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "units.md").read_text(encoding="utf-8")
 LIMITS = re.findall(r"^\| `([A-Z_]+)` \| (\S+)", PAGE, re.MULTILINE)
 

@@ -1,7 +1,6 @@
 """The benchmark of liquid water runs a model, goes on where it was stopped, and counts neighbours right."""
 
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,7 @@ from app.calculator import EquipotCalculator
 from benchmarks.accuracy import water
 from benchmarks.accuracy.distances import longest_bond, radial_distribution
 from benchmarks.accuracy.dynamics import Dynamics, Unstable
-
-STORE = Path(__file__).parents[1] / "model_store"
+from tests.paths import MODEL_STORE
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def command(tmp_path, monkeypatch, box):
     write(tmp_path / "test.xyz", [box])
 
     def run(*options: str) -> None:
-        fixed = ["water", "organic-xtb", "--model-store", str(STORE), "--test", str(tmp_path / "test.xyz")]
+        fixed = ["water", "organic-xtb", "--model-store", str(MODEL_STORE), "--test", str(tmp_path / "test.xyz")]
         monkeypatch.setattr(sys, "argv", [*fixed, "--step", "1", "--picoseconds", "0.02", "--skip", "0.01", *options])
         water.main()
 
@@ -52,7 +50,7 @@ def test_a_run_goes_on_where_it_was_stopped(box, tmp_path, monkeypatch):
         dynamics.folder.mkdir()
         for frames in lengths:
             atoms = box.copy()
-            atoms.calc = EquipotCalculator("organic-xtb", STORE, threads=1)
+            atoms.calc = EquipotCalculator("organic-xtb", MODEL_STORE, threads=1)
             for name in ("nvt", "nve"):
                 dynamics.run(atoms, name, frames if name == "nvt" else lengths[-1] - lengths[0])
     expected, found = (dynamics.trajectory("nvt") for dynamics in (whole, parts))
@@ -63,7 +61,7 @@ def test_a_run_goes_on_where_it_was_stopped(box, tmp_path, monkeypatch):
 
 def test_a_collapse_ends_the_dynamics_with_its_reason(box, tmp_path):
     box.positions[3] = box.positions[0] + 0.1
-    box.calc = EquipotCalculator("organic-xtb", STORE, threads=1)
+    box.calc = EquipotCalculator("organic-xtb", MODEL_STORE, threads=1)
     with pytest.raises(Unstable, match=r"nvt-000, before frame 0: atom 0 \(O\) and atom 3 \(O\) are"):
         Dynamics(tmp_path, 0.5, 2, 300.0, 0.01).run(box, "nvt", 2)
     assert Dynamics(tmp_path, 0.5, 2, 300.0, 0.01).trajectory("nvt") is None

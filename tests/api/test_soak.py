@@ -1,14 +1,12 @@
 """The soak test, for seconds instead of minutes, and without looking at times."""
 
 import math
-from pathlib import Path
 
 import pytest
 
 from benchmarks.soak.plan import Plan
 from benchmarks.soak.trial import run
-
-STORE = Path(__file__).parents[2] / "model_store"
+from tests.paths import MODEL_STORE
 
 
 @pytest.mark.slow
@@ -16,6 +14,6 @@ def test_misbehaved_clients_cost_the_others_nothing() -> None:
     plan = Plan(
         models=("lennard-jones",), seconds=4.0, interval=0.5, factor=math.inf, growth=60.0, creep=60.0, threads=1
     )
-    result = run(STORE, plan)
+    result = run(MODEL_STORE, plan)
     assert [str(check) for check in result.checks if not check.holds] == []
     assert len(result.mixed.sent) > len(result.alone.sent), "somebody misbehaved"

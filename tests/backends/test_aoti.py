@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +27,6 @@ from app.training.samples import box, cluster
 from tests.api.server import WATER, running
 from tests.contracts import ServedContract
 
-ROOT = Path(__file__).parents[2]
 CONFIG = {
     "data": {"train": "train.xyz"},
     "model": {
@@ -174,6 +172,7 @@ from app.backends.session import OUTPUTS
 from app.lattice import lattice_piece
 from app.neighbors import build_graph
 from app.store import ModelStore
+from tests.paths import ROOT
 
 model = ModelStore(Path(sys.argv[1])).load("tiny")
 backend = load_backend(model, threads=1, backend="aoti")

@@ -1,7 +1,6 @@
 """Bits that do not depend on the batch, where they are asked for; otherwise the tolerance of the card."""
 
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +13,9 @@ from app.neighbors import build_graph
 from app.prediction import StructurePrediction, split
 from app.store import ModelStore
 from app.training.samples import box, cluster
+from tests.paths import MODEL_STORE
 
-STORE = ModelStore(Path(__file__).parents[2] / "model_store")
+STORE = ModelStore(MODEL_STORE)
 
 
 @cache

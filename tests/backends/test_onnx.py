@@ -1,7 +1,6 @@
 """The bundled model in ONNX Runtime."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,13 +16,12 @@ from app.store import ARTIFACT, ModelStore, StoredModel
 from app.structure import Structure
 from app.training.samples import box, cluster
 from tests.contracts import ServedContract
-
-BUNDLED = Path(__file__).parents[2] / "model_store"
+from tests.paths import MODEL_STORE
 
 
 @pytest.fixture(scope="module")
 def bundled() -> StoredModel:
-    return ModelStore(BUNDLED).load("organic-xtb")
+    return ModelStore(MODEL_STORE).load("organic-xtb")
 
 
 class TestBundledModel(ServedContract):

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from ase import Atoms
@@ -13,9 +11,9 @@ from app.formats.ase_atoms import from_ase, to_ase
 from app.store import ModelCard, ModelStore, PairParameters
 from app.structure import Structure
 from tests.contracts import ServedContract, evaluate
+from tests.paths import MODEL_STORE
 from tests.structures import SLAB, random_crystal, random_molecule
 
-STORE = Path(__file__).parents[2] / "model_store"
 EPSILON, SIGMA, CUTOFF = 0.0104, 3.4, 8.0
 
 
@@ -51,7 +49,7 @@ class TestNobleGases(ServedContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls):
-        return load_backend(ModelStore(STORE).load("lennard-jones"))
+        return load_backend(ModelStore(MODEL_STORE).load("lennard-jones"))
 
 
 def by_ase(structure: Structure) -> Atoms:

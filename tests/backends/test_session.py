@@ -18,9 +18,9 @@ from app.errors import BackendError
 from app.neighbors import build_graph, build_graphs
 from app.store import ARTIFACT, ModelCard, ModelStore, StoredModel
 from app.training.samples import box, cluster, isolated
+from tests.paths import MODEL_STORE
 from tests.training.cards import ELEMENTS, random_card
 
-BUNDLED = Path(__file__).parents[2] / "model_store"
 PASSING = """
 <ir_version: 8, opset_import: ["": 18]>
 passing (int64[N] species, double[N, K, 3] edge_vectors, int64[N, K] neighbors, bool[N, K] mask, int64[N, K] reverse)
@@ -49,7 +49,7 @@ passing (int64[N] species, double[N, K, 3] edge_vectors, int64[N, K] neighbors, 
 
 @pytest.fixture(scope="module")
 def allegro() -> StoredModel:
-    return ModelStore(BUNDLED).load("organic-xtb")
+    return ModelStore(MODEL_STORE).load("organic-xtb")
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ import pytest
 from app.bench.samples import molecules
 from app.cli import main
 from app.store import ModelCard
+from tests.paths import ROOT
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sizing.md").read_text()
+PAGE = (ROOT / "docs" / "sizing.md").read_text()
 
 
 @pytest.fixture(autouse=True)

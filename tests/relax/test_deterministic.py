@@ -1,7 +1,6 @@
 """Relaxations that share batches end where they end alone, to the last bit, where that is asked for."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from ase.build import molecule
@@ -15,8 +14,9 @@ from app.potential import load_potential
 from app.relax import Relaxed, RelaxOptions, relax
 from app.store import ModelStore
 from app.structure import Structure
+from tests.paths import MODEL_STORE
 
-STORE = ModelStore(Path(__file__).parents[2] / "model_store")
+STORE = ModelStore(MODEL_STORE)
 MOLECULES = [from_ase(molecule(name)) for name in ("H2O", "CH4", "CH3OH", "CH3CH2OH", "C6H6", "NH3")]
 
 

@@ -3,12 +3,13 @@
 import importlib
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+from tests.paths import ROOT
+
+RECIPES = ROOT / "recipes"
 
 
 def recipe_modules(

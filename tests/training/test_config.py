@@ -8,9 +8,9 @@ import yaml
 
 from app.errors import InvalidConfig
 from app.training.config_file import differences, dump_config, known_keys, load_config, parse_config
+from tests.paths import ROOT
 
 MINIMAL = {"data": {"train": "train.xyz"}, "model": {"architecture": "allegro"}}
-ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "recipes").glob("*/*.yaml"))
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.paths import ROOT
 from tests.training.labelled import molecules, write
 
-ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "new-architecture.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 MODEL, LINE, TEST, CONFIG, COMMANDS = (text for _, text in BLOCKS)

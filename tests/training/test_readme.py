@@ -10,8 +10,9 @@ from ase import Atoms
 from ase.build import molecule
 
 from app.cli import main
+from tests.paths import ROOT
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.search(r"## Your own model.*?```\n(.*?)```", README, re.DOTALL).group(1).replace("\\\n", " ")
 CONFIG = re.search(r"cat > (\S+) <<END\n(.*?)END\n", BLOCK, re.DOTALL)
 

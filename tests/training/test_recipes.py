@@ -13,9 +13,10 @@ from app.cli import main
 from app.structure import Structure
 from app.training.config_file import read_content
 from app.training.frames import LabelledFrame
+from tests.paths import ROOT
 from tests.training.labelled import npz_arrays, write
 
-RECIPES = Path(__file__).parents[2] / "recipes"
+RECIPES = ROOT / "recipes"
 CONFIGS = sorted(path for path in RECIPES.glob("*/*.yaml") if "model" in yaml.safe_load(path.read_text()))
 FRAMES = 8
 Layout = Callable[[Path], list[str]]

@@ -3,7 +3,6 @@
 import io
 import weakref
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -35,6 +34,7 @@ from app.training.run_folder import RunFolder
 from app.training.tracing import cut_energies, export_onnx
 from app.training.trained import TrainedRun
 from tests.contracts import BackendContract, assert_same, assert_same_energies
+from tests.paths import ROOT
 from tests.structures import random_molecule
 from tests.tolerances import TOLERANCES
 from tests.training.cards import ELEMENTS, random_card, reference
@@ -422,7 +422,7 @@ def test_config_rejects(wrong):
     [("nonlinear-mlp", NONLINEAR_MLP), ("linear-mlp", LINEAR_MLP), ("dot-product", DOT_PRODUCT)],
 )
 def test_the_recipes_hold_the_published_setting(recipe, variant):
-    config = load_config(Path(__file__).parents[3] / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
+    config = load_config(ROOT / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
     assert config.model == EquiformerConfig(**PUBLISHED, **variant)
     assert (config.batch_size, config.epochs, config.optimizer.lr) == (8, 1500, 5e-4)
     assert (config.loss.forces, config.loss.forces_per, config.loss.energy_per) == (80.0, "vector", "structure")
