@@ -29,7 +29,7 @@ ENV PATH=/opt/equipot/bin:${PATH} \
     EQUIPOT_DRAIN_TIMEOUT=8
 WORKDIR /srv/equipot
 RUN equipot models verify \
-    && python3 -c "import app.api.main; from app.backends.runtime import require_onnxruntime as r; r()"
+    && python3 -c "import app.api.app; from app.backends.onnx_runtime import require_onnxruntime as r; r()"
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

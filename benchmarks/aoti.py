@@ -31,16 +31,16 @@ from numpy.typing import NDArray
 from torch import nn
 from torch._inductor.package import load_package
 
+from app.atoms.neighbors import build_graphs
 from app.backends.layout import portions
-from app.backends.runtime import check_providers, providers_for, require_onnxruntime
-from app.backends.session import OUTPUTS
-from app.bench.machine import machine
+from app.backends.onnx_runtime import check_providers, providers_for, require_onnxruntime
+from app.backends.onnx_session import OUTPUTS
 from app.formats.ase_atoms import from_ase
-from app.neighbors import build_graphs
-from app.training.hardware import keep_freed_memory
+from app.machine import machine
+from app.training.export.aoti import INDUCTOR, compile_package
+from app.training.export.onnx import export_onnx, input_type
+from app.training.loop.hardware import keep_freed_memory
 from app.training.models import AllegroConfig, EquiformerConfig, Statistics, build_model
-from app.training.packages import INDUCTOR, compile_package
-from app.training.tracing import export_onnx, input_type
 from benchmarks.structures import ELEMENTS, systems
 
 CONFIGS = {"allegro": AllegroConfig, "equiformer": EquiformerConfig}

@@ -25,15 +25,15 @@ from torch._inductor.codegen.cpp import CppScheduling
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
 
-from app.training.batches import Batch
-from app.training.config import Loss, TrainConfig
-from app.training.config_file import load_config
-from app.training.data import Finder
-from app.training.hardware import set_up
-from app.training.loss import predict
+from app.training.data.batches import Batch
+from app.training.data.load import Finder
+from app.training.export.onnx import drop_aliases
+from app.training.loop.hardware import set_up
+from app.training.loop.loss import predict
+from app.training.loop.trainer import Problem, load_problem
 from app.training.models import ModelInputs, build_model
-from app.training.tracing import drop_aliases
-from app.training.train import Problem, load_problem
+from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config_file import load_config
 
 Step = Callable[[Batch], list[Tensor]]
 """The gradients of the loss of a batch by the parameters."""

@@ -13,11 +13,11 @@ import numpy as np
 from ase import Atoms
 from ase.build import molecule
 
+from app.atoms.graph import Graph
+from app.atoms.neighbors import build_graphs
 from app.backends import Backend, load_backend
 from app.formats.ase_atoms import from_ase
-from app.graph import Graph
-from app.neighbors import build_graphs
-from app.store import ModelStore
+from app.store.store import ModelStore
 from benchmarks.structures import rattled_aspirins
 
 MIXED = ("H2O", "CH4", "CH3CH2OH", "C6H6")

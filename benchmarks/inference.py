@@ -22,17 +22,17 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from app.atoms.graph import Graph
+from app.atoms.neighbors import build_graphs
+from app.atoms.structure import Structure
 from app.backends.onnx import open_onnx
-from app.backends.runtime import require_onnxruntime
-from app.bench.machine import machine
-from app.graph import Graph
-from app.neighbors import build_graphs
-from app.store import ARTIFACT, ENERGIES
-from app.structure import Structure
-from app.training.certificate import model_inputs
-from app.training.derivatives import evaluate
+from app.backends.onnx_runtime import require_onnxruntime
+from app.machine import machine
+from app.store.store import ARTIFACT, ENERGIES
+from app.training.export.certificate import model_inputs
+from app.training.export.onnx import cut_energies, export_onnx
 from app.training.models import build_model
-from app.training.tracing import cut_energies, export_onnx
+from app.training.models.derivatives import evaluate
 from benchmarks.own import allegro_config, card_of
 from benchmarks.own import statistics as statistics_of
 from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments

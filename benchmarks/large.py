@@ -39,7 +39,7 @@ def measure(model: str, store: Path, atoms: int, folder: Path) -> tuple[int, flo
     path, answer = folder / f"{atoms}.xyz", folder / "answer.xyz"
     structure = crystal(model, atoms)
     write(path, structure, format="extxyz")
-    command = [sys.executable, "-m", "app.cli", "predict", str(path), "-o", str(answer), "--model", model]
+    command = [sys.executable, "-m", "app.cli.main", "predict", str(path), "-o", str(answer), "--model", model]
     process = subprocess.Popen([*command, "--model-store", str(store), "--threads", "1"])
     _, status, usage = os.wait4(process.pid, 0)
     if status:

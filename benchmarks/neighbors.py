@@ -15,8 +15,8 @@ import numpy as np
 import vesin
 from ase.neighborlist import primitive_neighbor_list
 
-from app.neighbors import build_graph, build_graphs
-from app.structure import Structure
+from app.atoms.neighbors import build_graph, build_graphs
+from app.atoms.structure import Structure
 
 CUTOFF = 5.0
 MOLECULE = (21, 0.1)

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from app.training.config import TrainConfig
-from app.training.config_file import override, parse_config
-from app.training.data import Finder
-from app.training.optimizers import AnyOptimizer, make_optimizer
-from app.training.run_folder import RunFolder
-from app.training.run_state import Progress
-from app.training.train import Problem, Trainer, load_problem
+from app.training.data.load import Finder
+from app.training.loop.optimizers import AnyOptimizer, make_optimizer
+from app.training.loop.progress import Progress
+from app.training.loop.trainer import Problem, Trainer, load_problem
+from app.training.runs.config import TrainConfig
+from app.training.runs.config_file import override, parse_config
+from app.training.runs.folder import RunFolder
 
 Make = Callable[[nn.Module, TrainConfig], AnyOptimizer]
 RATES = (0.001, 0.003, 0.01)

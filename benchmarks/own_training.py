@@ -5,15 +5,15 @@ import argparse
 import numpy as np
 from torch import Tensor
 
-from app.training.batches import Collator
-from app.training.config import Loss, TrainConfig
-from app.training.config_file import parse_config
-from app.training.data import Finder, load_sources
-from app.training.dataset import build_dataset
-from app.training.hardware import set_up
-from app.training.loss import compute_losses, predict
+from app.training.data.batches import Collator
+from app.training.data.dataset import build_dataset
+from app.training.data.load import Finder, load_sources
+from app.training.loop.hardware import set_up
+from app.training.loop.loss import compute_losses, predict
+from app.training.loop.optimizers import make_optimizer
 from app.training.models import build_model
-from app.training.optimizers import make_optimizer
+from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config_file import parse_config
 from benchmarks.own import allegro_config, statistics
 from benchmarks.training_step import run
 

@@ -21,17 +21,17 @@ from ase.build import bulk
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
+from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
 from app.bench.relaxation import Timed, relax_all
-from app.budgets import Limits
-from app.calculator import EquipotCalculator
+from app.engine.limits import Limits
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase
 from app.formats.files import read_structures
+from app.integrations.ase import EquipotCalculator
 from app.relax import Relaxed, RelaxOptions
 from app.settings import Settings
-from app.store import ModelCard, ModelStore
-from app.structure import Structure
+from app.store.store import ModelCard, ModelStore
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 FMAX, STEPS = 0.05, 1000

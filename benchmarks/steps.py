@@ -16,13 +16,13 @@ import torch
 from ase import Atoms
 from torch import Tensor, nn
 
+from app.atoms.neighbors import build_graphs
 from app.formats.ase_atoms import from_ase
-from app.neighbors import build_graphs
-from app.store import ModelCard
-from app.training.certificate import model_inputs
-from app.training.derivatives import evaluate
-from app.training.hardware import keep_freed_memory
+from app.store.store import ModelCard
+from app.training.export.certificate import model_inputs
+from app.training.loop.hardware import keep_freed_memory
 from app.training.models import EquiformerConfig, ModelInputs, Statistics, build_model
+from app.training.models.derivatives import evaluate
 from benchmarks.structures import ELEMENTS, chain, rattled_aspirins, solid, strands
 from benchmarks.timing import median_ms
 

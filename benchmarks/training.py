@@ -24,7 +24,7 @@ import ase.io
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from app.bench.machine import machine
+from app.machine import machine
 from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments
 from benchmarks.structures import ELEMENTS, rattled_aspirins
 from benchmarks.worker import Worker, started

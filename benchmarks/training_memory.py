@@ -34,7 +34,7 @@ def config(options: argparse.Namespace, model: dict[str, object], batch_size: in
 
 def equipot(*arguments: object) -> tuple[str, float]:
     """Output and largest resident size, MiB, of a run of the command."""
-    command = [sys.executable, "-m", "app.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "app.cli.main", *map(str, arguments)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
     output = process.stdout.read()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from app.store import ModelCard, ModelStore, PairParameters
+from app.store.store import ModelCard, ModelStore, PairParameters
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")

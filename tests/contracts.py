@@ -20,11 +20,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.atoms.neighbors import build_graphs
+from app.atoms.prediction import StructurePrediction, split
+from app.atoms.structure import Floats, Integers, Structure
 from app.backends import Backend
 from app.errors import UnsupportedElement
-from app.neighbors import build_graphs
-from app.prediction import StructurePrediction, split
-from app.structure import Floats, Integers, Structure
 from tests.structures import (
     SLAB,
     WIRE,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from ase.data import covalent_radii
 
-from app.store import ModelCard
-from app.structure import Floats, Structure
+from app.atoms.structure import Floats, Structure
+from app.store.store import ModelCard
 
 BULK = np.array([True, True, True])
 SLAB = np.array([True, True, False])

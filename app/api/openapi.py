@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.body import JSON, MSGPACK, XYZ
-from app.schemas import PROPERTIES, WATER, CellFreedom, ErrorBody, PredictAnswer, PredictRequest, StructureIn
+from app.protocol.schemas import PROPERTIES, WATER, CellFreedom, ErrorBody, PredictAnswer, PredictRequest, StructureIn
 
 REF = "#/components/schemas/{model}"
 WATER_XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0.0 0.0 0.119\nH 0.0 0.763 -0.477\nH 0.0 -0.763 -0.477\n"

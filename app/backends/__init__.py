@@ -3,11 +3,11 @@
 import os
 from typing import Protocol
 
+from app.atoms.graph import Graph
+from app.atoms.prediction import Prediction
 from app.errors import BackendError
-from app.graph import Graph
-from app.prediction import Prediction
 from app.settings import BackendChoice
-from app.store import ModelCard, StoredModel
+from app.store.store import ModelCard, StoredModel
 
 
 class Backend(Protocol):

@@ -3,15 +3,15 @@
 import logging
 import time
 
+from app.atoms.graph import Graph, collate
+from app.atoms.neighbors import build_graph
 from app.backends.aoti import open_aoti
 from app.backends.exported import ExportedBackend
 from app.backends.onnx import open_onnx
+from app.backends.synthetic import lattice_piece
 from app.errors import BackendError
-from app.graph import Graph, collate
-from app.lattice import lattice_piece
-from app.neighbors import build_graph
 from app.settings import BackendChoice
-from app.store import StoredModel
+from app.store.store import StoredModel
 
 MOLECULES, ATOMS = 5, 21
 """In the batch that is measured, for each thread, and in a molecule: about a portion."""

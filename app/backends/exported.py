@@ -1,9 +1,9 @@
 """The backend of exported models, in whatever runtime, evaluated in portions that fit the processor's cache.
 
 An artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
-here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.derivatives`). Where the version has
-it, a second artifact gives the energies alone. A committee has an artifact a member; each runs on the same portions,
-and the answer is the mean. `app.backends.onnx` and `app.backends.aoti` open the artifacts.
+here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.models.derivatives`). Where the
+version has it, a second artifact gives the energies alone. A committee has an artifact a member; each runs
+on the same portions, and the answer is the mean. `app.backends.onnx` and `app.backends.aoti` open the artifacts.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.atoms.graph import Graph
+from app.atoms.prediction import Prediction, committee, from_atoms
+from app.atoms.structure import Floats, Integers
 from app.backends.layout import Slots, portions
-from app.backends.runtime import is_out_of_memory
-from app.backends.session import OUTPUTS, Artifact, Execution, Feeds, bucket
+from app.backends.onnx_runtime import is_out_of_memory
+from app.backends.onnx_session import OUTPUTS, Artifact, Execution, Feeds, bucket
 from app.errors import BackendError, OutOfMemory
-from app.graph import Graph
-from app.prediction import Prediction, committee, from_atoms
-from app.store import ModelCard
-from app.structure import Floats, Integers
+from app.store.store import ModelCard
 
 
 class ExportedBackend:

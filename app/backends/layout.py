@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.graph import Graph
-from app.structure import Booleans, Floats, Integers
+from app.atoms.graph import Graph
+from app.atoms.structure import Booleans, Floats, Integers
 
 
 @dataclass(frozen=True, slots=True)

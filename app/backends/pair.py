@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from app.atoms.graph import Graph
+from app.atoms.prediction import Prediction, from_atoms
+from app.atoms.structure import Floats, Integers
 from app.errors import BackendError
-from app.graph import Graph
-from app.prediction import Prediction, from_atoms
-from app.store import ModelCard
-from app.structure import Floats, Integers
+from app.store.store import ModelCard
 
 ONSET = 0.66
 """Where the smooth cutoff starts, as a share of the cutoff; the default of ASE's `LennardJones`."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.atoms.graph import collate
+from app.atoms.neighbors import build_graph
 from app.backends import Backend
 from app.bench.samples import Sample
 from app.errors import OutOfMemory
-from app.graph import collate
-from app.neighbors import build_graph
 
 MOST = 128
 """Structures of the largest batch."""

@@ -7,17 +7,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from app.admission import Bound
+from app.atoms.graph import Graph
+from app.atoms.prediction import Prediction
+from app.atoms.structure import Structure
 from app.backends import Backend
 from app.bench.samples import Sample
+from app.engine.admission import Bound
+from app.engine.potential import Potential
+from app.engine.scheduler import Budget
 from app.errors import EquipotError
-from app.graph import Graph
-from app.potential import Potential
-from app.prediction import Prediction
 from app.relax import Relaxed, RelaxOptions, relax
-from app.schedule import Budget
-from app.store import ModelCard
-from app.structure import Structure
+from app.store.store import ModelCard
 
 AMPLE = 10**9
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from app.atoms.structure import Structure, numbers_from_symbols
+from app.backends.synthetic import lattice_piece
 from app.bench.aspirin import ASPIRIN
 from app.errors import InputError, InvalidFormat
 from app.formats.files import read_structures
-from app.lattice import lattice_piece
-from app.store import ModelCard
-from app.structure import Structure, numbers_from_symbols
+from app.store.store import ModelCard
 
 MOLECULE_ATOMS = 21
 CRYSTAL_ATOMS = 64

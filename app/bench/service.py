@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from app.atoms.structure import Structure
 from app.bench.samples import Sample
 from app.errors import BackendError
 from app.settings import Settings
-from app.structure import Structure
 
 LISTENING = re.compile(r"listening on http://.*:(\d+)")
 PATIENCE = 60.0
@@ -68,7 +68,7 @@ class Server:
         }
         words = [str(word) for pair in options.items() for word in pair]
         began = time.perf_counter()
-        command = [sys.executable, "-m", "app.cli", "serve", *words]
+        command = [sys.executable, "-m", "app.cli.main", "serve", *words]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.port = self._until_ready()
         self.ready_after = time.perf_counter() - began

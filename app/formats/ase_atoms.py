@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from app.atoms.structure import Booleans, Structure
 from app.errors import InvalidStructure
-from app.formats.keys import read_charge, read_multiplicity
-from app.structure import Booleans, Structure
+from app.formats.info_keys import read_charge, read_multiplicity
 
 if TYPE_CHECKING:
     from ase import Atoms

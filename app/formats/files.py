@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.atoms.structure import Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats import extxyz, sdf
 from app.formats.ase_atoms import from_ase
 from app.formats.extxyz import Frame
-from app.structure import Structure
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from app.atoms.structure import Floats, Structure
 from app.errors import InvalidRequest
 from app.relax.options import RelaxOptions
-from app.structure import Floats, Structure
 
 AXES = ("a", "b", "c")
 

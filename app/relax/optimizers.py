@@ -6,8 +6,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from app.atoms.structure import Floats
 from app.relax.rows import Rows
-from app.structure import Floats
 
 MAX_STEP = 0.2
 """Å, ASE's default: of the whole step in FIRE, of the row that moves most in L-BFGS."""

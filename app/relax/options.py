@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from app.prediction import StructurePrediction
-from app.schemas import Axis, CellFreedom
-from app.structure import Structure
+from app.atoms.prediction import StructurePrediction
+from app.atoms.structure import Structure
+from app.protocol.schemas import Axis, CellFreedom
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from app.atoms.graph import Graph, collate, separate
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import StructurePrediction
+from app.atoms.structure import Floats, Structure
+from app.atoms.verlet import SKIN, VerletList, pick, still_valid
+from app.engine.bisect import Outcome
+from app.engine.potential import Potential
+from app.engine.task import Task
 from app.errors import EquipotError, InputError
-from app.evaluate import Outcome
-from app.graph import Graph, collate, separate
-from app.neighbors import build_graph
-from app.potential import Potential
-from app.prediction import StructurePrediction
 from app.relax.cells import projector
 from app.relax.optimizers import Fire, Lbfgs, Optimizer
 from app.relax.options import Relaxed, RelaxOptions
 from app.relax.rows import Rows, first_rows
-from app.relax.verlet import SKIN, VerletList, pick, still_valid
-from app.structure import Floats, Structure
-from app.task import Task
 
 VOLUME_RATIOS = (0.2, 5.0)
 """A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated."""

@@ -7,7 +7,7 @@ positions are x Gᵀ, and the cell is C₀ Gᵀ. Where the cell is fixed, no for
 
 import numpy as np
 
-from app.structure import Floats, Integers
+from app.atoms.structure import Floats, Integers
 
 
 class Rows:

@@ -6,22 +6,22 @@ from typing import Any
 import torch
 
 from app.errors import InvalidConfig
-from app.store import ModelStore
-from app.training import hardware
-from app.training.batches import Collator
-from app.training.config import TrainConfig
-from app.training.data import Finder
-from app.training.evaluate import Errors, errors
-from app.training.plots import parity
-from app.training.predictors import predict_committee
-from app.training.ranks import Ranks
+from app.store.store import ModelStore
+from app.training.data.batches import Collator
+from app.training.data.load import Finder
+from app.training.evaluation.errors import Errors, errors
+from app.training.evaluation.plots import parity
+from app.training.evaluation.predictors import predict_committee
+from app.training.loop import hardware
+from app.training.loop.distributed import Ranks
+from app.training.loop.progress import Watch
+from app.training.loop.trainer import Problem
+from app.training.loop.validation import evaluation_limits
 from app.training.run import Member, errors_by_set, final_sets, run_members
-from app.training.run_folder import CommitteeFolder
-from app.training.run_state import Watch
-from app.training.start import DEFAULT_STORE
-from app.training.train import Problem
-from app.training.trained import TrainedRun
-from app.training.validation import evaluation_limits
+from app.training.runs.config import TrainConfig
+from app.training.runs.fine_tuning import DEFAULT_STORE
+from app.training.runs.folder import CommitteeFolder
+from app.training.runs.trained import TrainedRun
 
 COLUMNS = (
     ("meV/atom", "energy_per_atom_mae"),

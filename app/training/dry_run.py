@@ -6,16 +6,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from app.store import ModelStore
-from app.structure import Integers
-from app.training.batches import Collator, Limits, batches, epoch_batches
-from app.training.config import TrainConfig
-from app.training.data import Finder
-from app.training.dataset import Dataset
-from app.training.loss import predict
-from app.training.references import force_square
-from app.training.start import DEFAULT_STORE, Base, initial_model, start_of
-from app.training.train import Problem, load_problem
+from app.atoms.structure import Integers
+from app.store.store import ModelStore
+from app.training.data.batches import Collator, Limits, batches, epoch_batches
+from app.training.data.dataset import Dataset
+from app.training.data.load import Finder
+from app.training.data.references import force_square
+from app.training.loop.loss import predict
+from app.training.loop.trainer import Problem, load_problem
+from app.training.runs.config import TrainConfig
+from app.training.runs.fine_tuning import DEFAULT_STORE, Base, initial_model, start_of
 
 COPIES = 6
 """Of each parameter: weights, gradient, two moments of Adam, moving average and the best weights."""

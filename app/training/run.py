@@ -9,22 +9,23 @@ import torch
 from safetensors.torch import load_file
 
 from app.errors import InvalidConfig, TrainingError
-from app.store import ModelStore
-from app.training import checkpoint, hardware
-from app.training.batches import Collator
-from app.training.board import Board
-from app.training.config import TrainConfig
-from app.training.config_file import differences, parse_config
-from app.training.data import Finder, Frames
-from app.training.dataset import Dataset
-from app.training.evaluate import Errors, Values, errors, predict_frames
+from app.store.store import ModelStore
+from app.training.data.batches import Collator
+from app.training.data.dataset import Dataset
+from app.training.data.load import Finder, Frames
+from app.training.evaluation.errors import Errors, Values, errors, predict_frames
+from app.training.loop import hardware
+from app.training.loop.distributed import Ranks
+from app.training.loop.progress import Watch
+from app.training.loop.tensorboard import Board
+from app.training.loop.trainer import Problem, Trainer, load_problem
+from app.training.loop.validation import evaluation_limits
 from app.training.models import Statistics
-from app.training.ranks import Ranks
-from app.training.run_folder import RunFolder
-from app.training.run_state import Watch
-from app.training.start import DEFAULT_STORE, Base, start_of
-from app.training.train import Problem, Trainer, load_problem
-from app.training.validation import evaluation_limits
+from app.training.runs import checkpoint
+from app.training.runs.config import TrainConfig
+from app.training.runs.config_file import differences, parse_config
+from app.training.runs.fine_tuning import DEFAULT_STORE, Base, start_of
+from app.training.runs.folder import RunFolder
 
 MAY_CHANGE = (
     "max_minutes",
@@ -183,7 +184,7 @@ def train(trainer: Trainer, watch: Watch) -> str:
 
 def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
     """Evaluate the best weights on all sets, and write metrics and plots."""
-    from app.training.plots import learning_curve, parity
+    from app.training.evaluation.plots import learning_curve, parity
 
     folder, peak = trainer.folder, hardware.peak_mebibytes(trainer.device)
     trainer.model.load_state_dict(load_file(folder.weights))

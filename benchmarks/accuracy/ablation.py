@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.commands.train import add_data_root
+from app.cli.train import add_data_root
 from benchmarks.accuracy.pool import Job, equipot, run_all
 
 BASE = "base"

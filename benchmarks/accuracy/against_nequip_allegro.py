@@ -28,16 +28,16 @@ import ase.io
 import numpy as np
 import yaml
 
-from app.bench.machine import machine
-from app.commands.train import add_data_root, data_root
-from app.training.config import TrainConfig
-from app.training.config_file import load_config
-from app.training.data import Finder, Frames, load_frames
-from app.training.evaluate import Errors, Values, errors
-from app.training.frames import LabelledFrame
-from app.training.predictors import run_predictor
-from app.training.run_folder import to_atoms
-from app.training.trained import TrainedRun
+from app.cli.train import add_data_root, data_root
+from app.machine import machine
+from app.training.data.frames import LabelledFrame
+from app.training.data.load import Finder, Frames, load_frames
+from app.training.evaluation.errors import Errors, Values, errors
+from app.training.evaluation.predictors import run_predictor
+from app.training.runs.config import TrainConfig
+from app.training.runs.config_file import load_config
+from app.training.runs.folder import to_atoms
+from app.training.runs.trained import TrainedRun
 from benchmarks.accuracy.peer_config import peer_config
 from benchmarks.accuracy.pool import ROOT, Job, run_all
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from app.training.run_folder import CommitteeFolder, RunFolder
+from app.training.runs.folder import CommitteeFolder, RunFolder
 from benchmarks.accuracy.images import shrink
 from benchmarks.accuracy.records import RUNS, read_lines
 

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from app.neighbors import heights
+from app.atoms.neighbors import heights
 
 Array = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from app.training.config import TrainConfig
 from app.training.models import AllegroConfig
+from app.training.runs.config import TrainConfig
 
 MONITORED = "val0_epoch/weighted_sum"
 

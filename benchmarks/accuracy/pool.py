@@ -32,7 +32,7 @@ class Job:
 
 def equipot(*words: str | Path) -> list[str]:
     """A command of our own command line."""
-    return [sys.executable, "-m", "app.cli", *map(str, words)]
+    return [sys.executable, "-m", "app.cli.main", *map(str, words)]
 
 
 def run_all(jobs: Sequence[Job], processes: int) -> list[Job]:

@@ -19,16 +19,16 @@ import httpx
 import numpy as np
 import orjson
 
-from app.bench.machine import machine
+from app.atoms.structure import Structure
 from app.bench.service import served, structure_fields
+from app.machine import machine
 from app.settings import Settings
-from app.structure import Structure
-from app.training.config_file import override, parse
-from app.training.data import Finder, load_sources
-from app.training.data_config import Source
-from app.training.evaluate import Values
-from app.training.frames import LabelledFrame
-from app.training.report import page, report
+from app.training.data.config import Source
+from app.training.data.frames import LabelledFrame
+from app.training.data.load import Finder, load_sources
+from app.training.evaluation.errors import Values
+from app.training.evaluation.report import page, report
+from app.training.runs.config_file import override, parse
 
 TIMEOUT = 600.0
 

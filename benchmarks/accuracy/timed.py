@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli import main as equipot
-from app.commands.train import add_data_root, data_root
-from app.training.config import TrainConfig
-from app.training.config_file import load_config
-from app.training.data import Finder
-from app.training.hardware import set_up
-from app.training.progress import Quiet
-from app.training.run_folder import RunFolder
-from app.training.run_state import Progress
-from app.training.train import Trainer, load_problem
+from app.cli.main import main as equipot
+from app.cli.train import add_data_root, data_root
+from app.training.data.load import Finder
+from app.training.loop.display import Quiet
+from app.training.loop.hardware import set_up
+from app.training.loop.progress import Progress
+from app.training.loop.trainer import Trainer, load_problem
+from app.training.runs.config import TrainConfig
+from app.training.runs.config_file import load_config
+from app.training.runs.folder import RunFolder
 
 WARM = 3
 """Steps before the measurement."""

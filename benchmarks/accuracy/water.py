@@ -16,8 +16,8 @@ from pathlib import Path
 from ase import Atoms
 from ase.io import read
 
-from app.calculator import EquipotCalculator
-from app.store import ModelStore
+from app.integrations.ase import EquipotCalculator
+from app.store.store import ModelStore
 from benchmarks.accuracy.dynamics import Dynamics, Unstable
 from benchmarks.accuracy.water_report import Run, draw_distributions, draw_energies, liquid_of, table
 

@@ -36,16 +36,16 @@ def measure(setup: Setup) -> Report:
 
 
 def _kinds(setup: Setup) -> list[tuple[str, Any]]:
-    from app.structure import Structure
+    from app.atoms.structure import Structure
 
     frames = {"aspirin": rattled_aspirins(1)[0], "216-atom silicon": silicon(3)}
     return [(name, Structure(a.numbers, a.positions, a.cell.array, a.pbc)) for name, a in frames.items()]
 
 
 def _grow(report: Report, backend: Any, name: str, slots: int, structure: Any, setup: Setup) -> None:
+    from app.atoms.graph import collate
+    from app.atoms.neighbors import build_graphs
     from app.errors import OutOfMemory
-    from app.graph import collate
-    from app.neighbors import build_graphs
 
     count, most = 1, 4 if setup.quick else setup.options.largest // len(structure)
     while count <= most:
@@ -69,9 +69,9 @@ def _grow(report: Report, backend: Any, name: str, slots: int, structure: Any, s
 def _budget(setup: Setup, place: Any, card: Any) -> str:
     """What the service would measure on this device."""
     from app.backends.onnx import open_onnx
-    from app.backends.runtime import distribution
-    from app.budgets import Limits
-    from app.calibration import Place, calibrate_at_once, deviation
+    from app.backends.onnx_runtime import distribution
+    from app.engine.calibration import Place, calibrate_at_once, deviation
+    from app.engine.limits import Limits
 
     backend = open_onnx(card, place, threads=setup.options.threads, device=setup.device)
     where = Place(digest="", device=setup.device, threads=backend.threads, runtime=distribution())

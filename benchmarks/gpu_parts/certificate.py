@@ -12,11 +12,11 @@ REPEATS = 3
 
 def measure(setup: Setup) -> Report:
     """Largest deviations for each way to run a session; fails where one is over the tolerance on the card."""
+    from app.atoms.neighbors import build_graph
     from app.backends import load_backend
     from app.backends.onnx import open_onnx
-    from app.backends.session import Execution
-    from app.neighbors import build_graph
-    from app.store import ModelStore
+    from app.backends.onnx_session import Execution
+    from app.store.store import ModelStore
 
     report = Report(
         ("execution", "structures", "energy, eV/atom", "forces, eV/Å", "stress, eV/Å³", "within", "same bits")
@@ -47,7 +47,7 @@ def measure(setup: Setup) -> Report:
 
 def _batches(setup: Setup, elements: Sequence[str]) -> list[list[Any]]:
     """Structures in batches: alone, mixed, a crystal; from one atom to many."""
-    from app.training import samples
+    from app.training.export import synthetic as samples
 
     sizes = (2, 5, 13, 34) if setup.quick else (2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
     clusters = [samples.cluster(elements, n, seed=n) for n in sizes]
@@ -58,8 +58,8 @@ def _batches(setup: Setup, elements: Sequence[str]) -> list[list[Any]]:
 
 def _compare(backend: Any, batches: list[list[Any]], expected: list[list[Any]]) -> tuple[np.ndarray, bool]:
     """Largest differences of energy per atom, forces and stress; whether every repeated run gave the same bits."""
-    from app.graph import collate
-    from app.prediction import split
+    from app.atoms.graph import collate
+    from app.atoms.prediction import split
 
     worst, same = np.zeros(3), True
     for batch, alone in zip(batches, expected, strict=True):

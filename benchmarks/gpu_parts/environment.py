@@ -94,15 +94,15 @@ def _torch() -> list[tuple[str, str]]:
 
 
 def _onnxruntime() -> list[tuple[str, str]]:
-    from app.backends.runtime import require_onnxruntime
+    from app.backends.onnx_runtime import require_onnxruntime
 
     return [("providers that are listed", ", ".join(require_onnxruntime().get_available_providers()))]
 
 
 def _session(setup: Setup) -> list[tuple[str, str]]:
     """Which providers a session of the bundled model has, and which of its nodes they got."""
-    from app.backends.runtime import Device, check_providers, providers_for, require_onnxruntime
-    from app.store import ModelStore
+    from app.backends.onnx_runtime import Device, check_providers, providers_for, require_onnxruntime
+    from app.store.store import ModelStore
 
     device = Device.of(setup.device)
     runtime = require_onnxruntime(device)

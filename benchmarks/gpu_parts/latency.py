@@ -49,8 +49,8 @@ def measure(setup: Setup) -> Report:
 
 
 def _graphs(setup: Setup) -> dict[str, Any]:
-    from app.neighbors import build_graphs
-    from app.structure import Structure
+    from app.atoms.neighbors import build_graphs
+    from app.atoms.structure import Structure
 
     found = {}
     for name, frames in systems().items():
@@ -61,7 +61,7 @@ def _graphs(setup: Setup) -> dict[str, Any]:
 
 def _sources(setup: Setup, graphs: dict[str, Any], stack: ExitStack) -> Iterator[tuple[str, Callable[[], Cases]]]:
     """What is compared, and what makes it: each may be impossible here."""
-    from app.backends.session import Execution
+    from app.backends.onnx_session import Execution
 
     for tf32 in (False, True):
         yield f"eager{', tf32' * tf32}", lambda tf32=tf32: _eager(setup, graphs, tf32)
@@ -82,9 +82,9 @@ def _no_peer() -> Cases:
 def _eager(setup: Setup, graphs: dict[str, Any], tf32: bool) -> Cases:
     import torch
 
-    from app.training.certificate import model_inputs
-    from app.training.derivatives import evaluate
-    from app.training.precision import Precision
+    from app.training.export.certificate import model_inputs
+    from app.training.loop.precision import Precision
+    from app.training.models.derivatives import evaluate
 
     if tf32 and setup.device == "cpu":
         raise RuntimeError("only CUDA devices have it")
@@ -117,7 +117,7 @@ def synchronize(device: str) -> None:
 
 def _onnx(setup: Setup, graphs: dict[str, Any], device: str, execution: Any) -> Cases:
     from app.backends.onnx import open_onnx
-    from app.backends.session import Execution
+    from app.backends.onnx_session import Execution
 
     place = models.ensure(setup.options, setup.artifacts)
     card = models.read_card(place)
@@ -141,7 +141,7 @@ def _of(call: Callable[[], object]) -> Measure:
 
 def _session_alone(backend: Any, graph: Any) -> Measure:
     """Only what ONNX Runtime does: the graph is laid out and padded before."""
-    from app.backends.session import OUTPUTS, bucket
+    from app.backends.onnx_session import OUTPUTS, bucket
 
     species, vectors = backend.card.species(graph.numbers), graph.edge_vectors()
     parts = [part.padded(*bucket(*part.mask.shape)) for part in backend.portions(graph)]

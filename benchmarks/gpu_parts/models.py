@@ -11,7 +11,7 @@ WEIGHTS, CARD = "weights.pt", "card.json"
 
 def ensure(options: argparse.Namespace, folder: Path) -> Path:
     """The folder of our Allegro of these sizes, exported if it is not there yet."""
-    from app.store import ARTIFACT, ENERGIES
+    from app.store.store import ARTIFACT, ENERGIES
 
     sizes = "-".join(f"{getattr(options, name):g}" for name in SIZES)
     place = folder / f"allegro-{sizes}"
@@ -19,7 +19,7 @@ def ensure(options: argparse.Namespace, folder: Path) -> Path:
         return place
     import torch
 
-    from app.training.tracing import cut_energies, export_onnx
+    from app.training.export.onnx import cut_energies, export_onnx
     from benchmarks.own import allegro_config, card_of
 
     place.mkdir(parents=True, exist_ok=True)
@@ -34,7 +34,7 @@ def ensure(options: argparse.Namespace, folder: Path) -> Path:
 
 def read_card(place: Path) -> Any:
     """Its card."""
-    from app.store import ModelCard
+    from app.store.store import ModelCard
 
     return ModelCard.model_validate_json((place / CARD).read_text())
 

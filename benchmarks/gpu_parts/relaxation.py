@@ -24,9 +24,9 @@ def measure(setup: Setup) -> Report:
     from app.backends import load_backend
     from app.bench.relaxation import relax_speed
     from app.bench.samples import Sample
-    from app.budgets import Limits
+    from app.engine.limits import Limits
     from app.relax import RelaxOptions
-    from app.store import ModelStore
+    from app.store.store import ModelStore
 
     columns = ("system", "optimiser", "in flight", "atoms in flight", "relaxations/s", "atoms × steps/s")
     report = Report((*columns, "µs an atom a step", "in the backend"))
@@ -59,7 +59,7 @@ def _steps(setup: Setup) -> int:
 
 def _samples() -> dict[str, list[Any]]:
     """Made-up molecules of the size of drugs, and aspirins in periodic cells, of elements of the bundled model."""
-    from app.structure import Structure
+    from app.atoms.structure import Structure
 
     def of(atoms: Any) -> Any:
         return Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
@@ -79,7 +79,7 @@ def _samples() -> dict[str, list[Any]]:
 
 def _beside(report: Report, setup: Setup, name: str, structures: list[Any]) -> None:
     """The same structures in TorchSim's FIRE; without it, why not."""
-    from app.store import ModelStore
+    from app.store.store import ModelStore
 
     try:
         from benchmarks.gpu_parts.torchsim import atom_steps

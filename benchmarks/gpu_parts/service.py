@@ -10,7 +10,7 @@ def measure(setup: Setup) -> Report:
     from app.bench.samples import molecules
     from app.bench.service import bodies, served
     from app.settings import Settings
-    from app.store import ModelStore
+    from app.store.store import ModelStore
 
     report = Report(("clients", "requests/s", "p50 ms", "p90 ms", "p99 ms", "CPU ms each"))
     model = setup.options.model

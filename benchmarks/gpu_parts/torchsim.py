@@ -13,15 +13,15 @@ import torch_sim
 from torch_sim.models.interface import ModelInterface
 from torch_sim.optimizers import fire
 
+from app.atoms.neighbors import build_graphs
+from app.atoms.structure import Structure
 from app.formats.ase_atoms import to_ase
-from app.neighbors import build_graphs
-from app.store import ModelCard, ModelStore
-from app.structure import Structure
-from app.training.certificate import model_inputs
-from app.training.config import Start
-from app.training.derivatives import evaluate
+from app.store.store import ModelCard, ModelStore
+from app.training.export.certificate import model_inputs
 from app.training.models import build_model
-from app.training.start import load_base
+from app.training.models.derivatives import evaluate
+from app.training.runs.config import Start
+from app.training.runs.fine_tuning import load_base
 
 
 class Network(ModelInterface):

@@ -40,11 +40,11 @@ def measure(setup: Setup) -> Report:
 def _case(setup: Setup, architecture: str, precision: str) -> tuple[Any, ...]:
     import torch
 
-    from app.training.hardware import set_up
-    from app.training.loss import compute_losses, predict
+    from app.training.loop.hardware import set_up
+    from app.training.loop.loss import compute_losses, predict
+    from app.training.loop.optimizers import make_optimizer
+    from app.training.loop.precision import Precision
     from app.training.models import Statistics, build_model
-    from app.training.optimizers import make_optimizer
-    from app.training.precision import Precision
 
     size = 2 if setup.quick else BATCH[architecture]
     config = _config(setup, architecture, precision, size)
@@ -76,7 +76,7 @@ def _case(setup: Setup, architecture: str, precision: str) -> tuple[Any, ...]:
 
 
 def _config(setup: Setup, architecture: str, precision: str, size: int) -> Any:
-    from app.training.config_file import parse_config
+    from app.training.runs.config_file import parse_config
     from benchmarks.own import allegro_config
 
     model: dict[str, Any] = {"architecture": architecture}
@@ -100,9 +100,9 @@ def _config(setup: Setup, architecture: str, precision: str, size: int) -> Any:
 def _batch(config: Any, known: Any, size: int) -> Any:
     import numpy as np
 
-    from app.training.batches import Collator
-    from app.training.data import Finder, load_sources
-    from app.training.dataset import build_dataset
+    from app.training.data.batches import Collator
+    from app.training.data.dataset import build_dataset
+    from app.training.data.load import Finder, load_sources
     from benchmarks.training import write_frames
 
     with tempfile.TemporaryDirectory() as folder:

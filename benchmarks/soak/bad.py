@@ -10,9 +10,9 @@ import orjson
 import ormsgpack
 from ase import Atoms
 
+from app.atoms.structure import Structure
 from app.formats.ase_atoms import from_ase
-from app.structure import Structure
-from app.wire_arrays import encoded
+from app.protocol.arrays import encoded
 from benchmarks.soak.wire import MEDIA, RELAX, document, fields, http, write_json, write_msgpack
 
 LIMITS = {

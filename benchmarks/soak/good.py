@@ -13,15 +13,15 @@ import ormsgpack
 from ase import Atoms
 from ase.build import bulk, fcc111, graphene, molecule
 
-from app.admission import Bound
-from app.api.answer import Answered, answer
-from app.api.ask import Ask, Entry
+from app.atoms.structure import Floats, Structure
+from app.engine.admission import Bound
+from app.engine.potential import load_potential
+from app.engine.scheduler import Budget
 from app.formats.ase_atoms import from_ase
-from app.potential import load_potential
+from app.protocol.request import Ask, Entry
 from app.relax import RelaxOptions
-from app.schedule import Budget
-from app.store import Deviations, ModelCard, StoredModel
-from app.structure import Floats, Structure
+from app.service.answer import Answered, answer
+from app.store.store import Deviations, ModelCard, StoredModel
 from benchmarks.soak.wire import MEDIA, RELAX, WRITERS
 from benchmarks.structures import aspirin
 

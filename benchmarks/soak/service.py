@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from app.store import CARD, ModelCard, ModelStore, PairParameters
+from app.store.store import CARD, ModelCard, ModelStore, PairParameters
 from benchmarks.soak.bad import LIMITS
 from benchmarks.soak.plan import PATIENCE, RELOADED, Plan
 
@@ -59,7 +59,7 @@ def serving(source: Path, plan: Plan) -> Iterator[Service]:
         limits = {f"EQUIPOT_{name}": str(value) for name, value in LIMITS.items()}
         # The budget is to be the same in both phases, so that nothing is measured in idle moments.
         environment = os.environ | limits | {"EQUIPOT_CACHE": "", "EQUIPOT_MEASURE": "false"}
-        command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", folder]
+        command = [sys.executable, "-m", "app.cli.main", "serve", "--port", "0", "--model-store", folder]
         command += ["--default-model", plan.models[0], "--threads", str(plan.threads)]
         log = Path(folder) / "log"
         with log.open("w") as file:

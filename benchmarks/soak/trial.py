@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.store import ModelStore
+from app.store.store import ModelStore
 from benchmarks.soak.bad import bad_requests
 from benchmarks.soak.good import Good, good_requests
 from benchmarks.soak.load import Phase, load

@@ -7,9 +7,9 @@ import numpy as np
 import orjson
 import ormsgpack
 
+from app.atoms.structure import Floats, Structure
 from app.formats.extxyz import format_frame
-from app.structure import Floats, Structure
-from app.wire_arrays import encoded
+from app.protocol.arrays import encoded
 
 RELAX: dict[str, Any] = {"fmax": 0.05, "steps": 60, "optimizer": "lbfgs"}
 MEDIA = {"json": "application/json", "xyz": "chemical/x-xyz", "msgpack": "application/x-msgpack"}

@@ -17,7 +17,7 @@ from ase.io import read, write
 from ase.md.langevin import Langevin
 from tblite.ase import TBLite
 
-from app.training.isolation import isolated
+from app.labelling.isolation import isolated
 
 TEMPERATURE = 500.0  # K, as MD22
 STEP = 1.0  # fs

@@ -17,7 +17,7 @@ from ase.io import write
 from geometries import sample
 from molecules import Molecule, choose
 
-from app.training.isolation import Outcome, isolated
+from app.labelling.isolation import Outcome, isolated
 
 TIMEOUT = 600.0  # s, for one molecule
 

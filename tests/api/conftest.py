@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import app.potential
-from app.store import ModelCard
+import app.engine.potential
+from app.store.store import ModelCard
 from tests.api.server import Gated, Running, running
 
 
@@ -22,7 +22,7 @@ def service(pair_store: Path) -> Iterator[Running]:
 def gated(pair_store: Path, pair_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Running, Gated]]:
     """A server with room for two structures, whose backend waits when told to."""
     backend = Gated(pair_card.model_copy(update={"version": 2}))
-    monkeypatch.setattr(app.potential, "load_backend", lambda *_, **__: backend)
+    monkeypatch.setattr(app.engine.potential, "load_backend", lambda *_, **__: backend)
     limits = {"models": "pairs@2", "max_structures": 3, "queue_structures": 3}
     with running(pair_store, **limits) as server:
         backend.structures = 0

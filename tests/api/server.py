@@ -12,13 +12,13 @@ from typing import Any
 import httpx
 import numpy as np
 
+from app.atoms.graph import Graph
+from app.atoms.prediction import Prediction
 from app.backends.pair import PairBackend
-from app.commands.serve import Server
+from app.cli.serve import Server
 from app.errors import OutOfMemory
-from app.graph import Graph
-from app.prediction import Prediction
 from app.settings import Settings
-from app.store import ModelCard
+from app.store.store import ModelCard
 
 WATER = {"symbols": ["O", "H", "H"], "positions": [[0.0, 0.0, 0.1], [0.0, 0.9, -0.6], [0.0, -0.9, -0.6]]}
 ARGON = {"numbers": [18, 18], "positions": [[0.0, 0.0, 0.0], [0.0, 0.0, 3.9]]}

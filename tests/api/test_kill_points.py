@@ -55,10 +55,10 @@ def assert_sound(service: Running) -> None:
 @pytest.mark.parametrize(
     ("place", "name", "code"),
     [
-        ("app.lists", "build_graph", "internal"),
-        ("app.evaluate", "collate", "model_failed"),
-        ("app.evaluate", "split", "model_failed"),
-        ("app.evaluate", "_is_finite", "model_failed"),
+        ("app.engine.graph_builder", "build_graph", "internal"),
+        ("app.engine.bisect", "collate", "model_failed"),
+        ("app.engine.bisect", "split", "model_failed"),
+        ("app.engine.bisect", "_is_finite", "model_failed"),
     ],
 )
 def test_before_and_after_the_model(service: Running, breaks: Any, place: str, name: str, code: str) -> None:
@@ -73,7 +73,9 @@ def test_before_and_after_the_model(service: Running, breaks: Any, place: str, n
     assert_sound(service)
 
 
-@pytest.mark.parametrize(("place", "name"), [("app.api.ask", "parse_structure"), ("app.api.answer", "_result_json")])
+@pytest.mark.parametrize(
+    ("place", "name"), [("app.protocol.request", "parse_structure"), ("app.service.answer", "_result_json")]
+)
 def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, name: str) -> None:
     breaks(place, name)
     culprit, other = at_once(service, CULPRIT, ARGON)
@@ -93,7 +95,7 @@ def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, 
     ids=["MessagePack", "XYZ"],
 )
 def test_in_writing_other_kinds(service: Running, breaks: Any, name: str, kind: str, content: bytes) -> None:
-    breaks("app.api.answer", name)
+    breaks("app.service.answer", name)
     response = service.client.post("/predict", content=content, headers={"content-type": kind})
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "internal"
@@ -118,7 +120,7 @@ def test_in_the_worker_itself(service: Running, monkeypatch: pytest.MonkeyPatch,
     def broken(*args: Any) -> Any:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(f"app.workers.{name}", broken)
+    monkeypatch.setattr(f"app.engine.workers.{name}", broken)
     response = service.predict(ARGON)
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "model_failed"

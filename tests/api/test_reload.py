@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-import app.potential
+import app.engine.potential
 from app.backends import load_backend
-from app.store import CARD, ModelCard, ModelStore, StoredModel
+from app.store.store import CARD, ModelCard, ModelStore, StoredModel
 from tests.api.server import ARGON, Gated, Running, running
 
 
@@ -138,7 +138,7 @@ def test_what_was_admitted_is_answered_by_the_version_that_admitted_it(
     def load(model: StoredModel, **options: object) -> object:
         return gated if model.card.version == 1 else load_backend(model)
 
-    monkeypatch.setattr(app.potential, "load_backend", load)
+    monkeypatch.setattr(app.engine.potential, "load_backend", load)
     with running(store.root) as service, ThreadPoolExecutor() as pool:
         gated.close()
         inside = pool.submit(service.predict, ARGON)
@@ -156,7 +156,7 @@ def test_what_was_admitted_is_answered_by_the_version_that_admitted_it(
 
 
 def test_a_signal_to_a_process(store: ModelStore, pair_card: ModelCard) -> None:
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", str(store.root)]
+    command = [sys.executable, "-m", "app.cli.main", "serve", "--port", "0", "--model-store", str(store.root)]
     process = subprocess.Popen([*command, "--default-model", "pairs"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

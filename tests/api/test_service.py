@@ -13,10 +13,10 @@ import httpx
 import orjson
 import pytest
 
-from app import potential
 from app.backends import load_backend
-from app.store import ModelStore
-from app.workers import IN_FLIGHT
+from app.engine import potential
+from app.engine.workers import IN_FLIGHT
+from app.store.store import ModelStore
 from tests.api.server import ARGON, WATER, Gated, Running, running
 
 
@@ -242,7 +242,7 @@ class TestDocumentation:
 
 
 def test_process_from_start_to_signal(pair_store: Path) -> None:
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", "0", "--model-store", str(pair_store)]
+    command = [sys.executable, "-m", "app.cli.main", "serve", "--port", "0", "--model-store", str(pair_store)]
     process = subprocess.Popen([*command, "--default-model", "pairs"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:

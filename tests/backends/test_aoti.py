@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 import torch
 
+from app.atoms.neighbors import build_graph, build_graphs
+from app.atoms.prediction import Prediction
 from app.backends import choice, load_backend
-from app.cli import main
+from app.cli.main import main
 from app.errors import BackendError, CorruptModel, TrainingError
-from app.neighbors import build_graph, build_graphs
-from app.prediction import Prediction
-from app.store import ModelStore, Packages, StoredModel
-from app.training import packages
-from app.training.config_file import parse_config
-from app.training.data import LabelledFrame
+from app.store.store import ModelStore, Packages, StoredModel
+from app.training.data.load import LabelledFrame
+from app.training.export import aoti as packages
+from app.training.export.synthetic import box, cluster
 from app.training.models import Statistics, build_model
-from app.training.run_folder import RunFolder
-from app.training.samples import box, cluster
+from app.training.runs.config_file import parse_config
+from app.training.runs.folder import RunFolder
 from tests.api.server import WATER, running
 from tests.contracts import ServedContract
+from tests.paths import ROOT
 
 CONFIG = {
     "data": {"train": "train.xyz"},
@@ -167,12 +168,11 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from app.backends import load_backend
-from app.backends.runtime import is_out_of_memory
-from app.backends.session import OUTPUTS
-from app.lattice import lattice_piece
-from app.neighbors import build_graph
-from app.store import ModelStore
-from tests.paths import ROOT
+from app.backends.onnx_runtime import is_out_of_memory
+from app.backends.onnx_session import OUTPUTS
+from app.backends.synthetic import lattice_piece
+from app.atoms.neighbors import build_graph
+from app.store.store import ModelStore
 
 model = ModelStore(Path(sys.argv[1])).load("tiny")
 backend = load_backend(model, threads=1, backend="aoti")
@@ -260,7 +260,8 @@ def test_a_version_without_packages_runs_in_onnx_and_needs_no_torch(bundled):
     with pytest.raises(BackendError, match="equipot export --aoti"):
         load_backend(bundled, backend="aoti")
     script = (
-        "import sys; from pathlib import Path; from app.backends import load_backend; from app.store import ModelStore;"
+        "import sys; from pathlib import Path; from app.backends import load_backend;"
+        "from app.store.store import ModelStore;"
         "load_backend(ModelStore(Path('model_store')).load('organic-xtb')); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.atoms.graph import Graph, collate
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import StructurePrediction, split
 from app.backends import Backend, load_backend
-from app.graph import Graph, collate
-from app.neighbors import build_graph
-from app.prediction import StructurePrediction, split
-from app.store import ModelStore
-from app.training.samples import box, cluster
+from app.store.store import ModelStore
+from app.training.export.synthetic import box, cluster
 from tests.paths import MODEL_STORE
 
 STORE = ModelStore(MODEL_STORE)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.atoms.graph import Graph
+from app.atoms.neighbors import build_graphs
 from app.backends.layout import dense_edges, portions, ranges
-from app.graph import Graph
-from app.neighbors import build_graphs
-from app.training.samples import box, cluster
+from app.training.export.synthetic import box, cluster
 
 ELEMENTS = ("H", "C", "O")
 

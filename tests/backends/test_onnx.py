@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from app.atoms.graph import collate
+from app.atoms.neighbors import build_graph, build_graphs
+from app.atoms.prediction import StructurePrediction, split
+from app.atoms.structure import Structure
 from app.backends import load_backend
 from app.backends.onnx import open_onnx
+from app.engine.bisect import evaluate
 from app.errors import BackendError, OutOfMemory, UnsupportedElement
-from app.evaluate import evaluate
-from app.graph import collate
-from app.neighbors import build_graph, build_graphs
-from app.prediction import StructurePrediction, split
-from app.store import ARTIFACT, ModelStore, StoredModel
-from app.structure import Structure
-from app.training.samples import box, cluster
+from app.store.store import ARTIFACT, ModelStore, StoredModel
+from app.training.export.synthetic import box, cluster
 from tests.contracts import ServedContract
 from tests.paths import MODEL_STORE
 

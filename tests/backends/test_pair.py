@@ -4,12 +4,12 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
+from app.atoms.structure import Structure
 from app.backends import load_backend
 from app.backends.pair import PairBackend
 from app.errors import BackendError
 from app.formats.ase_atoms import from_ase, to_ase
-from app.store import ModelCard, ModelStore, PairParameters
-from app.structure import Structure
+from app.store.store import ModelCard, ModelStore, PairParameters
 from tests.contracts import ServedContract, evaluate
 from tests.paths import MODEL_STORE
 from tests.structures import SLAB, random_crystal, random_molecule

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from ase.build import bulk
 
+from app.atoms.structure import Structure
 from app.errors import InvalidFormat, InvalidStructure
 from app.formats.files import read_structures
-from app.structure import Structure
 
 SALT = bulk("NaCl", "rocksalt", a=5.64)
 

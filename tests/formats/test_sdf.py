@@ -3,10 +3,10 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
+from app.atoms.structure import Structure
 from app.errors import InvalidFormat, InvalidStructure
 from app.formats.files import read_structures
 from app.formats.sdf import parse
-from app.structure import Structure
 
 WATER = """water
   made up           3D

@@ -7,13 +7,13 @@ from ase.build import molecule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.admission import Bound
-from app.budgets import Limits
+from app.atoms.structure import Structure
+from app.engine.admission import Bound
+from app.engine.limits import Limits
+from app.engine.potential import load_potential
 from app.formats.ase_atoms import from_ase
-from app.potential import load_potential
 from app.relax import Relaxed, RelaxOptions, relax
-from app.store import ModelStore
-from app.structure import Structure
+from app.store.store import ModelStore
 from tests.paths import MODEL_STORE
 
 STORE = ModelStore(MODEL_STORE)

@@ -12,20 +12,20 @@ from ase.constraints import FixAtoms
 from ase.filters import UnitCellFilter
 from ase.optimize import FIRE, LBFGS
 
-from app.admission import Bound
+from app.atoms.graph import Graph
+from app.atoms.prediction import Prediction
+from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.calculator import EquipotCalculator
+from app.engine.admission import Bound
+from app.engine.potential import Potential
+from app.engine.scheduler import Budget
 from app.errors import BackendError, InvalidRequest, InvalidStructure
 from app.formats.ase_atoms import from_ase
-from app.graph import Graph
-from app.potential import Potential
-from app.prediction import Prediction
+from app.integrations.ase import EquipotCalculator
+from app.protocol.schemas import CellFreedom
 from app.relax import Relaxed, RelaxOptions, relax
-from app.schedule import Budget
-from app.schemas import CellFreedom
-from app.store import ModelCard
-from app.structure import Structure
+from app.store.store import ModelCard
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 MILLI = 1e-3

@@ -2,8 +2,8 @@
 
 import torch
 
-from app.store import ModelCard
-from app.training.certificate import Reference
+from app.store.store import ModelCard
+from app.training.export.certificate import Reference
 from app.training.models import ModelConfig, Statistics, build_model
 
 ELEMENTS = ("H", "C", "N", "O")

@@ -7,14 +7,14 @@ from typing import Any
 import ase.io
 import numpy as np
 
+from app.atoms.neighbors import build_graph
+from app.atoms.structure import Structure
 from app.backends.pair import PairBackend
-from app.neighbors import build_graph
-from app.store import ModelCard, PairParameters
-from app.structure import Structure
-from app.training.config import TrainConfig
-from app.training.config_file import parse_config
-from app.training.frames import LabelledFrame
-from app.training.run_folder import to_atoms
+from app.store.store import ModelCard, PairParameters
+from app.training.data.frames import LabelledFrame
+from app.training.runs.config import TrainConfig
+from app.training.runs.config_file import parse_config
+from app.training.runs.folder import to_atoms
 from tests.structures import random_crystal, random_molecule
 
 REFERENCES = {"Ne": -3.0, "Ar": -7.0}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from app.training.batches import Limits, epoch_batches
-from app.training.config_file import parse_config
-from app.training.data import Finder
-from app.training.train import load_problem
+from app.training.data.batches import Limits, epoch_batches
+from app.training.data.load import Finder
+from app.training.loop.trainer import load_problem
+from app.training.runs.config_file import parse_config
 from tests.training.labelled import TINY
 
 

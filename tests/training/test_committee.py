@@ -13,19 +13,19 @@ import torch
 from safetensors.torch import load_file
 
 from app.backends import load_backend
-from app.cli import main
+from app.cli.main import main
 from app.errors import CertificateRefused, CorruptModel, InvalidConfig, TrainingError
-from app.store import ModelStore
-from app.training.certificate import certify
+from app.store.store import ModelStore
 from app.training.committee import committee_table, run_committee
-from app.training.data import Finder
-from app.training.evaluate import errors
-from app.training.export import About, export
-from app.training.predictors import open_predictor
-from app.training.progress import Display
+from app.training.data.load import Finder
+from app.training.evaluation.errors import errors
+from app.training.evaluation.predictors import open_predictor
+from app.training.export.certificate import certify
+from app.training.export.publish import About, export
+from app.training.loop.display import Display
 from app.training.run import run
-from app.training.run_folder import CommitteeFolder, RunFolder
-from app.training.trained import TrainedRun
+from app.training.runs.folder import CommitteeFolder, RunFolder
+from app.training.runs.trained import TrainedRun
 from tests.api.server import running
 from tests.contracts import ServedContract
 from tests.training.labelled import crystals, molecules, tiny_config, write

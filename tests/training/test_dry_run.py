@@ -5,9 +5,9 @@ import re
 import numpy as np
 import pytest
 
-from app.training.batches import Collator
-from app.training.data import Finder
-from app.training.dataset import build_dataset
+from app.training.data.batches import Collator
+from app.training.data.dataset import build_dataset
+from app.training.data.load import Finder
 from app.training.dry_run import describe_frames, describe_run, kept_bytes, slots
 from app.training.models import Statistics, build_model
 from tests.training.labelled import REFERENCES, crystals, molecules, tiny_config, write

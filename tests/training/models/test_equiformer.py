@@ -12,27 +12,27 @@ from ase.build import bulk
 from e3nn import o3
 from pydantic import ValidationError
 
+from app.atoms.decomposition import Cutter, Whole
+from app.atoms.neighbors import build_graph, build_graphs
+from app.atoms.prediction import split
+from app.atoms.structure import Structure
 from app.backends.onnx import open_onnx
 from app.formats.ase_atoms import from_ase
-from app.neighbors import build_graph, build_graphs
-from app.pieces import Cutter, Whole
-from app.prediction import split
-from app.store import ARTIFACT, ENERGIES
-from app.structure import Structure
-from app.training.certificate import certify, model_inputs
-from app.training.config_file import load_config
-from app.training.data import Finder
-from app.training.derivatives import evaluate
-from app.training.export import About, _card
+from app.store.store import ARTIFACT, ENERGIES
+from app.training.data.load import Finder
+from app.training.export.certificate import certify, model_inputs
+from app.training.export.onnx import cut_energies, export_onnx
+from app.training.export.publish import About, _card
+from app.training.loop.display import Display
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.angular import couplings
+from app.training.models.derivatives import evaluate
 from app.training.models.gather import gather
 from app.training.models.product import AttendedProduct, DepthwiseProduct
-from app.training.progress import Display
 from app.training.run import run
-from app.training.run_folder import RunFolder
-from app.training.tracing import cut_energies, export_onnx
-from app.training.trained import TrainedRun
+from app.training.runs.config_file import load_config
+from app.training.runs.folder import RunFolder
+from app.training.runs.trained import TrainedRun
 from tests.contracts import BackendContract, assert_same, assert_same_energies
 from tests.paths import ROOT
 from tests.structures import random_molecule

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
+from app.atoms.neighbors import build_graph
 from app.errors import TrainingError
-from app.neighbors import build_graph
-from app.training.certificate import Reference
+from app.training.export.certificate import Reference
 from app.training.models import Statistics, build_model
 from app.training.models.architecture import ArchitectureConfig
-from app.training.start import take_weights
+from app.training.runs.fine_tuning import take_weights
 from tests.structures import random_molecule
 from tests.training.cards import random_card
 

@@ -1,0 +1,243 @@
+"""Pieces: a structure that is too large for one evaluation, cut into blocks that add up to the whole.
+
+Let c be the cutoff and R the receptive field: the energy E_k of an atom depends on atoms within R of it. A piece is
+a block of atoms, its core, with all atoms and images within some halo of it. Each atom is in one core. Which halo
+makes the sum exact depends on the model:
+
+- *Strictly local* (R = c, and E_i depends on the edges centred at i alone): the piece has the edges centred at its
+  core, and a halo of c so that these are all. Its energies and its gradients g_ij = ∂E_i/∂r_ij are then those of the
+  whole. Since each edge of the structure is in one piece, every sum over edges is the sum over the pieces: the
+  forces F_a = Σ_j g_aj − Σ_j g_ja, where a piece adds to the atoms of its halo, too, and dE/dstrain = Σ r_ij ⊗ g_ij.
+  Nothing is evaluated twice.
+- *Message passing*: the piece has all edges among its atoms. E_k is exact for each k whose receptive field lies in
+  the piece. Energies alone need a halo of R. But the force on an atom of the core is the gradient of all E_k within
+  R of it, and an artifact differentiates the sum of all energies, those of a cut-off rim included. Each of these E_k
+  needs R around it, so that with derivatives the halo is 2 R; then F_a, and g_ij of the edges centred at the core,
+  are exact, and no E_k that is not has any part in them. What the halo itself gets is dropped.
+
+A block is half of a larger one, cut across its longest side at the median, so that all have about the same number
+of atoms in a crystal, a slab or a cluster alike.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from app.atoms.graph import Graph
+from app.atoms.neighbors import build_graph, check_lattice, heights, search_cell
+from app.atoms.prediction import StructurePrediction
+from app.atoms.structure import MIN_DISTANCE, Booleans, Floats, Integers, Structure
+from app.errors import InvalidStructure, StructureTooLarge
+
+ROUNDING = 1e-6
+"""Å added to a halo, so that no neighbour is lost to rounding."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A block of a structure with its halo.
+
+    Attributes:
+        graph: the core's atoms, then those of the halo, where several may be images of one atom. In the
+            structure's cell, so that its stress is its share of the structure's.
+        atoms: (n,) which atom of the structure each of the graph's is.
+        core: how many atoms the core has.
+        edges: how many edges are centred at the core; those of all pieces are those of the structure.
+    """
+
+    graph: Graph
+    atoms: Integers
+    core: int
+    edges: int
+
+
+class Cutter:
+    """The pieces of one structure, made one after the other, so that one at a time is in memory.
+
+    Args:
+        structure: what to cut.
+        cutoff: Å, of the model.
+        receptive_field: Å, of the model.
+        strictly_local: whether the model is.
+        most_atoms: of a core.
+        most_edges: of the search for one piece.
+        fits: whether a piece is small enough; halved if not, down to one atom.
+        derivatives: whether forces and stress are wanted, or energies alone.
+    """
+
+    def __init__(
+        self,
+        structure: Structure,
+        cutoff: float,
+        receptive_field: float,
+        strictly_local: bool,
+        most_atoms: int,
+        most_edges: int,
+        fits: Callable[[Graph], bool],
+        derivatives: bool = True,
+    ) -> None:
+        self._structure = structure
+        self._cutoff = cutoff
+        self._reach = (cutoff if strictly_local else (1 + derivatives) * receptive_field) + ROUNDING
+        self._strictly_local = strictly_local
+        self._most_atoms = most_atoms
+        self._most_edges = most_edges
+        self._fits = fits
+        self._cell, combination = search_cell(structure)
+        check_lattice(structure, self._cell, combination)
+        self._heights = heights(self._cell)
+        self._places, self._wraps = _wrapped(structure, self._cell)
+        self._blocks = [np.arange(len(structure))]
+
+    def next(self) -> Piece | None:
+        """The next piece; None after the last.
+
+        Raises:
+            InvalidStructure: two atoms are too close; names both.
+            StructureTooLarge: one atom has more neighbours than can be searched for.
+        """
+        while self._blocks:
+            block = self._blocks.pop()
+            if len(block) > self._most_atoms:
+                self._halve(block)
+                continue
+            piece = self._piece(block)
+            if piece is not None:
+                return piece
+        return None
+
+    def put_back(self, piece: Piece) -> None:
+        """Have a piece come again, in smaller ones where it no longer fits."""
+        self._blocks.append(piece.atoms[: piece.core])
+
+    def _halve(self, block: Integers) -> None:
+        axis = int(np.argmax(np.ptp(self._places[block], axis=0) * self._heights))
+        order = np.argpartition(self._places[block, axis], len(block) // 2)
+        self._blocks += [block[order[len(block) // 2 :]], block[order[: len(block) // 2]]]
+
+    def _piece(self, block: Integers) -> Piece | None:
+        """The piece around a block; None where the block had to be halved."""
+        halo, shifts = self._halo(block)
+        atoms = np.concatenate([block, halo])
+        shifts = np.concatenate([np.zeros((len(block), 3)), shifts]) - self._wraps[atoms]
+        positions = self._structure.positions[atoms] + shifts @ self._cell
+        positions -= positions[0]  # a piece far from the origin keeps its digits
+        try:
+            cluster = Structure(self._structure.numbers[atoms], positions)
+            graph = build_graph(cluster, self._cutoff, self._most_edges)
+        except StructureTooLarge:
+            if len(block) == 1:
+                raise
+            self._halve(block)
+            return None
+        except InvalidStructure:
+            build_graph(self._structure, MIN_DISTANCE)  # says the same of the structure's own atoms
+            raise
+        piece = self._of(graph, atoms, len(block))
+        if len(block) > 1 and not self._fits(piece.graph):
+            self._halve(block)
+            return None
+        return piece
+
+    def _halo(self, block: Integers) -> tuple[Integers, Integers]:
+        """(M,) atoms and (M, 3) cells of the images within reach of a block's own box, without the block."""
+        low = self._places[block].min(axis=0) - self._reach / self._heights
+        high = self._places[block].max(axis=0) + self._reach / self._heights
+        found, cells = [], []
+        for cell in product(*(self._cells(low, high, axis) for axis in range(3))):
+            inside = self._inside(low - cell, high - cell)
+            if not any(cell):
+                inside[block] = False
+            found.append(np.flatnonzero(inside))
+            cells.append(np.broadcast_to(np.array(cell), (len(found[-1]), 3)))
+        return np.concatenate(found), np.concatenate(cells)
+
+    def _cells(self, low: Floats, high: Floats, axis: int) -> range:
+        if not self._structure.pbc[axis]:
+            return range(1)
+        return range(int(np.floor(low[axis])), int(np.floor(high[axis])) + 1)
+
+    def _inside(self, low: Floats, high: Floats) -> Booleans:
+        inside = np.ones(len(self._places), dtype=bool)
+        for axis in range(3):
+            along = self._places[:, axis]
+            inside &= (along >= low[axis]) & (along <= high[axis])
+        return inside
+
+    def _of(self, graph: Graph, atoms: Integers, core: int) -> Piece:
+        """The piece of a cluster's graph, with the edges and atoms that it needs."""
+        own = int(np.searchsorted(graph.edge_index[0], core))
+        kept = own if self._strictly_local else len(graph.edge_reverse)
+        reverse = graph.edge_reverse[:kept]
+        needed = np.zeros(len(atoms), dtype=bool)
+        needed[:core] = True
+        needed[graph.edge_index[1, :kept]] = True
+        place = np.cumsum(needed) - 1
+        count = int(needed.sum())
+        whole = self._structure
+        part = Graph(
+            numbers=graph.numbers[needed],
+            positions=graph.positions[needed],
+            cell=whole.cell[None],
+            pbc=whole.pbc[None],
+            edge_index=place[graph.edge_index[:, :kept]],
+            edge_shift=graph.edge_shift[:kept],
+            edge_reverse=np.where(reverse < kept, reverse, np.arange(kept)),
+            n_atoms=np.array([count]),
+            n_edges=np.array([kept]),
+            charge=np.array([whole.charge]),
+            multiplicity=np.array([whole.multiplicity or 0]),
+            halo=np.arange(count) >= core,
+        )
+        return Piece(part, atoms[needed], core, own)
+
+
+class Whole:
+    """What the pieces of a structure add up to, in float64."""
+
+    def __init__(self, structure: Structure, strictly_local: bool) -> None:
+        self._strictly_local = strictly_local
+        self._energies = np.zeros(len(structure))
+        self._forces: Floats | None = None
+        self._stress: Floats | None = None
+        self._member_energy: Floats | None = None
+        self._member_forces: Floats | None = None
+
+    def add(self, piece: Piece, found: StructurePrediction) -> None:
+        """Add what was predicted for a piece: derivatives of all pieces, or of none."""
+        self._energies[piece.atoms[: piece.core]] = found.energies[: piece.core]
+        if found.stress is not None:
+            self._stress = found.stress + (0.0 if self._stress is None else self._stress)
+        if found.member_energy is not None:
+            self._member_energy = found.member_energy + (0.0 if self._member_energy is None else self._member_energy)
+        if found.forces is not None:
+            self._forces = self._with_forces(self._forces, piece, found.forces)
+        if found.member_forces is not None:
+            self._member_forces = self._with_forces(self._member_forces, piece, found.member_forces)
+
+    def _with_forces(self, forces: Floats | None, piece: Piece, found: Floats) -> Floats:
+        """(..., N, 3) forces, or zeros, with those of a piece, (..., n, 3), in their places."""
+        if forces is None:
+            forces = np.zeros((*found.shape[:-2], len(self._energies), 3))
+        for whole, part in zip(
+            forces.reshape(-1, *forces.shape[-2:]), found.reshape(-1, *found.shape[-2:]), strict=True
+        ):
+            if self._strictly_local:
+                np.add.at(whole, piece.atoms, part)
+            else:
+                whole[piece.atoms[: piece.core]] = part[: piece.core]
+        return forces
+
+    def prediction(self) -> StructurePrediction:
+        """The structure's own prediction, after all pieces."""
+        members = (self._member_energy, self._member_forces)
+        return StructurePrediction(float(self._energies.sum()), self._forces, self._stress, self._energies, *members)
+
+
+def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:
+    """(N, 3) places in units of the cell's vectors, in [0, 1) along periodic ones, and (N, 3) cells they came from."""
+    places = structure.positions @ np.linalg.inv(cell)
+    cells = np.where(structure.pbc, np.floor(places), 0.0)
+    return places - cells, cells.astype(np.int64)

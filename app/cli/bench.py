@@ -1,0 +1,163 @@
+"""`equipot bench`: how fast a model is on this machine, so that a node can be sized."""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from app.backends import Backend, load_backend
+from app.bench import report
+from app.bench.backend import batch_speeds, best
+from app.bench.relaxation import relax_speed
+from app.bench.samples import Sample, crystals, molecules, of_file
+from app.bench.service import bodies, served
+from app.cli.serve import settings_from
+from app.engine.calibration import Calibration, Place, calibrate_at_once
+from app.engine.limits import Cache, Limits
+from app.engine.potential import place_of
+from app.engine.scheduler import Budget
+from app.errors import InvalidRequest
+from app.machine import machine
+from app.relax import RelaxOptions
+from app.settings import Settings
+from app.store.store import ModelStore, StoredModel
+
+PARTS = ("backend", "relax", "service")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """The model, what to measure of it, and for how long."""
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="`name` or `name@version`; the default model")
+    parser.add_argument("--structures", type=Path, metavar="FILE", help="your own structures to measure with")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)")
+    parser.add_argument("--clients", nargs="+", type=int, default=[1, 64], help="of the service, at a time (1 64)")
+    parser.add_argument("--in-flight", type=int, default=64, help="relaxations at a time (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers into a file, too")
+    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
+    parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
+    parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, printing each part as soon as it is known.
+
+    Raises:
+        UnknownModel: no such model.
+        InputError: an option, or a structure that the model cannot answer for.
+        BackendError: the runtime, the device or the service does not work.
+    """
+    _check(options)
+    settings = settings_from(options)
+    model = ModelStore(settings.model_store).load(options.model or settings.default_model)
+    subject = _subject(settings, model, options)
+    found = _described(subject)
+    print(report.heading(found), flush=True)
+    for part in PARTS:
+        if part in options.only:
+            found[part] = MEASURES[part](subject, found)
+            print("\n" + report.PARTS[part](found), flush=True)
+    print("\n" + report.sizing(found))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not 0 < options.seconds < float("inf"):
+        raise InvalidRequest(f"--seconds: {options.seconds}; must be more than 0 and finite")
+    if options.json and not options.json.parent.is_dir():
+        raise InvalidRequest(f"--json: there is no folder {options.json.parent}; make it first")
+    for name, value in (("--in-flight", options.in_flight), *(("--clients", count) for count in options.clients)):
+        if value < 1:
+            raise InvalidRequest(f"{name}: {value}; must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What is measured, and how."""
+
+    options: argparse.Namespace
+    settings: Settings
+    model: StoredModel
+    backend: Backend
+    samples: list[Sample]
+    place: Place
+    budget: Budget
+
+    @property
+    def reference(self) -> str:
+        return f"{self.model.card.name}@{self.model.card.version}"
+
+
+def _subject(settings: Settings, model: StoredModel, options: argparse.Namespace) -> _Subject:
+    own, card = options.structures, model.card
+    samples = [of_file(own, card)] if own else [molecules(card), crystals(card)]
+    backend = load_backend(model, threads=settings.threads, device=settings.device, backend=settings.backend)
+    place = place_of(model, backend, settings.threads, settings.device)
+    budget = Limits.of(settings).budget(_calibration(settings, backend, place))
+    return _Subject(options, settings, model, backend, samples, place, budget)
+
+
+def _calibration(settings: Settings, backend: Backend, place: Place) -> Calibration:
+    """From the cache, as the service takes it; measured now, and left there, where it is not there yet."""
+    cache = Cache(settings.cache)
+    found = cache.read(place)
+    if found is None:
+        found = calibrate_at_once(backend, place, "quick")
+        cache.write(found)
+    return found
+
+
+def _described(subject: _Subject) -> dict[str, Any]:
+    budget, place = subject.budget, subject.place
+    return {
+        "model": {"reference": subject.reference, "digest": subject.model.digest},
+        "machine": {"processor": machine(), **place.model_dump(include={"device", "threads", "runtime"})},
+        "budget": {name: getattr(budget, name) for name in ("atoms", "edges", "structures", "seconds", "source")},
+    }
+
+
+def _backend(subject: _Subject, _: dict[str, Any]) -> list[dict[str, Any]]:
+    """Batches of each kind of structure on the backend alone."""
+    found = []
+    for sample in subject.samples:
+        speeds = batch_speeds(subject.backend, sample, subject.options.seconds / 10)
+        about = {"sample": sample.name, "batches": [asdict(speed) for speed in speeds]}
+        found.append({**about, "best": asdict(best(speeds))})
+    return found
+
+
+def _relax(subject: _Subject, _: dict[str, Any]) -> dict[str, Any]:
+    """Relaxations of the first kind of structure in flight."""
+    options, sample = RelaxOptions(), subject.samples[0]
+    in_flight, seconds = subject.options.in_flight, subject.options.seconds
+    speed = relax_speed(subject.backend, sample, options, in_flight, subject.budget, seconds)
+    return {"sample": sample.name, "optimizer": options.optimizer, "fmax": options.fmax, **asdict(speed)}
+
+
+def _service(subject: _Subject, found: dict[str, Any]) -> dict[str, Any]:
+    """The service with each number of clients, who send the first kind of structure."""
+    sample = subject.samples[0]
+    most = found["backend"][0]["best"]["rate"] if "backend" in found else None
+    with served(subject.settings, subject.reference) as server:
+        ready_mb = server.memory_mb()
+        speeds = [server.speed(bodies(sample), clients, subject.options.seconds) for clients in subject.options.clients]
+        loads = [{**asdict(speed), "share": speed.rate / most if most else None} for speed in speeds]
+        return {
+            "sample": sample.name,
+            "ready_after": server.ready_after,
+            "ready_mb": ready_mb,
+            "busy_mb": server.memory_mb(),
+            "loads": loads,
+        }
+
+
+MEASURES: dict[str, Callable[[_Subject, dict[str, Any]], Any]] = {
+    "backend": _backend,
+    "relax": _relax,
+    "service": _service,
+}

@@ -1,0 +1,104 @@
+"""`equipot evaluate`: errors of a store model, or of a training run, on labelled data."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from app.errors import InvalidConfig
+from app.settings import BackendChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.training.data.frames import LabelledFrame
+    from app.training.evaluation.errors import Values
+    from app.training.evaluation.report import Report
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
+    parser.add_argument("model", metavar="MODEL", help="`name` or `name@version` of the store, or the folder of a run")
+    parser.add_argument("data", metavar="DATA", help="file of labelled frames: extXYZ, npz, or what ASE reads")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how the file is read, as in data.train of a config: units.energy=kcal/mol, index=':100', keys.energy=E",
+    )
+    parser.add_argument(
+        "--by", metavar="KEY", help="group frames by this value of their comment lines (default: by chemical formula)"
+    )
+    parser.add_argument("--worst", type=int, default=10, metavar="N", help="groups to list; 0: none (%(default)s)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the errors of all groups")
+    parser.add_argument("--plot", type=Path, metavar="PNG", help="draw predictions against labels")
+    parser.add_argument(
+        "--plot-uncertainty",
+        type=Path,
+        metavar="PNG",
+        help="draw force errors against uncertainties (of a committee)",
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
+    parser.add_argument(
+        "--backend",
+        choices=get_args(BackendChoice),
+        default="auto",
+        help="what runs a stored model (%(default)s)",
+    )
+    parser.add_argument("--threads", type=int, default=0, help="numerics threads; 0 takes all cores")
+    parser.add_argument("--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the errors, and write what is asked for."""
+    from app.training.data.config import Source
+    from app.training.data.load import Finder, load_sources
+    from app.training.evaluation.predictors import open_predictor
+    from app.training.evaluation.report import page, report
+    from app.training.runs.config_file import override, parse
+
+    if options.worst < 0:
+        raise InvalidConfig(f"--worst {options.worst}: at least 0")
+    content = {"path": options.data}
+    override(content, options.overrides)
+    source = parse(Source, content, options.data)
+    predict = open_predictor(
+        options.model,
+        options.model_store,
+        device=options.device,
+        threads=options.threads,
+        batch_size=options.batch_size,
+        backend=options.backend,
+    )
+    frames = load_sources([source], Finder(Path()))
+    predicted = predict(frames)
+    if options.plot_uncertainty is not None and predicted.forces_std is None:
+        raise InvalidConfig(f"--plot-uncertainty: {options.model} states no uncertainty; only committees do")
+    found = report(predicted, frames, options.by)
+    _write(options, found, frames, predicted)
+    print(found.model_dump_json(indent=2, exclude_none=True) if options.json else page(found, options.worst))
+    return 0
+
+
+def _write(
+    options: argparse.Namespace, found: "Report", frames: "Sequence[LabelledFrame]", predicted: "Values"
+) -> None:
+    title = f"{options.model} on {Path(options.data).name}"
+    if options.csv is not None:
+        from app.training.evaluation.report import groups_csv
+        from app.training.runs.checkpoint import write_atomically
+
+        write_atomically(options.csv, lambda file: file.write(groups_csv(found.groups).encode()))
+    if options.plot is not None:
+        from app.training.evaluation.plots import parity
+
+        parity(options.plot, title, frames, predicted)
+    if options.plot_uncertainty is not None:
+        from app.training.evaluation.plots import error_against_std
+
+        error_against_std(options.plot_uncertainty, title, frames, predicted)

@@ -1,0 +1,72 @@
+"""`equipot export`: certify a trained model and publish it into the store."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from app.store.store import Certificate, ModelStore
+    from app.training.export.publish import About
+
+DTYPES = ("float32", "float64")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a training run or of a committee")
+    parser.add_argument("--name", required=True, help="name of the model; the version follows the newest one")
+    parser.add_argument("--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)")
+    add_about(parser)
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the artifact")
+    parser.add_argument(
+        "--aoti", action="store_true", help="compile packages of AOTInductor, too, for processors like this one"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Export, certify, publish; print what was published and how far it deviates from its model."""
+    from app.store.store import ModelStore
+
+    store, about = ModelStore(options.store), about_of(options)
+    publish(options.run_folder, store, options.name, about, options.dtype, options.aoti)
+    return 0
+
+
+def publish(
+    run_folder: Path,
+    store: "ModelStore",
+    name: str,
+    about: "About",
+    dtype: Literal["float32", "float64"] = "float32",
+    aoti: bool = False,
+) -> None:
+    """Export, certify and publish what a run left; print what was published and how far it deviates from its model."""
+    from app.training.export.publish import export
+    from app.training.runs.trained import TrainedRun
+
+    published = export(TrainedRun(run_folder), store, name, about, dtype, aoti)
+    card = published.card
+    print(f"{card.name}@{card.version} in {published.folder}, digest {published.digest[:12]}")
+    _report("artifact", card.certificate)
+    if card.aoti is not None:
+        _report(f"packages for {card.aoti.machine} with {card.aoti.capability}", card.aoti.certificate)
+
+
+def _report(what: str, certificate: "Certificate | None") -> None:
+    assert certificate is not None
+    print(f"{what}: largest deviations from the float64 model over {certificate.systems} structures (tolerance):")
+    for key, value in certificate.largest:
+        frames = "" if certificate.held_out is None else f"  held-out frames {getattr(certificate.held_out, key):.1e}"
+        print(f"  {key:16} {value:.1e} ({getattr(certificate.tolerance, key):.0e}){frames}")
+
+
+def add_about(parser: argparse.ArgumentParser) -> None:
+    """Declare `--about`."""
+    parser.add_argument("--about", type=Path, help="YAML with description, license and limitations for the card")
+
+
+def about_of(options: argparse.Namespace) -> "About":
+    """The content of the file that `--about` names; nothing where it is not given."""
+    from app.training.export.publish import About, read_about
+
+    return read_about(options.about) if options.about else About()

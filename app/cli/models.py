@@ -1,0 +1,125 @@
+"""`equipot models list|show|verify|calibrate`: what is in the store, whether it is sound, and how fast it is."""
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from app.cli import calibrate
+from app.cli.serve import settings_from
+from app.errors import CorruptModel
+from app.settings import Settings
+from app.store.store import ModelStore
+
+HEADER = ("MODEL", "STATE", "BACKEND", "ELEMENTS", "PARAMETERS", "CUTOFF", "DESCRIPTION")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """An action, and the models it is about."""
+    parser.add_argument("action", choices=["list", "show", "verify", "calibrate"], help="what to do")
+    parser.add_argument("models", nargs="*", metavar="MODEL", help="`name` or `name@version`; all where not given")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
+    parser.add_argument("--device", help="to calibrate on: cpu, cuda or cuda:N")
+    parser.add_argument("--backend", help="to calibrate: auto, onnx or aoti")
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, show, verify or calibrate.
+
+    Returns:
+        0, or 1 if a model that was asked for is corrupt.
+
+    Raises:
+        UnknownModel: a name that the store does not have.
+    """
+    settings = settings_from(options)
+    store = ModelStore(settings.model_store)
+    references = [_exact(store, name) for name in options.models] or every_version(store)
+    if options.action == "calibrate":
+        return _calibrate(settings, references, options.json)
+    states = [state(store, reference) for reference in references]
+    if options.json:
+        print(json.dumps(states, indent=2, ensure_ascii=False))
+    elif not states:
+        print(f"no model in {store.root}")
+    else:
+        print({"list": _list, "show": _show, "verify": _verify}[options.action](states))
+    return 1 if any(entry["state"] != "sound" for entry in states) else 0
+
+
+def _calibrate(settings: Settings, references: list[str], as_json: bool) -> int:
+    """Measure one model after the other; each is printed as soon as it is known."""
+    found = []
+    for reference in references:
+        measured = calibrate.measure(settings, reference)
+        summary = calibrate.report(settings, reference, measured)
+        found.append({"model": reference, **measured.model_dump(mode="json")})
+        if not as_json:
+            print(f"{table(calibrate.points(measured))}\n\n{table(summary)}\n")
+    if as_json:
+        print(json.dumps(found, indent=2))
+    return 0
+
+
+def every_version(store: ModelStore) -> list[str]:
+    """`name@version` of all that the store has."""
+    return [f"{name}@{version}" for name in store.names() for version in store.versions(name)]
+
+
+def state(store: ModelStore, reference: str) -> dict[str, Any]:
+    """The card of a version, or why it cannot be used; every file's digest is checked."""
+    try:
+        model = store.load(reference)
+    except CorruptModel as error:
+        return {"model": reference, "state": "corrupt", "reason": str(error)}
+    return {"model": reference, "state": "sound", "digest": model.digest, "card": model.card.model_dump(mode="json")}
+
+
+def _exact(store: ModelStore, name: str) -> str:
+    found, version = store.resolve(name)
+    return f"{found}@{version}"
+
+
+def _list(states: list[dict[str, Any]]) -> str:
+    return table([HEADER, *(_row(entry) for entry in states)])
+
+
+def _row(entry: dict[str, Any]) -> tuple[str, ...]:
+    card = entry.get("card")
+    if card is None:
+        return (entry["model"], entry["state"], "", "", "", "", entry["reason"])
+    elements = " ".join(card["elements"][:8]) + (" …" if len(card["elements"]) > 8 else "")
+    size = f"{card['parameters']:,}"
+    return (entry["model"], "sound", card["backend"], elements, size, f"{card['cutoff']:g} Å", card["description"])
+
+
+def _show(states: list[dict[str, Any]]) -> str:
+    return "\n\n".join(_sheet(entry) for entry in states)
+
+
+def _sheet(entry: dict[str, Any]) -> str:
+    if "card" not in entry:
+        return f"{entry['model']}: {entry['state']}: {entry['reason']}"
+    lines = [("model", entry["model"]), ("digest", entry["digest"]), *entry["card"].items()]
+    return table([(key, _plain(value)) for key, value in lines if value not in (None, "", [], {})])
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(_plain(item) for item in value)
+    return str(value)
+
+
+def _verify(states: list[dict[str, Any]]) -> str:
+    return table([(entry["model"], entry["state"], entry.get("reason", entry.get("digest", ""))) for entry in states])
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text in aligned columns."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)

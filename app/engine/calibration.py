@@ -1,0 +1,184 @@
+"""Calibration: how long a model takes for a batch and how much memory, measured on made-up structures.
+
+The duration of a batch is taken to be linear, seconds = base + atom · atoms + edge · edges, fitted to the relative
+deviations with coefficients that are not negative. The batch to aim at is the smallest that reaches `ENOUGH` of the
+best throughput measured: a larger one makes everybody wait longer and gains next to nothing. On a processor that is
+busy with other things, as at the start of many services, what counts is the processor's time rather than the clock's.
+"""
+
+import resource
+import sys
+import threading
+import time
+from collections.abc import Generator, Sequence
+from itertools import chain, combinations
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.atoms.graph import collate
+from app.atoms.neighbors import build_graph
+from app.backends import Backend
+from app.backends.synthetic import lattice_piece
+from app.engine.scheduler import Cost, Speed
+from app.errors import OutOfMemory
+
+ENOUGH = 0.95
+"""Share of the best throughput that is worth no larger batch."""
+KINDS = ((21, False), (64, True))
+"""Atoms and periodicity of what batches are made of: a molecule and, with more edges an atom, a crystal."""
+MOST_STRUCTURES = 4096
+LEAST_STRUCTURES = 8
+"""No smaller batch of molecules is aimed at: what a batch costs besides the backend is shared by so many."""
+EFFORTS = {"quick": (0.06, 2), "thorough": (1.0, 5)}
+"""Seconds beyond which no larger batch is measured, and how often each is."""
+
+Effort = Literal["quick", "thorough"]
+
+_ALONE = threading.Lock()  # models that are measured at the same time take turns
+
+
+class Point(BaseModel):
+    """One batch that was measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    structures: int
+    atoms: int
+    edges: int
+    seconds: float = Field(description="the shortest of several runs")
+    peak: int = Field(description="bytes, the most resident memory of the process so far")
+
+
+class Place(BaseModel):
+    """What a calibration holds for: a model on a device."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    digest: str = Field(description="sha256 of the model's card")
+    device: str
+    threads: int
+    runtime: str = Field(description="name and version of what computes")
+
+
+class Calibration(BaseModel):
+    """What was measured of a model on a device."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    place: Place
+    effort: Effort
+    base: float = Field(ge=0, description="s a batch")
+    atom: float = Field(ge=0, description="s an atom")
+    edge: float = Field(ge=0, description="s an edge")
+    best: Point = Field(description="the smallest batch of molecules with almost the best throughput")
+    bytes_per_edge: float | None = Field(description="growth of memory; none where it was not measured")
+    points: tuple[Point, ...]
+
+    @property
+    def speed(self) -> Speed:
+        """How long batches last."""
+        return Speed(self.base, self.atom, self.edge)
+
+
+def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None, None, Calibration]:
+    """Measure a backend, one evaluation a step, so that others may use it between two of them.
+
+    Returns:
+        The calibration, after the last step.
+    """
+    points: list[list[Point]] = []
+    longest, repeats = EFFORTS[effort]
+    for atoms, periodic in KINDS:
+        graph = build_graph(lattice_piece(backend.card, atoms, periodic), backend.card.cutoff)
+        series: list[Point] = []
+        points.append(series)
+        while _goes_on(series, longest):
+            batch = collate([graph] * (2 * series[-1].structures if series else 1))
+            seconds = np.inf
+            try:
+                for _ in range(repeats):
+                    with _ALONE:
+                        began, busy = time.perf_counter(), time.process_time()
+                        backend(batch)
+                        seconds = min(seconds, time.perf_counter() - began)
+                        if place.device == "cpu":
+                            seconds = min(seconds, max(time.process_time() - busy, 1e-6))
+                    yield
+            except (MemoryError, OutOfMemory):
+                if not series:
+                    raise
+                break
+            size = (len(batch.n_atoms), len(batch.numbers), len(batch.edge_reverse))
+            series.append(Point(**dict(zip(Point.model_fields, (*size, seconds, peak_memory()), strict=True))))
+    flat = tuple(chain.from_iterable(points))
+    speed = fit(flat)
+    return Calibration(
+        place=place,
+        effort=effort,
+        base=speed.base,
+        atom=speed.atom,
+        edge=speed.edge,
+        best=smallest_of_the_best(points[0]),
+        bytes_per_edge=_growth(points) if effort == "thorough" and place.device == "cpu" else None,
+        points=flat,
+    )
+
+
+def calibrate_at_once(backend: Backend, place: Place, effort: Effort) -> Calibration:
+    """The calibration of a backend that nobody else uses meanwhile."""
+    steps = calibrate(backend, place, effort)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Calibration = end.value
+            return found
+
+
+def fit(points: Sequence[Point]) -> Speed:
+    """The speed with the least relative deviation from what was measured, no coefficient of it negative."""
+    rows = np.array([[1.0, p.atoms, p.edges] for p in points]) / np.array([[p.seconds] for p in points])
+    best, least = Speed(), np.inf
+    for columns in chain.from_iterable(combinations(range(3), n) for n in (1, 2, 3)):
+        found = np.linalg.lstsq(rows[:, columns], np.ones(len(rows)))[0]
+        deviation = float(np.square(rows[:, columns] @ found - 1.0).sum())
+        if (found >= 0.0).all() and deviation < least:
+            coefficients = np.zeros(3)
+            coefficients[list(columns)] = found
+            best, least = Speed(*coefficients.tolist()), deviation
+    return best
+
+
+def smallest_of_the_best(points: Sequence[Point]) -> Point:
+    """The smallest batch that reaches `ENOUGH` of the best throughput, of `LEAST_STRUCTURES` at least if measured."""
+    most = max(point.structures / point.seconds for point in points)
+    enough = [p for p in points if p.structures / p.seconds >= ENOUGH * most]
+    return next((p for p in enough if p.structures >= LEAST_STRUCTURES), enough[-1])
+
+
+def _goes_on(series: Sequence[Point], longest: float) -> bool:
+    """Whether a larger batch is worth measuring: a small one, up to four times as long as the others may be."""
+    if not series:
+        return True
+    allowed = longest if series[-1].structures >= LEAST_STRUCTURES else 4.0 * longest
+    return 2.0 * series[-1].seconds < allowed and series[-1].structures < MOST_STRUCTURES
+
+
+def deviation(calibration: Calibration) -> float:
+    """Largest relative difference of a prediction from what was measured."""
+    speed = calibration.speed
+    return max(abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0) for p in calibration.points)
+
+
+def peak_memory() -> int:
+    """Bytes, the largest that this process has ever had in memory."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _growth(series: Sequence[Sequence[Point]]) -> float:
+    """Bytes that the peak grew by with each edge, of the kind of structure for which it grew most."""
+    pairs = [(points[0], points[-1]) for points in series if len(points) > 1]
+    return max((max(0, b.peak - a.peak) / max(1, b.edges - a.edges) for a, b in pairs), default=0.0)

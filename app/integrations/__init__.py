@@ -1,0 +1,1 @@
+"""Store models inside of other programs."""

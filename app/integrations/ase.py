@@ -1,0 +1,82 @@
+"""A store model as an ASE calculator, for molecular dynamics and what else ASE does with one structure at a time."""
+
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import split
+from app.backends import Backend, load_backend
+from app.formats.ase_atoms import from_ase
+from app.settings import BackendChoice
+from app.store.store import ModelStore
+
+ENERGIES = frozenset({"energy", "free_energy", "energies"})
+"""Where nothing else is asked for, no derivatives are computed."""
+
+
+class EquipotCalculator(Calculator):
+    """Energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares of the energy.
+
+    Energies alone take less time. Forces that are asked for after them are a second evaluation: whoever wants both
+    asks for the forces first.
+
+    Args:
+        model: `name` or `name@version` of the store, or a backend.
+        store: folder of the models.
+        threads: numerics threads; 0 takes all cores.
+        device: `cpu`, `cuda` or `cuda:N`.
+        backend: what runs a model of the store: `auto`, `onnx` or `aoti`.
+
+    Raises:
+        UnknownModel: no such model.
+        BackendError: the runtime is missing or cannot use the device or the artifact.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "stress", "energies"]  # noqa: RUF012
+
+    def __init__(
+        self,
+        model: str | Backend,
+        store: Path | str = "model_store",
+        threads: int = 0,
+        device: str = "cpu",
+        backend: BackendChoice = "auto",
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        if isinstance(model, str):
+            stored = ModelStore(Path(store)).load(model)
+            self.backend = load_backend(stored, threads=threads, device=device, backend=backend)
+        else:
+            self.backend = model
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Evaluate; called by ASE.
+
+        Raises:
+            InputError: the model cannot answer for these atoms; says why.
+        """
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        assert self.atoms is not None
+        structure = from_ase(self.atoms)
+        self.backend.card.check(structure)
+        graph = build_graph(structure, self.backend.card.cutoff)
+        alone = properties is not None and ENERGIES.issuperset(properties)
+        (found,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
+        self.results: dict[str, Any] = {
+            "energy": found.energy,
+            "free_energy": found.energy,
+            "energies": found.energies,
+        }
+        if found.forces is not None:
+            self.results["forces"] = found.forces
+        if found.stress is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress)  # type: ignore[no-untyped-call]

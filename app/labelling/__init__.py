@@ -1,0 +1,1 @@
+"""Reference calculators over many structures, in processes of their own."""

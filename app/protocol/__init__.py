@@ -1,0 +1,1 @@
+"""What is asked and answered, in no transport: wire types, decoding, encoding, faults."""

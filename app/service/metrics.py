@@ -1,0 +1,134 @@
+"""Prometheus metrics of one app, in a registry of its own."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.engine.scheduler import Cost
+from app.relax import Relaxed
+from app.store.store import ModelCard
+
+SIZES = tuple(4.0**k for k in range(11))
+STRUCTURES = tuple(2.0**k for k in range(11))
+SECONDS = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+PREDICT_PATH = "/predict"
+STEPS = (1, 3, 10, 30, 100, 300, 1000)
+
+
+class Metrics:
+    """What the service counts and measures."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("requests", "requests", "route", "method", "status")
+        self.latency = self._histogram(
+            "request_seconds", "from the request's first byte to the answer's last", "route", SECONDS
+        )
+        self.depth = Gauge("equipot_queue_depth", "structures that wait for a batch", ["model"], registry=self.registry)
+        self.structures = self._histogram("batch_structures", "structures in a batch", "model", STRUCTURES)
+        self.atoms = self._histogram("batch_atoms", "atoms in a batch", "model", SIZES)
+        self.edges = self._histogram("batch_edges", "edges in a batch", "model", SIZES)
+        self.queue = self._histogram("queue_seconds", "a structure's wait for its batch", "model", SECONDS)
+        self.graph = self._histogram("graph_seconds", "building one neighbour list", "model", SECONDS)
+        self.inference = self._histogram("inference_seconds", "evaluating one batch", "model", SECONDS)
+        self.shortages = self._counter("out_of_memory", "batches that did not fit into memory", "model")
+        self.relaxations = self._counter("relaxations", "relaxations that ended", "model", "reason")
+        self.steps = self._histogram("relaxation_steps", "steps of a relaxation", "model", STEPS)
+        labels = ["model", "digest", "backend", "architecture", "dtype"]
+        self.info = Gauge("equipot_model_info", "models that are served", labels, registry=self.registry)
+
+    def observer(self, model: str) -> "ModelObserver":
+        """The observer of one model's batcher."""
+        return ModelObserver(self, model)
+
+    def model(self, card: ModelCard, digest: str, depth: Callable[[], float]) -> None:
+        """A model is served from now on."""
+        self.info.labels(*_labels(card, digest)).set(1)
+        self.depth.labels(_name(card)).set_function(depth)
+
+    def gone(self, card: ModelCard, digest: str) -> None:
+        """A model is no longer served: what is true of the moment vanishes, what was counted keeps its value."""
+        self.info.remove(*_labels(card, digest))
+        self.depth.remove(_name(card))
+
+    def relaxed(self, model: str, relaxed: Relaxed) -> None:
+        """A relaxation ended."""
+        self.relaxations.labels(model, relaxed.reason.partition(":")[0]).inc()
+        self.steps.labels(model).observe(relaxed.steps)
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"equipot_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, label: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(f"equipot_{name}", text, [label], buckets=buckets, registry=self.registry)
+
+
+def _name(card: ModelCard) -> str:
+    return f"{card.name}@{card.version}"
+
+
+def _labels(card: ModelCard, digest: str) -> tuple[str, ...]:
+    return (_name(card), digest, card.backend, card.architecture, card.dtype)
+
+
+class ModelObserver:
+    """Writes what a model's batcher does into the metrics."""
+
+    def __init__(self, metrics: Metrics, model: str) -> None:
+        names = ("structures", "atoms", "edges", "queue", "graph", "inference")
+        children = {name: getattr(metrics, name).labels(model) for name in names}
+        self._shortages = metrics.shortages.labels(model)
+        self._observe: dict[str, Callable[[float], None]] = {name: c.observe for name, c in children.items()}
+
+    def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
+        """See `app.engine.batcher.Observer`."""
+        self._observe["structures"](len(costs))
+        self._observe["atoms"](sum(cost.atoms for cost in costs))
+        self._observe["edges"](sum(cost.edges for cost in costs))
+        self._observe["inference"](seconds)
+        for wait in waited:
+            self._observe["queue"](wait)
+
+    def graph(self, seconds: float) -> None:
+        """See `app.engine.batcher.Observer`."""
+        self._observe["graph"](seconds)
+
+    def shortage(self) -> None:
+        """See `app.engine.batcher.Observer`."""
+        self._shortages.inc()
+
+
+class MetricsMiddleware:
+    """Counts requests by route and status, and measures how long they took."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and note its status."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        began = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
+            route = getattr(scope.get("route"), "path", default)
+            self._metrics.requests.labels(route, scope["method"], status).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - began)

@@ -1,0 +1,263 @@
+"""Service: the models of one app, from loading and warm-up over reloads to the last answer."""
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.engine.admission import Bound
+from app.engine.limits import Cache, Limits
+from app.engine.potential import Potential, load_potential
+from app.engine.scheduler import Budget
+from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
+from app.service.metrics import Metrics
+from app.settings import Settings
+from app.store.store import ModelStore
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A model of the store that is not served, and why."""
+
+    reference: str
+    reason: str
+
+
+class Service:
+    """Models by `name@version`, and whether the service may be asked."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.store = ModelStore(settings.model_store)
+        self.cache = Cache(settings.cache)
+        self.potentials: dict[str, Potential] = {}
+        self.refused: dict[str, Refused] = {}
+        self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
+        self.loaded = threading.Event()
+        self._changing = asyncio.Lock()
+        self._reloads: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Load and warm up the models; those that cannot be loaded are refused, the others served."""
+        began = time.perf_counter()
+        async with self._changing:
+            for reference in await asyncio.to_thread(self._wanted):
+                await self._load(reference)
+            self._loaded()
+        served = ", ".join(self.potentials) or "no model"
+        log.info("%s after %.2f s: %s", self.state, time.perf_counter() - began, served)
+        self.loaded.set()
+
+    def reload_soon(self) -> None:
+        """Have the models read again, from a handler of signals."""
+        reload = asyncio.get_running_loop().create_task(self.reload())
+        self._reloads.add(reload)
+        reload.add_done_callback(self._reload_ended)
+
+    def _reload_ended(self, reload: asyncio.Task[None]) -> None:
+        self._reloads.discard(reload)
+        if not reload.cancelled() and (error := reload.exception()):
+            log.error("the reload failed", exc_info=error)
+
+    async def reload(self) -> None:
+        """Read the store again, while everything that is served goes on answering.
+
+        New versions are loaded, warmed up, and found under their name from then on. Versions that are gone from the
+        store, or no longer wanted, take no more requests, finish what they admitted, and leave. A version that cannot
+        be loaded is refused, and what it was to replace stays. Returns when those that leave have left; one reload
+        waits for the one before it. A store without any model changes nothing.
+        """
+        async with self._changing:
+            if self.state == "stopping":
+                return
+            try:
+                wanted = await asyncio.to_thread(self._wanted)
+            except OSError as error:
+                log.error("nothing is reloaded: %s", error)
+                return
+            if not wanted:
+                log.error("nothing is reloaded: %s holds no model", self.store.root)
+                return
+            self.refused = {key: refused for key, refused in self.refused.items() if key in wanted}
+            for reference in wanted:
+                if reference not in self.potentials:
+                    await self._load(reference)
+            leaving = [self.potentials.pop(key) for key in await asyncio.to_thread(self._unwanted, wanted)]
+            places = {reference: place for place, reference in enumerate(wanted)}
+            self.potentials = dict(sorted(self.potentials.items(), key=lambda item: places.get(item[0], len(places))))
+            self._loaded()
+            log.info("reloaded: %s", ", ".join(self.potentials) or "no model")
+            await asyncio.gather(*(self._leave(potential) for potential in leaving))
+
+    async def stop(self) -> None:
+        """Refuse new requests and finish the admitted ones."""
+        self.state = "stopping"
+        await asyncio.gather(*self._reloads, return_exceptions=True)
+        await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
+
+    def potential(self, reference: str | None) -> Potential:
+        """The model of a request; `None` is the default model, a bare name its newest version.
+
+        Raises:
+            Unavailable: not ready yet, or shutting down.
+            UnknownModel: no such model, or not loaded.
+            CorruptModel: refused when it was to be loaded; says why.
+        """
+        self.check_ready()
+        name, _, version = (reference or self.settings.default_model).partition("@")
+        key = f"{name}@{version}" if version else self._newest(name)
+        if key in self.potentials:
+            return self.potentials[key]
+        if key in self.refused:
+            raise CorruptModel(f"model '{key}' is not served: {self.refused[key].reason}")
+        served = ", ".join(self.potentials)
+        if reference is None:
+            raise UnknownModel(f"the request names no model and the default '{name}' is not there; served: {served}")
+        raise UnknownModel(f"no model '{reference}'; served: {served}")
+
+    def check_ready(self) -> None:
+        """Whether requests may be answered.
+
+        Raises:
+            Unavailable: with the reason why not.
+        """
+        if self.state == "ready":
+            return
+        reasons = {
+            "starting": "the models are being loaded; try again in a moment",
+            "stopping": "the service is shutting down; send the request to another instance",
+            "failed": "no model could be loaded: "
+            + ("; ".join(r.reason for r in self.refused.values()) or f"{self.store.root} holds none"),
+        }
+        raise Unavailable(reasons[self.state])
+
+    def models(self) -> list[dict[str, Any]]:
+        """All models, served or refused, as `GET /models` shows them."""
+        default = self._newest(self.settings.default_model)
+        served = [
+            {
+                "name": p.card.name,
+                "version": p.card.version,
+                "status": "ready",
+                "default": key in (default, self.settings.default_model),
+                "digest": p.digest,
+                **p.card.model_dump(include={"description", "architecture", "elements", "cutoff", "takes_charge"}),
+            }
+            for key, p in self.potentials.items()
+        ]
+        refused = []
+        for entry in self.refused.values():
+            name, _, version = entry.reference.partition("@")
+            number = int(version) if version.isdecimal() else None
+            refused.append({"name": name, "version": number, "status": "refused", "reason": entry.reason})
+        return served + refused
+
+    def model(self, reference: str) -> dict[str, Any]:
+        """The whole card of one model, as `GET /models/{name}` shows it.
+
+        Raises:
+            UnknownModel: no such model.
+            CorruptModel: it is refused; says why.
+        """
+        potential = self.potential(reference)
+        card = potential.card.model_dump(mode="json")
+        about = {"digest": potential.digest, "runs_on": potential.runs_on, "budget": _shown(potential.budget)}
+        return {"status": "ready", **about, "card": card}
+
+    def _newest(self, name: str) -> str:
+        """`name@version` of the newest version that is served, or else refused."""
+        for known in (self.potentials, self.refused):
+            versions = [key for key in known if key.partition("@")[0] == name]
+            if versions:
+                return max(versions, key=_version)
+        return name
+
+    def _wanted(self) -> list[str]:
+        """References to load, the default model's first; a bare name only where the store has no such model."""
+        listed = [self._resolved(reference) for reference in self.settings.models] or [
+            f"{name}@{version}" for name in self.store.names() for version in reversed(self.store.versions(name))
+        ]
+        default = self.settings.default_model.partition("@")[0]
+        return sorted(dict.fromkeys(listed), key=lambda reference: reference.partition("@")[0] != default)
+
+    def _resolved(self, reference: str) -> str:
+        try:
+            name, version = self.store.resolve(reference)
+        except UnknownModel:
+            return reference
+        return f"{name}@{version}"
+
+    def _unwanted(self, wanted: list[str]) -> list[str]:
+        """Served versions that are to leave; one that is still in the store stays for a refused one of its name."""
+        refused = {reference.partition("@")[0] for reference in self.refused}
+        leaving = []
+        for key, potential in self.potentials.items():
+            name, version = potential.card.name, potential.card.version
+            stands_in = name in refused and version in self.store.versions(name)
+            if key not in wanted and not stands_in:
+                leaving.append(key)
+        return leaving
+
+    def _loaded(self) -> None:
+        """What follows when models were loaded: the state, and measuring the new ones."""
+        if self.state != "stopping":
+            self.state = "ready" if self.potentials else "failed"
+        if self.settings.measure:
+            for potential in self.potentials.values():
+                potential.measure_when_idle()
+
+    async def _leave(self, potential: Potential) -> None:
+        """Finish what the model admitted; nothing refers to it afterwards."""
+        await potential.stop()
+        self.metrics.gone(potential.card, potential.digest)
+        log.info("model %s is no longer served", potential.reference)
+
+    async def _load(self, reference: str) -> None:
+        try:
+            potential = await asyncio.to_thread(self._open, reference)
+        except Exception as error:
+            log.error("model %s is refused: %s", reference, error, exc_info=not isinstance(error, EquipotError))
+            self.refused[reference] = Refused(reference, str(error))
+            return
+        potential.start()
+        self.refused.pop(reference, None)
+        self.potentials[potential.reference] = potential
+        self.metrics.model(potential.card, potential.digest, lambda: potential.depth)
+        log.info("model %s is served (%s)", potential.reference, potential.digest[:12])
+
+    def _open(self, reference: str) -> Potential:
+        settings, model = self.settings, self.store.load(reference)
+        potential = load_potential(
+            model,
+            Limits.of(settings),
+            Bound(settings.queue_structures, settings.queue_atoms),
+            max_atoms=settings.max_atoms,
+            max_edges=settings.max_edges,
+            threads=settings.threads,
+            device=settings.device,
+            deterministic=settings.deterministic,
+            backend=settings.backend,
+            observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
+            cache=self.cache,
+        )
+        potential.warm_up()
+        return potential
+
+
+def _shown(budget: Budget) -> dict[str, Any]:
+    """The budget in force; the longest batch is none where nothing is known of the model's speed."""
+    seconds = budget.seconds if math.isfinite(budget.seconds) else None
+    sizes = {"atoms": budget.atoms, "edges": budget.edges, "structures": budget.structures}
+    return {**sizes, "seconds": seconds, "source": budget.source}
+
+
+def _version(reference: str) -> int:
+    """The version of `name@version`; 0 where a refused reference has none, or none that is a number."""
+    version = reference.partition("@")[2]
+    return int(version) if version.isdecimal() else 0

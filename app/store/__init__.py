@@ -1,0 +1,1 @@
+"""The model store: cards and immutable versions."""

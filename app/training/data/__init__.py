@@ -1,0 +1,1 @@
+"""Labelled frames: from files of any layout to batches."""

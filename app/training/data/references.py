@@ -1,0 +1,117 @@
+"""What a model takes from its training frames: reference energies of the atoms, scale of the forces, neighbours."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from app.atoms.structure import Floats
+from app.errors import InvalidConfig
+from app.training.data.dataset import Dataset
+from app.training.models import Statistics
+
+logger = logging.getLogger(__name__)
+
+
+def fit_statistics(frames: Dataset, elements: Sequence[str], references: str | Mapping[str, float]) -> Statistics:
+    """Statistics of the training frames.
+
+    Args:
+        frames: the training frames.
+        elements: chemical symbols, in the order of the species index.
+        references: `least_squares`, or the reference energy of each element in eV.
+
+    Raises:
+        InvalidConfig: given reference energies miss an element.
+    """
+    energies = element_energies(frames, elements, references)
+    return Statistics(
+        elements=tuple(elements),
+        atomic_energies=energies,
+        force_scale=(force_square(frames) or 1.0) ** 0.5,
+        average_neighbors=frames.average_neighbors or 1.0,
+    )
+
+
+def element_energies(
+    frames: Dataset,
+    elements: Sequence[str],
+    references: str | Mapping[str, float],
+    fixed: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
+    """eV; the reference energy of each element.
+
+    Args:
+        frames: the training frames.
+        elements: chemical symbols, in the order of the species index.
+        references: `least_squares`, or the reference energy of each element.
+        fixed: what a fit leaves as it is.
+
+    Raises:
+        InvalidConfig: given reference energies miss an element.
+    """
+    if isinstance(references, str):
+        return least_squares(frames, elements, fixed)
+    missing = [symbol for symbol in elements if symbol not in references]
+    if missing:
+        raise InvalidConfig(f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}")
+    return {symbol: float(references[symbol]) for symbol in elements}
+
+
+def least_squares(
+    frames: Dataset, elements: Sequence[str], fixed: Mapping[str, float] = MappingProxyType({})
+) -> dict[str, float]:
+    """eV; the reference energy of each element that best explains the frames' energies by composition alone.
+
+    Elements with a `fixed` energy keep it.
+
+    Where compositions do not tell the elements apart (a single molecule, say), the solution of least norm is
+    taken, and the log says so. The equations are reduced by QR, some frames at a time, to as many as there are
+    elements (Golub & Van Loan, Matrix Computations, 5.3).
+    """
+    free = [symbol for symbol in elements if symbol not in fixed]
+    reduced = np.zeros((0, len(free) + 1))
+    for part in frames.parts():
+        rest = part.energy - composition(part, list(fixed)) @ np.array(list(fixed.values()))
+        reduced = np.linalg.qr(np.concatenate([reduced, np.column_stack([composition(part, free), rest])])).R
+    cutoff = np.finfo(np.float64).eps * max(len(frames), len(free))
+    solution, _, rank, _ = np.linalg.lstsq(reduced[:, :-1], reduced[:, -1], rcond=cutoff)
+    if rank < len(free):
+        logger.warning(
+            "%d elements, but only %d independent compositions: reference energies are those of least norm, "
+            "and energies of other compositions are not to be trusted",
+            len(free),
+            rank,
+        )
+    found = dict(zip(free, map(float, solution), strict=True))
+    return {symbol: fixed[symbol] if symbol in fixed else found[symbol] for symbol in elements}
+
+
+def reference_energies(frames: Dataset, statistics: Statistics) -> Floats:
+    """(F,), eV; the sum of the reference energies of each frame's atoms."""
+    energies = np.array([statistics.atomic_energies[symbol] for symbol in statistics.elements])
+    sums = [composition(part, statistics.elements) @ energies for part in frames.parts()]
+    return np.concatenate([np.zeros(0), *sums])
+
+
+def composition(frames: Dataset, elements: Sequence[str]) -> Floats:
+    """(F, S) how many atoms of each element are in each frame."""
+    species = np.full(len(chemical_symbols), len(elements))
+    for place, symbol in enumerate(elements):
+        species[chemical_symbols.index(symbol)] = place
+    width = len(elements) + 1  # the last column counts atoms of other elements
+    frame = np.repeat(np.arange(len(frames)), frames.n_atoms)
+    places = frame * width + species[frames.arrays.numbers[frames.atoms()]]
+    counts = np.bincount(places, minlength=len(frames) * width).reshape(len(frames), width)
+    return counts[:, :-1].astype(np.float64)
+
+
+def force_square(frames: Dataset) -> float | None:
+    """(eV/Å)²; mean square of the labelled force components, None where there are none."""
+    total, count = 0.0, 0
+    for part in frames.parts():
+        forces = frames.arrays.forces[part.take(np.flatnonzero(part.has_forces)).atoms()]
+        total, count = total + float((forces**2).sum()), count + forces.size
+    return total / count if count else None

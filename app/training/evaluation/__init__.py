@@ -1,0 +1,1 @@
+"""What a model predicts for labelled frames, and how far off it is."""

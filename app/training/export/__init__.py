@@ -1,0 +1,1 @@
+"""From trained weights to a certified version in the store."""

@@ -1,0 +1,175 @@
+"""A model as ONNX files, with its gradient and without: captured with `make_fx`, exported with the dynamo exporter."""
+
+import logging
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from onnx.utils import Extractor
+from torch import Tensor, nn
+from torch._decomp import get_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from app.backends.onnx_session import OUTPUTS
+from app.training.models import LocalInputs, ModelInputs
+from app.training.models.derivatives import edge_gradients
+
+OPSET = 18
+
+aten = torch.ops.aten
+_WITHOUT_ONNX_LOWERING = [
+    aten.silu_backward,
+    aten.sigmoid_backward,
+    aten.tanh_backward,
+    aten.native_layer_norm,
+    aten.native_layer_norm_backward,
+    aten.leaky_relu_backward,
+    aten.embedding_dense_backward,
+    aten._softmax_backward_data,
+    aten.index_select_backward,
+    aten.new_zeros,
+    aten.zeros_like,
+    aten.detach,
+    aten.rsub,
+]
+
+
+def export_onnx(model: nn.Module, path: Path) -> None:
+    """Write a model with its gradient inside to one ONNX file.
+
+    Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies` (N,) in eV
+    and `edge_gradients` (N, K, 3) in eV/Å, from which forces and stress are sums (`app.training.models.derivatives`).
+    N and K are free. Nothing is summed over structures inside, so that their number is no dimension of the
+    graph and large totals keep their digits.
+    """
+    program = export_program(model)
+    with quiet("torch.onnx", "onnxscript"):
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=input_type(model)._fields,
+            output_names=OUTPUTS,
+            verbose=False,
+        )
+    if exported is None:
+        raise RuntimeError("the ONNX exporter returned nothing")
+    exported.save(str(path), external_data=False)
+
+
+def export_program(model: nn.Module, gradient: bool = True) -> torch.export.ExportedProgram:
+    """A model with its gradient inside, captured for any N and K: the function that `export_onnx` writes.
+
+    It takes the fields of `input_type` one after the other, on the model's device.
+
+    Args:
+        model: the model.
+        gradient: whether the gradient is given, or left out with what only it needs.
+    """
+    parameter = next(model.parameters())
+    whole = tracing_inputs(parameter.dtype)
+    taken = whole.local() if model.strictly_local else whole
+    inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
+    graph = _capture(model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1])
+    dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
+    with quiet("torch.onnx", "onnxscript"):
+        return torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
+
+
+def input_type(model: nn.Module) -> type[LocalInputs] | type[ModelInputs]:
+    """What a model takes."""
+    return LocalInputs if model.strictly_local else ModelInputs
+
+
+def cut_energies(artifact: Path, path: Path) -> None:
+    """Write the part of an artifact that gives the energies to a file of its own.
+
+    It is the same forward pass, node by node, with the same inputs.
+
+    Args:
+        artifact: as `export_onnx` writes it.
+        path: of the part.
+    """
+    extractor = Extractor(onnx.load(artifact))
+    inputs = [i.name for i in extractor.graph.input]
+    onnx.save(extractor.extract_model(inputs, list(OUTPUTS[:1])), path)
+
+
+def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
+    """Inputs of 29 atoms with 13 slots: numbers that no width inside a model equals.
+
+    Sizes that coincide are taken for one and the same dimension by the capture, silently.
+    """
+    atoms, slots = 29, 13
+    generator = torch.Generator().manual_seed(0)
+    vectors = torch.randn(atoms, slots, 3, generator=generator, dtype=torch.float64).to(dtype)
+    mask = torch.rand(atoms, slots, generator=generator) < 0.8
+    neighbors = torch.randint(atoms, (atoms, slots), generator=generator)
+    reverse = torch.randperm(atoms * slots, generator=generator).reshape(atoms, slots)
+    return ModelInputs(torch.zeros(atoms, dtype=torch.int64), vectors, neighbors, mask, reverse)
+
+
+def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequence[str]) -> torch.fx.GraphModule:
+    def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
+        return edge_gradients(model, type(inputs)(*tensors))
+
+    table: dict[Any, Callable[..., Any]] = dict(get_decompositions(_WITHOUT_ONNX_LOWERING))
+    table[aten.slice_backward.default] = _slice_backward
+    table[aten.select_backward.default] = _select_backward
+    graph = make_fx(
+        energies_and_gradients, tracing_mode="symbolic", _allow_non_fake_inputs=True, decomposition_table=table
+    )(*inputs)
+    drop_aliases(graph)
+    (output,) = graph.graph.find_nodes(op="output")
+    output.args = (tuple(output.args[0][: len(wanted)]),)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+def drop_aliases(graph: torch.fx.GraphModule) -> None:
+    """Take out of a captured graph the nodes that give their input as it is: `detach` and `alias`."""
+    for node in list(graph.graph.nodes):
+        if node.op == "call_function" and node.target in (aten.detach.default, aten.alias.default):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+
+
+def _slice_backward(grad: Tensor, sizes: list[int], dim: int, start: int, end: int, step: int) -> Tensor:
+    """Gradient of a slice, as a concatenation with zeros: the stock one scatters, which is slow and can race."""
+    if step != 1:
+        raise ValueError(f"gradient of a slice with step {step} is not supported by the export")
+    size, length, axis = sizes[dim], grad.shape[dim], dim % grad.dim()
+    start = start + size if start < 0 else start
+    parts = [grad]
+    if start != 0:
+        parts.insert(0, grad.new_zeros([*grad.shape[:axis], start, *grad.shape[axis + 1 :]]))
+    if size - start - length != 0:
+        parts.append(grad.new_zeros([*grad.shape[:axis], size - start - length, *grad.shape[axis + 1 :]]))
+    return torch.cat(parts, axis) if len(parts) > 1 else grad.clone()
+
+
+def _select_backward(grad: Tensor, sizes: list[int], dim: int, index: int) -> Tensor:
+    axis = dim % len(sizes)
+    at = index if index >= 0 else index + sizes[axis]
+    return _slice_backward(grad.unsqueeze(axis), sizes, axis, at, at + 1, 1)
+
+
+@contextmanager
+def quiet(*names: str) -> Any:
+    """Exporter and compiler warn about their own internals; what matters is decided by the certificate."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,138 @@
+"""From a training run to a certified version in the model store."""
+
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors.torch import save_file
+
+from app.backends.aoti import open_aoti
+from app.backends.onnx import open_onnx
+from app.errors import InvalidConfig
+from app.store.store import ARTIFACT, ENERGIES, NAME_PATTERN, ModelCard, ModelStore, StoredModel, member_files
+from app.training.export.aoti import compile_packages, packages_for_here
+from app.training.export.certificate import certify
+from app.training.export.onnx import cut_energies, export_onnx
+from app.training.runs.trained import TrainedRun
+
+UNTRAINED_FORCES = "its training was on energies alone: forces and stresses were compared with none in it"
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+
+
+class About(BaseModel):
+    """What a person says about a model, beside what is measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    description: str = ""
+    license: str = ""
+    limitations: tuple[str, ...] = ()
+
+
+def read_about(path: Path) -> About:
+    """Read a description from a YAML file.
+
+    Raises:
+        InvalidConfig: no such file, or an unknown or ill-typed key.
+    """
+    try:
+        return About.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        raise InvalidConfig(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InvalidConfig(f"{path}: not YAML: {error}") from error
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise InvalidConfig(f"{path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
+
+
+def check_name(name: str) -> None:
+    """Make sure that a model can have this name.
+
+    Raises:
+        InvalidConfig: it cannot.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise InvalidConfig(f"'{name}' cannot be the name of a model: lower-case letters, digits, '.', '_' and '-'")
+
+
+def export(
+    run: TrainedRun,
+    store: ModelStore,
+    name: str,
+    about: About,
+    dtype: Literal["float32", "float64"] = "float32",
+    aoti: bool = False,
+) -> StoredModel:
+    """Export, certify and publish the best weights of a run, or of all members, as the next version of a model.
+
+    Args:
+        run: the run, or the committee.
+        store: where to publish.
+        name: of the model.
+        about: description, licence and limitations for the card.
+        dtype: of the artifact.
+        aoti: whether to compile packages of AOTInductor, too, and certify them like the artifact.
+
+    Returns:
+        The published version.
+
+    Raises:
+        InvalidConfig: no model can have this name.
+        CertificateRefused: the artifact deviates from the model; nothing is published.
+        TrainingError: packages cannot be compiled here; nothing is published.
+        ModelExists: another process published this version meanwhile.
+    """
+    check_name(name)
+    models = run.models(DTYPES[dtype])
+    packages = packages_for_here(models[0]) if aoti else None
+    parameters = sum(p.numel() for model in models for p in model.parameters())
+    card = _card(run, name, store.next_version(name), about, dtype, parameters)
+    with store.publish(card) as publication:
+        files = (member_files(kind, card.members) for kind in (ARTIFACT, ENERGIES))
+        for model, artifact, energies in zip(models, *files, strict=True):
+            export_onnx(model, publication.folder / artifact)
+            cut_energies(publication.folder / artifact, publication.folder / energies)
+        certificate = certify(open_onnx(card, publication.folder), run.models(torch.float64), run.held_out())
+        if packages is not None:
+            compile_packages(models, packages, publication.folder)
+            compiled = open_aoti(card.model_copy(update={"aoti": packages}), publication.folder)
+            packages = packages.model_copy(
+                update={"certificate": certify(compiled, run.models(torch.float64), run.held_out())}
+            )
+        publication.card = card.model_copy(update={"certificate": certificate, "aoti": packages})
+        for weights, file in zip(run.weights, member_files(run.folder.weights.name, card.members), strict=True):
+            save_file(weights, publication.folder / file)
+        for source in (run.folder.config, run.folder.statistics, run.result):
+            if source.is_file():
+                shutil.copyfile(source, publication.folder / source.name)
+    return store.load(f"{name}@{card.version}")
+
+
+def _card(run: TrainedRun, name: str, version: int, about: About, dtype: Any, parameters: int) -> ModelCard:
+    model, untrained = run.config.model, run.config.loss.largest("forces") == 0
+    return ModelCard(
+        name=name,
+        version=version,
+        description=about.description,
+        architecture=model.architecture,
+        backend="onnx",
+        elements=run.statistics.elements,
+        atomic_energies=run.statistics.atomic_energies,
+        cutoff=model.cutoff,
+        receptive_field=model.receptive_field,
+        dtype=dtype,
+        parameters=parameters,
+        members=len(run.weights),
+        energies_alone=True,
+        fine_tuned_from=run.origin(),
+        created=datetime.now(UTC).replace(microsecond=0).isoformat(),
+        license=about.license,
+        limitations=(*about.limitations, *([UNTRAINED_FORCES] if untrained else [])),
+        metrics=run.metrics(),
+    )

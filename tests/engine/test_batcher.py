@@ -1,0 +1,444 @@
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.atoms.graph import Graph
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import Prediction, StructurePrediction, split
+from app.atoms.structure import Structure
+from app.backends import Backend
+from app.backends.pair import PairBackend
+from app.engine.admission import Bound
+from app.engine.batcher import Batcher
+from app.engine.bisect import Outcome, evaluate
+from app.engine.observer import Observer, Silent
+from app.engine.scheduler import Budget
+from app.engine.task import Task
+from app.errors import (
+    BackendError,
+    EquipotError,
+    InvalidStructure,
+    OutOfMemory,
+    Overloaded,
+    StructureTooLarge,
+    Unavailable,
+)
+from app.store.store import ModelCard
+
+AMPLE = Bound(1000, 10_000)
+BUDGET = Budget(atoms=1000, edges=100_000, structures=8)
+
+
+def dimer(distance: float) -> Structure:
+    return Structure(np.array([18, 18]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance]]))
+
+
+class Scripted:
+    """The pair backend with a gate, a record of batch sizes, and structures that it fails on."""
+
+    def __init__(self, card: ModelCard) -> None:
+        self._pair = PairBackend(card)
+        self.card = card
+        self.sizes: list[int] = []
+        self.sizes_alone: list[int] = []
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.raise_for: Callable[[Graph], bool] = lambda _: False
+        self.nan_for: float | None = None
+        self.memory: int | None = None
+        self.is_strictly_local = True
+
+    def __call__(self, graph: Graph) -> Prediction:
+        self.entered.set()
+        assert self.gate.wait(60)
+        self.sizes.append(len(graph.n_atoms))
+        if self.raise_for(graph):
+            raise RuntimeError("no luck")
+        if self.memory is not None and len(graph.edge_reverse) > self.memory:
+            raise OutOfMemory("no memory left")
+        prediction = self._pair(graph)
+        if self.nan_for is not None:
+            heights = np.maximum.reduceat(graph.positions[:, 2], np.cumsum([0, *graph.n_atoms[:-1]]))
+            prediction.energy[np.isclose(heights, self.nan_for)] = np.nan
+        return prediction
+
+    def energies(self, graph: Graph) -> Prediction:
+        self.sizes_alone.append(len(graph.n_atoms))
+        return self._pair.energies(graph)
+
+
+@pytest.fixture
+def backend(pair_card: ModelCard) -> Scripted:
+    return Scripted(pair_card)
+
+
+def graphs_of(backend: Backend, distances: Sequence[float]) -> list[Graph]:
+    return [build_graph(dimer(d), backend.card.cutoff) for d in distances]
+
+
+class TestEvaluate:
+    def test_one_that_raises_costs_only_itself(self, backend: Scripted) -> None:
+        backend.raise_for = lambda graph: bool((graph.positions == 4.5).any())
+        outcomes = evaluate(backend, graphs_of(backend, [3.5, 4.0, 4.5, 5.0, 5.5]))
+        assert [isinstance(o, BackendError) for o in outcomes] == [False, False, True, False, False]
+        assert "RuntimeError: no luck" in str(outcomes[2])
+        alone = [evaluate(backend, [g])[0] for g in graphs_of(backend, [3.5, 4.0, 5.0, 5.5])]
+        kept = [o for o in outcomes if isinstance(o, StructurePrediction)]
+        assert [k.energy for k in kept] == [a.energy for a in alone if isinstance(a, StructurePrediction)]
+
+    def test_errors_of_our_own_keep_their_class(self, backend: Scripted) -> None:
+        def refuse(_: Graph) -> bool:
+            raise InvalidStructure("not this one")
+
+        backend.raise_for = refuse
+        (outcome,) = evaluate(backend, graphs_of(backend, [4.0]))
+        assert isinstance(outcome, InvalidStructure)
+
+    @pytest.mark.parametrize("distances", [[4.5], [4.0, 4.5, 5.0], [4.5, 4.5]])
+    def test_a_number_that_is_not_finite_is_an_error(self, backend: Scripted, distances: list[float]) -> None:
+        backend.nan_for = 4.5
+        outcomes = evaluate(backend, graphs_of(backend, distances))
+        assert [isinstance(o, BackendError) for o in outcomes] == [d == 4.5 for d in distances]
+
+    def test_a_neighbour_that_was_spoilt_is_evaluated_again(self, backend: Scripted) -> None:
+        class Contagious(Scripted):
+            def __call__(self, graph: Graph) -> Prediction:
+                prediction = super().__call__(graph)
+                if np.isnan(prediction.energy).any():
+                    prediction.energy[:] = np.nan
+                return prediction
+
+        sick = Contagious(backend.card)
+        sick.nan_for = 4.5
+        outcomes = evaluate(sick, graphs_of(sick, [4.0, 4.5, 5.0]))
+        assert [isinstance(o, BackendError) for o in outcomes] == [False, True, False]
+
+
+async def outcome_of(
+    batcher: Batcher, structure: Structure, derivatives: bool = True
+) -> StructurePrediction | EquipotError:
+    try:
+        with batcher.admit(1, len(structure)):
+            return await batcher.predict(structure, derivatives)
+    except EquipotError as error:
+        return error
+
+
+def grid(side: int) -> Structure:
+    sites = 3.8 * np.stack(np.meshgrid(*[np.arange(side)] * 3), axis=-1).reshape(-1, 3)
+    return Structure(np.full(len(sites), 18), sites)
+
+
+def alone(backend: Scripted, structure: Structure) -> StructurePrediction:
+    graph = build_graph(structure, backend.card.cutoff)
+    return split(PairBackend(backend.card)(graph), graph)[0]
+
+
+def assert_same(found: StructurePrediction | EquipotError, expected: StructurePrediction) -> None:
+    assert isinstance(found, StructurePrediction)
+    assert found.energy == pytest.approx(expected.energy, rel=1e-12)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-12)
+
+
+async def entered(backend: Scripted) -> None:
+    assert await asyncio.to_thread(backend.entered.wait, 60)
+
+
+class TestBatcher:
+    def run(
+        self,
+        backend: Scripted,
+        scene: Callable[[Batcher], object],
+        bound: Bound = AMPLE,
+        observer: Observer | None = None,
+        in_flight: int = 1,
+    ) -> None:
+        async def main() -> None:
+            batcher = Batcher(backend, BUDGET, bound, 10_000, observer, in_flight)
+            batcher.start()
+            try:
+                await scene(batcher)  # type: ignore[misc]
+            finally:
+                backend.gate.set()
+                await batcher.stop()
+
+        asyncio.run(main())
+
+    def test_what_waits_becomes_the_next_batch(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            others = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)]
+            await asyncio.sleep(0)
+            assert batcher.depth == 5
+            backend.gate.set()
+            results = await asyncio.gather(first, *others)
+            assert backend.sizes == [1, 5]
+            alone = [await outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(5)]
+            assert [r.energy for r in results[1:]] == [a.energy for a in alone]
+
+        self.run(backend, scene)
+
+    def test_a_second_batch_goes_while_the_first_is_evaluated(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher._workers.budget = Budget(atoms=4, edges=100, structures=8)
+            both = threading.Barrier(2, timeout=60)
+            backend.raise_for = lambda _: both.wait() < 0
+            results = await asyncio.gather(*(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4)))
+            for i, result in enumerate(results):
+                assert_same(result, alone(backend, dimer(4.0 + 0.1 * i)))
+            assert backend.sizes == [2, 2]
+
+        self.run(backend, scene, in_flight=2)
+
+    def test_work_for_idle_times_waits_until_no_batch_is_in_flight_and_none_begins_meanwhile(
+        self, backend: Scripted
+    ) -> None:
+        async def scene(batcher: Batcher) -> None:
+            events: list[str] = []
+            stepping, go = threading.Event(), threading.Event()
+
+            def steps() -> Iterator[Budget | None]:
+                events.append("step")
+                stepping.set()
+                assert go.wait(60)
+                yield None
+
+            backend.gate.clear()
+            backend.raise_for = lambda _: bool(events.append("batch"))
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            batcher.when_idle(steps())
+            await asyncio.sleep(0.05)
+            assert events == []
+            backend.gate.set()
+            await first
+            assert await asyncio.to_thread(stepping.wait, 60)
+            second = asyncio.create_task(outcome_of(batcher, dimer(4.1)))
+            await asyncio.sleep(0.05)
+            assert events == ["batch", "step"]
+            go.set()
+            await second
+            assert events == ["batch", "step", "batch"]
+
+        self.run(backend, scene, in_flight=2)
+
+    def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            backend.raise_for = lambda graph: bool((graph.positions == 4.2).any())
+            wants = [False, True, True, False, True]
+            others = [outcome_of(batcher, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)]
+            waiting = asyncio.gather(*others)
+            await asyncio.sleep(0)
+            backend.gate.set()
+            await first
+            found = await waiting
+            assert [type(f).__name__ == "BackendError" for f in found] == [False, False, True, False, False]
+            sound = {i: f for i, f in enumerate(found) if isinstance(f, StructurePrediction)}
+            assert {i: f.forces is not None for i, f in sound.items()} == {0: False, 1: True, 3: False, 4: True}
+            for i, f in sound.items():
+                assert f.energy == alone(backend, dimer(4.0 + 0.1 * i)).energy
+            assert (backend.sizes[:2], backend.sizes_alone) == ([1, 3], [2])
+
+        self.run(backend, scene)
+
+    def test_a_large_structure_has_its_energies_alone_in_pieces(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
+            found = await outcome_of(batcher, grid(4), derivatives=False)
+            assert isinstance(found, StructurePrediction)
+            assert found.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
+            assert found.forces is None
+            assert (backend.sizes, backend.sizes_alone) == ([], [1, 1, 1, 1])
+
+        self.run(backend, scene)
+
+    def test_abandoned_ones_cost_nothing(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            left = asyncio.create_task(outcome_of(batcher, dimer(4.1)))
+            stayed = asyncio.create_task(outcome_of(batcher, dimer(4.2)))
+            await asyncio.sleep(0)
+            left.cancel()
+            await asyncio.gather(left, return_exceptions=True)
+            backend.gate.set()
+            await asyncio.gather(first, stayed)
+            assert backend.sizes == [1, 1]
+
+        self.run(backend, scene)
+
+    def test_a_full_house_says_when_to_come_back(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            inside = [asyncio.create_task(outcome_of(batcher, dimer(4.0))) for _ in range(2)]
+            await asyncio.sleep(0)
+            refused = await outcome_of(batcher, dimer(4.0))
+            assert isinstance(refused, Overloaded)
+            assert refused.retry_after >= 1
+            backend.gate.set()
+            assert not any(isinstance(o, EquipotError) for o in await asyncio.gather(*inside))
+            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+
+        self.run(backend, scene, Bound(structures=2, atoms=100))
+
+    def test_the_largest_request_enters_an_empty_house(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+
+        self.run(backend, scene, Bound(structures=1, atoms=1))
+
+    def test_stop_finishes_what_was_admitted(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            inside = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            stopping = asyncio.create_task(batcher.stop())
+            await asyncio.sleep(0)
+            assert isinstance(await outcome_of(batcher, dimer(4.0)), Unavailable)
+            assert not stopping.done()
+            backend.gate.set()
+            await stopping
+            assert isinstance(await inside, StructurePrediction)
+
+        self.run(backend, scene)
+
+    def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
+            backend.gate.clear()
+            large = asyncio.create_task(outcome_of(batcher, grid(4)))
+            await entered(backend)
+            small = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)]
+            await asyncio.sleep(0)
+            backend.gate.set()
+            await asyncio.gather(*small)
+            found = await large
+            assert backend.sizes == [1, 5, 1, 1, 1], "four pieces of 16 atoms, and one batch of the molecules"
+            assert_same(found, alone(backend, grid(4)))
+
+        self.run(backend, scene)
+
+    def test_more_edges_than_allowed_end_it(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
+            assert isinstance(await outcome_of(batcher, grid(10)), StructureTooLarge)
+
+        self.run(backend, scene)
+
+    def test_a_batch_beyond_the_memory_is_halved_and_loses_nothing(self, backend: Scripted) -> None:
+        class Counting(Silent):
+            shortages = 0
+
+            def shortage(self) -> None:
+                self.shortages += 1
+
+        observer = Counting()
+
+        async def scene(batcher: Batcher) -> None:
+            backend.memory = 4
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            others = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(8)]
+            await asyncio.sleep(0)
+            backend.gate.set()
+            results = await asyncio.gather(first, *others)
+            assert all(isinstance(r, StructurePrediction) for r in results)
+            assert backend.sizes == [1, 8, 4, 2, 2, 4, 2, 2]
+            assert observer.shortages == 3
+            assert batcher.budget.edges == 4
+            assert batcher.budget.atoms == 4
+
+        self.run(backend, scene, observer=observer)
+
+    @pytest.mark.parametrize("local", [True, False], ids=["local", "message passing"])
+    def test_one_structure_beyond_the_memory_goes_in_pieces(self, backend: Scripted, local: bool) -> None:
+        backend.is_strictly_local = local
+
+        async def scene(batcher: Batcher) -> None:
+            backend.memory = 30
+            chain = Structure(np.full(40, 18), np.outer(np.arange(40), [0.0, 0.0, 3.8]))
+            found = await outcome_of(batcher, chain)
+            assert backend.sizes[0] == 1
+            assert len(backend.sizes) > 2
+            assert_same(found, alone(backend, chain))
+
+        self.run(backend, scene)
+
+    def test_an_atom_beyond_the_memory_is_an_error_of_its_own(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            backend.memory = 2
+            found = await asyncio.gather(outcome_of(batcher, grid(2)), outcome_of(batcher, dimer(4.0)))
+            assert isinstance(found[0], OutOfMemory)
+            assert isinstance(found[1], StructurePrediction)
+
+        self.run(backend, scene)
+
+    def test_a_bad_structure_fails_before_the_queue(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            assert isinstance(await outcome_of(batcher, dimer(0.01)), InvalidStructure)
+            assert backend.sizes == []
+
+        self.run(backend, scene)
+
+    def test_a_task_that_breaks_after_its_evaluation_gets_an_error_and_the_others_their_answers(
+        self, backend: Scripted
+    ) -> None:
+        class Broken(Task):
+            @classmethod
+            def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+                raise RuntimeError("no luck")
+
+        async def scene(batcher: Batcher) -> None:
+            backend.gate.clear()
+            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            await entered(backend)
+            with batcher.admit(1, 2):
+                broken = asyncio.create_task(batcher.run(Broken(await batcher.graph(dimer(4.1)))))
+                sound = asyncio.create_task(outcome_of(batcher, dimer(4.2)))
+                await asyncio.sleep(0)
+                backend.gate.set()
+                with pytest.raises(BackendError, match="RuntimeError: no luck"):
+                    await broken
+            assert isinstance(await sound, StructurePrediction)
+            assert isinstance(await first, StructurePrediction)
+            assert backend.sizes == [1, 2]
+
+        self.run(backend, scene)
+
+    def test_a_fault_in_the_queue_itself_leaves_nobody_waiting(
+        self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def scene(batcher: Batcher) -> None:
+            with monkeypatch.context() as patch:
+
+                def fail_once(_: Budget) -> list[Task]:
+                    if len(batcher._workers._waiting):
+                        patch.undo()
+                        raise IndexError("no luck")
+                    return []
+
+                patch.setattr(batcher._workers._waiting, "next", fail_once)
+                lost = await outcome_of(batcher, dimer(4.0))
+            assert isinstance(lost, BackendError)
+            assert "IndexError: no luck" in str(lost)
+            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+
+        self.run(backend, scene)
+
+    def test_large_structures_are_built_in_another_thread(self, backend: Scripted) -> None:
+        async def scene(batcher: Batcher) -> None:
+            assert isinstance(await outcome_of(batcher, grid(6)), StructurePrediction)
+
+        self.run(backend, scene)

@@ -1,0 +1,78 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.atoms.structure import Structure
+from app.engine.admission import Bound
+from app.engine.potential import Potential, load_potential
+from app.engine.scheduler import Budget
+from app.errors import EquipotError, StructureTooLarge, Unavailable, UnsupportedCharge, UnsupportedElement
+from app.store.store import ModelStore
+
+
+def open_potential(store: Path) -> Potential:
+    model = ModelStore(store).load("pairs@2")
+    return load_potential(model, Budget(1000, 10**6, 64), Bound(100, 10_000), max_atoms=50, max_edges=300)
+
+
+def played(store: Path, scene: Callable[[Potential], Awaitable[object]]) -> object:
+    async def main() -> object:
+        potential = open_potential(store)
+        potential.start()
+        try:
+            return await scene(potential)
+        finally:
+            await potential.stop()
+
+    return asyncio.run(main())
+
+
+def argon(atoms: int, spacing: float = 3.8) -> Structure:
+    return Structure(np.full(atoms, 18), spacing * np.stack([np.arange(atoms)] + [np.zeros(atoms)] * 2, axis=1))
+
+
+def test_predicts(pair_store: Path) -> None:
+    async def scene(potential: Potential) -> object:
+        assert potential.reference == "pairs@2"
+        with potential.admit(2, 4):
+            return await asyncio.gather(potential.predict(argon(2)), potential.predict(argon(3)))
+
+    two, three = played(pair_store, scene)  # type: ignore[misc]
+    assert two.forces.shape == (2, 3)
+    assert three.energies.sum() == pytest.approx(three.energy)
+
+
+@pytest.mark.parametrize(
+    ("structure", "error"),
+    [
+        (Structure(np.array([54]), np.zeros((1, 3))), UnsupportedElement),
+        (Structure(np.array([18]), np.zeros((1, 3)), charge=1), UnsupportedCharge),
+        (argon(51), StructureTooLarge),
+        (argon(40, spacing=0.5), StructureTooLarge),
+    ],
+    ids=["element", "charge", "atoms", "edges"],
+)
+def test_refuses(pair_store: Path, structure: Structure, error: type[EquipotError]) -> None:
+    async def scene(potential: Potential) -> None:
+        with potential.admit(1, 1), pytest.raises(error):
+            await potential.predict(structure)
+
+    played(pair_store, scene)
+
+
+def test_warm_up_works_for_any_card(pair_store: Path) -> None:
+    open_potential(pair_store).warm_up()
+
+
+def test_stopped_is_unavailable(pair_store: Path) -> None:
+    async def main() -> None:
+        potential = open_potential(pair_store)
+        potential.start()
+        await potential.stop()
+        with pytest.raises(Unavailable), potential.admit(1, 1):
+            pass
+
+    asyncio.run(main())

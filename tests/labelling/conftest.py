@@ -1,0 +1,5 @@
+"""Labels are trained on, as in the trainer's tests."""
+
+from tests.training.conftest import one_thread
+
+__all__ = ["one_thread"]

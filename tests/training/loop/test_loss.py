@@ -1,0 +1,173 @@
+"""Losses by hand, the moving average, and the schedules."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from app.training.data.batches import Targets
+from app.training.loop.ema import Average
+from app.training.loop.learning_rate import LearningRate
+from app.training.loop.loss import Outputs, compute_losses
+from app.training.runs.config import Loss, Schedule
+
+TARGETS = Targets(
+    energy=torch.tensor([1.0, 2.0]),
+    forces=torch.zeros(3, 3),
+    stress=torch.zeros(2, 3, 3),
+    has_forces=torch.tensor([True, True, True]),
+    has_stress=torch.tensor([True, False]),
+    n_atoms=torch.tensor([1.0, 2.0]),
+    weight=torch.ones(2),
+)
+MEAN_SQUARE = Loss(kind="mse", forces_per="component")
+OUTPUTS = Outputs(energy=torch.tensor([1.5, 0.0]), forces=torch.full((3, 3), -0.1), stress=torch.full((2, 3, 3), 0.2))
+
+
+@pytest.mark.parametrize(
+    ("keys", "energy", "forces", "stress"),
+    [
+        ({"kind": "mse"}, (0.25 + 1) / 2, 0.01, 0.04),
+        ({"kind": "mae"}, (0.5 + 1) / 2, 0.1, 0.2),
+        ({"kind": "mae", "energy_per": "structure"}, (0.5 + 2) / 2, 0.1, 0.2),
+        ({"kind": "huber", "huber_delta": 0.2}, (0.5 + 1) / 2 - 0.1, 0.5 * 0.01 / 0.2, 0.1),
+    ],
+)
+def test_losses_by_hand(keys, energy, forces, stress):
+    losses = compute_losses(OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, forces_per="component", **keys))
+    assert [float(x) for x in losses[1:]] == pytest.approx([energy, forces, stress])
+    assert float(losses.total) == pytest.approx(2 * energy + 3 * forces + 5 * stress)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("mae", 5.0), ("mse", 25.0), ("huber", 5.0 - 0.1)])
+def test_forces_by_vector_do_not_depend_on_the_axes(kind, expected):
+    turned = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 5.0], [5.0, 0.0, 0.0]])
+    config = Loss(kind=kind, forces_per="vector", huber_delta=0.2)
+    losses = compute_losses(OUTPUTS._replace(forces=turned), TARGETS, config)
+    assert float(losses.forces) == pytest.approx(expected)
+
+
+def test_the_gradient_of_a_vector_norm_is_finite_where_nothing_is_wrong():
+    forces = torch.zeros(3, 3, requires_grad=True)
+    losses = compute_losses(OUTPUTS._replace(forces=forces), TARGETS, Loss(kind="mae", forces_per="vector"))
+    losses.forces.backward()
+    assert torch.equal(forces.grad, torch.zeros(3, 3))
+
+
+def test_weights_change_linearly_or_at_once():
+    loss = Loss(changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}])
+    seen = [(loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) for epoch in (0, 10, 15, 30, 39.9)]
+    assert seen == [(1, 1, 0), (1, 1, 0), (2, 1, 0), (5, 1, 0), (5, 1, 0)]
+    for epoch in (40, 1e9, math.inf):
+        assert (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) == (5, 0, 2)
+    assert [loss.largest(name) for name in ("energy", "forces", "stress")] == [5, 1, 2]
+    assert Loss().at(3) == Loss()
+
+
+def test_forces_that_are_not_labelled_are_not_learnt():
+    targets = TARGETS._replace(has_forces=torch.tensor([True, False, False]))
+    outputs = OUTPUTS._replace(forces=torch.tensor([[0.1] * 3, [9.0] * 3, [9.0] * 3]))
+    assert float(compute_losses(outputs, targets, MEAN_SQUARE).forces) == pytest.approx(0.01)
+    targets = TARGETS._replace(has_forces=torch.tensor([False, False, False]))
+    assert float(compute_losses(outputs, targets, MEAN_SQUARE).forces) == 0
+
+
+def test_weights_multiply_the_errors_of_their_structures():
+    targets = TARGETS._replace(weight=torch.tensor([10.0, 1.0]), has_stress=torch.tensor([True, True]))
+    losses = compute_losses(OUTPUTS, targets, MEAN_SQUARE)
+    assert [float(x) for x in losses[1:]] == pytest.approx([(2.5 + 1) / 2, 0.01 * 12 / 3, 0.04 * 11 / 2])
+
+
+def test_without_any_stress_its_loss_is_zero():
+    targets = TARGETS._replace(has_stress=torch.tensor([False, False]))
+    assert float(compute_losses(OUTPUTS, targets, Loss(stress=1)).stress) == 0
+
+
+def test_huber_is_continuous_where_it_turns():
+    def at(error):
+        outputs = OUTPUTS._replace(forces=torch.full((3, 3), error, dtype=torch.float64))
+        return float(
+            compute_losses(outputs, TARGETS, Loss(kind="huber", forces_per="component", huber_delta=0.3)).forces
+        )
+
+    assert at(0.3 - 1e-9) == pytest.approx(at(0.3 + 1e-9), abs=1e-8) == pytest.approx(0.15)
+
+
+def weight(value):
+    model = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(value)
+    return model
+
+
+def test_the_average_follows_its_formula():
+    model = weight(1.0)
+    average = Average(model, 0.9)
+    expected = 1.0
+    for step in range(1, 200):
+        with torch.no_grad():
+            model.weight.fill_(float(step))
+        average.update(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert float(average.values[0]) == pytest.approx(expected, rel=1e-5)
+    assert 185 < expected < 199
+
+
+def test_the_average_is_applied_inside_the_block_only():
+    model = weight(1.0)
+    average = Average(model, 0.5)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    with average.applied():
+        assert model.weight.item() == 1.0
+    assert model.weight.item() == 3.0
+    with pytest.raises(ValueError, match="inside"), average.applied():
+        raise ValueError("inside")
+    assert model.weight.item() == 3.0
+
+
+def test_no_average_follows_the_weights():
+    model = weight(1.0)
+    average = Average(model, 0.0)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    average.update(1)
+    assert float(average.values[0]) == 3.0
+
+
+def rates(kind, progress, step=1000, **keys):
+    rate = LearningRate(Schedule(kind=kind, **keys), 0.1)
+    return [rate.at(step, p) for p in progress]
+
+
+def test_schedules_by_hand():
+    assert rates("constant", (0, 0.5, 1)) == pytest.approx([0.1, 0.1, 0.1])
+    assert rates("cosine", (0, 0.5, 1), final=0.1) == pytest.approx([0.1, 0.055, 0.01])
+    assert rates("exponential", (0, 0.5, 1), final=0.01) == pytest.approx([0.1, 0.01, 0.001])
+
+
+def test_the_warm_up_is_linear():
+    rate = LearningRate(Schedule(kind="constant", warmup_steps=4), 0.1)
+    assert [rate.at(step, 0.0) for step in range(6)] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
+
+
+def test_a_plateau_lowers_the_rate_down_to_its_end():
+    rate = LearningRate(Schedule(kind="plateau", patience=2, factor=0.5, final=0.2), 1.0)
+    seen = []
+    for loss in (3.0, 2.0, 2.5, 2.5, 1.0, 1.5, 1.5, 1.5, 1.5, math.inf, 9.0):
+        rate.evaluated(loss)
+        seen.append(rate.at(0, 0.0))
+    assert seen == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2]
+
+
+def test_a_schedule_goes_on_from_its_state():
+    config = Schedule(kind="plateau", patience=2)
+    first, second = LearningRate(config, 1.0), LearningRate(config, 1.0)
+    for loss in (1.0, 2.0):
+        first.evaluated(loss)
+    second.load(first.state())
+    for rate in (first, second):
+        rate.evaluated(3.0)
+    assert first.at(0, 0) == second.at(0, 0) == pytest.approx(0.8)
