@@ -1,4 +1,6 @@
-"""Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never at import."""
+"""Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never
+at import.
+"""
 
 import os
 import re
@@ -18,7 +20,9 @@ SOURCE_STORE = Path(__file__).resolve().parent.parent / "model_store"
 
 
 def default_store() -> Path:
-    """`model_store` of the working directory, or of the source checkout where the former is missing."""
+    """`model_store` of the working directory, or of the source checkout where the former is
+    missing.
+    """
     local = Path("model_store")
     return local if local.is_dir() or not SOURCE_STORE.is_dir() else SOURCE_STORE
 
@@ -37,49 +41,93 @@ class Settings(BaseSettings):
 
     model_store: Path = Field(default_factory=default_store, description="folder of the models")
     models: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="models to load, `name` or `name@version`, separated by commas; empty: the whole store"
+        default=(),
+        description="models to load, `name` or `name@version`, separated by commas; empty: the whole store",
     )
-    default_model: str = Field(default="organic-xtb", description="the model of requests that name none")
+    default_model: str = Field(
+        default="organic-xtb", description="the model of requests that name none"
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
-    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    threads: int = Field(default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores")
-    device: str = Field(default="cpu", description="where models are evaluated: cpu, cuda or cuda:N")
-    backend: BackendChoice = Field(default="auto", description="what runs exported models: auto, onnx or aoti")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
+    )
+    threads: int = Field(
+        default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores"
+    )
+    device: str = Field(
+        default="cpu", description="where models are evaluated: cpu, cuda or cuda:N"
+    )
+    backend: BackendChoice = Field(
+        default="auto", description="what runs exported models: auto, onnx or aoti"
+    )
 
-    deterministic: bool = Field(default=False, description="answers with the same bits whatever else is in the batch")
+    deterministic: bool = Field(
+        default=False, description="answers with the same bits whatever else is in the batch"
+    )
 
-    batch_atoms: int = Field(default=0, ge=0, description="most atoms in one evaluation; 0: as measured")
-    batch_edges: int = Field(default=0, ge=0, description="most edges in one evaluation; 0: as measured")
-    batch_structures: int = Field(default=0, ge=0, description="most structures in one evaluation; 0: as measured")
+    batch_atoms: int = Field(
+        default=0, ge=0, description="most atoms in one evaluation; 0: as measured"
+    )
+    batch_edges: int = Field(
+        default=0, ge=0, description="most edges in one evaluation; 0: as measured"
+    )
+    batch_structures: int = Field(
+        default=0, ge=0, description="most structures in one evaluation; 0: as measured"
+    )
     batch_seconds: float = Field(default=0.25, gt=0, description="longest evaluation, as predicted")
-    memory_mb: int = Field(default=0, ge=0, description="memory of one evaluation; 0 takes half of what is free")
-    measure: bool = Field(default=True, description="measure models in idle moments, where the cache has no result")
-    cache: Path | None = Field(default_factory=default_cache, description="folder of what was measured; empty: none")
+    memory_mb: int = Field(
+        default=0, ge=0, description="memory of one evaluation; 0 takes half of what is free"
+    )
+    measure: bool = Field(
+        default=True, description="measure models in idle moments, where the cache has no result"
+    )
+    cache: Path | None = Field(
+        default_factory=default_cache, description="folder of what was measured; empty: none"
+    )
 
-    queue_structures: int = Field(default=4096, ge=1, description="structures in the house before requests get 429")
-    queue_atoms: int = Field(default=400_000, ge=1, description="atoms in the house before requests get 429")
+    queue_structures: int = Field(
+        default=4096, ge=1, description="structures in the house before requests get 429"
+    )
+    queue_atoms: int = Field(
+        default=400_000, ge=1, description="atoms in the house before requests get 429"
+    )
 
     max_body_bytes: int = Field(default=32_000_000, ge=1, description="largest request body")
     max_structures: int = Field(default=1024, ge=1, description="most structures in one request")
     max_atoms: int = Field(default=20_000, ge=1, description="most atoms in one structure")
     max_request_atoms: int = Field(default=200_000, ge=1, description="most atoms in one request")
-    max_edges: int = Field(default=4_000_000, ge=1, description="most edges (pairs within the cutoff) in one structure")
-    body_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for the next part of a body")
+    max_edges: int = Field(
+        default=4_000_000, ge=1, description="most edges (pairs within the cutoff) in one structure"
+    )
+    body_timeout: float = Field(
+        default=30.0, gt=0, description="seconds to wait for the next part of a body"
+    )
 
     max_relax_steps: int = Field(default=1000, ge=1, description="most steps of one relaxation")
-    max_relax_force: float = Field(default=1000.0, gt=0, description="eV/Å; a relaxation beyond it has exploded")
-    max_relax_displacement: float = Field(default=50.0, gt=0, description="Å; an atom further from its start is lost")
+    max_relax_force: float = Field(
+        default=1000.0, gt=0, description="eV/Å; a relaxation beyond it has exploded"
+    )
+    max_relax_displacement: float = Field(
+        default=50.0, gt=0, description="Å; an atom further from its start is lost"
+    )
 
-    drain_timeout: float = Field(default=30.0, ge=0, description="seconds that requests get to finish at shutdown")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="what is logged")
+    drain_timeout: float = Field(
+        default=30.0, ge=0, description="seconds that requests get to finish at shutdown"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="what is logged"
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _read_texts(cls, values: dict[str, object]) -> dict[str, object]:
         names = values.get("models")
         if isinstance(names, str):
-            values = {**values, "models": tuple(name.strip() for name in names.split(",") if name.strip())}
+            values = {
+                **values,
+                "models": tuple(name.strip() for name in names.split(",") if name.strip()),
+            }
         if values.get("cache") == "":
             values = {**values, "cache": None}
         return values
@@ -93,7 +141,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _largest_request_fits(self) -> Self:
-        for queue, request in (("queue_structures", "max_structures"), ("queue_atoms", "max_request_atoms")):
+        for queue, request in (
+            ("queue_structures", "max_structures"),
+            ("queue_atoms", "max_request_atoms"),
+        ):
             if getattr(self, queue) < getattr(self, request):
-                raise ValueError(f"{queue} must be at least {request}, or the largest request would always get 429")
+                raise ValueError(
+                    f"{queue} must be at least {request}, or the largest request would always get 429"
+                )
         return self

@@ -3,12 +3,13 @@
     python -m benchmarks.aoti
     python -m benchmarks.aoti --device cuda --portions 32768 1048576
 
-Energies and gradients by the edge vectors of random networks of the default sizes, from arrays in memory to arrays in
-memory; neighbour lists and the two sums that give forces and stress, which both would share, are left out. Systems are
-cut into portions as the `onnx` backend does it, of at most so many edge slots each; with several threads each runs
-portions of its own. The two runtimes take turns, the order changes every time, and ratios are taken within a turn:
-`ONNX ÷ AOTI` over 1 means that AOTInductor is faster. Where other work runs on the machine, look at the ratio of
-processor times; on a GPU, at that of wall times.
+Energies and gradients by the edge vectors of random networks of the default sizes, from arrays in
+memory to arrays in memory; neighbour lists and the two sums that give forces and stress, which both
+would share, are left out. Systems are cut into portions as the `onnx` backend does it, of at most
+so many edge slots each; with several threads each runs portions of its own. The two runtimes take
+turns, the order changes every time, and ratios are taken within a turn: `ONNX ÷ AOTI` over 1 means
+that AOTInductor is faster. Where other work runs on the machine, look at the ratio of processor
+times; on a GPU, at that of wall times.
 
 Needs a C++ compiler, and with `--device cuda` a torch with CUDA and `onnxruntime-gpu`.
 """
@@ -44,8 +45,14 @@ from app.training.models import AllegroConfig, EquiformerConfig, Statistics, bui
 from benchmarks.structures import ELEMENTS, systems
 
 CONFIGS = {"allegro": AllegroConfig, "equiformer": EquiformerConfig}
-OPTIONS: dict[str, dict[str, Any]] = {"plain": {}, "frozen": INDUCTOR, "autotuned": {**INDUCTOR, "max_autotune": True}}
-"""Inductor's: none; weights folded and packed, fused multiply and add; and products of matrices tuned besides."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "frozen": INDUCTOR,
+    "autotuned": {**INDUCTOR, "max_autotune": True},
+}
+"""Inductor's: none; weights folded and packed, fused multiply and add; and products of matrices
+tuned besides.
+"""
 
 Feeds = dict[str, NDArray[Any]]
 Runtime = Callable[[Feeds], list[NDArray[Any]]]
@@ -86,12 +93,17 @@ def aoti_runtime(path: Path, names: tuple[str, ...], device: str, threads: int) 
 
     def run(feeds: Feeds) -> list[NDArray[Any]]:
         with torch.inference_mode():
-            return [found.cpu().numpy() for found in package(*(torch.from_numpy(feeds[n]).to(device) for n in names))]
+            return [
+                found.cpu().numpy()
+                for found in package(*(torch.from_numpy(feeds[n]).to(device) for n in names))
+            ]
 
     return run
 
 
-def cases(model: nn.Module, cutoff: float, most_slots: list[int], chosen: list[str]) -> Iterator[Case]:
+def cases(
+    model: nn.Module, cutoff: float, most_slots: list[int], chosen: list[str]
+) -> Iterator[Case]:
     """All systems in all portions; larger ones than a system fills are left out."""
     for name in chosen:
         for most in sorted(most_slots):
@@ -103,7 +115,9 @@ def cases(model: nn.Module, cutoff: float, most_slots: list[int], chosen: list[s
 
 def _feeds(frames: list[Atoms], model: nn.Module, cutoff: float, most: int) -> Iterator[Feeds]:
     graph = build_graphs([from_ase(atoms) for atoms in frames], cutoff)
-    species = np.array([ELEMENTS.index(symbol) for atoms in frames for symbol in atoms.get_chemical_symbols()])
+    species = np.array(
+        [ELEMENTS.index(symbol) for atoms in frames for symbol in atoms.get_chemical_symbols()]
+    )
     for part in portions(graph, most, whole_structures=not model.strictly_local):
         feeds = part.feeds(species, graph.edge_vectors(), np.dtype(np.float32))
         feeds |= {} if model.strictly_local else part.links()
@@ -130,7 +144,9 @@ def alternating(calls: list[Callable[[], object]], seconds: float) -> NDArray[np
     return np.array(rounds)
 
 
-def compare(case: Case, runtimes: dict[str, Runtime], pool: ThreadPoolExecutor | None, seconds: float) -> Iterator[str]:
+def compare(
+    case: Case, runtimes: dict[str, Runtime], pool: ThreadPoolExecutor | None, seconds: float
+) -> Iterator[str]:
     """A row for each package, the artifact's runtime being the first."""
     found = [[run(feeds) for feeds in case.feeds] for run in runtimes.values()]
     calls = [partial(_run_all, run, case.feeds, pool) for run in runtimes.values()]
@@ -157,7 +173,10 @@ def rows(
     config = CONFIGS[architecture]()
     references = dict.fromkeys(ELEMENTS, 0.0)
     model = build_model(
-        config, Statistics(elements=ELEMENTS, atomic_energies=references, force_scale=1.0, average_neighbors=15.0)
+        config,
+        Statistics(
+            elements=ELEMENTS, atomic_energies=references, force_scale=1.0, average_neighbors=15.0
+        ),
     ).eval()
     runtimes = {"onnx": onnx_runtime(model, folder / f"{architecture}.onnx", options.device)}
     model = model.to(options.device)
@@ -165,9 +184,12 @@ def rows(
         path = folder / f"{architecture}-{name}.pt2"
         seconds = compiled(model, path, OPTIONS[name])
         print(
-            f"{architecture}, {name}: compiled in {seconds:.0f} s, {path.stat().st_size / 1e6:.1f} MB", file=sys.stderr
+            f"{architecture}, {name}: compiled in {seconds:.0f} s, {path.stat().st_size / 1e6:.1f} MB",
+            file=sys.stderr,
         )
-        runtimes[name] = aoti_runtime(path, input_type(model)._fields, options.device, options.threads)
+        runtimes[name] = aoti_runtime(
+            path, input_type(model)._fields, options.device, options.threads
+        )
     for case in cases(model, config.cutoff, options.portions, options.systems):
         for row in compare(case, runtimes, pool, options.seconds):
             yield f"| {architecture} | {row}"
@@ -175,14 +197,20 @@ def rows(
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--architectures", nargs="+", choices=list(CONFIGS), default=list(CONFIGS))
     parser.add_argument("--systems", nargs="+", choices=list(systems()), default=list(systems()))
     parser.add_argument("--inductor", nargs="+", choices=list(OPTIONS), default=["plain", "frozen"])
-    parser.add_argument("--portions", nargs="+", type=int, default=[2048, 8192, 32768], help="most slots of a run")
+    parser.add_argument(
+        "--portions", nargs="+", type=int, default=[2048, 8192, 32768], help="most slots of a run"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="portions at a time")
-    parser.add_argument("--seconds", type=float, default=10.0, help="time for each line of the table, all runtimes")
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="time for each line of the table, all runtimes"
+    )
     options = parser.parse_args()
     keep_freed_memory()
     torch.manual_seed(0)
@@ -195,7 +223,9 @@ def main() -> None:
     pool = ThreadPoolExecutor(options.threads, initializer=torch.set_num_threads, initargs=(1,))
     with tempfile.TemporaryDirectory() as folder, pool:
         for architecture in options.architectures:
-            for row in rows(architecture, options, Path(folder), pool if options.threads > 1 else None):
+            for row in rows(
+                architecture, options, Path(folder), pool if options.threads > 1 else None
+            ):
                 print(row, flush=True)
 
 

@@ -1,4 +1,5 @@
-"""What it costs that answers have the same bits in any batch: processor time of a batch, with and without.
+"""What it costs that answers have the same bits in any batch: processor time of a batch, with and
+without.
 
     python -m benchmarks.deterministic
 
@@ -40,7 +41,9 @@ def busy(backend: Backend, graph: Graph) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="organic-xtb")
     parser.add_argument("--store", type=Path, default=Path("model_store"))
     parser.add_argument("--rounds", type=int, default=40)
@@ -50,9 +53,13 @@ def main() -> None:
     print("| batch | ms | ms, deterministic | ratio |\n|---|---:|---:|---:|")
     for name, atoms in batches().items():
         graph = build_graphs([from_ase(one) for one in atoms], model.card.cutoff)
-        pairs = 1000 * np.array([(busy(plain, graph), busy(same, graph)) for _ in range(options.rounds)])
+        pairs = 1000 * np.array(
+            [(busy(plain, graph), busy(same, graph)) for _ in range(options.rounds)]
+        )
         first, second = np.median(pairs, axis=0)
-        print(f"| {name} | {first:.1f} | {second:.1f} | {np.median(pairs[:, 1] / pairs[:, 0]):.2f} |")
+        print(
+            f"| {name} | {first:.1f} | {second:.1f} | {np.median(pairs[:, 1] / pairs[:, 0]):.2f} |"
+        )
 
 
 if __name__ == "__main__":

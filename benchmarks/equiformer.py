@@ -2,10 +2,11 @@
 
     python -m benchmarks.equiformer
 
-One thread, float32, random weights; a step is the gradient of a loss of energies and forces, without optimiser. The
-official figures are constants: the code that Liao & Smidt published with arXiv:2206.11990, run once on two cores of
-the same kind of machine with one thread, on aspirin of MD17 and on 60-atom molecules with 5,176 edges in a batch of
-four. "GiB" is the peak of a process, its libraries included.
+One thread, float32, random weights; a step is the gradient of a loss of energies and forces,
+without optimiser. The official figures are constants: the code that Liao & Smidt published with
+arXiv:2206.11990, run once on two cores of the same kind of machine with one thread, on aspirin of
+MD17 and on 60-atom molecules with 5,176 edges in a batch of four. "GiB" is the peak of a process,
+its libraries included.
 """
 
 import argparse
@@ -19,9 +20,21 @@ SYSTEMS = {
     "4 of 60 atoms, step": Case("", "strands", 4, "step"),
 }
 OFFICIAL = {
-    "aspirin, energy and forces": {"non-linear": (364, None), "linear": (212, None), "dot product": (239, None)},
-    "8 aspirins, step": {"non-linear": (7000, 3.9), "linear": (4000, 2.6), "dot product": (4500, 3.1)},
-    "4 of 60 atoms, step": {"non-linear": (14900, 10.6), "linear": (9300, 6.2), "dot product": (11100, 6.9)},
+    "aspirin, energy and forces": {
+        "non-linear": (364, None),
+        "linear": (212, None),
+        "dot product": (239, None),
+    },
+    "8 aspirins, step": {
+        "non-linear": (7000, 3.9),
+        "linear": (4000, 2.6),
+        "dot product": (4500, 3.1),
+    },
+    "4 of 60 atoms, step": {
+        "non-linear": (14900, 10.6),
+        "linear": (9300, 6.2),
+        "dot product": (11100, 6.9),
+    },
 }
 """ms, and GiB where it was measured."""
 
@@ -37,10 +50,17 @@ def line(name: str, variant: str, checkpointing: bool, found: Measurement) -> st
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     parser.add_argument("--systems", nargs="+", choices=list(SYSTEMS), default=list(SYSTEMS))
-    parser.add_argument("--size", choices=["published", "small"], default="published", help="small: to try the script")
+    parser.add_argument(
+        "--size",
+        choices=["published", "small"],
+        default="published",
+        help="small: to try the script",
+    )
     options = parser.parse_args()
     print("| task | variant | edges | ms | official | ratio | GiB | official | ratio |")
     print("|---|---|---:|---:|---:|---:|---:|---:|---:|")

@@ -2,9 +2,9 @@
 
     python3 -m benchmarks.footprint --json footprint.json
 
-Needs no package but numpy and ASE itself. It makes a fresh environment with `.[serve,cpu]` (or takes the one of
-`--python`), starts `equipot serve` in it several times, and asks `/readyz` until it answers 200. Memory is the
-resident set, at that moment and after some batches of 64 molecules.
+Needs no package but numpy and ASE itself. It makes a fresh environment with `.[serve,cpu]` (or
+takes the one of `--python`), starts `equipot serve` in it several times, and asks `/readyz` until
+it answers 200. Memory is the resident set, at that moment and after some batches of 64 molecules.
 """
 
 import argparse
@@ -48,7 +48,9 @@ class Start:
 
 @contextmanager
 def environment(python: Path | None) -> Iterator[Path]:
-    """The interpreter to serve with: the given one, or that of a fresh environment which ends with the block."""
+    """The interpreter to serve with: the given one, or that of a fresh environment which ends with
+    the block.
+    """
     if python:
         yield python
         return
@@ -62,11 +64,17 @@ def environment(python: Path | None) -> Iterator[Path]:
 def sizes_mb(python: Path) -> dict[str, float]:
     """Size of an environment: all of it, without pip, and its ten largest packages."""
     code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    packages = Path(subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip())
+    packages = Path(
+        subprocess.run(
+            [python, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.strip()
+    )
     by_name = {path.name: _mb(path) for path in packages.iterdir() if path.is_dir()}
     largest = sorted(by_name.items(), key=lambda item: -item[1])[:10]
     total = _mb(python.parent.parent)
-    without_pip = total - sum(size for name, size in by_name.items() if name in {"pip", "setuptools", "pkg_resources"})
+    without_pip = total - sum(
+        size for name, size in by_name.items() if name in {"pip", "setuptools", "pkg_resources"}
+    )
     return {"total": total, "without pip": without_pip, **dict(largest)}
 
 
@@ -143,7 +151,11 @@ def _status_mb(pid: int, field: str) -> float:
 
 def report(sizes: dict[str, float], starts: list[Start]) -> str:
     """The numbers as two tables."""
-    lines = ["| environment | MB |", "|---|---:|", *(f"| {name} | {size:.0f} |" for name, size in sizes.items())]
+    lines = [
+        "| environment | MB |",
+        "|---|---:|",
+        *(f"| {name} | {size:.0f} |" for name, size in sizes.items()),
+    ]
     seconds = [start.seconds for start in starts]
     lines += [
         "",
@@ -159,8 +171,14 @@ def report(sizes: dict[str, float], starts: list[Start]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--python", type=Path, help="interpreter of an environment to measure, instead of a fresh one")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--python",
+        type=Path,
+        help="interpreter of an environment to measure, instead of a fresh one",
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     options = parser.parse_args()
@@ -169,7 +187,11 @@ def main() -> None:
         starts = [measure_start(python) for _ in range(options.runs)]
     print(report(sizes, starts))
     if options.json:
-        content = {"sizes_mb": sizes, "starts": [asdict(start) for start in starts], "python": sys.version}
+        content = {
+            "sizes_mb": sizes,
+            "starts": [asdict(start) for start in starts],
+            "python": sys.version,
+        }
         options.json.write_text(json.dumps(content, indent=2) + "\n")
 
 

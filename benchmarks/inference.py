@@ -1,11 +1,13 @@
-"""One evaluation, timed: our model in eager torch and in ONNX Runtime, beside a peer of the same size.
+"""One evaluation, timed: our model in eager torch and in ONNX Runtime, beside a peer of the same
+size.
 
     python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python --json inference.json
 
-Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists, the others are from
-there to energy, forces and (crystal) stress, or, in `onnx energies`, to the energy alone. In each round every
-implementation measures every system, one right after the other, so that all see the machine in the same state; ratios
-are taken within a round. How to make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
+Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists,
+the others are from there to energy, forces and (crystal) stress, or, in `onnx energies`, to the
+energy alone. In each round every implementation measures every system, one right after the other,
+so that all see the machine in the same state; ratios are taken within a round. How to make the
+peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
@@ -82,7 +84,11 @@ class Own:
     def describe(self) -> dict[str, Any]:
         """What is measured."""
         sizes = {
-            name: {"atoms": len(graph.numbers), "edges": len(graph.edge_reverse), "deviation": self.deviations[name]}
+            name: {
+                "atoms": len(graph.numbers),
+                "edges": len(graph.edge_reverse),
+                "deviation": self.deviations[name],
+            }
             for name, graph in self.graphs.items()
         }
         return {
@@ -105,10 +111,22 @@ class Peer:
         return float(self.worker.ask(system=system, mode=mode, repeats=repeats)["ms"])
 
 
-def measure_rounds(implementations: dict[str, Measure], options: argparse.Namespace) -> dict[str, list[float]]:
-    """Medians in ms of each round, by "system/implementation/mode"; the order turns around every round."""
-    cases = [(system, name, mode) for system in systems() for name in implementations for mode in MODES[name]]
-    repeats = {case: _repeats(implementations[case[1]](case[0], case[2], 2), options.seconds) for case in cases}
+def measure_rounds(
+    implementations: dict[str, Measure], options: argparse.Namespace
+) -> dict[str, list[float]]:
+    """Medians in ms of each round, by "system/implementation/mode"; the order turns around every
+    round.
+    """
+    cases = [
+        (system, name, mode)
+        for system in systems()
+        for name in implementations
+        for mode in MODES[name]
+    ]
+    repeats = {
+        case: _repeats(implementations[case[1]](case[0], case[2], 2), options.seconds)
+        for case in cases
+    }
     rounds: dict[str, list[float]] = {"/".join(case): [] for case in cases}
     for number in range(options.rounds):
         for system, name, mode in cases if number % 2 == 0 else reversed(cases):
@@ -123,7 +141,9 @@ def _repeats(ms: float, seconds: float) -> int:
 
 
 def table(rounds: dict[str, list[float]], sizes: dict[str, dict[str, Any]]) -> str:
-    """Medians over the rounds, their spread, and the ratio to our ONNX artifact (graphs: to our graph)."""
+    """Medians over the rounds, their spread, and the ratio to our ONNX artifact (graphs: to our
+    graph).
+    """
     lines = [
         "| system | atoms | edges | implementation | ms | least – most | µs/atom | ÷ equipot |",
         "|---|---:|---:|---|---:|---:|---:|---:|",
@@ -146,13 +166,23 @@ def _digits(value: float) -> str:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1, help="numerics threads of every implementation")
-    parser.add_argument("--peer-python", type=Path, help="interpreter of the peer's environment; without it, ours only")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="numerics threads of every implementation"
+    )
+    parser.add_argument(
+        "--peer-python",
+        type=Path,
+        help="interpreter of the peer's environment; without it, ours only",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="time for each median")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    parser.add_argument("--default-allocator", action="store_true", help="leave glibc's thresholds alone")
+    parser.add_argument(
+        "--default-allocator", action="store_true", help="leave glibc's thresholds alone"
+    )
     add_sizes(parser)
     return parser.parse_args()
 
@@ -168,10 +198,19 @@ def run(options: argparse.Namespace, peer: Peer | None) -> dict[str, Any]:
             _require_same_sizes(*(description["systems"] for description in descriptions.values()))
         rounds = measure_rounds(implementations, options)
     parameters = ", ".join(f"{d['parameters']} ({name})" for name, d in descriptions.items())
-    print(f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds; parameters: {parameters}\n")
+    print(
+        f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds; parameters: {parameters}\n"
+    )
     print(table(rounds, descriptions[OWN]["systems"]))
-    chosen = {name: getattr(options, name) for name in ("threads", "rounds", "default_allocator", *SIZES)}
-    return {"machine": machine(), "options": chosen, "implementations": descriptions, "rounds_ms": rounds}
+    chosen = {
+        name: getattr(options, name) for name in ("threads", "rounds", "default_allocator", *SIZES)
+    }
+    return {
+        "machine": machine(),
+        "options": chosen,
+        "implementations": descriptions,
+        "rounds_ms": rounds,
+    }
 
 
 def _require_same_sizes(own: dict[str, Any], peer: dict[str, Any]) -> None:
@@ -183,9 +222,17 @@ def _require_same_sizes(own: dict[str, Any], peer: dict[str, Any]) -> None:
 def main() -> None:
     """Set the environment, start the peer, measure."""
     options = arguments()
-    missing = {} if options.default_allocator else {k: v for k, v in ALLOCATOR.items() if os.environ.get(k) != v}
+    missing = (
+        {}
+        if options.default_allocator
+        else {k: v for k, v in ALLOCATOR.items() if os.environ.get(k) != v}
+    )
     if missing:
-        os.execve(sys.executable, [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]], os.environ | missing)
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]],
+            os.environ | missing,
+        )
     torch.set_num_threads(options.threads)
     if options.peer_python:
         command = ["--threads", str(options.threads), *size_arguments(options)]

@@ -2,8 +2,9 @@
 
     python -m benchmarks.large --model organic-xtb --atoms 1000 10000 100000
 
-A crystal of molecules for models that know H, C, N and O (a lattice of distorted methanes), a face-centred cubic one
-for noble gases. Each size is a process of its own; its peak memory is what the system reports at its end.
+A crystal of molecules for models that know H, C, N and O (a lattice of distorted methanes), a
+face-centred cubic one for noble gases. Each size is a process of its own; its peak memory is what
+the system reports at its end.
 """
 
 import argparse
@@ -39,26 +40,47 @@ def measure(model: str, store: Path, atoms: int, folder: Path) -> tuple[int, flo
     path, answer = folder / f"{atoms}.xyz", folder / "answer.xyz"
     structure = crystal(model, atoms)
     write(path, structure, format="extxyz")
-    command = [sys.executable, "-m", "app.cli.main", "predict", str(path), "-o", str(answer), "--model", model]
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli.main",
+        "predict",
+        str(path),
+        "-o",
+        str(answer),
+        "--model",
+        model,
+    ]
     process = subprocess.Popen([*command, "--model-store", str(store), "--threads", "1"])
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"predict ended with status {status}")
-    return len(structure), path.stat().st_size / 1e6, usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime
+    return (
+        len(structure),
+        path.stat().st_size / 1e6,
+        usage.ru_maxrss * 1024 / 1e6,
+        usage.ru_utime + usage.ru_stime,
+    )
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="organic-xtb")
     parser.add_argument("--store", type=Path, default=Path("model_store"))
     parser.add_argument("--atoms", type=int, nargs="+", default=[1000, 10_000, 100_000])
     options = parser.parse_args()
-    print("| model | atoms | input MB | peak MB | CPU s | CPU ms an atom |\n|---|---:|---:|---:|---:|---:|")
+    print(
+        "| model | atoms | input MB | peak MB | CPU s | CPU ms an atom |\n|---|---:|---:|---:|---:|---:|"
+    )
     with tempfile.TemporaryDirectory() as folder:
         for atoms in options.atoms:
             count, size, peak, cpu = measure(options.model, options.store, atoms, Path(folder))
-            print(f"| {options.model} | {count} | {size:.1f} | {peak:.0f} | {cpu:.1f} | {1e3 * cpu / count:.2f} |")
+            print(
+                f"| {options.model} | {count} | {size:.1f} | {peak:.0f} | {cpu:.1f} | {1e3 * cpu / count:.2f} |"
+            )
 
 
 if __name__ == "__main__":

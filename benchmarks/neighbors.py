@@ -1,9 +1,10 @@
-"""Time to build neighbour lists: ours (a whole `Graph`), bare vesin (pairs and shifts only), and ASE's.
+"""Time to build neighbour lists: ours (a whole `Graph`), bare vesin (pairs and shifts only), and
+ASE's.
 
     python benchmarks/neighbors.py
 
-Rounds are interleaved, so that a busy machine slows all of them; the table gives medians and, in brackets, how
-many times as long as ours each takes.
+Rounds are interleaved, so that a busy machine slows all of them; the table gives medians and, in
+brackets, how many times as long as ours each takes.
 """
 
 import argparse
@@ -30,7 +31,9 @@ def cluster(n_atoms: int, density: float, seed: int) -> Structure:
     step, edge = density ** (-1 / 3), int(np.ceil(n_atoms ** (1 / 3))) + 2
     grid = np.stack(np.meshgrid(*[np.arange(edge) - edge / 2] * 3), axis=-1).reshape(-1, 3)
     nearest = grid[np.argsort(np.linalg.norm(grid, axis=1), kind="stable")[:n_atoms]]
-    return Structure(rng.choice([1, 6, 8], n_atoms), step * (nearest + rng.uniform(-0.2, 0.2, nearest.shape)))
+    return Structure(
+        rng.choice([1, 6, 8], n_atoms), step * (nearest + rng.uniform(-0.2, 0.2, nearest.shape))
+    )
 
 
 def crystal(edge: int, density: float, seed: int) -> Structure:
@@ -43,7 +46,11 @@ def crystal(edge: int, density: float, seed: int) -> Structure:
 
 
 def ours(structures: Sequence[Structure]) -> object:
-    return build_graph(structures[0], CUTOFF) if len(structures) == 1 else build_graphs(structures, CUTOFF)
+    return (
+        build_graph(structures[0], CUTOFF)
+        if len(structures) == 1
+        else build_graphs(structures, CUTOFF)
+    )
 
 
 def bare_vesin(structures: Sequence[Structure]) -> object:
@@ -71,7 +78,9 @@ def medians(calls: Sequence[Callable[[], object]], rounds: int) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time to build neighbour lists.")
-    parser.add_argument("--rounds", type=int, default=30, help="of the small cases; the large ones take a fifth")
+    parser.add_argument(
+        "--rounds", type=int, default=30, help="of the small cases; the large ones take a fifth"
+    )
     rounds = parser.parse_args().rounds
     cases = {
         "1 molecule of 21 atoms": ([cluster(*MOLECULE, seed=0)], 10 * rounds),

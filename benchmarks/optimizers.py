@@ -1,9 +1,11 @@
-"""Validation errors of a small model after the same number of epochs, by optimiser and learning rate.
+"""Validation errors of a small model after the same number of epochs, by optimiser and learning
+rate.
 
     python benchmarks/optimizers.py --data rmd17_aspirin_train_01.npz --units kcal/mol
 
-`soap` needs `pytorch_optimizer`, `schedulefree` the package of that name; what is not installed is left out. Errors
-do not depend on what else the machine does; the time of a step is CPU time of this process.
+`soap` needs `pytorch_optimizer`, `schedulefree` the package of that name; what is not installed is
+left out. Errors do not depend on what else the machine does; the time of a step is CPU time of this
+process.
 """
 
 import argparse
@@ -138,7 +140,9 @@ def train(problem: Problem, config: TrainConfig, name: str) -> tuple[dict[str, f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="labelled frames")
     parser.add_argument("--units", help="of energies in an npz, such as kcal/mol")
     parser.add_argument("--index", default=":250", help="which frames")
@@ -148,19 +152,30 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="of the config"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of the config",
     )
     parser.add_argument("--rates", type=float, nargs="+", default=RATES)
     parser.add_argument("--optimizers", nargs="+", choices=OPTIMIZERS, default=list(OPTIMIZERS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     problem = load_problem(config_of(options, "adam", 0.001), Finder(Path()))
-    print("| optimiser | rate | forces MAE, meV/Å | energy MAE, meV/atom | CPU time of a step, ms |")
+    print(
+        "| optimiser | rate | forces MAE, meV/Å | energy MAE, meV/atom | CPU time of a step, ms |"
+    )
     print("|---|---|---|---|---|")
     for name in options.optimizers:
         for lr in options.rates if find_spec(OPTIMIZERS[name][1]) else ():
             line, seconds, steps = train(problem, config_of(options, name, lr), name)
-            mae = f"{line['forces_mae']:.1f} | {line['energy_per_atom_mae']:.2f}" if "forces_mae" in line else "– | –"
+            mae = (
+                f"{line['forces_mae']:.1f} | {line['energy_per_atom_mae']:.2f}"
+                if "forces_mae" in line
+                else "– | –"
+            )
             print(f"| {name} | {lr:g} | {mae} | {1e3 * seconds / steps:.0f} |", flush=True)
 
 

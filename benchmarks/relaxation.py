@@ -4,10 +4,10 @@
     python -m benchmarks.relaxation crystals
     python -m benchmarks.relaxation throughput --molecules drugs.sdf --threads 2
 
-`molecules` relaxes the molecules of a file whose elements the bundled model knows, `crystals` 200 rattled and
-strained Lennard-Jones crystals with their cells; both compare minima and steps with ASE's from the same start.
-`throughput` has 256 relaxations in flight, and says which share of the wall time the backend is busy; ASE relaxes a
-sample of the same molecules, one after the other.
+`molecules` relaxes the molecules of a file whose elements the bundled model knows, `crystals` 200
+rattled and strained Lennard-Jones crystals with their cells; both compare minima and steps with
+ASE's from the same start. `throughput` has 256 relaxations in flight, and says which share of the
+wall time the backend is busy; ASE relaxes a sample of the same molecules, one after the other.
 """
 
 import argparse
@@ -40,7 +40,9 @@ SAME = 1e-3
 """eV; minima closer than this are the same."""
 
 
-def ours(backend: Backend, structures: Sequence[Structure], options: RelaxOptions) -> list[Relaxed | EquipotError]:
+def ours(
+    backend: Backend, structures: Sequence[Structure], options: RelaxOptions
+) -> list[Relaxed | EquipotError]:
     """Relax all structures, so many at a time."""
     return relax_all(backend, structures, options, IN_FLIGHT, Limits.of(Settings()).budget(None))
 
@@ -58,13 +60,18 @@ def theirs(
 
 def compare(backend: Backend, structures: Sequence[Structure], cell: bool) -> None:
     """Print, for each optimiser, how minima and steps compare with ASE's."""
-    print("| optimiser | structures | both converged | same minimum | largest ΔE, meV | steps, ours | ASE's | ratio |")
+    print(
+        "| optimiser | structures | both converged | same minimum | largest ΔE, meV | steps, ours | ASE's | ratio |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     fmax = FMAX / 5 if cell else FMAX  # the crystals' forces are weak
     for name in ASE:
         options = RelaxOptions(fmax, STEPS, name, "full" if cell else "fixed")
         mine = ours(backend, structures, options)
-        pairs = [(m, theirs(backend, to_ase(s), name, cell, fmax)) for m, s in zip(mine, structures, strict=True)]
+        pairs = [
+            (m, theirs(backend, to_ase(s), name, cell, fmax))
+            for m, s in zip(mine, structures, strict=True)
+        ]
         both = [(m, t) for m, t in pairs if isinstance(m, Relaxed) and m.converged and t[2]]
         apart = np.array([abs(m.prediction.energy - t[0]) for m, t in both])
         steps = np.array([(m.steps, t[1]) for m, t in both]).sum(axis=0)
@@ -76,7 +83,9 @@ def compare(backend: Backend, structures: Sequence[Structure], cell: bool) -> No
 
 
 def rattled_crystals(count: int) -> list[Structure]:
-    """Argon, krypton and neon in fcc, bcc and hcp cells, strained by up to 3 % and rattled by 0.05 Å."""
+    """Argon, krypton and neon in fcc, bcc and hcp cells, strained by up to 3 % and rattled by 0.05
+    Å.
+    """
     crystals = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
@@ -98,15 +107,23 @@ def known_molecules(path: Path, card: ModelCard) -> list[Structure]:
     found = []
     for frame in read_structures(path):
         structure = frame.structure
-        if isinstance(structure, Structure) and not structure.charge and np.isin(structure.numbers, card.numbers).all():
+        if (
+            isinstance(structure, Structure)
+            and not structure.charge
+            and np.isin(structure.numbers, card.numbers).all()
+        ):
             found.append(structure)
     return found
 
 
 def throughput(backend: Backend, structures: Sequence[Structure], count: int, sample: int) -> None:
-    """Print relaxations and steps a second of both, and the share of the time that our backend is busy."""
+    """Print relaxations and steps a second of both, and the share of the time that our backend is
+    busy.
+    """
     many = [structures[i % len(structures)] for i in range(count)]
-    print("| optimiser | in flight | relaxations/s | atoms × steps/s | in the backend | ASE, one by one | ratio |")
+    print(
+        "| optimiser | in flight | relaxations/s | atoms × steps/s | in the backend | ASE, one by one | ratio |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name in ASE:
         timed = Timed(backend)
@@ -128,7 +145,9 @@ def throughput(backend: Backend, structures: Sequence[Structure], count: int, sa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=["molecules", "crystals", "throughput"])
     parser.add_argument("--molecules", type=Path, help="file of molecules, with hydrogens")
     parser.add_argument("--model", default="organic-xtb")
@@ -136,15 +155,23 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--count", type=int, default=256, help="structures (%(default)s)")
-    parser.add_argument("--sample", type=int, default=24, help="structures that ASE relaxes for the throughput")
+    parser.add_argument(
+        "--sample", type=int, default=24, help="structures that ASE relaxes for the throughput"
+    )
     options = parser.parse_args()
     store = ModelStore(options.store)
     if options.what == "crystals":
-        compare(load_backend(store.load("lennard-jones")), rattled_crystals(min(options.count, 200)), True)
+        compare(
+            load_backend(store.load("lennard-jones")),
+            rattled_crystals(min(options.count, 200)),
+            True,
+        )
         return
     if options.molecules is None:
         parser.error(f"{options.what} needs --molecules")
-    backend = load_backend(store.load(options.model), threads=options.threads, device=options.device)
+    backend = load_backend(
+        store.load(options.model), threads=options.threads, device=options.device
+    )
     structures = known_molecules(options.molecules, backend.card)[: options.count]
     if options.what == "molecules":
         compare(backend, structures, False)

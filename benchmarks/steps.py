@@ -1,6 +1,8 @@
-"""One measurement of Equiformer at its published size, in a process of its own: time and the most memory held.
+"""One measurement of Equiformer at its published size, in a process of its own: time and the most
+memory held.
 
-    python -m benchmarks.steps '{"variant": "linear", "system": "aspirin", "copies": 8, "task": "step"}'
+    python -m benchmarks.steps '{"variant": "linear", "system": "aspirin", "copies": 8, "task":
+    "step"}'
 
 `benchmarks.equiformer` and `benchmarks.memory` start it for each of their rows.
 """
@@ -54,7 +56,8 @@ class Case:
         variant: a key of `VARIANTS`.
         system: `aspirin`, `strands` (60 atoms), or a key of `CHAINS` or `SOLIDS`.
         copies: structures in the batch, each distorted in its own way.
-        task: `evaluate` for energies and forces, or `step` for the gradient of a loss that holds both.
+        task: `evaluate` for energies and forces, or `step` for the gradient of a loss that holds
+            both.
         checkpointing: whether activations are recomputed.
         size: a key of `SIZES`.
         repeats: timed calls.
@@ -105,13 +108,21 @@ def measure(case: Case) -> Measurement:
     """Measure a case here."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    config = EquiformerConfig(**SIZES[case.size], **VARIANTS[case.variant], activation_checkpointing=case.checkpointing)
+    config = EquiformerConfig(
+        **SIZES[case.size], **VARIANTS[case.variant], activation_checkpointing=case.checkpointing
+    )
     references = dict.fromkeys(ELEMENTS, 0.0)
-    statistics = Statistics(elements=ELEMENTS, atomic_energies=references, force_scale=1.0, average_neighbors=15.58)
+    statistics = Statistics(
+        elements=ELEMENTS, atomic_energies=references, force_scale=1.0, average_neighbors=15.58
+    )
     model = build_model(config, statistics)
     inputs, edges = inputs_of(structures(case), config, references)
     base = peak_mib()
-    call = partial(step, model, inputs) if case.task == "step" else partial(evaluate, model.eval(), inputs)
+    call = (
+        partial(step, model, inputs)
+        if case.task == "step"
+        else partial(evaluate, model.eval(), inputs)
+    )
     ms = median_ms(call, case.repeats)
     return Measurement(len(inputs.species), edges, ms, peak_mib(), base)
 
@@ -127,7 +138,9 @@ def structures(case: Case) -> list[Atoms]:
     return [solid(SOLIDS[case.system], seed) for seed in range(case.copies)]
 
 
-def inputs_of(batch: list[Atoms], config: EquiformerConfig, references: dict[str, float]) -> tuple[ModelInputs, int]:
+def inputs_of(
+    batch: list[Atoms], config: EquiformerConfig, references: dict[str, float]
+) -> tuple[ModelInputs, int]:
     """A batch as the model takes it, and its number of edges."""
     card = ModelCard(
         name="random",
@@ -148,7 +161,9 @@ def inputs_of(batch: list[Atoms], config: EquiformerConfig, references: dict[str
 
 
 def step(model: nn.Module, inputs: ModelInputs) -> Tensor:
-    """The gradient of a loss of energies and forces by the parameters, as in training; no optimiser."""
+    """The gradient of a loss of energies and forces by the parameters, as in training; no
+    optimiser.
+    """
     energies, forces, _ = evaluate(model, inputs, create_graph=True)
     loss = energies.abs().mean() + torch.linalg.vector_norm(forces, dim=1).mean()
     loss.backward()

@@ -1,4 +1,6 @@
-"""The structures that every benchmark evaluates: the same numbers on every machine, in every environment."""
+"""The structures that every benchmark evaluates: the same numbers on every machine, in every
+environment.
+"""
 
 import numpy as np
 from ase import Atoms
@@ -37,13 +39,18 @@ def silicon(repeats: int) -> Atoms:
 
 
 def chain(n_atoms: int, seed: int = 0) -> Atoms:
-    """An alkane CnH2n+2 stretched out; where the atoms do not add up, oxygens stand between its first carbons."""
+    """An alkane CnH2n+2 stretched out; where the atoms do not add up, oxygens stand between its
+    first carbons.
+    """
     carbons, oxygens = divmod(n_atoms - 2, 3)
     heavy = ["C", *["O"] * oxygens, *["C"] * (carbons - 1)]
     last = len(heavy) - 1
     at = [(1.27 * n, 0.43 * (-1) ** n, 0.0) for n in range(len(heavy))]
     hydrogens = [
-        (x, y + 0.63 * (-1) ** n, z) for n, (x, y, _) in enumerate(at) if heavy[n] == "C" for z in (0.89, -0.89)
+        (x, y + 0.63 * (-1) ** n, z)
+        for n, (x, y, _) in enumerate(at)
+        if heavy[n] == "C"
+        for z in (0.89, -0.89)
     ]
     ends = [(-0.9, -0.2, 0.0), (1.27 * last + 0.9, -0.2 * (-1) ** last, 0.0)]
     symbols = heavy + ["H"] * (len(hydrogens) + len(ends))
@@ -58,7 +65,9 @@ def strands(seed: int = 0) -> Atoms:
 
 
 def solid(repeats: tuple[int, int, int], seed: int = 0) -> Atoms:
-    """Silicon and oxygen in turn on a simple cubic lattice, 0.072 atoms/Å³, periodic, displaced by 0.05 Å."""
+    """Silicon and oxygen in turn on a simple cubic lattice, 0.072 atoms/Å³, periodic, displaced by
+    0.05 Å.
+    """
     sites = np.array(list(np.ndindex(*repeats)))
     symbols = ["Si" if site.sum() % 2 else "O" for site in sites]
     return _rattled(Atoms(symbols, 2.4 * sites, cell=2.4 * np.array(repeats), pbc=True), seed)

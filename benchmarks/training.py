@@ -2,13 +2,14 @@
 
     python -m benchmarks.training --threads 1 --peer-python PEER/bin/python --json training.json
 
-A step is forward, backward and an Adam step on MSE(energy per atom) + MSE(forces), so that forces are differentiated
-once more. Each implementation has a fresh process for each batch size, which says how much memory it needed at most;
-in each round every one is measured, one right after the other, and ratios are taken within a round. The frames are
-distorted aspirins with random labels (which do not change the time), or those of `--data`. Before anything is timed,
-each process compares the gradient of the forces' loss by the parameters with a finite difference. How to make the
-peer's environment is written in `benchmarks/peers/nequip_allegro.py`. `--profile` shows where our own step spends its
-time, instead.
+A step is forward, backward and an Adam step on MSE(energy per atom) + MSE(forces), so that forces
+are differentiated once more. Each implementation has a fresh process for each batch size, which
+says how much memory it needed at most; in each round every one is measured, one right after the
+other, and ratios are taken within a round. The frames are distorted aspirins with random labels
+(which do not change the time), or those of `--data`. Before anything is timed, each process
+compares the gradient of the forces' loss by the parameters with a finite difference. How to make
+the peer's environment is written in `benchmarks/peers/nequip_allegro.py`. `--profile` shows where
+our own step spends its time, instead.
 """
 
 import argparse
@@ -47,14 +48,17 @@ def write_frames(path: Path, count: int, data: Path | None) -> None:
     Args:
         path: the file.
         count: of the frames.
-        data: labelled frames in a file that ASE reads; None makes distorted aspirins with random labels.
+        data: labelled frames in a file that ASE reads; None makes distorted aspirins with random
+            labels.
     """
     frames = rattled_aspirins(count) if data is None else ase.io.read(data, index=f":{count}")
     if len(frames) < count:
         raise SystemExit(f"--data {data}: {len(frames)} frames; {count} are needed")
     strangers = {symbol for atoms in frames for symbol in atoms.symbols} - set(ELEMENTS)
     if strangers:
-        raise SystemExit(f"--data {data}: {', '.join(sorted(strangers))}; the models know {', '.join(ELEMENTS)}")
+        raise SystemExit(
+            f"--data {data}: {', '.join(sorted(strangers))}; the models know {', '.join(ELEMENTS)}"
+        )
     if data is None:
         random = np.random.default_rng(0)
         for atoms in frames:
@@ -65,7 +69,10 @@ def write_frames(path: Path, count: int, data: Path | None) -> None:
 
 def start(stack: ExitStack, options: argparse.Namespace, folder: Path) -> Workers:
     """A process for each batch size, implementation and mode."""
-    pythons = {OWN: Path(sys.executable), **({PEER: options.peer_python} if options.peer_python else {})}
+    pythons = {
+        OWN: Path(sys.executable),
+        **({PEER: options.peer_python} if options.peer_python else {}),
+    }
     workers = {}
     for size in options.batch_sizes:
         data = folder / f"{size}.xyz"
@@ -77,7 +84,9 @@ def start(stack: ExitStack, options: argparse.Namespace, folder: Path) -> Worker
                 worker = stack.enter_context(started(python, MODULES[name], arguments, SETTINGS))
                 error = worker.description["second_derivative_error"]
                 if not error < LARGEST_ERROR:
-                    raise SystemExit(f"{name} {mode}: the gradient of the forces' loss is off by {error:.1%}")
+                    raise SystemExit(
+                        f"{name} {mode}: the gradient of the forces' loss is off by {error:.1%}"
+                    )
                 workers[size, f"{name} {mode}"] = worker
                 print(f"{name} {mode}, batches of {size}: ready", file=sys.stderr)
     return workers
@@ -85,7 +94,10 @@ def start(stack: ExitStack, options: argparse.Namespace, folder: Path) -> Worker
 
 def measure_rounds(workers: Workers, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Medians in ms of each round, and the peak of the memory, by "batch size/implementation"."""
-    repeats = {case: _repeats(worker.ask(repeats=2)["ms"], options.seconds) for case, worker in workers.items()}
+    repeats = {
+        case: _repeats(worker.ask(repeats=2)["ms"], options.seconds)
+        for case, worker in workers.items()
+    }
     found: dict[str, dict[str, Any]] = {f"{size}/{name}": {"ms": []} for size, name in workers}
     for number in range(options.rounds):
         for case in list(workers) if number % 2 == 0 else reversed(workers):
@@ -102,7 +114,9 @@ def _repeats(ms: float, seconds: float) -> int:
 
 
 def table(found: dict[str, dict[str, Any]], workers: Workers) -> str:
-    """Medians over the rounds, their spread, the ratio to ours, and peaks of memory, at last and before any step."""
+    """Medians over the rounds, their spread, the ratio to ours, and peaks of memory, at last and
+    before any step.
+    """
     lines = [
         "| batch | implementation | steps/s | ms a step | least – most | ms/structure | peak MB | before | ÷ equipot |",
         "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
@@ -129,24 +143,45 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if size == options.batch_sizes[0]:
             described = worker.description
             error = described["second_derivative_error"]
-            print(f"{name}: {described['parameters']} parameters; second derivative off by {error:.1e}")
+            print(
+                f"{name}: {described['parameters']} parameters; second derivative off by {error:.1e}"
+            )
     print("\n" + table(found, workers))
     chosen = {name: getattr(options, name) for name in ("threads", "rounds", "seconds", *SIZES)}
     described = {f"{size}/{name}": worker.description for (size, name), worker in workers.items()}
-    return {"machine": machine(), "options": chosen, "implementations": described, "measured": found}
+    return {
+        "machine": machine(),
+        "options": chosen,
+        "implementations": described,
+        "measured": found,
+    }
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1, help="numerics threads of every implementation")
-    parser.add_argument("--peer-python", type=Path, help="interpreter of the peer's environment; without it, ours only")
-    parser.add_argument("--data", type=Path, help="labelled frames of H, C, N, O and Si in eV and Å, as ASE reads them")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="numerics threads of every implementation"
+    )
+    parser.add_argument(
+        "--peer-python",
+        type=Path,
+        help="interpreter of the peer's environment; without it, ours only",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        help="labelled frames of H, C, N, O and Si in eV and Å, as ASE reads them",
+    )
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[5, 64])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each median")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    parser.add_argument("--profile", action="store_true", help="show where our own step spends its time, and stop")
+    parser.add_argument(
+        "--profile", action="store_true", help="show where our own step spends its time, and stop"
+    )
     add_sizes(parser)
     return parser.parse_args()
 

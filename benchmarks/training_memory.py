@@ -2,8 +2,9 @@
 
     python benchmarks/training_memory.py --data rmd17_aspirin_train_01.npz --units kcal/mol
 
-Each run is a process of its own, whose largest resident size the system tells when it ends. What the program and its
-libraries take is measured by the same run on the smallest model that there is, with batches of one.
+Each run is a process of its own, whose largest resident size the system tells when it ends. What
+the program and its libraries take is measured by the same run on the smallest model that there is,
+with batches of one.
 """
 
 import argparse
@@ -21,7 +22,14 @@ MODELS = {
     "Allegro, 128 scalars, 32 tensors, batch 10": ({"architecture": "allegro", **LARGE}, 10),
     "Equiformer, 2 blocks, batch 4": ({"architecture": "equiformer", "num_blocks": 2}, 4),
 }
-NOTHING = {"architecture": "allegro", "l_max": 0, "num_layers": 1, "num_scalars": 1, "num_tensors": 1, "cutoff": 2.0}
+NOTHING = {
+    "architecture": "allegro",
+    "l_max": 0,
+    "num_layers": 1,
+    "num_scalars": 1,
+    "num_tensors": 1,
+    "cutoff": 2.0,
+}
 
 
 def config(options: argparse.Namespace, model: dict[str, object], batch_size: int) -> str:
@@ -35,7 +43,9 @@ def config(options: argparse.Namespace, model: dict[str, object], batch_size: in
 def equipot(*arguments: object) -> tuple[str, float]:
     """Output and largest resident size, MiB, of a run of the command."""
     command = [sys.executable, "-m", "app.cli.main", *map(str, arguments)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
     assert process.stdout is not None
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -54,7 +64,9 @@ def train(folder: Path, name: str, text: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="at least 90 labelled frames")
     parser.add_argument("--units", help="of energies in an npz, such as kcal/mol")
     options = parser.parse_args()

@@ -50,15 +50,24 @@ def profile(options: argparse.Namespace, data: Path, size: int) -> str:
     ms = {event.key: event.cpu_time_total / 1e3 / STEPS for event in events}
     ms["force backward"] = ms["energy and forces"] - ms["forward"]
     total = sum(ms[part] for part in PARTS)
-    lines = [f"batches of {size}: {total:.1f} ms a step under the profiler, {step.batches} batches in turn"]
+    lines = [
+        f"batches of {size}: {total:.1f} ms a step under the profiler, {step.batches} batches in turn"
+    ]
     lines += [f"  {part:<16}{ms[part]:>9.2f} ms{ms[part] / total:>7.0%}" for part in PARTS]
-    return "\n".join([*lines, events.table(sort_by="self_cpu_time_total", row_limit=TOP, max_name_column_width=60)])
+    return "\n".join(
+        [
+            *lines,
+            events.table(sort_by="self_cpu_time_total", row_limit=TOP, max_name_column_width=60),
+        ]
+    )
 
 
 def marked_step(step: OwnStep, model: nn.Module, batch: int) -> None:
     """The step of `OwnStep`, its parts marked."""
     data = step.ready[batch]
-    outputs = _marked("energy and forces", lambda: predict(model, data, create_graph=True, stress=False))
+    outputs = _marked(
+        "energy and forces", lambda: predict(model, data, create_graph=True, stress=False)
+    )
     losses = _marked("loss", lambda: compute_losses(outputs, data.targets, step.loss))
     step.optimizer.zero_grad(set_to_none=True)
     _marked("double backward", losses.total.backward)

@@ -1,4 +1,6 @@
-"""One training step to be timed, and the process that times it: the same code for our model and for a peer."""
+"""One training step to be timed, and the process that times it: the same code for our model and for
+a peer.
+"""
 
 import argparse
 import itertools
@@ -27,7 +29,9 @@ class Step(Protocol):
     batches: int
 
     def __call__(self, batch: int) -> None:
-        """Forward, backward and optimiser on one batch: an Adam step on MSE(energy per atom) + MSE(forces)."""
+        """Forward, backward and optimiser on one batch: an Adam step on MSE(energy per atom) +
+        MSE(forces).
+        """
 
     def force_loss(self, batch: int) -> Tensor:
         """The forces' part of the loss alone."""
@@ -45,7 +49,9 @@ def arguments() -> argparse.Namespace:
 
 
 def run(make: Callable[[argparse.Namespace], Step]) -> None:
-    """Build a step and check it; then time it whenever the standard input asks, and say how much memory it took."""
+    """Build a step and check it; then time it whenever the standard input asks, and say how much
+    memory it took.
+    """
     options, answers = arguments(), claim_output()
     torch.set_num_threads(options.threads)
     step = make(options)
@@ -71,7 +77,8 @@ def peak_mb() -> float:
 
 
 def second_derivative_error(step: Step, size: float = 1e-3) -> float:
-    """Relative deviation of the slope of the forces' loss along its gradient from a finite difference.
+    """Relative deviation of the slope of the forces' loss along its gradient from a finite
+    difference.
 
     It is small only if the forces are differentiated by the parameters, and rightly so.
     """

@@ -1,4 +1,7 @@
-"""Processes that measure when they are asked to: one JSON object a line, each way. Standard library only."""
+"""Processes that measure when they are asked to: one JSON object a line, each way.
+
+Standard library only.
+"""
 
 import json
 import os
@@ -33,17 +36,28 @@ class Worker:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(self.process.args)} ended with status {self.process.wait()}")
+            raise SystemExit(
+                f"{' '.join(self.process.args)} ended with status {self.process.wait()}"
+            )
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 @contextmanager
-def started(python: Path | str, module: str, arguments: Sequence[str], env: Mapping[str, str]) -> Iterator[Worker]:
-    """A module run by an interpreter in the repository's root, built and waiting; it ends with the block."""
+def started(
+    python: Path | str, module: str, arguments: Sequence[str], env: Mapping[str, str]
+) -> Iterator[Worker]:
+    """A module run by an interpreter in the repository's root, built and waiting; it ends with the
+    block.
+    """
     command = [str(python), "-m", module, *arguments]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **env}
+        command,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **env},
     )
     try:
         yield Worker(process)
@@ -52,14 +66,20 @@ def started(python: Path | str, module: str, arguments: Sequence[str], env: Mapp
 
 
 def claim_output() -> TextIO:
-    """The standard output for answers alone; what libraries print goes to the standard error from now on."""
+    """The standard output for answers alone; what libraries print goes to the standard error from
+    now on.
+    """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     return answers
 
 
-def serve(answers: TextIO, description: Mapping[str, Any], answer: Callable[..., Mapping[str, Any]]) -> None:
-    """Say what was built; then answer each request with what a function makes of it, until the input ends."""
+def serve(
+    answers: TextIO, description: Mapping[str, Any], answer: Callable[..., Mapping[str, Any]]
+) -> None:
+    """Say what was built; then answer each request with what a function makes of it, until the
+    input ends.
+    """
     print(json.dumps(description), file=answers, flush=True)
     for line in sys.stdin:
         print(json.dumps(answer(**json.loads(line))), file=answers, flush=True)

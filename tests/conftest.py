@@ -27,7 +27,9 @@ def pair_card() -> ModelCard:
         cutoff=6.0,
         receptive_field=6.0,
         dtype="float64",
-        pair={symbol: PairParameters(epsilon=0.01, sigma=sigma) for symbol, sigma in SIGMAS.items()},
+        pair={
+            symbol: PairParameters(epsilon=0.01, sigma=sigma) for symbol, sigma in SIGMAS.items()
+        },
     )
 
 

@@ -1,7 +1,7 @@
 """The contract of a backend: what every potential must keep, whatever computes it.
 
-Subclass `ServedContract`, or `BackendContract` for an eager model, give the fixture `backend`, and pytest runs the
-whole suite on it:
+Subclass `ServedContract`, or `BackendContract` for an eager model, give the fixture `backend`, and
+pytest runs the whole suite on it:
 
     class TestPair(ServedContract):
         @pytest.fixture(scope="class")
@@ -9,8 +9,8 @@ whole suite on it:
         def backend(cls, pair_card):
             return PairBackend(pair_card)
 
-The structures are random, but the same each time, and are made of the elements and for the cutoff of the
-backend's card.
+The structures are random, but the same each time, and are made of the elements and for the cutoff
+of the backend's card.
 """
 
 import dataclasses
@@ -71,7 +71,10 @@ class BackendContract:
     def crystals(cls, backend: Backend) -> list[Structure]:
         """Cells much smaller than the cutoff, triclinic ones, and a left-handed one."""
         shapes = [(1, 1, 1), (2, 1, 1), (2, 2, 2)]
-        return [random_crystal(backend.card, shape, seed=7 + n, left_handed=n == 1) for n, shape in enumerate(shapes)]
+        return [
+            random_crystal(backend.card, shape, seed=7 + n, left_handed=n == 1)
+            for n, shape in enumerate(shapes)
+        ]
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -101,7 +104,9 @@ class BackendContract:
 
     def test_order_and_company_do_not_matter(self, backend, structures, singles, tolerance):
         batch = [*structures[::-1], structures[0], structures[0]]
-        for found, expected in zip(evaluate(backend, batch), [*singles[::-1], singles[0], singles[0]], strict=True):
+        for found, expected in zip(
+            evaluate(backend, batch), [*singles[::-1], singles[0], singles[0]], strict=True
+        ):
             assert_same(found, expected, tolerance)
 
     def test_same_graph_same_bits(self, backend, structures):
@@ -121,38 +126,48 @@ class BackendContract:
     def test_energy_is_the_sum_of_the_atoms_shares(self, singles, tolerance):
         for prediction in singles:
             n = len(prediction.energies)
-            assert prediction.energy == pytest.approx(prediction.energies.sum(), abs=n * tolerance.energy_per_atom)
+            assert prediction.energy == pytest.approx(
+                prediction.energies.sum(), abs=n * tolerance.energy_per_atom
+            )
 
     def test_permutation(self, backend, structures, singles, tolerance):
         rng = np.random.default_rng(1)
         orders = [rng.permutation(len(s)) for s in structures]
         moved = [
-            replace(s, numbers=s.numbers[o], positions=s.positions[o]) for s, o in zip(structures, orders, strict=True)
+            replace(s, numbers=s.numbers[o], positions=s.positions[o])
+            for s, o in zip(structures, orders, strict=True)
         ]
         for found, expected, o in zip(evaluate(backend, moved), singles, orders, strict=True):
             assert_same(found, picked(expected, o), tolerance)
 
     def test_rotation(self, backend, structures, singles, tolerance):
         rotation = random_rotation(np.random.default_rng(2))
-        for found, expected in zip(evaluate(backend, turned(structures, rotation)), singles, strict=True):
+        for found, expected in zip(
+            evaluate(backend, turned(structures, rotation)), singles, strict=True
+        ):
             assert_same(found, rotated(expected, rotation), tolerance)
 
     def test_inversion(self, backend, structures, singles, tolerance):
         if not self.inversion:
             pytest.skip("the model tells mirror images apart")
         mirror = -random_rotation(np.random.default_rng(3))
-        for found, expected in zip(evaluate(backend, turned(structures, mirror)), singles, strict=True):
+        for found, expected in zip(
+            evaluate(backend, turned(structures, mirror)), singles, strict=True
+        ):
             assert_same(found, rotated(expected, mirror), tolerance)
 
     def test_translation(self, backend, structures, singles, tolerance):
-        moved = [replace(s, positions=s.positions + np.array([3.1, -7.7, 11.3])) for s in structures]
+        moved = [
+            replace(s, positions=s.positions + np.array([3.1, -7.7, 11.3])) for s in structures
+        ]
         for found, expected in zip(evaluate(backend, moved), singles, strict=True):
             assert_same(found, expected, tolerance)
 
     def test_wrapping(self, backend, structures, singles, tolerance):
         rng = np.random.default_rng(4)
         moved = [
-            replace(s, positions=s.positions + (rng.integers(-3, 4, (len(s), 3)) * s.pbc) @ s.cell) for s in structures
+            replace(s, positions=s.positions + (rng.integers(-3, 4, (len(s), 3)) * s.pbc) @ s.cell)
+            for s in structures
         ]
         for found, expected in zip(evaluate(backend, moved), singles, strict=True):
             assert_same(found, expected, tolerance)
@@ -176,19 +191,24 @@ class BackendContract:
             ]
             expected = -np.einsum("dna,na->d", directions, prediction.forces)
             bound = tolerance.gradient * max(1.0, np.abs(prediction.forces).max())
-            np.testing.assert_allclose(slopes(backend, moved, tolerance.step), expected, rtol=0, atol=bound)
+            np.testing.assert_allclose(
+                slopes(backend, moved, tolerance.step), expected, rtol=0, atol=bound
+            )
 
     def test_stress_is_the_gradient_of_the_energy(self, backend, crystals, tolerance):
         strains = np.array([np.outer(*np.eye(3)[[a, b]]) for a in range(3) for b in range(a, 3)])
         strains = 0.5 * (strains + strains.transpose(0, 2, 1))
-        reach = tolerance.step / backend.card.cutoff  # strain that moves no pair by more than a step
+        # strain that moves no pair by more than a step
+        reach = tolerance.step / backend.card.cutoff
         for crystal, prediction in zip(crystals, evaluate(backend, crystals), strict=True):
             moved = [strained(crystal, h * strain) for strain in strains for h in steps(reach)]
             expected = crystal.volume * np.einsum("sab,ab->s", strains, prediction.stress)
             bound = tolerance.gradient * max(1.0, np.abs(expected).max())
             np.testing.assert_allclose(slopes(backend, moved, reach), expected, rtol=0, atol=bound)
 
-    def test_forces_of_an_isolated_system_have_no_sum_and_no_torque(self, molecules, backend, tolerance):
+    def test_forces_of_an_isolated_system_have_no_sum_and_no_torque(
+        self, molecules, backend, tolerance
+    ):
         for molecule, prediction in zip(molecules, evaluate(backend, molecules), strict=True):
             bound = tolerance.forces * len(molecule) * max(1.0, np.abs(prediction.forces).max())
             centred = molecule.positions - molecule.positions.mean(axis=0)
@@ -217,7 +237,9 @@ class BackendContract:
     def test_no_force_beyond_the_cutoff(self, backend, tolerance):
         number, cutoff = backend.card.numbers[0], backend.card.cutoff
         pairs = [
-            Structure(np.array([number, number]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, cutoff + h]]))
+            Structure(
+                np.array([number, number]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, cutoff + h]])
+            )
             for h in (-1e-7, 1e-7)
         ]
         inside, outside = evaluate(backend, pairs)
@@ -237,10 +259,14 @@ class BackendContract:
         card = backend.card
         far = np.arange(len(card.elements))[:, None] * [0.0, 0.0, 2.0 * card.cutoff]
         box = np.eye(3) * 2.0 * card.cutoff * len(card.elements)
-        gas, crystal = evaluate(backend, [Structure(card.numbers, far), Structure(card.numbers, far, box, np.True_)])
+        gas, crystal = evaluate(
+            backend, [Structure(card.numbers, far), Structure(card.numbers, far, box, np.True_)]
+        )
         expected = [card.atomic_energies.get(symbol, 0.0) for symbol in card.elements]
         for prediction in (gas, crystal):
-            np.testing.assert_allclose(prediction.energies, expected, rtol=0, atol=tolerance.energy_per_atom)
+            np.testing.assert_allclose(
+                prediction.energies, expected, rtol=0, atol=tolerance.energy_per_atom
+            )
             np.testing.assert_array_equal(prediction.forces, 0.0)
         np.testing.assert_array_equal(crystal.stress, np.zeros((3, 3)))
 
@@ -267,7 +293,9 @@ class ServedContract(BackendContract):
 
     def test_energies_alone_are_the_same_energies(self, backend, structures, tolerance):
         graph = build_graphs(structures, backend.card.cutoff)
-        for found, expected in zip(split(backend.energies(graph), graph), split(backend(graph), graph), strict=True):
+        for found, expected in zip(
+            split(backend.energies(graph), graph), split(backend(graph), graph), strict=True
+        ):
             assert_same_energies(found, expected, tolerance)
             assert found.forces is None
             assert found.stress is None
@@ -280,7 +308,9 @@ def evaluate(backend: Backend, structures: Sequence[Structure]) -> list[Structur
     return split(backend(graph), graph)
 
 
-def assert_same(found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance) -> None:
+def assert_same(
+    found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance
+) -> None:
     assert_same_energies(found, expected, tolerance)
     scale = max(1.0, float(np.abs(expected.forces).max()))
     np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=tolerance.forces * scale)
@@ -290,16 +320,24 @@ def assert_same(found: StructurePrediction, expected: StructurePrediction, toler
         np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=bound)
     assert (found.forces_std is None) == (expected.forces_std is None)
     if expected.forces_std is not None:
-        np.testing.assert_allclose(found.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale)
+        np.testing.assert_allclose(
+            found.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale
+        )
 
 
-def assert_same_energies(found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance) -> None:
+def assert_same_energies(
+    found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance
+) -> None:
     n = len(expected.energies)
     assert found.energy == pytest.approx(expected.energy, abs=n * tolerance.energy_per_atom)
-    np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=10 * tolerance.energy_per_atom)
+    np.testing.assert_allclose(
+        found.energies, expected.energies, rtol=0, atol=10 * tolerance.energy_per_atom
+    )
     assert (found.energy_std is None) == (expected.energy_std is None)
     if expected.energy_std is not None:
-        assert found.energy_std == pytest.approx(expected.energy_std, abs=n * tolerance.energy_per_atom)
+        assert found.energy_std == pytest.approx(
+            expected.energy_std, abs=n * tolerance.energy_per_atom
+        )
 
 
 def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePrediction:
@@ -310,14 +348,18 @@ def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePredict
 
 
 def copied(prediction: StructurePrediction, copies: int) -> StructurePrediction:
-    """The prediction for so many copies of a structure that do not feel each other, or feel the same."""
+    """The prediction for so many copies of a structure that do not feel each other, or feel the
+    same.
+    """
     members = None if prediction.member_energy is None else copies * prediction.member_energy
     larger = replace(prediction, energy=copies * prediction.energy, member_energy=members)
     return picked(larger, np.tile(np.arange(len(prediction.energies)), copies))
 
 
 def assert_no_jump(values: Floats, bound: float) -> None:
-    """Second differences shrink to a quarter with half the step, to a half at a kink; a jump stays as it is."""
+    """Second differences shrink to a quarter with half the step, to a half at a kink; a jump stays
+    as it is.
+    """
     fine = values[2:] - 2.0 * values[1:-1] + values[:-2]
     coarse = values[4:] - 2.0 * values[2:-2] + values[:-4]
     assert np.abs(fine).max() <= 0.75 * np.abs(coarse).max() + bound
@@ -337,6 +379,8 @@ def steps(size: float) -> list[float]:
 
 
 def slopes(backend: Backend, moved: Sequence[Structure], size: float) -> Floats:
-    """Derivatives of the energy, from the structures at each step of the stencil along each direction."""
+    """Derivatives of the energy, from the structures at each step of the stencil along each
+    direction.
+    """
     energies = np.array([p.energy for p in evaluate(backend, moved)]).reshape(-1, len(STENCIL))
     return energies @ np.array(list(STENCIL.values())) / size

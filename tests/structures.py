@@ -44,9 +44,14 @@ def random_molecule(card: ModelCard, n_atoms: int, seed: int) -> Structure:
 
 
 def random_crystal(
-    card: ModelCard, shape: tuple[int, int, int], seed: int, pbc: np.ndarray = BULK, left_handed: bool = False
+    card: ModelCard,
+    shape: tuple[int, int, int],
+    seed: int,
+    pbc: np.ndarray = BULK,
+    left_handed: bool = False,
 ) -> Structure:
-    """A distorted simple cubic crystal of random elements in a triclinic cell, with atoms outside of it.
+    """A distorted simple cubic crystal of random elements in a triclinic cell, with atoms outside
+    of it.
 
     Directions without period get no lattice vector.
     """
@@ -64,7 +69,9 @@ def random_crystal(
 
 def turned(structures: Sequence[Structure], rotation: Floats) -> list[Structure]:
     """Rotated or mirrored, with their cells."""
-    return [replace(s, positions=s.positions @ rotation.T, cell=s.cell @ rotation.T) for s in structures]
+    return [
+        replace(s, positions=s.positions @ rotation.T, cell=s.cell @ rotation.T) for s in structures
+    ]
 
 
 def repeated(structure: Structure) -> Structure:
@@ -83,7 +90,9 @@ def repeated(structure: Structure) -> Structure:
 def strained(structure: Structure, strain: Floats) -> Structure:
     """Stretched and sheared, with the cell."""
     deformation = np.eye(3) + strain
-    return replace(structure, positions=structure.positions @ deformation, cell=structure.cell @ deformation)
+    return replace(
+        structure, positions=structure.positions @ deformation, cell=structure.cell @ deformation
+    )
 
 
 def leaving(molecule: Structure, cutoff: float, n_steps: int) -> list[Structure]:
@@ -92,6 +101,9 @@ def leaving(molecule: Structure, cutoff: float, n_steps: int) -> list[Structure]
     away /= np.linalg.norm(away)
     distances = cutoff + 5e-4 * (np.arange(n_steps) - n_steps / 2 + 0.3)
     return [
-        replace(molecule, positions=np.concatenate([molecule.positions[:-1], [molecule.positions[0] + d * away]]))
+        replace(
+            molecule,
+            positions=np.concatenate([molecule.positions[:-1], [molecule.positions[0] + d * away]]),
+        )
         for d in distances
     ]

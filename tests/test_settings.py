@@ -10,8 +10,14 @@ DOCUMENT = ROOT / "docs" / "settings.md"
 
 
 def test_every_setting_is_documented_with_its_default() -> None:
-    rows = {row.split("|")[1].strip(): row for row in DOCUMENT.read_text().splitlines() if row.startswith("| `")}
-    expected = {f"`{ENV_PREFIX}{name.upper()}`": field for name, field in Settings.model_fields.items()}
+    rows = {
+        row.split("|")[1].strip(): row
+        for row in DOCUMENT.read_text().splitlines()
+        if row.startswith("| `")
+    }
+    expected = {
+        f"`{ENV_PREFIX}{name.upper()}`": field for name, field in Settings.model_fields.items()
+    }
     assert set(rows) == set(expected)
     for name, field in expected.items():
         if field.default_factory is None and field.default != ():
@@ -35,7 +41,13 @@ def test_what_is_given_wins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"port": 70000}, {"threads": -1}, {"device": "tpu"}, {"prot": 1}, {"max_structures": 10, "queue_structures": 9}],
+    [
+        {"port": 70000},
+        {"threads": -1},
+        {"device": "tpu"},
+        {"prot": 1},
+        {"max_structures": 10, "queue_structures": 9},
+    ],
 )
 def test_refused(given: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
@@ -44,7 +56,9 @@ def test_refused(given: dict[str, object]) -> None:
 
 def test_a_device_is_named_with_its_number() -> None:
     assert Settings(device="cuda:1").device == "cuda:1"
-    with pytest.raises(ValidationError, match="'cuda1' is unknown; choose one of: cpu, cuda, cuda:N"):
+    with pytest.raises(
+        ValidationError, match="'cuda1' is unknown; choose one of: cpu, cuda, cuda:N"
+    ):
         Settings(device="cuda1")
 
 
@@ -53,7 +67,9 @@ def test_frozen() -> None:
         Settings().port = 1  # type: ignore[misc]
 
 
-def test_store_of_the_working_directory_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_of_the_working_directory_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     before = default_store()
     assert before in (Path("model_store"), SOURCE_STORE)

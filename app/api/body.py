@@ -67,12 +67,17 @@ def content_kind(request: Request) -> str:
     header = request.headers.get("content-type", JSON)
     kind = KINDS.get(header.partition(";")[0].strip().lower())
     if kind is None:
-        raise HTTPException(415, f"Content-Type '{header}' is not supported; send {JSON}, {MSGPACK}, {XYZ} or {PLAIN}")
+        raise HTTPException(
+            415,
+            f"Content-Type '{header}' is not supported; send {JSON}, {MSGPACK}, {XYZ} or {PLAIN}",
+        )
     return kind
 
 
 def accepted_kind(request: Request, default: str) -> str:
-    """`json`, `xyz` or `msgpack`, whichever Accept prefers; the kind of the request where it does not say."""
+    """`json`, `xyz` or `msgpack`, whichever Accept prefers; the kind of the request where it does
+    not say.
+    """
     best, kind = 0.0, default
     for part in request.headers.get("accept", "").split(","):
         media, _, parameters = part.partition(";")
@@ -95,4 +100,6 @@ def _weight(parameters: str) -> float:
 
 
 def _too_large(limit: int) -> StructureTooLarge:
-    return StructureTooLarge(f"the body is larger than {limit} bytes (max_body_bytes); send fewer structures at a time")
+    return StructureTooLarge(
+        f"the body is larger than {limit} bytes (max_body_bytes); send fewer structures at a time"
+    )

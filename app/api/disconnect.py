@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from starlette.requests import Request
 
 LOOK_AFTER = 0.2
-"""Seconds without an answer after which a request is watched: most have theirs before, and a watch costs a task."""
+"""Seconds without an answer after which a request is watched: most have theirs before, and a watch
+costs a task.
+"""
 
 
 class ClientLeft(Exception):
@@ -16,7 +18,8 @@ class ClientLeft(Exception):
 
 @contextmanager
 def cancelled_on_disconnect(request: Request) -> Iterator[None]:
-    """Cancel the task at an await within the block when the client closes the connection, or has closed it before.
+    """Cancel the task at an await within the block when the client closes the connection, or has
+    closed it before.
 
     The request's body must have been read.
 

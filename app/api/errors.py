@@ -48,7 +48,9 @@ class Fault:
 
 
 def fault(error: errors.EquipotError) -> Fault:
-    """Status, code and message of an error; a subclass that is not in the table is looked up by its bases."""
+    """Status, code and message of an error; a subclass that is not in the table is looked up by its
+    bases.
+    """
     for kind in type(error).__mro__:
         if kind in TABLE:
             status, code = TABLE[kind]
@@ -86,7 +88,10 @@ async def on_client_left(_: Request, error: Exception) -> Response:
 async def on_surprise(_: Request, error: Exception) -> Response:
     """A fault of ours: the log has the traceback, the client its kind.
 
-    The server closes the connection after it, which the client is told, so that it sends nothing more over it.
+    The server closes the connection after it, which the client is told, so that it sends nothing
+    more over it.
     """
-    told = Fault(500, "internal", f"an unexpected {type(error).__name__}; the service's log has more")
+    told = Fault(
+        500, "internal", f"an unexpected {type(error).__name__}; the service's log has more"
+    )
     return response(told, {"Connection": "close"})

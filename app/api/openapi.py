@@ -1,4 +1,6 @@
-"""What the OpenAPI document says about bodies and answers that the routes read and write themselves."""
+"""What the OpenAPI document says about bodies and answers that the routes read and write
+themselves.
+"""
 
 from typing import Any, get_args
 
@@ -7,7 +9,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.body import JSON, MSGPACK, XYZ
-from app.protocol.schemas import PROPERTIES, WATER, CellFreedom, ErrorBody, PredictAnswer, PredictRequest, StructureIn
+from app.protocol.schemas import (
+    PROPERTIES,
+    WATER,
+    CellFreedom,
+    ErrorBody,
+    PredictAnswer,
+    PredictRequest,
+    StructureIn,
+)
 
 REF = "#/components/schemas/{model}"
 WATER_XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0.0 0.0 0.119\nH 0.0 0.763 -0.477\nH 0.0 -0.763 -0.477\n"
@@ -22,12 +32,24 @@ def _error(description: str) -> dict[str, Any]:
     return {"description": description, "content": {JSON: {"schema": _ref(ErrorBody)}}}
 
 
-BINARY = {"schema": {"type": "string", "format": "binary", "description": "the fields of JSON; arrays as bytes"}}
+BINARY = {
+    "schema": {
+        "type": "string",
+        "format": "binary",
+        "description": "the fields of JSON; arrays as bytes",
+    }
+}
 CELL = "what of the cell may change; implies relax"
 
 
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "schema": schema,
+        "description": description,
+    }
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {503: _error("starting, or shutting down")}
@@ -58,7 +80,10 @@ PREDICT: dict[str, Any] = {
                     "schema": _ref(PredictRequest),
                     "examples": {
                         "one": {"summary": "one structure", "value": WATER},
-                        "relax": {"summary": "relax", "value": {"structures": [WATER], "relax": {"fmax": 0.05}}},
+                        "relax": {
+                            "summary": "relax",
+                            "value": {"structures": [WATER], "relax": {"fmax": 0.05}},
+                        },
                     },
                 },
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
@@ -67,14 +92,26 @@ PREDICT: dict[str, Any] = {
         },
         "parameters": [
             _query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
-            _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(PROPERTIES)}"),
+            _query(
+                "properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(PROPERTIES)}"
+            ),
             _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
             _query("fmax", {"type": "number"}, "XYZ bodies only: eV/Å, implies relax"),
             _query("steps", {"type": "integer"}, "XYZ bodies only: most steps, implies relax"),
             _query("optimizer", {"enum": ["fire", "lbfgs"]}, "XYZ bodies only: implies relax"),
-            _query("cell", {"enum": [True, False, *get_args(CellFreedom)]}, f"XYZ bodies only: {CELL}"),
-            _query("fixed_axes", {"type": "string"}, "XYZ bodies only: some of a,b,c that stay; implies relax"),
-            _query("pressure", {"type": "number"}, "XYZ bodies only: eV/Å³, for cells that relax; implies relax"),
+            _query(
+                "cell", {"enum": [True, False, *get_args(CellFreedom)]}, f"XYZ bodies only: {CELL}"
+            ),
+            _query(
+                "fixed_axes",
+                {"type": "string"},
+                "XYZ bodies only: some of a,b,c that stay; implies relax",
+            ),
+            _query(
+                "pressure",
+                {"type": "number"},
+                "XYZ bodies only: eV/Å³, for cells that relax; implies relax",
+            ),
         ],
     },
 }
@@ -87,7 +124,9 @@ def complete(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
             schema = generate()
-            _, definitions = models_json_schema([(m, "validation") for m in SCHEMAS], ref_template=REF)
+            _, definitions = models_json_schema(
+                [(m, "validation") for m in SCHEMAS], ref_template=REF
+            )
             types = schema.setdefault("components", {}).setdefault("schemas", {})
             types.update(definitions["$defs"])
             items = types["PredictRequest"]["properties"]["structures"]

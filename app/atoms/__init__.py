@@ -1,1 +1,3 @@
-"""The value types that everything exchanges, and the geometry between them: structures, graphs, predictions."""
+"""The value types that everything exchanges, and the geometry between them: structures, graphs,
+predictions.
+"""

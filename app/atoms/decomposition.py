@@ -1,22 +1,24 @@
-"""Pieces: a structure that is too large for one evaluation, cut into blocks that add up to the whole.
+"""Pieces: a structure that is too large for one evaluation, cut into blocks that add up to the
+whole.
 
-Let c be the cutoff and R the receptive field: the energy E_k of an atom depends on atoms within R of it. A piece is
-a block of atoms, its core, with all atoms and images within some halo of it. Each atom is in one core. Which halo
-makes the sum exact depends on the model:
+Let c be the cutoff and R the receptive field: the energy E_k of an atom depends on atoms within R
+of it. A piece is a block of atoms, its core, with all atoms and images within some halo of it. Each
+atom is in one core. Which halo makes the sum exact depends on the model:
 
-- *Strictly local* (R = c, and E_i depends on the edges centred at i alone): the piece has the edges centred at its
-  core, and a halo of c so that these are all. Its energies and its gradients g_ij = ∂E_i/∂r_ij are then those of the
-  whole. Since each edge of the structure is in one piece, every sum over edges is the sum over the pieces: the
-  forces F_a = Σ_j g_aj − Σ_j g_ja, where a piece adds to the atoms of its halo, too, and dE/dstrain = Σ r_ij ⊗ g_ij.
-  Nothing is evaluated twice.
-- *Message passing*: the piece has all edges among its atoms. E_k is exact for each k whose receptive field lies in
-  the piece. Energies alone need a halo of R. But the force on an atom of the core is the gradient of all E_k within
-  R of it, and an artifact differentiates the sum of all energies, those of a cut-off rim included. Each of these E_k
-  needs R around it, so that with derivatives the halo is 2 R; then F_a, and g_ij of the edges centred at the core,
-  are exact, and no E_k that is not has any part in them. What the halo itself gets is dropped.
+- *Strictly local* (R = c, and E_i depends on the edges centred at i alone): the piece has the edges
+  centred at its core, and a halo of c so that these are all. Its energies and its gradients g_ij =
+  ∂E_i/∂r_ij are then those of the whole. Since each edge of the structure is in one piece, every
+  sum over edges is the sum over the pieces: the forces F_a = Σ_j g_aj − Σ_j g_ja, where a piece
+  adds to the atoms of its halo, too, and dE/dstrain = Σ r_ij ⊗ g_ij. Nothing is evaluated twice.
+- *Message passing*: the piece has all edges among its atoms. E_k is exact for each k whose
+  receptive field lies in the piece. Energies alone need a halo of R. But the force on an atom of
+  the core is the gradient of all E_k within R of it, and an artifact differentiates the sum of all
+  energies, those of a cut-off rim included. Each of these E_k needs R around it, so that with
+  derivatives the halo is 2 R; then F_a, and g_ij of the edges centred at the core, are exact, and
+  no E_k that is not has any part in them. What the halo itself gets is dropped.
 
-A block is half of a larger one, cut across its longest side at the median, so that all have about the same number
-of atoms in a crystal, a slab or a cluster alike.
+A block is half of a larger one, cut across its longest side at the median, so that all have about
+the same number of atoms in a crystal, a slab or a cluster alike.
 """
 
 from collections.abc import Callable
@@ -40,11 +42,12 @@ class Piece:
     """A block of a structure with its halo.
 
     Attributes:
-        graph: the core's atoms, then those of the halo, where several may be images of one atom. In the
-            structure's cell, so that its stress is its share of the structure's.
+        graph: the core's atoms, then those of the halo, where several may be images of one atom. In
+            the structure's cell, so that its stress is its share of the structure's.
         atoms: (n,) which atom of the structure each of the graph's is.
         core: how many atoms the core has.
-        edges: how many edges are centred at the core; those of all pieces are those of the structure.
+        edges: how many edges are centred at the core; those of all pieces are those of the
+            structure.
     """
 
     graph: Graph
@@ -142,7 +145,9 @@ class Cutter:
         return piece
 
     def _halo(self, block: Integers) -> tuple[Integers, Integers]:
-        """(M,) atoms and (M, 3) cells of the images within reach of a block's own box, without the block."""
+        """(M,) atoms and (M, 3) cells of the images within reach of a block's own box, without the
+        block.
+        """
         low = self._places[block].min(axis=0) - self._reach / self._heights
         high = self._places[block].max(axis=0) + self._reach / self._heights
         found, cells = [], []
@@ -211,7 +216,9 @@ class Whole:
         if found.stress is not None:
             self._stress = found.stress + (0.0 if self._stress is None else self._stress)
         if found.member_energy is not None:
-            self._member_energy = found.member_energy + (0.0 if self._member_energy is None else self._member_energy)
+            self._member_energy = found.member_energy + (
+                0.0 if self._member_energy is None else self._member_energy
+            )
         if found.forces is not None:
             self._forces = self._with_forces(self._forces, piece, found.forces)
         if found.member_forces is not None:
@@ -222,7 +229,9 @@ class Whole:
         if forces is None:
             forces = np.zeros((*found.shape[:-2], len(self._energies), 3))
         for whole, part in zip(
-            forces.reshape(-1, *forces.shape[-2:]), found.reshape(-1, *found.shape[-2:]), strict=True
+            forces.reshape(-1, *forces.shape[-2:]),
+            found.reshape(-1, *found.shape[-2:]),
+            strict=True,
         ):
             if self._strictly_local:
                 np.add.at(whole, piece.atoms, part)
@@ -233,11 +242,15 @@ class Whole:
     def prediction(self) -> StructurePrediction:
         """The structure's own prediction, after all pieces."""
         members = (self._member_energy, self._member_forces)
-        return StructurePrediction(float(self._energies.sum()), self._forces, self._stress, self._energies, *members)
+        return StructurePrediction(
+            float(self._energies.sum()), self._forces, self._stress, self._energies, *members
+        )
 
 
 def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:
-    """(N, 3) places in units of the cell's vectors, in [0, 1) along periodic ones, and (N, 3) cells they came from."""
+    """(N, 3) places in units of the cell's vectors, in [0, 1) along periodic ones, and (N, 3) cells
+    they came from.
+    """
     places = structure.positions @ np.linalg.inv(cell)
     cells = np.where(structure.pbc, np.floor(places), 0.0)
     return places - cells, cells.astype(np.int64)

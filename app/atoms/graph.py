@@ -13,13 +13,13 @@ from app.atoms.structure import Booleans, Floats, Integers
 class Graph:
     """Atoms of B >= 1 structures and the directed edges between atoms within a cutoff.
 
-    Every pair stands twice, once from each end. Edges are sorted by centre, and the structures' atoms and
-    edges follow each other in the order of the structures. An edge points from its centre i to its
-    neighbour j: r_ij = R_j + shift @ cell − R_i.
+    Every pair stands twice, once from each end. Edges are sorted by centre, and the structures'
+    atoms and edges follow each other in the order of the structures. An edge points from its centre
+    i to its neighbour j: r_ij = R_j + shift @ cell − R_i.
 
-    A piece of a structure (`app.atoms.decomposition`) has halo atoms besides its own: they are there as
-    neighbours, and what energy they have is not counted. In a strictly local model's piece they are no centres, so
-    that the reverse of an edge to one of them is missing.
+    A piece of a structure (`app.atoms.decomposition`) has halo atoms besides its own: they are
+    there as neighbours, and what energy they have is not counted. In a strictly local model's piece
+    they are no centres, so that the reverse of an edge to one of them is missing.
 
     Attributes:
         numbers: (N,) atomic numbers.
@@ -28,7 +28,8 @@ class Graph:
         pbc: (B, 3) periodicity.
         edge_index: (2, E) centre i and neighbour j of each edge.
         edge_shift: (E, 3) integer lattice translations of the neighbour.
-        edge_reverse: (E,) the edge j -> i that belongs to each edge i -> j; the edge itself where that is missing.
+        edge_reverse: (E,) the edge j -> i that belongs to each edge i -> j; the edge itself where
+            that is missing.
         n_atoms: (B,) atoms of each structure.
         n_edges: (B,) edges of each structure.
         charge: (B,) total charges, in elementary charges.
@@ -57,15 +58,23 @@ class Graph:
     def edge_vectors(self) -> Floats:
         """(E, 3), Å: r_ij, from the centre to the image of the neighbour, in float64."""
         centre, neighbour = self.edge_index
-        vectors: Floats = self.positions.take(neighbour, axis=0) - self.positions.take(centre, axis=0)
+        vectors: Floats = self.positions.take(neighbour, axis=0) - self.positions.take(
+            centre, axis=0
+        )
         shift = self.edge_shift
-        if self.pbc.any() and (crossing := np.flatnonzero(shift[:, 0] | shift[:, 1] | shift[:, 2])).size:
+        if (
+            self.pbc.any()
+            and (crossing := np.flatnonzero(shift[:, 0] | shift[:, 1] | shift[:, 2])).size
+        ):
             vectors[crossing] += self._translations(crossing)
-        vectors += 0.0  # no -0.0, whose fate would depend on whether anything in the batch has a cell
+        # no -0.0, whose fate would depend on whether anything in the batch has a cell
+        vectors += 0.0
         return vectors
 
     def _translations(self, edges: Integers) -> Floats:
-        """(n, 3), Å: shift @ cell of some edges, added up in the same order whatever else is in the graph."""
+        """(n, 3), Å: shift @ cell of some edges, added up in the same order whatever else is in the
+        graph.
+        """
         structure = np.repeat(np.arange(len(self.n_edges)), self.n_edges)[edges]
         shift, cell = self.edge_shift[edges].astype(np.float64), self.cell[structure]
         found: Floats = shift[:, :1] * cell[:, 0]
@@ -74,7 +83,9 @@ class Graph:
         return found
 
     def sum_by_centre(self, values: Floats) -> Floats:
-        """(N, ...) sums of (E, ...) values over the edges of each centre; zero for atoms without edges."""
+        """(N, ...) sums of (E, ...) values over the edges of each centre; zero for atoms without
+        edges.
+        """
         centre = self.edge_index[0]
         sums = np.zeros((len(self.numbers), *values.shape[1:]))
         if len(centre):
@@ -115,9 +126,13 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         positions=joined("positions"),
         cell=joined("cell"),
         pbc=joined("pbc"),
-        edge_index=np.concatenate([g.edge_index + o for g, o in zip(graphs, atoms, strict=True)], axis=1),
+        edge_index=np.concatenate(
+            [g.edge_index + o for g, o in zip(graphs, atoms, strict=True)], axis=1
+        ),
         edge_shift=joined("edge_shift"),
-        edge_reverse=np.concatenate([g.edge_reverse + o for g, o in zip(graphs, edges, strict=True)]),
+        edge_reverse=np.concatenate(
+            [g.edge_reverse + o for g, o in zip(graphs, edges, strict=True)]
+        ),
         n_atoms=joined("n_atoms"),
         n_edges=joined("n_edges"),
         charge=joined("charge"),
@@ -128,7 +143,9 @@ def collate(graphs: Sequence[Graph]) -> Graph:
 
 def separate(graph: Graph) -> list[Graph]:
     """The graphs of the B structures by themselves; what `collate` joined."""
-    atoms, edges = (np.concatenate([[0], np.cumsum(n)]).tolist() for n in (graph.n_atoms, graph.n_edges))
+    atoms, edges = (
+        np.concatenate([[0], np.cumsum(n)]).tolist() for n in (graph.n_atoms, graph.n_edges)
+    )
     if len(graph.n_atoms) == 1:
         return [graph]
     return [

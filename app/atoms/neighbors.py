@@ -1,7 +1,8 @@
 """Neighbour lists: the graph of a structure, exact in every kind of cell.
 
-Molecules of up to `DENSE_ATOMS` atoms take a dense pair matrix in numpy. Everything else takes the cell list of
-`vesin`, asked for each pair once, so that the reverse of an edge is known by construction.
+Molecules of up to `DENSE_ATOMS` atoms take a dense pair matrix in numpy. Everything else takes the
+cell list of `vesin`, asked for each pair once, so that the reverse of an edge is known by
+construction.
 """
 
 import math
@@ -20,13 +21,16 @@ DENSE_ATOMS = 300
 DENSE_PAIRS = 65_536
 """Pairs of one dense block of molecules; larger blocks leave the processor's cache."""
 SLACK = 8
-"""By how much the estimate of edges may exceed the limit; it is up to so much too high for sheets and wires."""
+"""By how much the estimate of edges may exceed the limit; it is up to so much too high for sheets
+and wires.
+"""
 SKEW = 0.5
 """Height over length of a lattice vector; a more skewed cell is reduced before the search."""
 
 
 def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES) -> Graph:
-    """The graph of one structure: all pairs closer than the cutoff, images and self-images included.
+    """The graph of one structure: all pairs closer than the cutoff, images and self-images
+    included.
 
     Args:
         structure: atoms, which may lie outside the cell.
@@ -34,7 +38,8 @@ def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES)
         max_edges: limit of directed edges, estimated before memory is taken.
 
     Raises:
-        InvalidStructure: two atoms, or an atom and an image, are closer than `MIN_DISTANCE`; names both.
+        InvalidStructure: two atoms, or an atom and an image, are closer than `MIN_DISTANCE`; names
+            both.
         StructureTooLarge: more than `max_edges` edges.
     """
     if _is_small_molecule(structure):
@@ -42,8 +47,11 @@ def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES)
     return _cell_list_graph(structure, cutoff, max_edges)
 
 
-def build_graphs(structures: Sequence[Structure], cutoff: float, max_edges: int = MAX_EDGES) -> Graph:
-    """The graph of B >= 1 structures, in their order; neighbouring small molecules are searched together.
+def build_graphs(
+    structures: Sequence[Structure], cutoff: float, max_edges: int = MAX_EDGES
+) -> Graph:
+    """The graph of B >= 1 structures, in their order; neighbouring small molecules are searched
+    together.
 
     Args:
         structures: at least one.
@@ -63,7 +71,11 @@ def build_graphs(structures: Sequence[Structure], cutoff: float, max_edges: int 
 
 
 def _run_graph(run: Sequence[Structure], cutoff: float, max_edges: int) -> Graph:
-    return build_graph(run[0], cutoff, max_edges) if len(run) == 1 else _dense_graph(run, cutoff, max_edges)
+    return (
+        build_graph(run[0], cutoff, max_edges)
+        if len(run) == 1
+        else _dense_graph(run, cutoff, max_edges)
+    )
 
 
 def _build_named(place: int, structure: Structure, cutoff: float, max_edges: int) -> None:
@@ -78,7 +90,9 @@ def _is_small_molecule(structure: Structure) -> bool:
 
 
 def _runs(structures: Sequence[Structure]) -> Iterator[Sequence[Structure]]:
-    """Consecutive structures that are searched together: small molecules, up to `DENSE_PAIRS` padded pairs."""
+    """Consecutive structures that are searched together: small molecules, up to `DENSE_PAIRS`
+    padded pairs.
+    """
     run: list[Structure] = []
     width = 0
     for structure in structures:
@@ -108,7 +122,9 @@ def _dense_graph(structures: Sequence[Structure], cutoff: float, max_edges: int)
     if len(sizes) > 1:
         padding = np.arange(len(sizes)) * width - (np.cumsum(sizes) - sizes)
         edge_index -= np.repeat(padding, n_edges)
-    return _graph(structures, edge_index, np.zeros((slots.size, 3), dtype=np.int64), edge_reverse, n_edges)
+    return _graph(
+        structures, edge_index, np.zeros((slots.size, 3), dtype=np.int64), edge_reverse, n_edges
+    )
 
 
 def _dense_edges(slots: Integers, n_slots: int, width: int) -> tuple[Integers, Integers]:
@@ -121,11 +137,18 @@ def _dense_edges(slots: Integers, n_slots: int, width: int) -> tuple[Integers, I
     return np.stack([centre, neighbour]), rank[neighbour * width + centre - first]
 
 
-def _check_slots(structures: Sequence[Structure], slots: Integers, squares: Floats, width: int) -> None:
+def _check_slots(
+    structures: Sequence[Structure], slots: Integers, squares: Floats, width: int
+) -> None:
     found = squares.ravel()[slots]
     if found.size and found.min() < MIN_DISTANCE**2:
         structure, i, j = np.unravel_index(slots[found.argmin()], squares.shape)
-        raise _too_close(structures[structure], (int(i), int(j)), np.zeros(3, dtype=np.int64), math.sqrt(found.min()))
+        raise _too_close(
+            structures[structure],
+            (int(i), int(j)),
+            np.zeros(3, dtype=np.int64),
+            math.sqrt(found.min()),
+        )
 
 
 def _padded(structures: Sequence[Structure], sizes: Integers) -> Floats:
@@ -133,7 +156,9 @@ def _padded(structures: Sequence[Structure], sizes: Integers) -> Floats:
     if len(structures) == 1:
         return structures[0].positions[None]
     padded = np.full((len(sizes), int(sizes.max()), 3), np.nan)
-    padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate([s.positions for s in structures])
+    padded[np.arange(padded.shape[1]) < sizes[:, None]] = np.concatenate(
+        [s.positions for s in structures]
+    )
     return padded
 
 
@@ -149,13 +174,15 @@ def _squared_distances(positions: Floats, width: int) -> Floats:
 
 def _cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Graph:
     """The graph of one structure from the half list of `vesin`."""
-    from vesin import NeighborList  # takes a second where torch is installed, and molecules do not need it
+    # takes a second where torch is installed, and molecules do not need it
+    from vesin import NeighborList
 
     cell, combination = search_cell(structure)
     check_lattice(structure, cell, combination)
     box = _search_box(structure, cell, cutoff)
     _check_density(structure.positions, box, cutoff, max_edges)
-    finder = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)  # owns the memory of what it returns
+    # owns the memory of what it returns
+    finder = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
     pairs, shifts, distances = finder.compute(structure.positions, box, True, "PSd", copy=False)
     _check_edges(2 * len(pairs), cutoff, max_edges)
     _check_pairs(structure, pairs, shifts, distances, combination)
@@ -164,11 +191,15 @@ def _cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Gra
     order, rank = _centre_order(centres, len(structure))
     edge_index = np.stack([centres[order], neighbours[order]])
     edge_reverse = np.roll(rank, len(pairs))[order]
-    return _graph([structure], edge_index, _edge_shifts(shifts, rank, combination), edge_reverse, [order.size])
+    return _graph(
+        [structure], edge_index, _edge_shifts(shifts, rank, combination), edge_reverse, [order.size]
+    )
 
 
 def search_cell(structure: Structure) -> tuple[Floats, Integers]:
-    """A compact cell of the same lattice, and its vectors as integer combinations of the structure's."""
+    """A compact cell of the same lattice, and its vectors as integer combinations of the
+    structure's.
+    """
     cell = periodic_cell(structure.cell, structure.pbc)
     if (heights(cell) >= SKEW * np.linalg.norm(cell, axis=1)).all():
         return cell, np.eye(3, dtype=np.int64)
@@ -248,15 +279,17 @@ def check_lattice(structure: Structure, cell: Floats, combination: Integers) -> 
 def _check_density(positions: Floats, box: Floats, cutoff: float, max_edges: int) -> None:
     """Refuse what would not fit into memory, from the atoms in each of a grid's bins.
 
-    Atoms are taken to be spread evenly within a bin and around it, so that each of a bin's c atoms has
-    c · (4/3)π·cutoff³ / (volume of a bin) neighbours. The bins are about cutoff/√3 wide.
+    Atoms are taken to be spread evenly within a bin and around it, so that each of a bin's c atoms
+    has c · (4/3)π·cutoff³ / (volume of a bin) neighbours. The bins are about cutoff/√3 wide.
     """
     across = heights(box)
     if len(positions) ** 2 * np.prod(2.0 * np.ceil(cutoff / across) + 1.0) <= max_edges:
         return
     bins = np.maximum(1, np.floor(across * math.sqrt(3.0) / cutoff)).astype(np.int64)
     places = np.floor((positions @ np.linalg.inv(box)) % 1.0 * bins).astype(np.int64)
-    counts = np.unique((places[:, 0] * bins[1] + places[:, 1]) * bins[2] + places[:, 2], return_counts=True)[1]
+    counts = np.unique(
+        (places[:, 0] * bins[1] + places[:, 1]) * bins[2] + places[:, 2], return_counts=True
+    )[1]
     neighbours = 4.0 / 3.0 * math.pi * cutoff**3 * bins.prod() / abs(np.linalg.det(box))
     estimate = float((counts.astype(np.float64) ** 2).sum() * neighbours)
     if estimate > SLACK * max_edges:
@@ -277,14 +310,22 @@ def too_many(count: str, cutoff: float, max_edges: int) -> str:
 
 
 def _check_pairs(
-    structure: Structure, pairs: Integers, shifts: Integers, distances: Floats, combination: Integers
+    structure: Structure,
+    pairs: Integers,
+    shifts: Integers,
+    distances: Floats,
+    combination: Integers,
 ) -> None:
     if len(pairs) and distances.min() < MIN_DISTANCE:
         pair = int(distances.argmin())
-        raise _too_close(structure, pairs[pair].tolist(), shifts[pair] @ combination, distances[pair])
+        raise _too_close(
+            structure, pairs[pair].tolist(), shifts[pair] @ combination, distances[pair]
+        )
 
 
-def _too_close(structure: Structure, atoms: Sequence[int], shift: Integers, distance: float) -> InvalidStructure:
+def _too_close(
+    structure: Structure, atoms: Sequence[int], shift: Integers, distance: float
+) -> InvalidStructure:
     first, second = (f"atom {atom} ({structure.symbols[atom]})" for atom in atoms)
     if shift.any():
         second = f"the image of {second} in cell {shift.tolist()}"

@@ -11,15 +11,17 @@ from app.atoms.structure import Booleans, Floats
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Energies and, where they were asked for, their derivatives for the B structures of a graph, in float64.
+    """Energies and, where they were asked for, their derivatives for the B structures of a graph,
+    in float64.
 
     Attributes:
         energy: (B,), eV.
         forces: (N, 3), eV/Å, −dE/dR; None of energies alone.
-        stress: (B, 3, 3), eV/Å³, (1/V) dE/dstrain, positive under tension; NaN where a structure is not
-            periodic in all three directions; None of energies alone.
+        stress: (B, 3, 3), eV/Å³, (1/V) dE/dstrain, positive under tension; NaN where a structure is
+            not periodic in all three directions; None of energies alone.
         energies: (N,), eV, the atoms' shares of the energy.
-        member_energy: (M, B), eV, of each member of a committee, whose mean is the answer; None of a single model.
+        member_energy: (M, B), eV, of each member of a committee, whose mean is the answer; None of
+            a single model.
         member_forces: (M, N, 3), eV/Å, the same; None of energies alone.
     """
 
@@ -48,7 +50,8 @@ class StructurePrediction:
     Attributes:
         energy: eV.
         forces: (N, 3), eV/Å; None of energies alone.
-        stress: (3, 3), eV/Å³; None of energies alone, and where the structure is not periodic in all three directions.
+        stress: (3, 3), eV/Å³; None of energies alone, and where the structure is not periodic in
+            all three directions.
         energies: (N,), eV.
         member_energy: (M,), eV, of each member of a committee; None of a single model.
         member_forces: (M, N, 3), eV/Å, the same; None of energies alone.
@@ -90,8 +93,8 @@ def from_atoms(
         virials: (N, 3, 3), eV, the atoms' shares of dE/dstrain; given with the forces, or neither.
 
     Returns:
-        The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms have is not
-        counted.
+        The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms
+        have is not counted.
     """
     starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
     energies = _without_halo(graph, energies).astype(np.float64)
@@ -112,7 +115,8 @@ def _without_halo(graph: Graph, values: Floats) -> Floats:
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
-    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them says.
+    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them
+    says.
 
     The members are added one after the other, so that no sum depends on what else is in the graph.
     """
@@ -127,7 +131,9 @@ def committee(members: Sequence[Prediction]) -> Prediction:
     if first.forces is None:
         return Prediction(_mean(energy), None, None, energies, energy)
     forces = every("forces")
-    return Prediction(_mean(energy), _mean(forces), _mean(every("stress")), energies, energy, forces)
+    return Prediction(
+        _mean(energy), _mean(forces), _mean(every("stress")), energies, energy, forces
+    )
 
 
 def _mean(parts: Floats) -> Floats:

@@ -1,4 +1,7 @@
-"""Structure: atoms in an optional periodic box. The one place where a structure's own values are validated."""
+"""Structure: atoms in an optional periodic box.
+
+The one place where a structure's own values are validated.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -125,10 +128,14 @@ def _numbers(values: ArrayLike) -> Integers:
     if given.size == 0:
         raise InvalidStructure("the structure has no atoms; give at least one")
     if given.dtype.kind not in "iu":
-        raise InvalidStructure(f"numbers: {given.dtype} values; expected integers from 1 to {MAX_ATOMIC_NUMBER}")
+        raise InvalidStructure(
+            f"numbers: {given.dtype} values; expected integers from 1 to {MAX_ATOMIC_NUMBER}"
+        )
     if given.min() < 1 or given.max() > MAX_ATOMIC_NUMBER:
         atom = int(np.argmax((given < 1) | (given > MAX_ATOMIC_NUMBER)))
-        raise InvalidStructure(f"atom {atom}: atomic number {given[atom]}; expected 1 to {MAX_ATOMIC_NUMBER}")
+        raise InvalidStructure(
+            f"atom {atom}: atomic number {given[atom]}; expected 1 to {MAX_ATOMIC_NUMBER}"
+        )
     return _frozen(given.astype(np.int64))
 
 
@@ -154,7 +161,9 @@ def _pbc(values: ArrayLike) -> Booleans:
 def _fixed(values: ArrayLike, n_atoms: int) -> Booleans:
     given = np.array(values)
     if given.dtype != np.bool_ or given.shape != (n_atoms,):
-        raise InvalidStructure(f"fixed: {given.dtype} of shape {given.shape}; expected ({n_atoms},) of true or false")
+        raise InvalidStructure(
+            f"fixed: {given.dtype} of shape {given.shape}; expected ({n_atoms},) of true or false"
+        )
     return _frozen(given)
 
 
@@ -203,4 +212,6 @@ def _check_cell(cell: Floats, pbc: Booleans) -> None:
     full = periodic_cell(cell, pbc)
     lengths = np.sqrt(np.einsum("ij,ij->i", full, full))
     if abs(np.linalg.det(full)) <= MIN_VOLUME_RATIO * lengths.prod():
-        raise InvalidStructure("cell: its volume is zero; its periodic vectors must be linearly independent")
+        raise InvalidStructure(
+            "cell: its volume is zero; its periodic vectors must be linearly independent"
+        )

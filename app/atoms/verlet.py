@@ -1,7 +1,8 @@
 """Neighbour lists of moving structures, reused while no atom has moved more than half the skin.
 
-A list holds the pairs within the cutoff and a skin beyond it (Verlet, Phys. Rev. 159, 98 (1967)). At each step the
-pairs within the cutoff are picked from it, so that the model sees exactly the graph that a new search would find.
+A list holds the pairs within the cutoff and a skin beyond it (Verlet, Phys. Rev. 159, 98 (1967)).
+At each step the pairs within the cutoff are picked from it, so that the model sees exactly the
+graph that a new search would find.
 """
 
 from collections.abc import Sequence
@@ -29,11 +30,13 @@ class VerletList:
     deformation: Floats
 
 
-def still_valid(lists: Sequence[VerletList], positions: Floats, deformations: Floats, cutoff: float) -> Booleans:
+def still_valid(
+    lists: Sequence[VerletList], positions: Floats, deformations: Floats, cutoff: float
+) -> Booleans:
     """(B,) whether no pair that is missing in a list can be within the cutoff.
 
-    With D = G_old⁻ᵀ G_newᵀ, an atom is at R D + u where it was at R. A pair further than c + s then is now further
-    than σ_min(D) (c + s) − 2 max |u|, and σ_min(D) is at least 1 − ‖D − 1‖.
+    With D = G_old⁻ᵀ G_newᵀ, an atom is at R D + u where it was at R. A pair further than c + s then
+    is now further than σ_min(D) (c + s) − 2 max |u|, and σ_min(D) is at least 1 − ‖D − 1‖.
 
     Args:
         lists: of B structures.
@@ -62,7 +65,8 @@ def pick(graph: Graph, cutoff: float) -> tuple[Graph, Booleans]:
         cutoff: Å.
 
     Returns:
-        That graph, and for each of the B structures whether two of its atoms are too close for any structure.
+        That graph, and for each of the B structures whether two of its atoms are too close for any
+        structure.
     """
     vectors = graph.edge_vectors()
     squares = np.einsum("ij,ij->i", vectors, vectors)

@@ -25,7 +25,9 @@ class Backend(Protocol):
 
     @property
     def is_strictly_local(self) -> bool:
-        """Whether an atom's energy depends on its own edges alone, so that any atoms can be evaluated by themselves."""
+        """Whether an atom's energy depends on its own edges alone, so that any atoms can be
+        evaluated by themselves.
+        """
         ...
 
     def __call__(self, graph: Graph) -> Prediction:
@@ -39,7 +41,8 @@ class Backend(Protocol):
         ...
 
     def energies(self, graph: Graph) -> Prediction:
-        """Energies of every structure of the graph, without derivatives and the time that they take.
+        """Energies of every structure of the graph, without derivatives and the time that they
+        take.
 
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.
@@ -83,4 +86,6 @@ def load_backend(
         from app.backends.choice import open_exported
 
         return open_exported(model, threads, device, deterministic, backend)
-    raise BackendError(f"model '{model.card.name}' asks for an unknown backend '{model.card.backend}'")
+    raise BackendError(
+        f"model '{model.card.name}' asks for an unknown backend '{model.card.backend}'"
+    )

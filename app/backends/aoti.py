@@ -1,8 +1,10 @@
-"""Exported models as packages of AOTInductor: compiled for a kind of processor, and loaded by torch.
+"""Exported models as packages of AOTInductor: compiled for a kind of processor, and loaded by
+torch.
 
-The only part of serving that imports torch, and only where a version has packages and one of them is to be used. A
-package is bound to the version of torch that wrote it and to the instructions that it was compiled for; with others it
-would not load, or end the process. Both are on the card and compared first.
+The only part of serving that imports torch, and only where a version has packages and one of them
+is to be used. A package is bound to the version of torch that wrote it and to the instructions that
+it was compiled for; with others it would not load, or end the process. Both are on the card and
+compared first.
 """
 
 import importlib
@@ -53,15 +55,20 @@ class AotiArtifact:
 
 
 def open_aoti(
-    card: ModelCard, folder: Path, threads: int = 0, device: str = "cpu", deterministic: bool = False
+    card: ModelCard,
+    folder: Path,
+    threads: int = 0,
+    device: str = "cpu",
+    deterministic: bool = False,
 ) -> ExportedBackend:
     """A model in packages of AOTInductor.
 
     Args:
         card: what the model is.
-        folder: where `model.pt2` and `energies.pt2` are, with `model-1.pt2`, … if it has several members.
-        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process may use. torch gets
-            one thread for each, in the whole process.
+        folder: where `model.pt2` and `energies.pt2` are, with `model-1.pt2`, … if it has several
+            members.
+        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process
+            may use. torch gets one thread for each, in the whole process.
         device: of a version's packages, `cpu`.
         deterministic: no portion has atoms of two structures.
 
@@ -100,7 +107,9 @@ def require_torch(card: ModelCard, device: Device) -> ModuleType:
             f"{reference} has no packages of AOTInductor; publish it with: equipot export --aoti, {ELSE}"
         )
     if device.is_cuda:
-        raise BackendError(f"packages of AOTInductor are for the CPU, not for '{device.name}'; choose it, {ELSE}")
+        raise BackendError(
+            f"packages of AOTInductor are for the CPU, not for '{device.name}'; choose it, {ELSE}"
+        )
     _check_version(card.aoti)
     torch = importlib.import_module("torch")
     _check_processor(card.aoti, platform.machine(), torch.backends.cpu.get_cpu_capability())
@@ -127,7 +136,9 @@ def _check_version(packages: Packages) -> None:
 
 
 def _check_processor(packages: Packages, machine: str, capability: str) -> None:
-    fits = capability in CAPABILITIES and CAPABILITIES.index(packages.capability) <= CAPABILITIES.index(capability)
+    fits = capability in CAPABILITIES and CAPABILITIES.index(
+        packages.capability
+    ) <= CAPABILITIES.index(capability)
     if machine != packages.machine or not fits:
         raise BackendError(
             f"the packages were compiled for {packages.machine} with {packages.capability}, and this processor is "
@@ -139,4 +150,6 @@ def _loaded(torch: ModuleType, path: Path, runs: int) -> Package:
     try:
         return Package(torch, path, runs)
     except (OSError, RuntimeError, AttributeError, zipfile.BadZipFile) as error:
-        raise BackendError(f"{path.name} cannot be opened as a package of AOTInductor: {error}") from error
+        raise BackendError(
+            f"{path.name} cannot be opened as a package of AOTInductor: {error}"
+        ) from error

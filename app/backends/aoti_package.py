@@ -1,8 +1,9 @@
 """A package of AOTInductor, run through its C interface.
 
-torch's own loader holds Python's lock during a run, so that neither portions nor the service would go on meanwhile;
-`ctypes` gives it up. The functions are those of `torch/csrc/inductor/aoti_runtime/interface.h`; tensors go in and out
-as handles, of which a run takes the first and gives the second away.
+torch's own loader holds Python's lock during a run, so that neither portions nor the service would
+go on meanwhile; `ctypes` gives it up. The functions are those of
+`torch/csrc/inductor/aoti_runtime/interface.h`; tensors go in and out as handles, of which a run
+takes the first and gives the second away.
 """
 
 import ctypes
@@ -36,16 +37,26 @@ class Package:
 
     def __init__(self, torch: ModuleType, path: Path, runs: int) -> None:
         self._tensors = torch._C._aoti
-        self._what: Any = ctypes.CDLL(str(Path(torch.__file__ or "").parent / "lib" / "libtorch_cpu.so"))[
-            "torch_exception_get_what_without_backtrace"
-        ]
+        self._what: Any = ctypes.CDLL(
+            str(Path(torch.__file__ or "").parent / "lib" / "libtorch_cpu.so")
+        )["torch_exception_get_what_without_backtrace"]
         self._what.restype = c_char_p
         library = _library(path)
         self._run = library.AOTInductorModelContainerRun
-        self._run.argtypes = (c_void_p, POINTER(c_void_p), c_size_t, POINTER(c_void_p), c_size_t, c_void_p, c_void_p)
+        self._run.argtypes = (
+            c_void_p,
+            POINTER(c_void_p),
+            c_size_t,
+            POINTER(c_void_p),
+            c_size_t,
+            c_void_p,
+            c_void_p,
+        )
         self._container = c_void_p()
         self._check(
-            library.AOTInductorModelContainerCreateWithDevice(byref(self._container), c_size_t(runs), b"cpu", None)
+            library.AOTInductorModelContainerCreateWithDevice(
+                byref(self._container), c_size_t(runs), b"cpu", None
+            )
         )
         weakref.finalize(self, library.AOTInductorModelContainerDelete, self._container)
         outputs = c_size_t()
@@ -79,5 +90,7 @@ def _library(path: Path) -> ctypes.CDLL:
         if len(libraries) != 1:
             raise OSError(f"{len(libraries)} shared libraries in it, not one")
         if any(name.endswith(FALLBACKS) for name in package.namelist()):
-            raise OSError("it calls operators of torch that cannot be reached through the C interface")
+            raise OSError(
+                "it calls operators of torch that cannot be reached through the C interface"
+            )
         return ctypes.CDLL(package.extract(libraries[0], folder))

@@ -1,4 +1,6 @@
-"""What runs an exported model: the backend that was asked for, or the one that is found to be faster here."""
+"""What runs an exported model: the backend that was asked for, or the one that is found to be
+faster here.
+"""
 
 import logging
 import time
@@ -25,8 +27,8 @@ def open_exported(
 ) -> ExportedBackend:
     """A model in the runtime that was asked for, or with `auto` in the faster one.
 
-    Where there is a choice and it is not made by measurement, the log says why: there is none if bits are to be the
-    same at each start, since they depend on it.
+    Where there is a choice and it is not made by measurement, the log says why: there is none if
+    bits are to be the same at each start, since they depend on it.
 
     Raises:
         BackendError: the runtime that was asked for is not installed, or cannot run the model here.
@@ -55,7 +57,9 @@ def open_exported(
 def _faster(reference: str, onnx: ExportedBackend, aoti: ExportedBackend) -> ExportedBackend:
     """The faster one; the other one is closed."""
     card = onnx.card
-    graph = collate([build_graph(lattice_piece(card, ATOMS, False), card.cutoff)] * (MOLECULES * onnx.threads))
+    graph = collate(
+        [build_graph(lattice_piece(card, ATOMS, False), card.cutoff)] * (MOLECULES * onnx.threads)
+    )
     seconds = {backend: float("inf") for backend in (onnx, aoti)}
     for _ in range(1 + ROUNDS):  # the first one warms up
         for backend in seconds:
@@ -63,7 +67,13 @@ def _faster(reference: str, onnx: ExportedBackend, aoti: ExportedBackend) -> Exp
     names = {onnx: "onnx", aoti: "aoti"}
     best, other = sorted(seconds, key=seconds.__getitem__)
     ratio = seconds[other] / seconds[best]
-    log.info("%s runs on %s, measured to be %.2f times as fast as %s", reference, names[best], ratio, names[other])
+    log.info(
+        "%s runs on %s, measured to be %.2f times as fast as %s",
+        reference,
+        names[best],
+        ratio,
+        names[other],
+    )
     other.close()
     return best
 

@@ -1,9 +1,11 @@
-"""The backend of exported models, in whatever runtime, evaluated in portions that fit the processor's cache.
+"""The backend of exported models, in whatever runtime, evaluated in portions that fit the
+processor's cache.
 
-An artifact gives per-atom energies and their gradient by the edge vectors. What remains is two sums, done
-here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see `app.training.models.derivatives`). Where the
-version has it, a second artifact gives the energies alone. A committee has an artifact a member; each runs
-on the same portions, and the answer is the mean. `app.backends.onnx` and `app.backends.aoti` open the artifacts.
+An artifact gives per-atom energies and their gradient by the edge vectors. What remains is two
+sums, done here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see
+`app.training.models.derivatives`). Where the version has it, a second artifact gives the energies
+alone. A committee has an artifact a member; each runs on the same portions, and the answer is the
+mean. `app.backends.onnx` and `app.backends.aoti` open the artifacts.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,8 +36,8 @@ class ExportedBackend:
         runtime: name and version of what runs them.
         threads: portions evaluated at the same time, whoever calls.
         slots: most edge slots of a portion.
-        deterministic: no portion has atoms of two structures, so that the sizes of all that is computed, and with
-            them the order of all sums, depend on the structure alone.
+        deterministic: no portion has atoms of two structures, so that the sizes of all that is
+            computed, and with them the order of all sums, depend on the structure alone.
         on_thread: what each thread does first.
     """
 
@@ -55,7 +57,9 @@ class ExportedBackend:
         self.artifacts, self.energy_artifacts = artifacts, energy_artifacts
         self.runtime, self.threads = runtime, threads
         self._slots, self._apart = slots, deterministic
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="backend", initializer=on_thread)
+        self._pool = ThreadPoolExecutor(
+            threads, thread_name_prefix="backend", initializer=on_thread
+        )
 
     def close(self) -> None:
         """End its threads; it cannot be called afterwards."""
@@ -82,7 +86,9 @@ class ExportedBackend:
         vectors = graph.edge_vectors()
         gradients = np.zeros((len(self.artifacts), *vectors.shape))
         energies = self._evaluate(self.artifacts, graph, vectors, gradients)
-        return committee([_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)])
+        return committee(
+            [_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)]
+        )
 
     def energies(self, graph: Graph) -> Prediction:
         """Energies of every structure of the graph, without derivatives.
@@ -96,9 +102,15 @@ class ExportedBackend:
         return committee([from_atoms(graph, energies) for energies in found])
 
     def _evaluate(
-        self, artifacts: Sequence[Artifact], graph: Graph, vectors: Floats, gradients: Floats | None = None
+        self,
+        artifacts: Sequence[Artifact],
+        graph: Graph,
+        vectors: Floats,
+        gradients: Floats | None = None,
     ) -> Floats:
-        """(M, N), eV: each member's energies; its gradients, (M, E, 3) in eV/Å, are written where some are given."""
+        """(M, N), eV: each member's energies; its gradients, (M, E, 3) in eV/Å, are written where
+        some are given.
+        """
         species = self._card.species(graph.numbers)
         energies: Floats = np.tile(self._card.references(species), (len(artifacts), 1))
         wanted = OUTPUTS[:1] if gradients is None else OUTPUTS
@@ -116,10 +128,17 @@ class ExportedBackend:
 
     def portions(self, graph: Graph) -> list[Slots]:
         """What of a graph is evaluated in one run each."""
-        return portions(graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart)
+        return portions(
+            graph, self._slots, whole_structures=not self.is_strictly_local, apart=self._apart
+        )
 
     def _run(
-        self, artifact: Artifact, wanted: Sequence[str], part: Slots, species: Integers, vectors: Floats
+        self,
+        artifact: Artifact,
+        wanted: Sequence[str],
+        part: Slots,
+        species: Integers,
+        vectors: Floats,
     ) -> list[NDArray[Any]]:
         """(n,) energies of a portion and, if wanted, (m, 3) gradients of its edges."""
         if artifact.execution >= Execution.BUCKETS:

@@ -1,7 +1,9 @@
-"""The dense edge layout that exported models take: K slots for the neighbours of each atom, in portions.
+"""The dense edge layout that exported models take: K slots for the neighbours of each atom, in
+portions.
 
-Sums over neighbours become sums over an axis, so that neither a model nor its gradient needs a scatter. A
-graph is cut into portions of atoms with like numbers of neighbours, which keeps the padding small.
+Sums over neighbours become sums over an axis, so that neither a model nor its gradient needs a
+scatter. A graph is cut into portions of atoms with like numbers of neighbours, which keeps the
+padding small.
 """
 
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from app.atoms.structure import Booleans, Floats, Integers
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """n of a graph's atoms, with K >= 1 slots for the edges of each; padded slots are False in `mask`.
+    """n of a graph's atoms, with K >= 1 slots for the edges of each; padded slots are False in
+    `mask`.
 
     Attributes:
         atoms: (n,) index of each atom in the graph.
@@ -57,7 +60,8 @@ class Slots:
         return Slots(self.atoms, self.edges, mask, self.graph)
 
     def links(self) -> dict[str, Integers]:
-        """What a message-passing model needs besides: each slot's neighbour, and the slot of its reverse edge.
+        """What a message-passing model needs besides: each slot's neighbour, and the slot of its
+        reverse edge.
 
         The portion must hold whole structures. Padded slots point to their own atom and slot.
         """
@@ -73,8 +77,11 @@ class Slots:
         return {"neighbors": neighbors, "reverse": reverse}
 
 
-def portions(graph: Graph, most_slots: int, whole_structures: bool, apart: bool = False) -> list[Slots]:
-    """Cut a graph into portions of at most `most_slots` slots (more only where one atom or structure has more).
+def portions(
+    graph: Graph, most_slots: int, whole_structures: bool, apart: bool = False
+) -> list[Slots]:
+    """Cut a graph into portions of at most `most_slots` slots (more only where one atom or
+    structure has more).
 
     Halo atoms have no energy to evaluate, so that they are in no portion of a strictly local model.
 
@@ -94,7 +101,9 @@ def portions(graph: Graph, most_slots: int, whole_structures: bool, apart: bool 
     group = graph.atom_structure[starts] if apart else np.zeros_like(starts)
     order = np.lexsort((slots, group))
     cuts = _cuts(group[order], sizes[order], np.maximum(slots[order], 1), most_slots)
-    return [_slots(graph, degree, ranges(starts[part], sizes[part])) for part in np.split(order, cuts)]
+    return [
+        _slots(graph, degree, ranges(starts[part], sizes[part])) for part in np.split(order, cuts)
+    ]
 
 
 def dense_edges(graph: Graph) -> Slots:
@@ -118,10 +127,14 @@ def _slots(graph: Graph, degree: Integers, atoms: Integers) -> Slots:
 
 
 def _cuts(groups: Integers, sizes: Integers, slots: Integers, most: int) -> list[int]:
-    """Where to cut a list that is sorted by slots within each group, so that atoms times the largest K is <= `most`."""
+    """Where to cut a list that is sorted by slots within each group, so that atoms times the
+    largest K is <= `most`.
+    """
     cuts: list[int] = []
     atoms, last = 0, None
-    for i, (group, size, k) in enumerate(zip(groups.tolist(), sizes.tolist(), slots.tolist(), strict=True)):
+    for i, (group, size, k) in enumerate(
+        zip(groups.tolist(), sizes.tolist(), slots.tolist(), strict=True)
+    ):
         if atoms and (group != last or (atoms + size) * k > most):
             cuts.append(i)
             atoms = 0

@@ -9,7 +9,8 @@ from app.backends.onnx_session import Artifact, Execution, open_artifact
 from app.store.store import ARTIFACT, ENERGIES, ModelCard, member_files
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}
-"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy."""
+"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy.
+"""
 ON_GPU = 2
 """Threads with a GPU: one lays out a portion while that of the other one is on the device."""
 
@@ -27,9 +28,10 @@ def open_onnx(
 
     Args:
         card: what the model is.
-        folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members; and the like of
-            `energies.onnx`, if the card says that they are there.
-        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process may use.
+        folder: where `model.onnx` is, with `model-1.onnx`, … beside it if it has several members;
+            and the like of `energies.onnx`, if the card says that they are there.
+        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process
+            may use.
         device: `cpu`, `cuda` or `cuda:1`; never another one than that.
         deterministic: no portion has atoms of two structures.
         execution: how arrays get in and out; None chooses by the device.

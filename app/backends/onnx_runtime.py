@@ -1,4 +1,6 @@
-"""ONNX Runtime, imported when it is asked for: which distribution is installed, and which device it really uses."""
+"""ONNX Runtime, imported when it is asked for: which distribution is installed, and which device it
+really uses.
+"""
 
 import importlib
 import os
@@ -12,7 +14,9 @@ from app.errors import BackendError
 from app.settings import DEVICE
 
 EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
-"""The extra of equipot that installs each distribution; both install the import package `onnxruntime`."""
+"""The extra of equipot that installs each distribution; both install the import package
+`onnxruntime`.
+"""
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CUDA_GRAPH_ID = "gpu_graph_id"
 """The entry of a run's options that says which CUDA graph it records or replays."""
@@ -25,10 +29,14 @@ SHORTAGE = (
     "can't allocate memory",  # torch's DefaultCPUAllocator
     "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED
 )
-"""What the runtimes and the libraries under them say when memory does not suffice; no class of errors says so."""
+"""What the runtimes and the libraries under them say when memory does not suffice; no class of
+errors says so.
+"""
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
-"""Official builds report usage to their makers over the network unless this variable is 1 before the import."""
+"""Official builds report usage to their makers over the network unless this variable is 1 before
+the import.
+"""
 
 
 class Session(Protocol):
@@ -82,7 +90,8 @@ HOST = Device("cpu")
 
 
 def require_onnxruntime(device: Device = HOST) -> ModuleType:
-    """The module `onnxruntime`, from the one distribution that is installed, with its telemetry off.
+    """The module `onnxruntime`, from the one distribution that is installed, with its telemetry
+    off.
 
     Whoever wants the telemetry sets `ORT_DISABLE_TELEMETRY=0`.
 
@@ -90,8 +99,9 @@ def require_onnxruntime(device: Device = HOST) -> ModuleType:
         device: for a GPU, the CUDA and cuDNN libraries of Python packages are loaded first.
 
     Raises:
-        BackendError: neither or both of `onnxruntime` and `onnxruntime-gpu` are installed (they overwrite each
-            other's files), or the installed one is broken; the message says what to run.
+        BackendError: neither or both of `onnxruntime` and `onnxruntime-gpu` are installed (they
+            overwrite each other's files), or the installed one is broken; the message says what to
+            run.
     """
     installed = _only_distribution()
     os.environ.setdefault(TELEMETRY, "1")
@@ -111,9 +121,10 @@ def require_onnxruntime(device: Device = HOST) -> ModuleType:
 def providers_for(device: Device, graphs: bool = False) -> list[Any]:
     """The execution providers to ask for when a session is made, with their options, in order.
 
-    The CPU's stays behind CUDA's: the runtime computes sizes of arrays there, which is faster. TF32, the default of
-    CUDA's provider, would round the inputs of float32 products to 10 bits of mantissa. Each session's arena of memory
-    grows by what is asked for, not to the next power of two, since several sessions share the device.
+    The CPU's stays behind CUDA's: the runtime computes sizes of arrays there, which is faster.
+    TF32, the default of CUDA's provider, would round the inputs of float32 products to 10 bits of
+    mantissa. Each session's arena of memory grows by what is asked for, not to the next power of
+    two, since several sessions share the device.
 
     Args:
         device: of the session.
@@ -131,7 +142,8 @@ def providers_for(device: Device, graphs: bool = False) -> list[Any]:
 
 
 def check_providers(session: Session, device: Device) -> None:
-    """Make sure that a session runs where it was asked to: the runtime falls back to the CPU without an error.
+    """Make sure that a session runs where it was asked to: the runtime falls back to the CPU
+    without an error.
 
     Raises:
         BackendError: the device's provider is not the session's first one, or is on another device.
@@ -139,9 +151,15 @@ def check_providers(session: Session, device: Device) -> None:
     wanted, got = CUDA if device.is_cuda else CPU, session.get_providers()
     if got[:1] != [wanted]:
         has = ", ".join(got) or "nothing"
-        raise BackendError(f"device '{device.name}' needs {wanted}, but ONNX Runtime has only {has}; {_remedy(device)}")
-    if device.is_cuda and (number := session.get_provider_options()[CUDA]["device_id"]) != str(device.index):
-        raise BackendError(f"device '{device.name}' was asked for, but ONNX Runtime took device {number}")
+        raise BackendError(
+            f"device '{device.name}' needs {wanted}, but ONNX Runtime has only {has}; {_remedy(device)}"
+        )
+    if device.is_cuda and (number := session.get_provider_options()[CUDA]["device_id"]) != str(
+        device.index
+    ):
+        raise BackendError(
+            f"device '{device.name}' was asked for, but ONNX Runtime took device {number}"
+        )
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -186,5 +204,7 @@ def _remedy(device: Device) -> str:
     if not device.is_cuda:
         return "reinstall ONNX Runtime"
     if not _is_installed("onnxruntime-gpu"):
-        return "replace the CPU runtime: pip uninstall -y onnxruntime, then pip install 'equipot[gpu]'"
+        return (
+            "replace the CPU runtime: pip uninstall -y onnxruntime, then pip install 'equipot[gpu]'"
+        )
     return "check that the NVIDIA driver, CUDA and cuDNN can be loaded (nvidia-smi), or choose device 'cpu'"

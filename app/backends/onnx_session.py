@@ -1,12 +1,14 @@
 """An artifact opened on a device, and how arrays get in and out of it.
 
-On a GPU the arrays lie in buffers on the device (IO binding), of few shapes: `bucket` says to which one a portion is
-padded. The buffers of small portions are kept, and what the device does for one of them is recorded once and then
-replayed as a whole (a CUDA graph), since launching hundreds of short kernels one by one takes longer than running them.
-Large portions keep the device busy either way, so that nothing of them is kept.
+On a GPU the arrays lie in buffers on the device (IO binding), of few shapes: `bucket` says to which
+one a portion is padded. The buffers of small portions are kept, and what the device does for one of
+them is recorded once and then replayed as a whole (a CUDA graph), since launching hundreds of short
+kernels one by one takes longer than running them. Large portions keep the device busy either way,
+so that nothing of them is kept.
 
-That the provider is the device's is checked when the session is made. `session.disable_cpu_ep_fallback` is no check of
-it: it refuses any artifact with a `Shape`, since the runtime computes sizes on the host on purpose.
+That the provider is the device's is checked when the session is made.
+`session.disable_cpu_ep_fallback` is no check of it: it refuses any artifact with a `Shape`, since
+the runtime computes sizes on the host on purpose.
 """
 
 import logging
@@ -20,18 +22,28 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from app.backends.onnx_runtime import CUDA_GRAPH_ID, Device, check_providers, providers_for, require_onnxruntime
+from app.backends.onnx_runtime import (
+    CUDA_GRAPH_ID,
+    Device,
+    check_providers,
+    providers_for,
+    require_onnxruntime,
+)
 from app.errors import BackendError
 
 OUTPUTS = ("energies", "edge_gradients")
 KEPT_SLOTS = 1 << 16
-"""Slots of the largest portion whose buffers are kept: 64 molecules, or a crystal of a thousand atoms."""
+"""Slots of the largest portion whose buffers are kept: 64 molecules, or a crystal of a thousand
+atoms.
+"""
 MOST_KEPT = 128
 """Shapes whose buffers are kept; what comes later gets new ones for each run."""
 LEAST = (16, 8)
 """Atoms and slots of the smallest bucket: less would not be faster."""
 COARSE, FINE = 3, 5
-"""Significant bits of the sizes of kept buckets, and of larger ones: at most a quarter, or a sixteenth, is padding."""
+"""Significant bits of the sizes of kept buckets, and of larger ones: at most a quarter, or a
+sixteenth, is padding.
+"""
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 NO_GRAPH = -1
 """The runtime's number for a run that is neither recorded nor replayed."""
@@ -62,7 +74,9 @@ class Execution(IntEnum):
 
 
 def alone_on(device: Device) -> RLock:
-    """Held while a device is used: what is recorded there must not meet anything of another session or thread."""
+    """Held while a device is used: what is recorded there must not meet anything of another session
+    or thread.
+    """
     return _ALONE.setdefault(device, RLock())
 
 
@@ -98,12 +112,16 @@ class PlainArtifact:
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
         """Those of `OUTPUTS` that are wanted, for a portion."""
-        found: list[NDArray[Any]] = self.session.run(wanted, {name: feeds[name] for name in self.inputs})
+        found: list[NDArray[Any]] = self.session.run(
+            wanted, {name: feeds[name] for name in self.inputs}
+        )
         return found
 
 
 class BoundArtifact:
-    """A session whose inputs and outputs lie in buffers on its device. One run at a time on a device; others wait.
+    """A session whose inputs and outputs lie in buffers on its device.
+
+    One run at a time on a device; others wait.
 
     Args:
         runtime: the module.
@@ -146,13 +164,19 @@ class BoundArtifact:
             expected = self._made(wanted, one, NO_GRAPH).run(one)
             for found, right in zip(self.run(wanted, one), expected, strict=True):
                 if not np.allclose(found, right, rtol=1e-3, atol=1e-4):
-                    raise BackendError(f"a replayed run deviates by {np.abs(found - right).max():.1e}")
+                    raise BackendError(
+                        f"a replayed run deviates by {np.abs(found - right).max():.1e}"
+                    )
 
     def _buffers(self, wanted: tuple[str, ...], feeds: Feeds) -> "_Buffers":
         shape = feeds["mask"].shape
         if (wanted, shape) in self._kept:
             return self._kept[wanted, shape]
-        if self.execution < Execution.BUCKETS or np.prod(shape) > KEPT_SLOTS or len(self._kept) == MOST_KEPT:
+        if (
+            self.execution < Execution.BUCKETS
+            or np.prod(shape) > KEPT_SLOTS
+            or len(self._kept) == MOST_KEPT
+        ):
             return self._made(wanted, feeds, NO_GRAPH)
         made = self._made(wanted, feeds, len(self._kept) + 1)
         self._kept[wanted, shape] = made
@@ -164,7 +188,9 @@ class BoundArtifact:
         create = self._runtime.OrtValue.ortvalue_from_shape_and_type
         atoms, slots = feeds["mask"].shape
         shapes = {"energies": (atoms,), "edge_gradients": (atoms, slots, 3)}
-        inputs = {name: create(feeds[name].shape, feeds[name].dtype.type, *place) for name in self.inputs}
+        inputs = {
+            name: create(feeds[name].shape, feeds[name].dtype.type, *place) for name in self.inputs
+        }
         outputs = {name: create(shapes[name], self._types[name], *place) for name in wanted}
         binding = self._session.io_binding()
         for name, value in inputs.items():
@@ -211,7 +237,9 @@ def bucket(atoms: int, slots: int) -> tuple[int, int]:
     return _rounded(least[0], FINE), _rounded(least[1], FINE)
 
 
-def open_artifact(path: Path, device: Device, execution: Execution, deterministic: bool) -> Artifact:
+def open_artifact(
+    path: Path, device: Device, execution: Execution, deterministic: bool
+) -> Artifact:
     """An artifact on a device; where it cannot be replayed there, the log says so and why.
 
     Raises:
@@ -237,7 +265,9 @@ def probes(artifact: BoundArtifact) -> list[Feeds]:
     return [_pair(distance, artifact.dtype) for distance in (1.1, 1.6)]
 
 
-def _opened(path: Path, device: Device, execution: Execution, deterministic: bool) -> PlainArtifact | BoundArtifact:
+def _opened(
+    path: Path, device: Device, execution: Execution, deterministic: bool
+) -> PlainArtifact | BoundArtifact:
     runtime = require_onnxruntime(device)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -265,7 +295,13 @@ def _pair(distance: float, dtype: Any) -> Feeds:
     neighbors, reverse = own // shape[1], own.copy()
     neighbors[:2, 0], reverse[:2, 0] = neighbors[1::-1, 0].copy(), own[1::-1, 0].copy()
     species = np.zeros(shape[0], dtype=np.int64)
-    all_feeds = {"edge_vectors": vectors, "mask": mask, "species": species, "neighbors": neighbors, "reverse": reverse}
+    all_feeds = {
+        "edge_vectors": vectors,
+        "mask": mask,
+        "species": species,
+        "neighbors": neighbors,
+        "reverse": reverse,
+    }
     return all_feeds | {"neighbor_species": np.zeros(shape, dtype=np.int64)}
 
 

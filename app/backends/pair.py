@@ -1,4 +1,6 @@
-"""PairBackend: the Lennard-Jones potential in numpy float64, whose right answer is known without a network."""
+"""PairBackend: the Lennard-Jones potential in numpy float64, whose right answer is known without a
+network.
+"""
 
 import numpy as np
 
@@ -16,9 +18,10 @@ class PairBackend:
     """Lennard-Jones between all pairs within the cutoff, with a smooth end.
 
     u(r) = s(r²) · 4ε[(σ/r)¹² − (σ/r)⁶] with, between the squared onset a and the squared cutoff b,
-    s(x) = (b − x)²(b + 2x − 3a) / (b − a)³: energy and forces are continuous. It is the potential of ASE's
-    `LennardJones(smooth=True)`, ase/calculators/lj.py. Unlike elements mix by Lorentz's and Berthelot's rules,
-    σ_ij = (σ_i + σ_j)/2 and ε_ij = √(ε_i ε_j). Half of each pair's energy goes to either atom.
+    s(x) = (b − x)²(b + 2x − 3a) / (b − a)³: energy and forces are continuous. It is the potential
+    of ASE's `LennardJones(smooth=True)`, ase/calculators/lj.py. Unlike elements mix by Lorentz's
+    and Berthelot's rules, σ_ij = (σ_i + σ_j)/2 and ε_ij = √(ε_i ε_j). Half of each pair's energy
+    goes to either atom.
     """
 
     def __init__(self, card: ModelCard) -> None:
@@ -29,7 +32,9 @@ class PairBackend:
         """
         missing = [symbol for symbol in card.elements if symbol not in card.pair]
         if missing:
-            raise BackendError(f"model '{card.name}' has no pair parameters for {', '.join(missing)}")
+            raise BackendError(
+                f"model '{card.name}' has no pair parameters for {', '.join(missing)}"
+            )
         self._card = card
         sigma = np.array([card.pair[symbol].sigma for symbol in card.elements])
         epsilon = np.array([card.pair[symbol].epsilon for symbol in card.elements])
@@ -78,7 +83,9 @@ class PairBackend:
     def _evaluate(self, graph: Graph, vectors: Floats) -> tuple[Floats, Floats]:
         """(N,) eV, the atoms' energies, and (E,) du/dr / r in eV/Å² of each edge."""
         species = self._card.species(graph.numbers)
-        pairs, slopes = self._pairs(np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index])
+        pairs, slopes = self._pairs(
+            np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index]
+        )
         return self._card.references(species) + 0.5 * graph.sum_by_centre(pairs), slopes
 
     def _pairs(self, squares: Floats, species: Integers, others: Integers) -> tuple[Floats, Floats]:
@@ -95,4 +102,6 @@ def _envelope(squares: Floats, cutoff: float) -> tuple[Floats, Floats]:
     """s(x) and ds/dx in 1/Å² of squared distances x: 1 up to the onset, 0 from the cutoff."""
     a, b = (ONSET * cutoff) ** 2, cutoff**2
     x = np.clip(squares, a, b)
-    return (b - x) ** 2 * (b + 2.0 * x - 3.0 * a) / (b - a) ** 3, 6.0 * (b - x) * (a - x) / (b - a) ** 3
+    return (b - x) ** 2 * (b + 2.0 * x - 3.0 * a) / (b - a) ** 3, 6.0 * (b - x) * (a - x) / (
+        b - a
+    ) ** 3

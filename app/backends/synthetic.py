@@ -7,10 +7,14 @@ from app.store.store import ModelCard
 
 
 def lattice_piece(card: ModelCard, atoms: int, periodic: bool) -> Structure:
-    """`atoms` atoms of the card's elements on a cubic lattice of 2.5 Å spacing, or wider for large pair models."""
+    """`atoms` atoms of the card's elements on a cubic lattice of 2.5 Å spacing, or wider for large
+    pair models.
+    """
     spacing = max([2.5, *(p.sigma for p in card.pair.values())])
     side = int(np.ceil(atoms ** (1 / 3)))
-    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[:atoms]
+    sites = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)[
+        :atoms
+    ]
     return Structure(
         np.resize(card.numbers, atoms),
         np.asarray(spacing * sites, dtype=np.float64),

@@ -1,1 +1,3 @@
-"""Measuring a model on the machine at hand: its backend alone, relaxations in flight, and the service."""
+"""Measuring a model on the machine at hand: its backend alone, relaxations in flight, and the
+service.
+"""

@@ -1,4 +1,5 @@
-"""The load on the service: connections that each send the next request as soon as they have the answer.
+"""The load on the service: connections that each send the next request as soon as they have the
+answer.
 
     python -m app.bench.load --port 8000 --clients 64 --seconds 10 < bodies.json
 
@@ -90,7 +91,8 @@ class Client(asyncio.Protocol):
 
 
 async def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[float]:
-    """Latencies, in seconds, of all that so many connections asked for in this time; at least one each.
+    """Latencies, in seconds, of all that so many connections asked for in this time; at least one
+    each.
 
     Raises:
         RuntimeError: an answer that is not 200; quotes it.
@@ -118,7 +120,9 @@ def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) 
 
 def main() -> None:
     """Read the bodies, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)

@@ -23,7 +23,9 @@ AMPLE = 10**9
 
 
 class Timed:
-    """A backend that counts the seconds in which at least one thread was in it, and the atoms evaluated."""
+    """A backend that counts the seconds in which at least one thread was in it, and the atoms
+    evaluated.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -98,7 +100,11 @@ class RelaxSpeed:
 
 
 def relax_all(
-    backend: Backend, structures: Iterable[Structure], options: RelaxOptions, in_flight: int, budget: Budget
+    backend: Backend,
+    structures: Iterable[Structure],
+    options: RelaxOptions,
+    in_flight: int,
+    budget: Budget,
 ) -> list[Relaxed | EquipotError]:
     """Relax structures, so many at a time; what became of each, in their order."""
 
@@ -127,9 +133,15 @@ def relax_all(
 
 
 def relax_speed(
-    backend: Backend, sample: Sample, options: RelaxOptions, in_flight: int, budget: Budget, seconds: float
+    backend: Backend,
+    sample: Sample,
+    options: RelaxOptions,
+    in_flight: int,
+    budget: Budget,
+    seconds: float,
 ) -> RelaxSpeed:
-    """Relax a sample again and again; `in_flight` relaxations at least, and none that begins after `seconds`.
+    """Relax a sample again and again; `in_flight` relaxations at least, and none that begins after
+    `seconds`.
 
     Raises:
         EquipotError: the first one that a relaxation gave.

@@ -40,7 +40,15 @@ def relax(found: Found) -> str:
     """Relaxations in flight."""
     speed = found["relax"]
     rows = [
-        ("RELAXATIONS", "IN FLIGHT", "A SECOND", "ATOMS × STEPS/S", "STEPS EACH", "CONVERGED", "IN THE BACKEND"),
+        (
+            "RELAXATIONS",
+            "IN FLIGHT",
+            "A SECOND",
+            "ATOMS × STEPS/S",
+            "STEPS EACH",
+            "CONVERGED",
+            "IN THE BACKEND",
+        ),
         (
             f"{speed['sample']}, {speed['fmax']:g} eV/Å",
             str(speed["in_flight"]),
@@ -57,7 +65,18 @@ def relax(found: Found) -> str:
 def service(found: Found) -> str:
     """The service under load."""
     part = found["service"]
-    rows = [("SERVICE", "CLIENTS", "REQUESTS/S", "OF BEST BATCH", "CPU MS EACH", "P50 MS", "P90 MS", "P99 MS")]
+    rows = [
+        (
+            "SERVICE",
+            "CLIENTS",
+            "REQUESTS/S",
+            "OF BEST BATCH",
+            "CPU MS EACH",
+            "P50 MS",
+            "P90 MS",
+            "P99 MS",
+        )
+    ]
     for load in part["loads"]:
         share = "–" if load["share"] is None else f"{load['share']:.0%}"
         times = [_number(load[name], ".2f") for name in ("cpu_ms", "p50", "p90", "p99")]
@@ -73,7 +92,9 @@ def sizing(found: Found) -> str:
     """What a million structures cost on this machine."""
     rows = [("A MILLION OF", "ASKED FOR", "A SECOND", "TAKES")]
     for kind in found.get("backend", []):
-        rows.append((kind["sample"], "energy and forces, backend alone", *_cost(kind["best"]["rate"])))
+        rows.append(
+            (kind["sample"], "energy and forces, backend alone", *_cost(kind["best"]["rate"]))
+        )
     if "service" in found:
         most = max(found["service"]["loads"], key=lambda load: float(load["rate"]))
         asked = f"energy and forces, {most['clients']} clients"

@@ -44,24 +44,31 @@ class Sample:
 
 
 def molecules(card: ModelCard) -> Sample:
-    """Distorted aspirins where the model knows their elements, else distorted clusters cut from a lattice."""
+    """Distorted aspirins where the model knows their elements, else distorted clusters cut from a
+    lattice.
+    """
     symbols, *coordinates = zip(*ASPIRIN, strict=True)
     if set(symbols) <= set(card.elements):
         one = Structure(numbers_from_symbols(symbols), np.array(coordinates).T)
         return Sample(f"aspirin, {len(one)} atoms", _distorted(one))
-    return Sample(f"cluster, {MOLECULE_ATOMS} atoms", _distorted(lattice_piece(card, MOLECULE_ATOMS, False)))
+    return Sample(
+        f"cluster, {MOLECULE_ATOMS} atoms", _distorted(lattice_piece(card, MOLECULE_ATOMS, False))
+    )
 
 
 def crystals(card: ModelCard) -> Sample:
     """Periodic lattices of the model's elements, each distorted in its own way."""
-    return Sample(f"crystal, {CRYSTAL_ATOMS} atoms", _distorted(lattice_piece(card, CRYSTAL_ATOMS, True)))
+    return Sample(
+        f"crystal, {CRYSTAL_ATOMS} atoms", _distorted(lattice_piece(card, CRYSTAL_ATOMS, True))
+    )
 
 
 def of_file(path: Path, card: ModelCard) -> Sample:
     """The structures of a file, all of which the model must know.
 
     Raises:
-        InputError: the file cannot be read or is empty, or a frame of it cannot be evaluated; names both.
+        InputError: the file cannot be read or is empty, or a frame of it cannot be evaluated; names
+            both.
     """
     structures = []
     for place, frame in enumerate(read_structures(path)):

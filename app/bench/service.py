@@ -27,7 +27,8 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpeed:
-    """What a number of clients got, each of which sends one structure a request, one request after the other.
+    """What a number of clients got, each of which sends one structure a request, one request after
+    the other.
 
     Attributes:
         clients: connections that are kept alive.
@@ -121,7 +122,9 @@ class Server:
         command = [sys.executable, "-m", "app.bench.load", "--port", str(self.port)]
         command += ["--clients", str(clients), "--seconds", str(seconds)]
         before = self.cpu_seconds()
-        done = subprocess.run(command, input=json.dumps(bodies), check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            command, input=json.dumps(bodies), check=False, capture_output=True, text=True
+        )
         after = self.cpu_seconds()
         if done.returncode:
             raise BackendError(f"the service did not answer:\n{done.stderr}")
@@ -148,7 +151,10 @@ def bodies(sample: Sample) -> list[dict[str, Any]]:
 
 def structure_fields(structure: Structure) -> dict[str, Any]:
     """A structure in a request's JSON."""
-    found: dict[str, Any] = {"symbols": structure.symbols, "positions": structure.positions.tolist()}
+    found: dict[str, Any] = {
+        "symbols": structure.symbols,
+        "positions": structure.positions.tolist(),
+    }
     if structure.cell.any():
         found |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
     if structure.charge:

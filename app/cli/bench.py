@@ -29,13 +29,27 @@ PARTS = ("backend", "relax", "service")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """The model, what to measure of it, and for how long."""
-    parser.add_argument("model", nargs="?", metavar="MODEL", help="`name` or `name@version`; the default model")
-    parser.add_argument("--structures", type=Path, metavar="FILE", help="your own structures to measure with")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)")
-    parser.add_argument("--clients", nargs="+", type=int, default=[1, 64], help="of the service, at a time (1 64)")
-    parser.add_argument("--in-flight", type=int, default=64, help="relaxations at a time (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (%(default)s)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers into a file, too")
+    parser.add_argument(
+        "model", nargs="?", metavar="MODEL", help="`name` or `name@version`; the default model"
+    )
+    parser.add_argument(
+        "--structures", type=Path, metavar="FILE", help="your own structures to measure with"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)"
+    )
+    parser.add_argument(
+        "--clients", nargs="+", type=int, default=[1, 64], help="of the service, at a time (1 64)"
+    )
+    parser.add_argument(
+        "--in-flight", type=int, default=64, help="relaxations at a time (%(default)s)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=10.0, help="of each measurement (%(default)s)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write all numbers into a file, too"
+    )
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
@@ -71,7 +85,10 @@ def _check(options: argparse.Namespace) -> None:
         raise InvalidRequest(f"--seconds: {options.seconds}; must be more than 0 and finite")
     if options.json and not options.json.parent.is_dir():
         raise InvalidRequest(f"--json: there is no folder {options.json.parent}; make it first")
-    for name, value in (("--in-flight", options.in_flight), *(("--clients", count) for count in options.clients)):
+    for name, value in (
+        ("--in-flight", options.in_flight),
+        *(("--clients", count) for count in options.clients),
+    ):
         if value < 1:
             raise InvalidRequest(f"{name}: {value}; must be at least 1")
 
@@ -96,14 +113,18 @@ class _Subject:
 def _subject(settings: Settings, model: StoredModel, options: argparse.Namespace) -> _Subject:
     own, card = options.structures, model.card
     samples = [of_file(own, card)] if own else [molecules(card), crystals(card)]
-    backend = load_backend(model, threads=settings.threads, device=settings.device, backend=settings.backend)
+    backend = load_backend(
+        model, threads=settings.threads, device=settings.device, backend=settings.backend
+    )
     place = place_of(model, backend, settings.threads, settings.device)
     budget = Limits.of(settings).budget(_calibration(settings, backend, place))
     return _Subject(options, settings, model, backend, samples, place, budget)
 
 
 def _calibration(settings: Settings, backend: Backend, place: Place) -> Calibration:
-    """From the cache, as the service takes it; measured now, and left there, where it is not there yet."""
+    """From the cache, as the service takes it; measured now, and left there, where it is not there
+    yet.
+    """
     cache = Cache(settings.cache)
     found = cache.read(place)
     if found is None:
@@ -116,8 +137,14 @@ def _described(subject: _Subject) -> dict[str, Any]:
     budget, place = subject.budget, subject.place
     return {
         "model": {"reference": subject.reference, "digest": subject.model.digest},
-        "machine": {"processor": machine(), **place.model_dump(include={"device", "threads", "runtime"})},
-        "budget": {name: getattr(budget, name) for name in ("atoms", "edges", "structures", "seconds", "source")},
+        "machine": {
+            "processor": machine(),
+            **place.model_dump(include={"device", "threads", "runtime"}),
+        },
+        "budget": {
+            name: getattr(budget, name)
+            for name in ("atoms", "edges", "structures", "seconds", "source")
+        },
     }
 
 
@@ -136,7 +163,12 @@ def _relax(subject: _Subject, _: dict[str, Any]) -> dict[str, Any]:
     options, sample = RelaxOptions(), subject.samples[0]
     in_flight, seconds = subject.options.in_flight, subject.options.seconds
     speed = relax_speed(subject.backend, sample, options, in_flight, subject.budget, seconds)
-    return {"sample": sample.name, "optimizer": options.optimizer, "fmax": options.fmax, **asdict(speed)}
+    return {
+        "sample": sample.name,
+        "optimizer": options.optimizer,
+        "fmax": options.fmax,
+        **asdict(speed),
+    }
 
 
 def _service(subject: _Subject, found: dict[str, Any]) -> dict[str, Any]:
@@ -145,8 +177,13 @@ def _service(subject: _Subject, found: dict[str, Any]) -> dict[str, Any]:
     most = found["backend"][0]["best"]["rate"] if "backend" in found else None
     with served(subject.settings, subject.reference) as server:
         ready_mb = server.memory_mb()
-        speeds = [server.speed(bodies(sample), clients, subject.options.seconds) for clients in subject.options.clients]
-        loads = [{**asdict(speed), "share": speed.rate / most if most else None} for speed in speeds]
+        speeds = [
+            server.speed(bodies(sample), clients, subject.options.seconds)
+            for clients in subject.options.clients
+        ]
+        loads = [
+            {**asdict(speed), "share": speed.rate / most if most else None} for speed in speeds
+        ]
         return {
             "sample": sample.name,
             "ready_after": server.ready_after,

@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
-    parser.add_argument("model", metavar="MODEL", help="`name` or `name@version` of the store, or the folder of a run")
-    parser.add_argument("data", metavar="DATA", help="file of labelled frames: extXYZ, npz, or what ASE reads")
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="`name` or `name@version` of the store, or the folder of a run",
+    )
+    parser.add_argument(
+        "data", metavar="DATA", help="file of labelled frames: extXYZ, npz, or what ASE reads"
+    )
     parser.add_argument(
         "--set",
         dest="overrides",
@@ -30,9 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how the file is read, as in data.train of a config: units.energy=kcal/mol, index=':100', keys.energy=E",
     )
     parser.add_argument(
-        "--by", metavar="KEY", help="group frames by this value of their comment lines (default: by chemical formula)"
+        "--by",
+        metavar="KEY",
+        help="group frames by this value of their comment lines (default: by chemical formula)",
     )
-    parser.add_argument("--worst", type=int, default=10, metavar="N", help="groups to list; 0: none (%(default)s)")
+    parser.add_argument(
+        "--worst", type=int, default=10, metavar="N", help="groups to list; 0: none (%(default)s)"
+    )
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the errors of all groups")
     parser.add_argument("--plot", type=Path, metavar="PNG", help="draw predictions against labels")
     parser.add_argument(
@@ -42,7 +52,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="draw force errors against uncertainties (of a committee)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)")
+    parser.add_argument(
+        "--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
     parser.add_argument(
         "--backend",
@@ -50,8 +62,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="what runs a stored model (%(default)s)",
     )
-    parser.add_argument("--threads", type=int, default=0, help="numerics threads; 0 takes all cores")
-    parser.add_argument("--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="numerics threads; 0 takes all cores"
+    )
+    parser.add_argument(
+        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,15 +94,24 @@ def run(options: argparse.Namespace) -> int:
     frames = load_sources([source], Finder(Path()))
     predicted = predict(frames)
     if options.plot_uncertainty is not None and predicted.forces_std is None:
-        raise InvalidConfig(f"--plot-uncertainty: {options.model} states no uncertainty; only committees do")
+        raise InvalidConfig(
+            f"--plot-uncertainty: {options.model} states no uncertainty; only committees do"
+        )
     found = report(predicted, frames, options.by)
     _write(options, found, frames, predicted)
-    print(found.model_dump_json(indent=2, exclude_none=True) if options.json else page(found, options.worst))
+    print(
+        found.model_dump_json(indent=2, exclude_none=True)
+        if options.json
+        else page(found, options.worst)
+    )
     return 0
 
 
 def _write(
-    options: argparse.Namespace, found: "Report", frames: "Sequence[LabelledFrame]", predicted: "Values"
+    options: argparse.Namespace,
+    found: "Report",
+    frames: "Sequence[LabelledFrame]",
+    predicted: "Values",
 ) -> None:
     title = f"{options.model} on {Path(options.data).name}"
     if options.csv is not None:

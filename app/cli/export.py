@@ -13,13 +13,21 @@ DTYPES = ("float32", "float64")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder of a training run or of a committee")
-    parser.add_argument("--name", required=True, help="name of the model; the version follows the newest one")
-    parser.add_argument("--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)")
+    parser.add_argument(
+        "run_folder", type=Path, metavar="RUN", help="folder of a training run or of a committee"
+    )
+    parser.add_argument(
+        "--name", required=True, help="name of the model; the version follows the newest one"
+    )
+    parser.add_argument(
+        "--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)"
+    )
     add_about(parser)
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the artifact")
     parser.add_argument(
-        "--aoti", action="store_true", help="compile packages of AOTInductor, too, for processors like this one"
+        "--aoti",
+        action="store_true",
+        help="compile packages of AOTInductor, too, for processors like this one",
     )
 
 
@@ -40,7 +48,9 @@ def publish(
     dtype: Literal["float32", "float64"] = "float32",
     aoti: bool = False,
 ) -> None:
-    """Export, certify and publish what a run left; print what was published and how far it deviates from its model."""
+    """Export, certify and publish what a run left; print what was published and how far it deviates
+    from its model.
+    """
     from app.training.export.publish import export
     from app.training.runs.trained import TrainedRun
 
@@ -49,20 +59,30 @@ def publish(
     print(f"{card.name}@{card.version} in {published.folder}, digest {published.digest[:12]}")
     _report("artifact", card.certificate)
     if card.aoti is not None:
-        _report(f"packages for {card.aoti.machine} with {card.aoti.capability}", card.aoti.certificate)
+        _report(
+            f"packages for {card.aoti.machine} with {card.aoti.capability}", card.aoti.certificate
+        )
 
 
 def _report(what: str, certificate: "Certificate | None") -> None:
     assert certificate is not None
-    print(f"{what}: largest deviations from the float64 model over {certificate.systems} structures (tolerance):")
+    print(
+        f"{what}: largest deviations from the float64 model over {certificate.systems} structures (tolerance):"
+    )
     for key, value in certificate.largest:
-        frames = "" if certificate.held_out is None else f"  held-out frames {getattr(certificate.held_out, key):.1e}"
+        frames = (
+            ""
+            if certificate.held_out is None
+            else f"  held-out frames {getattr(certificate.held_out, key):.1e}"
+        )
         print(f"  {key:16} {value:.1e} ({getattr(certificate.tolerance, key):.0e}){frames}")
 
 
 def add_about(parser: argparse.ArgumentParser) -> None:
     """Declare `--about`."""
-    parser.add_argument("--about", type=Path, help="YAML with description, license and limitations for the card")
+    parser.add_argument(
+        "--about", type=Path, help="YAML with description, license and limitations for the card"
+    )
 
 
 def about_of(options: argparse.Namespace) -> "About":

@@ -15,12 +15,41 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
     add("structures", type=Path, nargs="+", help="files in any format that ASE reads")
-    add("--calculator", required=True, metavar="MODULE:CLASS", help="an ASE calculator: tblite.ase:TBLite")
-    add("--options", default="{}", metavar="JSON", help="keyword arguments of the calculator, a JSON object")
-    add("--output", type=Path, required=True, help="extXYZ file; a run that was stopped goes on with it")
-    add("--properties", default="energy,forces", help="of energy, forces, stress (default: %(default)s)")
-    add("--processes", type=int, default=os.cpu_count() or 1, help="worker processes (default: all cores)")
-    add("--timeout", type=float, default=600.0, help="seconds that a frame may take (default: %(default)g)")
+    add(
+        "--calculator",
+        required=True,
+        metavar="MODULE:CLASS",
+        help="an ASE calculator: tblite.ase:TBLite",
+    )
+    add(
+        "--options",
+        default="{}",
+        metavar="JSON",
+        help="keyword arguments of the calculator, a JSON object",
+    )
+    add(
+        "--output",
+        type=Path,
+        required=True,
+        help="extXYZ file; a run that was stopped goes on with it",
+    )
+    add(
+        "--properties",
+        default="energy,forces",
+        help="of energy, forces, stress (default: %(default)s)",
+    )
+    add(
+        "--processes",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="worker processes (default: all cores)",
+    )
+    add(
+        "--timeout",
+        type=float,
+        default=600.0,
+        help="seconds that a frame may take (default: %(default)g)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,8 +62,12 @@ def run(options: argparse.Namespace) -> int:
     properties = tuple(name.strip() for name in options.properties.split(","))
     reference = Reference(options.calculator, _object(options.options), properties)
     show = _Progress()
-    summary = label(options.structures, options.output, reference, options.processes, options.timeout, show)
-    failures = f", {summary.failed} failed ({failures_path(options.output)})" if summary.failed else ""
+    summary = label(
+        options.structures, options.output, reference, options.processes, options.timeout, show
+    )
+    failures = (
+        f", {summary.failed} failed ({failures_path(options.output)})" if summary.failed else ""
+    )
     print(f"{options.output}: {summary.labelled} frames labelled{failures}")
     return 0
 

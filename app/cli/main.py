@@ -40,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="equipot", description="Equivariant interatomic potentials, served.")
+    parser = argparse.ArgumentParser(
+        prog="equipot", description="Equivariant interatomic potentials, served."
+    )
     parser.add_argument("--version", action="version", version=f"equipot {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_text in COMMANDS.items():

@@ -1,4 +1,6 @@
-"""`equipot models list|show|verify|calibrate`: what is in the store, whether it is sound, and how fast it is."""
+"""`equipot models list|show|verify|calibrate`: what is in the store, whether it is sound, and how
+fast it is.
+"""
 
 import argparse
 import json
@@ -16,8 +18,12 @@ HEADER = ("MODEL", "STATE", "BACKEND", "ELEMENTS", "PARAMETERS", "CUTOFF", "DESC
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """An action, and the models it is about."""
-    parser.add_argument("action", choices=["list", "show", "verify", "calibrate"], help="what to do")
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="`name` or `name@version`; all where not given")
+    parser.add_argument(
+        "action", choices=["list", "show", "verify", "calibrate"], help="what to do"
+    )
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help="`name` or `name@version`; all where not given"
+    )
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
@@ -74,7 +80,12 @@ def state(store: ModelStore, reference: str) -> dict[str, Any]:
         model = store.load(reference)
     except CorruptModel as error:
         return {"model": reference, "state": "corrupt", "reason": str(error)}
-    return {"model": reference, "state": "sound", "digest": model.digest, "card": model.card.model_dump(mode="json")}
+    return {
+        "model": reference,
+        "state": "sound",
+        "digest": model.digest,
+        "card": model.card.model_dump(mode="json"),
+    }
 
 
 def _exact(store: ModelStore, name: str) -> str:
@@ -92,7 +103,15 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
         return (entry["model"], entry["state"], "", "", "", "", entry["reason"])
     elements = " ".join(card["elements"][:8]) + (" …" if len(card["elements"]) > 8 else "")
     size = f"{card['parameters']:,}"
-    return (entry["model"], "sound", card["backend"], elements, size, f"{card['cutoff']:g} Å", card["description"])
+    return (
+        entry["model"],
+        "sound",
+        card["backend"],
+        elements,
+        size,
+        f"{card['cutoff']:g} Å",
+        card["description"],
+    )
 
 
 def _show(states: list[dict[str, Any]]) -> str:
@@ -115,11 +134,19 @@ def _plain(value: Any) -> str:
 
 
 def _verify(states: list[dict[str, Any]]) -> str:
-    return table([(entry["model"], entry["state"], entry.get("reason", entry.get("digest", ""))) for entry in states])
+    return table(
+        [
+            (entry["model"], entry["state"], entry.get("reason", entry.get("digest", "")))
+            for entry in states
+        ]
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows of text in aligned columns."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
     return "\n".join(line.rstrip() for line in lines)

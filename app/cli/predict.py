@@ -30,12 +30,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="(ext)XYZ, or another format that ASE reads; - reads XYZ from standard input",
     )
-    parser.add_argument("--model", help="`name` or `name@version`; the default model where not given")
-    parser.add_argument("--properties", help="some of energy,forces,stress,energies, separated by commas")
+    parser.add_argument(
+        "--model", help="`name` or `name@version`; the default model where not given"
+    )
+    parser.add_argument(
+        "--properties", help="some of energy,forces,stress,energies, separated by commas"
+    )
     parser.add_argument("--relax", action="store_true", help="relax the structures")
-    parser.add_argument("--fmax", type=float, default=0.05, help="eV/Å, where a relaxation is converged (%(default)s)")
-    parser.add_argument("--steps", type=int, default=200, help="most steps of a relaxation (%(default)s)")
-    parser.add_argument("--optimizer", choices=["fire", "lbfgs"], default="fire", help="(%(default)s)")
+    parser.add_argument(
+        "--fmax",
+        type=float,
+        default=0.05,
+        help="eV/Å, where a relaxation is converged (%(default)s)",
+    )
+    parser.add_argument(
+        "--steps", type=int, default=200, help="most steps of a relaxation (%(default)s)"
+    )
+    parser.add_argument(
+        "--optimizer", choices=["fire", "lbfgs"], default="fire", help="(%(default)s)"
+    )
     parser.add_argument(
         "--cell",
         nargs="?",
@@ -45,15 +58,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what of the cells of bulk structures may change, besides the atoms' places (full if nothing is said)",
     )
     parser.add_argument("--fixed-axes", default="", help="lattice vectors that stay, some of a,b,c")
-    parser.add_argument("--pressure", type=float, default=0.0, help="eV/Å³, under which cells relax (%(default)s)")
+    parser.add_argument(
+        "--pressure", type=float, default=0.0, help="eV/Å³, under which cells relax (%(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
-    parser.add_argument("-o", "--output", type=Path, help="file to write; standard output where not given")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="file to write; standard output where not given"
+    )
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
     parser.add_argument(
-        "--deterministic", action="store_true", default=None, help="the same bits whatever else is in the batch"
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="the same bits whatever else is in the batch",
     )
 
 
@@ -66,10 +86,20 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     entries = [entry for file in options.files for entry in _entries(file)]
     relax = relax_options(_relax(options), settings)
-    ask = Ask(entries, options.model, query_properties(options.properties), relax, options.properties is not None)
+    ask = Ask(
+        entries,
+        options.model,
+        query_properties(options.properties),
+        relax,
+        options.properties is not None,
+    )
     potential = _load(settings, options.model)
     results = asyncio.run(_answer(potential, ask))
-    content = as_json(potential, ask, results) + b"\n" if options.json else as_xyz(potential, ask, results).encode()
+    content = (
+        as_json(potential, ask, results) + b"\n"
+        if options.json
+        else as_xyz(potential, ask, results).encode()
+    )
     if options.output:
         options.output.write_bytes(content)
     else:
@@ -99,7 +129,9 @@ def _relax(options: argparse.Namespace) -> RelaxIn | None:
 
 
 def _load(settings: Settings, model: str | None) -> Potential:
-    """The model, with a queue that all files fit into, and without the limits that protect a service."""
+    """The model, with a queue that all files fit into, and without the limits that protect a
+    service.
+    """
     return load_potential(
         ModelStore(settings.model_store).load(model or settings.default_model),
         Limits.of(settings),

@@ -18,7 +18,9 @@ from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
 
 SWITCH_INTERVAL = 1e-4
-"""Seconds after which a thread gives way to others: what comes back from the backend shall not wait for 5 ms."""
+"""Seconds after which a thread gives way to others: what comes back from the backend shall not wait
+for 5 ms.
+"""
 OPTIONS = (
     "model_store",
     "models",
@@ -39,15 +41,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         field = Settings.model_fields[name]
         help_text = f"{field.description} (${ENV_PREFIX}{name.upper()})"
         action = "store_true" if field.annotation is bool else "store"
-        parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None, action=action)
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", dest=name, help=help_text, default=None, action=action
+        )
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     settings = settings_from(options)
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
     sys.setswitchinterval(SWITCH_INTERVAL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # there is nothing to reload before the start, and it would end all
+    # there is nothing to reload before the start, and it would end all
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     Server(settings).run()
     return 0
 
@@ -58,7 +65,9 @@ def settings_from(options: argparse.Namespace) -> Settings:
     Raises:
         InvalidRequest: naming the setting.
     """
-    given = {name: getattr(options, name) for name in OPTIONS if getattr(options, name, None) is not None}
+    given = {
+        name: getattr(options, name) for name in OPTIONS if getattr(options, name, None) is not None
+    }
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -68,7 +77,9 @@ def settings_from(options: argparse.Namespace) -> Settings:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, telling the service about the end before the listeners close, and about SIGHUP: reload the models."""
+    """uvicorn, telling the service about the end before the listeners close, and about SIGHUP:
+    reload the models.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.service_app = create_app(settings)

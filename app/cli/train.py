@@ -20,35 +20,60 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("config", type=Path, metavar="CONFIG.yaml", help="what to train, and on what")
     parser.add_argument(
-        "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="override a key: epochs=10"
+        "config", type=Path, metavar="CONFIG.yaml", help="what to train, and on what"
     )
     parser.add_argument(
-        "--run", type=Path, metavar="FOLDER", help="where to write (default: runs/<name of the config>)"
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key: epochs=10",
     )
     parser.add_argument(
-        "--seeds", type=int, metavar="N", help="train a committee of so many members, with seed, seed + 1, …"
+        "--run",
+        type=Path,
+        metavar="FOLDER",
+        help="where to write (default: runs/<name of the config>)",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        help="train a committee of so many members, with seed, seed + 1, …",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be trained on what, with which memory, and stop"
+        "--dry-run",
+        action="store_true",
+        help="say what would be trained on what, with which memory, and stop",
     )
     parser.add_argument(
-        "--cache", type=Path, metavar="DIR", help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)"
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)",
     )
     parser.add_argument(
-        "--publish", metavar="NAME", help="afterwards certify the model and publish it under this name, as export does"
+        "--publish",
+        metavar="NAME",
+        help="afterwards certify the model and publish it under this name, as export does",
     )
-    parser.add_argument("--publish-dtype", choices=DTYPES, help="of the published artifact (float32)")
+    parser.add_argument(
+        "--publish-dtype", choices=DTYPES, help="of the published artifact (float32)"
+    )
     add_about(parser)
     add_data_root(parser)
     add_model_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train a model or a committee, print the table of errors, and publish the model if that is asked for."""
-    # Read when torch is imported. Threads that spin while they wait make a step many times slower on busy cores.
+    """Train a model or a committee, print the table of errors, and publish the model if that is
+    asked for.
+    """
+    # Read when torch is imported. Threads that spin while they wait make a step many times slower
+    # on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from app.training.loop.distributed import joined
 
@@ -82,20 +107,27 @@ def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
     from app.training.run import run as train
 
     display = Display(config.epochs) if ranks.first else Quiet()
-    handlers = {number: signal.signal(number, display.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {
+        number: signal.signal(number, display.interrupt)
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         if options.seeds is None:
             result = train(config, RunFolder(path), find, display, options.resume, store, ranks)
         else:
             folder = CommitteeFolder(path)
-            result = run_committee(config, options.seeds, folder, find, display, options.resume, store, ranks)
+            result = run_committee(
+                config, options.seeds, folder, find, display, options.resume, store, ranks
+            )
     finally:
         display.close()
         for number, handler in handlers.items():
             signal.signal(number, handler)
     if result is not None:
         print(_summary(result))
-        print(f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}")
+        print(
+            f"{result['parameters']} parameters, {result['seconds'] / 60:.1f} min; written to {path}"
+        )
         if about is not None:
             publish(path, store, options.publish, about, options.publish_dtype or "float32")
     return 0
@@ -107,17 +139,34 @@ def _config(options: argparse.Namespace, path: Path, store: "ModelStore") -> "Tr
     from app.training.runs.fine_tuning import with_model
     from app.training.runs.folder import CommitteeFolder, RunFolder
 
-    begun = next((f.config for f in (RunFolder(path), *CommitteeFolder(path).members()) if f.config.is_file()), None)
+    begun = next(
+        (
+            f.config
+            for f in (RunFolder(path), *CommitteeFolder(path).members())
+            if f.config.is_file()
+        ),
+        None,
+    )
     content = read_content(options.config, options.overrides)
-    return parse_config(with_model(content, begun if options.resume else None, store), str(options.config))
+    return parse_config(
+        with_model(content, begun if options.resume else None, store), str(options.config)
+    )
 
 
 def _about(options: argparse.Namespace) -> "About | None":
-    """What the card of the published model is to say; nothing where none is published. Checked before the training."""
+    """What the card of the published model is to say; nothing where none is published.
+
+    Checked before the training.
+    """
     if options.publish is None:
-        for option, value in (("--about", options.about), ("--publish-dtype", options.publish_dtype)):
+        for option, value in (
+            ("--about", options.about),
+            ("--publish-dtype", options.publish_dtype),
+        ):
             if value is not None:
-                raise InvalidConfig(f"{option} {value}: it is for --publish NAME; nothing is published without")
+                raise InvalidConfig(
+                    f"{option} {value}: it is for --publish NAME; nothing is published without"
+                )
         return None
     from app.training.export.publish import check_name
 
@@ -133,7 +182,9 @@ def _summary(result: "Mapping[str, Any]") -> str:
 
     if "members" in result:
         return committee_table(result)
-    return table({name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result})
+    return table(
+        {name: Errors(**result[name]) for name in ("train", "validation", "test") if name in result}
+    )
 
 
 def run_name(config: Path) -> str:
@@ -144,14 +195,19 @@ def run_name(config: Path) -> str:
 def add_data_root(parser: argparse.ArgumentParser) -> None:
     """Declare `--data-root`."""
     parser.add_argument(
-        "--data-root", type=Path, metavar="DIR", help="where relative paths of data begin (or set EQUIPOT_DATA)"
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help="where relative paths of data begin (or set EQUIPOT_DATA)",
     )
 
 
 def add_model_store(parser: argparse.ArgumentParser) -> None:
     """Declare `--model-store`."""
     store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
-    parser.add_argument("--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)")
+    parser.add_argument(
+        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
+    )
 
 
 def data_root(options: argparse.Namespace) -> Path | None:
@@ -165,4 +221,6 @@ def cache_folder(options: argparse.Namespace) -> Path | None:
     """The folder in which neighbour lists are kept, if one is given."""
     if options.cache is not None:
         return Path(options.cache)
-    return Path(os.environ["EQUIPOT_CACHE"]).expanduser() if os.environ.get("EQUIPOT_CACHE") else None
+    return (
+        Path(os.environ["EQUIPOT_CACHE"]).expanduser() if os.environ.get("EQUIPOT_CACHE") else None
+    )

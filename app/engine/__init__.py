@@ -1,1 +1,3 @@
-"""From a structure to its prediction, many at a time: admission, graphs, scheduling, batches, workers."""
+"""From a structure to its prediction, many at a time: admission, graphs, scheduling, batches,
+workers.
+"""

@@ -33,7 +33,8 @@ class House:
 
     @contextmanager
     def admit(self, structures: int, atoms: int) -> Iterator[None]:
-        """A place in the house for as long as the block lasts, however many evaluations it asks for.
+        """A place in the house for as long as the block lasts, however many evaluations it asks
+        for.
 
         Raises:
             Overloaded: the house is full; says when to come back.
@@ -52,7 +53,9 @@ class House:
                 self._empty.set()
 
     def check_room(self, structures: int = 1, atoms: int = 1) -> None:
-        """Whether so much could be admitted now. Whatever is within a request's limits may enter an empty house.
+        """Whether so much could be admitted now.
+
+        Whatever is within a request's limits may enter an empty house.
 
         Raises:
             Overloaded: the house is full; says when to come back.
@@ -60,7 +63,10 @@ class House:
         """
         if self._closed:
             raise Unavailable("the service is shutting down; send the request to another instance")
-        full = self._structures + structures > self.bound.structures or self._atoms + atoms > self.bound.atoms
+        full = (
+            self._structures + structures > self.bound.structures
+            or self._atoms + atoms > self.bound.atoms
+        )
         if self._structures and full:
             wait = self._speed.seconds(self._atoms)
             raise Overloaded(
@@ -92,4 +98,7 @@ class _Speed:
     def seconds(self, atoms: int) -> float:
         """How long so many atoms take, rounded up, within `RETRY_SECONDS`."""
         shortest, longest = RETRY_SECONDS
-        return min(max(float(math.ceil(atoms / self._value)) if self._value else shortest, shortest), longest)
+        return min(
+            max(float(math.ceil(atoms / self._value)) if self._value else shortest, shortest),
+            longest,
+        )

@@ -1,7 +1,7 @@
 """Dynamic batching without a timer: what waits while the backend is busy is the next batch.
 
-Requests are admitted against a bound, get their neighbour lists, and wait for the workers in the lanes of
-`app.engine.scheduler`, whole or in pieces.
+Requests are admitted against a bound, get their neighbour lists, and wait for the workers in the
+lanes of `app.engine.scheduler`, whole or in pieces.
 """
 
 import asyncio
@@ -27,14 +27,18 @@ from app.engine.workers import IN_FLIGHT, Workers
 from app.errors import OutOfMemory, StructureTooLarge
 
 PIECE_EDGES = 2_000_000
-"""Edges that the search for one piece of a strictly local model may find, those within its halo included."""
+"""Edges that the search for one piece of a strictly local model may find, those within its halo
+included.
+"""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Batcher:
-    """Evaluates structures on one backend, many at a time. Belongs to the event loop that started it.
+    """Evaluates structures on one backend, many at a time.
+
+    Belongs to the event loop that started it.
 
     Args:
         backend: what evaluates them.
@@ -78,7 +82,8 @@ class Batcher:
         self._workers.start()
 
     def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
-        """A place in the house for as long as the block lasts, however many evaluations it asks for.
+        """A place in the house for as long as the block lasts, however many evaluations it asks
+        for.
 
         Raises:
             Overloaded: the house is full; says when to come back.
@@ -96,17 +101,21 @@ class Batcher:
         self._house.check_room(structures, atoms)
 
     async def predict(self, structure: Structure, derivatives: bool = True) -> StructurePrediction:
-        """Evaluate one structure, together with whatever else is waiting. Needs a place from `admit`.
+        """Evaluate one structure, together with whatever else is waiting.
 
-        A structure that the budget does not bear is evaluated in pieces; where the model is not strictly local, only
-        if it is beyond the budget's capacity. Cancelling the call takes the structure out of the queue.
+        Needs a place from `admit`.
+
+        A structure that the budget does not bear is evaluated in pieces; where the model is not
+        strictly local, only if it is beyond the budget's capacity. Cancelling the call takes the
+        structure out of the queue.
 
         Args:
             structure: the atoms.
             derivatives: whether forces and stress are wanted, or energies alone.
 
         Raises:
-            InputError: the structure cannot be turned into a graph, or not be answered by the model.
+            InputError: the structure cannot be turned into a graph, or not be answered by the
+                model.
             OutOfMemory: not even a piece of it fits into memory.
             BackendError: the model failed on it, or gave a number that is not finite.
         """
@@ -115,12 +124,19 @@ class Batcher:
         graph = await self.graph(structure)
         cost = cost_of(graph)
         local = self.backend.is_strictly_local
-        if self.budget.bears(cost) if local else cost.edges <= self.budget.capacity or self.budget.holds(cost):
+        if (
+            self.budget.bears(cost)
+            if local
+            else cost.edges <= self.budget.capacity or self.budget.holds(cost)
+        ):
             return await self._whole_or_in_pieces(structure, graph, derivatives)
         return await self._in_pieces(structure, derivatives)
 
     async def run(self, task: Task) -> Any:
-        """What a task has to say once it is over. Needs a place from `admit`; cancelling takes it out of the queue."""
+        """What a task has to say once it is over.
+
+        Needs a place from `admit`; cancelling takes it out of the queue.
+        """
         return await self._queued(task, Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE)
 
     async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
@@ -134,15 +150,22 @@ class Batcher:
             InputError: the structure has no graph, or one with too many edges.
         """
         began = time.perf_counter()
-        graph = await self._lists.graph(structure, self.backend.card.cutoff + skin, self._most_edges(skin))
+        graph = await self._lists.graph(
+            structure, self.backend.card.cutoff + skin, self._most_edges(skin)
+        )
         self._observer.graph(time.perf_counter() - began)
         return graph
 
     def _most_edges(self, skin: float) -> int:
-        return self._max_edges if not skin else int(self._max_edges * (1.0 + skin / self.backend.card.cutoff) ** 3)
+        return (
+            self._max_edges
+            if not skin
+            else int(self._max_edges * (1.0 + skin / self.backend.card.cutoff) ** 3)
+        )
 
     def when_idle(self, steps: Iterator[Budget | None]) -> None:
-        """Have short steps of work done on the backend while nothing waits and nothing is evaluated.
+        """Have short steps of work done on the backend while nothing waits and nothing is
+        evaluated.
 
         Args:
             steps: what they yield other than None is the new budget.
@@ -155,7 +178,9 @@ class Batcher:
         await self._workers.stop()
         self._pool.shutdown()
 
-    async def _whole_or_in_pieces(self, structure: Structure, graph: Graph, derivatives: bool) -> StructurePrediction:
+    async def _whole_or_in_pieces(
+        self, structure: Structure, graph: Graph, derivatives: bool
+    ) -> StructurePrediction:
         try:
             prediction: StructurePrediction = await self.run(Task(graph, derivatives))
             return prediction
@@ -174,7 +199,9 @@ class Batcher:
             while (piece := await cutting) is not None:
                 edges += piece.edges
                 if edges > self._max_edges:
-                    raise StructureTooLarge(too_many(f"more than {edges}", self.backend.card.cutoff, self._max_edges))
+                    raise StructureTooLarge(
+                        too_many(f"more than {edges}", self.backend.card.cutoff, self._max_edges)
+                    )
                 cutting = self._threaded(cutter.next)
                 try:
                     whole.add(piece, await self._queued(Task(piece.graph, derivatives), Lane.LARGE))
@@ -191,7 +218,9 @@ class Batcher:
         return whole.prediction()
 
     def _cutter(self, structure: Structure, derivatives: bool) -> Cutter:
-        """What cuts a structure into pieces that fit the budget, whatever it will have become by then."""
+        """What cuts a structure into pieces that fit the budget, whatever it will have become by
+        then.
+        """
         card, local = self.backend.card, self.backend.is_strictly_local
 
         def fits(graph: Graph) -> bool:
@@ -207,5 +236,7 @@ class Batcher:
         self._workers.put(task, lane)
         return await task.future
 
-    def _threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[T]:
+    def _threaded(
+        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
         return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))

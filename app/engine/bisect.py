@@ -19,9 +19,13 @@ OnShortage: TypeAlias = Callable[[Sequence[Graph]], None]
 
 
 def evaluate(
-    backend: Backend, graphs: Sequence[Graph], on_shortage: OnShortage | None = None, derivatives: bool = True
+    backend: Backend,
+    graphs: Sequence[Graph],
+    on_shortage: OnShortage | None = None,
+    derivatives: bool = True,
 ) -> list[Outcome]:
-    """Evaluate graphs as one batch; halve it where it fails, so that each failure costs only its culprit.
+    """Evaluate graphs as one batch; halve it where it fails, so that each failure costs only its
+    culprit.
 
     Memory that does not suffice is one more way to fail: the halves may fit.
 
@@ -59,15 +63,22 @@ class _Evaluation:
             if len(graphs) == 1:
                 return [BackendError(NOT_FINITE)]
             return self._again(graphs, outcomes)
-        return self._in_halves(graphs)  # outside the handler, so that the traceback holds no arrays meanwhile
+        # outside the handler, so that the traceback holds no arrays meanwhile
+        return self._in_halves(graphs)
 
     def _in_halves(self, graphs: Sequence[Graph]) -> list[Outcome]:
         middle = len(graphs) // 2
         return self.of(graphs[:middle]) + self.of(graphs[middle:])
 
     def _again(self, graphs: Sequence[Graph], outcomes: list[Outcome]) -> list[Outcome]:
-        """Keep what is finite; evaluate the others once more without it, in case a neighbour spoilt them."""
-        spoilt = [i for i, o in enumerate(outcomes) if isinstance(o, StructurePrediction) and not o.is_finite]
+        """Keep what is finite; evaluate the others once more without it, in case a neighbour spoilt
+        them.
+        """
+        spoilt = [
+            i
+            for i, o in enumerate(outcomes)
+            if isinstance(o, StructurePrediction) and not o.is_finite
+        ]
         if len(spoilt) == len(graphs):
             return self._in_halves(graphs)
         for index, outcome in zip(spoilt, self.of([graphs[i] for i in spoilt]), strict=True):

@@ -1,9 +1,11 @@
-"""Calibration: how long a model takes for a batch and how much memory, measured on made-up structures.
+"""Calibration: how long a model takes for a batch and how much memory, measured on made-up
+structures.
 
-The duration of a batch is taken to be linear, seconds = base + atom · atoms + edge · edges, fitted to the relative
-deviations with coefficients that are not negative. The batch to aim at is the smallest that reaches `ENOUGH` of the
-best throughput measured: a larger one makes everybody wait longer and gains next to nothing. On a processor that is
-busy with other things, as at the start of many services, what counts is the processor's time rather than the clock's.
+The duration of a batch is taken to be linear, seconds = base + atom · atoms + edge · edges, fitted
+to the relative deviations with coefficients that are not negative. The batch to aim at is the
+smallest that reaches `ENOUGH` of the best throughput measured: a larger one makes everybody wait
+longer and gains next to nothing. On a processor that is busy with other things, as at the start of
+many services, what counts is the processor's time rather than the clock's.
 """
 
 import resource
@@ -27,10 +29,14 @@ from app.errors import OutOfMemory
 ENOUGH = 0.95
 """Share of the best throughput that is worth no larger batch."""
 KINDS = ((21, False), (64, True))
-"""Atoms and periodicity of what batches are made of: a molecule and, with more edges an atom, a crystal."""
+"""Atoms and periodicity of what batches are made of: a molecule and, with more edges an atom, a
+crystal.
+"""
 MOST_STRUCTURES = 4096
 LEAST_STRUCTURES = 8
-"""No smaller batch of molecules is aimed at: what a batch costs besides the backend is shared by so many."""
+"""No smaller batch of molecules is aimed at: what a batch costs besides the backend is shared by so
+many.
+"""
 EFFORTS = {"quick": (0.06, 2), "thorough": (1.0, 5)}
 """Seconds beyond which no larger batch is measured, and how often each is."""
 
@@ -72,8 +78,12 @@ class Calibration(BaseModel):
     base: float = Field(ge=0, description="s a batch")
     atom: float = Field(ge=0, description="s an atom")
     edge: float = Field(ge=0, description="s an edge")
-    best: Point = Field(description="the smallest batch of molecules with almost the best throughput")
-    bytes_per_edge: float | None = Field(description="growth of memory; none where it was not measured")
+    best: Point = Field(
+        description="the smallest batch of molecules with almost the best throughput"
+    )
+    bytes_per_edge: float | None = Field(
+        description="growth of memory; none where it was not measured"
+    )
     points: tuple[Point, ...]
 
     @property
@@ -111,7 +121,9 @@ def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None,
                     raise
                 break
             size = (len(batch.n_atoms), len(batch.numbers), len(batch.edge_reverse))
-            series.append(Point(**dict(zip(Point.model_fields, (*size, seconds, peak_memory()), strict=True))))
+            series.append(
+                Point(**dict(zip(Point.model_fields, (*size, seconds, peak_memory()), strict=True)))
+            )
     flat = tuple(chain.from_iterable(points))
     speed = fit(flat)
     return Calibration(
@@ -138,8 +150,12 @@ def calibrate_at_once(backend: Backend, place: Place, effort: Effort) -> Calibra
 
 
 def fit(points: Sequence[Point]) -> Speed:
-    """The speed with the least relative deviation from what was measured, no coefficient of it negative."""
-    rows = np.array([[1.0, p.atoms, p.edges] for p in points]) / np.array([[p.seconds] for p in points])
+    """The speed with the least relative deviation from what was measured, no coefficient of it
+    negative.
+    """
+    rows = np.array([[1.0, p.atoms, p.edges] for p in points]) / np.array(
+        [[p.seconds] for p in points]
+    )
     best, least = Speed(), np.inf
     for columns in chain.from_iterable(combinations(range(3), n) for n in (1, 2, 3)):
         found = np.linalg.lstsq(rows[:, columns], np.ones(len(rows)))[0]
@@ -152,14 +168,18 @@ def fit(points: Sequence[Point]) -> Speed:
 
 
 def smallest_of_the_best(points: Sequence[Point]) -> Point:
-    """The smallest batch that reaches `ENOUGH` of the best throughput, of `LEAST_STRUCTURES` at least if measured."""
+    """The smallest batch that reaches `ENOUGH` of the best throughput, of `LEAST_STRUCTURES` at
+    least if measured.
+    """
     most = max(point.structures / point.seconds for point in points)
     enough = [p for p in points if p.structures / p.seconds >= ENOUGH * most]
     return next((p for p in enough if p.structures >= LEAST_STRUCTURES), enough[-1])
 
 
 def _goes_on(series: Sequence[Point], longest: float) -> bool:
-    """Whether a larger batch is worth measuring: a small one, up to four times as long as the others may be."""
+    """Whether a larger batch is worth measuring: a small one, up to four times as long as the
+    others may be.
+    """
     if not series:
         return True
     allowed = longest if series[-1].structures >= LEAST_STRUCTURES else 4.0 * longest
@@ -169,7 +189,9 @@ def _goes_on(series: Sequence[Point], longest: float) -> bool:
 def deviation(calibration: Calibration) -> float:
     """Largest relative difference of a prediction from what was measured."""
     speed = calibration.speed
-    return max(abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0) for p in calibration.points)
+    return max(
+        abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0) for p in calibration.points
+    )
 
 
 def peak_memory() -> int:

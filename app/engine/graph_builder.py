@@ -1,8 +1,9 @@
-"""Neighbour lists of the structures that arrive together: of a few at once, of many on another thread.
+"""Neighbour lists of the structures that arrive together: of a few at once, of many on another
+thread.
 
-A request with a thousand molecules would hold up the event loop, and with it every other request, for as long as their
-lists take. What goes beyond `TURN_ATOMS` in one turn of the loop is handed to a thread, where molecules are searched
-together.
+A request with a thousand molecules would hold up the event loop, and with it every other request,
+for as long as their lists take. What goes beyond `TURN_ATOMS` in one turn of the loop is handed to
+a thread, where molecules are searched together.
 """
 
 import asyncio
@@ -51,7 +52,9 @@ class Lists:
             InputError: the structure has no graph, or one with too many edges.
         """
         if len(structure) > ALONE_ATOMS:
-            return await self._loop.run_in_executor(self._pool, build_graph, structure, cutoff, max_edges)
+            return await self._loop.run_in_executor(
+                self._pool, build_graph, structure, cutoff, max_edges
+            )
         if not self._atoms:
             self._loop.call_soon(self._end_turn)
         self._atoms += len(structure)
@@ -66,7 +69,9 @@ class Lists:
         for (cutoff, max_edges), wanted in self._waiting.items():
             for job in _jobs(wanted):
                 structures = [one.structure for one in job]
-                made = self._loop.run_in_executor(self._pool, graphs_of, structures, cutoff, max_edges)
+                made = self._loop.run_in_executor(
+                    self._pool, graphs_of, structures, cutoff, max_edges
+                )
                 made.add_done_callback(partial(_tell, job))
         self._waiting.clear()
 

@@ -1,4 +1,6 @@
-"""Budgets: the largest batch, from settings and from what was measured, and the folder that remembers the latter."""
+"""Budgets: the largest batch, from settings and from what was measured, and the folder that
+remembers the latter.
+"""
 
 import logging
 import math
@@ -17,7 +19,9 @@ from app.settings import Settings
 FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
 """Until something was measured."""
 SHORTEST = 0.02
-"""Seconds; below it, handing a batch over costs a share that the measurement of a backend does not see."""
+"""Seconds; below it, handing a batch over costs a share that the measurement of a backend does not
+see.
+"""
 MEMORY_SHARE = 0.5
 """Of what is free, for one evaluation, where no setting says how much."""
 
@@ -50,11 +54,21 @@ class Limits:
 
     def budget(self, found: Calibration | None, source: str = "measured") -> Budget:
         """The budget in force: what is set wins over what was measured, and that over `FALLBACK`."""
-        budget = replace(FALLBACK, longest=self.seconds) if found is None else self._measured(found, source)
-        given = {name: getattr(self, name) for name in ("atoms", "edges", "structures") if getattr(self, name)}
+        budget = (
+            replace(FALLBACK, longest=self.seconds)
+            if found is None
+            else self._measured(found, source)
+        )
+        given = {
+            name: getattr(self, name)
+            for name in ("atoms", "edges", "structures")
+            if getattr(self, name)
+        }
         if not given:
             return budget
-        return replace(budget, **given, seconds=self.seconds, longest=self.seconds, source="setting")
+        return replace(
+            budget, **given, seconds=self.seconds, longest=self.seconds, source="setting"
+        )
 
     def _measured(self, found: Calibration, source: str) -> Budget:
         """As long as the batch with almost the best throughput; memory bounds it from above."""
@@ -62,7 +76,9 @@ class Limits:
         seconds = max(SHORTEST, speed.seconds(Cost(best.atoms, best.edges)))
         capacity = math.inf
         if found.bytes_per_edge:
-            capacity = max(1.0, (self.memory or MEMORY_SHARE * free_memory()) // found.bytes_per_edge)
+            capacity = max(
+                1.0, (self.memory or MEMORY_SHARE * free_memory()) // found.bytes_per_edge
+            )
         return Budget(
             atoms=max(FALLBACK.atoms, best.atoms),
             edges=int(min(capacity, max(FALLBACK.edges, best.edges))),
@@ -105,7 +121,9 @@ class Cache:
             partial.write_text(found.model_dump_json(indent=2) + "\n")
             partial.replace(path)
         except OSError as error:
-            log.info("calibrations are not kept: %s cannot be written (%s)", path.parent, error.strerror)
+            log.info(
+                "calibrations are not kept: %s cannot be written (%s)", path.parent, error.strerror
+            )
             self._folder = None
             return None
         return path
@@ -124,7 +142,9 @@ def measured(
 
 
 def free_memory() -> int:
-    """Bytes that the system, or the control group of the process, would still give; from Linux's own files."""
+    """Bytes that the system, or the control group of the process, would still give; from Linux's
+    own files.
+    """
     values = [_meminfo("MemAvailable")]
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdecimal():

@@ -1,4 +1,6 @@
-"""Potential: a model ready to answer, the one thing that routes, relaxations and the command line call."""
+"""Potential: a model ready to answer, the one thing that routes, relaxations and the command line
+call.
+"""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -73,14 +75,19 @@ class Potential:
         self._batcher.start()
 
     def warm_up(self) -> None:
-        """Evaluate a molecule and a crystal, so that the first request does not pay for it. Blocks."""
+        """Evaluate a molecule and a crystal, so that the first request does not pay for it.
+
+        Blocks.
+        """
         for structure in (lattice_piece(self.card, 21, False), lattice_piece(self.card, 8, True)):
             graph = build_graph(structure, self.card.cutoff)
             self._backend(graph)
             self._backend.energies(graph)
 
     def measure_when_idle(self) -> None:
-        """Measure what a batch may be, in moments when nothing waits; where the cache knew it, do nothing."""
+        """Measure what a batch may be, in moments when nothing waits; where the cache knew it, do
+        nothing.
+        """
         if self._measurement is not None:
             self._batcher.when_idle(self._measurement)
             self._measurement = None
@@ -95,7 +102,9 @@ class Potential:
         """
         self.card.check(structure)
         if len(structure) > self._max_atoms:
-            raise StructureTooLarge(f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed")
+            raise StructureTooLarge(
+                f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed"
+            )
 
     def check_room(self, structures: int = 1, atoms: int = 1) -> None:
         """Whether `admit` would let so much in now.
@@ -116,7 +125,8 @@ class Potential:
         return self._batcher.admit(structures, atoms)
 
     async def predict(self, structure: Structure, derivatives: bool = True) -> StructurePrediction:
-        """Energy and derivatives of a structure, evaluated with whatever else waits; inside `admit`.
+        """Energy and derivatives of a structure, evaluated with whatever else waits; inside
+        `admit`.
 
         Args:
             structure: the atoms.
@@ -164,14 +174,16 @@ def load_potential(
 
     Args:
         model: the version.
-        limits: of a batch; what they leave open is taken from the cache, or measured in idle moments.
+        limits: of a batch; what they leave open is taken from the cache, or measured in idle
+            moments.
         bound: how much may be admitted.
         max_atoms: of one structure.
         max_edges: of one structure.
         threads: numerics threads of one evaluation; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
-        deterministic: answers have the same bits whatever else is in the batch. The budget, which says where large
-            structures are cut, then comes from `limits` alone and not from a measurement.
+        deterministic: answers have the same bits whatever else is in the batch. The budget, which
+            says where large structures are cut, then comes from `limits` alone and not from a
+            measurement.
         backend: what runs an exported model; `auto` measures where there is a choice.
         observer: is told of batches and neighbour lists.
         cache: what was measured before.
@@ -179,7 +191,9 @@ def load_potential(
     Raises:
         BackendError: the runtime is missing or cannot use the device or the artifact.
     """
-    opened = load_backend(model, threads=threads, device=device, deterministic=deterministic, backend=backend)
+    opened = load_backend(
+        model, threads=threads, device=device, deterministic=deterministic, backend=backend
+    )
     rest = (bound, max_atoms, max_edges, observer)
     if isinstance(limits, Budget):
         return Potential(opened, model.digest, limits, *rest)
@@ -194,4 +208,6 @@ def load_potential(
 
 def place_of(model: StoredModel, backend: Backend, threads: int, device: str) -> Place:
     """What a calibration of the model holds for."""
-    return Place(digest=model.digest, device=device, threads=worker_threads(threads), runtime=backend.runtime)
+    return Place(
+        digest=model.digest, device=device, threads=worker_threads(threads), runtime=backend.runtime
+    )

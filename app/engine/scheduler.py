@@ -1,28 +1,34 @@
 """Which of the waiting items make the next batch: a policy on predicted cost, as pure functions.
 
-There are two lanes. What fits into a batch waits in the *small* lane. What does not waits in the *large* lane: a
-structure that alone takes no longer than `Budget.longest` goes whole, any other in pieces that fit into a batch
-(`app.atoms.decomposition`), of which one at a time is in the lane, at its end. Steps of relaxations go whole. Within a
-lane, the oldest goes first, with whatever else fits. Between the lanes, the one that has had less of the backend goes:
-each is charged the weight of its batches, in units of the longest one allowed, and one that was empty may be behind the other
+There are two lanes. What fits into a batch waits in the *small* lane. What does not waits in the
+*large* lane: a structure that alone takes no longer than `Budget.longest` goes whole, any other in
+pieces that fit into a batch (`app.atoms.decomposition`), of which one at a time is in the lane, at
+its end. Steps of relaxations go whole. Within a lane, the oldest goes first, with whatever else
+fits. Between the lanes, the one that has had less of the backend goes: each is charged the weight
+of its batches, in units of the longest one allowed, and one that was empty may be behind the other
 by one unit at most.
 
-Let M be the weight of the heaviest batch: M <= 1 as far as predictions hold, unless an item can neither go within the
-limits nor be cut. The lane that goes is the one behind or level, so that afterwards it is ahead by no more than its
-batch: the lanes are never further apart than M or 1, and between two moments one of them gets at most 2 M more than
-the other while both have something waiting. Take an item that has k batches of its own lane ahead, none heavier than
-S. Later items never change k, since they only get what it and those before it leave over; they may fill a batch up.
+Let M be the weight of the heaviest batch: M <= 1 as far as predictions hold, unless an item can
+neither go within the limits nor be cut. The lane that goes is the one behind or level, so that
+afterwards it is ahead by no more than its batch: the lanes are never further apart than M or 1, and
+between two moments one of them gets at most 2 M more than the other while both have something
+waiting. Take an item that has k batches of its own lane ahead, none heavier than S. Later items
+never change k, since they only get what it and those before it leave over; they may fill a batch
+up.
 
-Items that want energies alone are charged as the others, though they may take less. Where a batch has both kinds, they
-are evaluated in a call of their own, so that it may last longer than predicted by a second `Speed.base`, and no more.
+Items that want energies alone are charged as the others, though they may take less. Where a batch
+has both kinds, they are evaluated in a call of their own, so that it may last longer than predicted
+by a second `Speed.base`, and no more.
 
-1. It waits for k S in its own lane, at most k S + 2 M in the other one, and at most 2 M for the two batches that were
-   running when it came: in all 2 k S + 4 M, or twice what it would wait if the other lane were empty, and four times
-   the longest batch (`EQUIPOT_BATCH_SECONDS`). One large structure or a thousand, of any size, do no more to small
-   ones, and neither do small ones to large ones.
-2. Nothing starves, because each batch takes its lane's oldest item: k is at most the number of items ahead.
-3. With m structures in the large lane, a piece of one of them has at most m − 1 batches ahead, so that one of p
-   pieces is done within p (2 (m − 1) + 5) M.
+1. It waits for k S in its own lane, at most k S + 2 M in the other one, and at most 2 M for the two
+   batches that were running when it came: in all 2 k S + 4 M, or twice what it would wait if the
+   other lane were empty, and four times the longest batch (`EQUIPOT_BATCH_SECONDS`). One large
+   structure or a thousand, of any size, do no more to small ones, and neither do small ones to
+   large ones.
+2. Nothing starves, because each batch takes its lane's oldest item: k is at most the number of
+   items ahead.
+3. With m structures in the large lane, a piece of one of them has at most m − 1 batches ahead, so
+   that one of p pieces is done within p (2 (m − 1) + 5) M.
 """
 
 import math
@@ -52,7 +58,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How long a batch lasts: seconds = base + atom · atoms + edge · edges. All zero where nothing is known."""
+    """How long a batch lasts: seconds = base + atom · atoms + edge · edges.
+
+    All zero where nothing is known.
+    """
 
     base: float = 0.0
     atom: float = 0.0
@@ -74,7 +83,8 @@ class Budget:
         seconds: the longest batch of several items, as `speed` predicts it.
         longest: seconds of the longest batch of one item that is not cut.
         speed: of the model.
-        capacity: most edges of a structure that goes alone because it cannot be cut for free; memory limits it.
+        capacity: most edges of a structure that goes alone because it cannot be cut for free;
+            memory limits it.
         source: where the budget comes from.
     """
 
@@ -93,20 +103,32 @@ class Budget:
 
     def holds(self, cost: Cost) -> bool:
         """Whether a batch of this cost is within the budget."""
-        return cost.atoms <= self.atoms and cost.edges <= self.edges and self.speed.seconds(cost) <= self.seconds
+        return (
+            cost.atoms <= self.atoms
+            and cost.edges <= self.edges
+            and self.speed.seconds(cost) <= self.seconds
+        )
 
     def bears(self, cost: Cost) -> bool:
         """Whether an item of this cost may go whole, if alone."""
-        return cost.atoms <= self.atoms and cost.edges <= self.edges and self.speed.seconds(cost) <= self.longest
+        return (
+            cost.atoms <= self.atoms
+            and cost.edges <= self.edges
+            and self.speed.seconds(cost) <= self.longest
+        )
 
     def weight(self, cost: Cost) -> float:
-        """A batch in units of the longest one allowed; by its size where nothing is known of the speed."""
+        """A batch in units of the longest one allowed; by its size where nothing is known of the
+        speed.
+        """
         if self.speed == Speed() or math.isinf(self.longest):
             return max(cost.atoms / self.atoms, cost.edges / self.edges)
         return self.speed.seconds(cost) / self.longest
 
     def lowered(self, failed: Cost) -> Self:
-        """The budget after a batch did not fit into memory: at most half of that batch, at least one atom."""
+        """The budget after a batch did not fit into memory: at most half of that batch, at least
+        one atom.
+        """
         return replace(
             self,
             atoms=max(1, min(self.atoms, failed.atoms // 2)),
@@ -119,8 +141,9 @@ class Budget:
 def take(costs: Iterable[Cost], budget: Budget) -> list[int]:
     """Which of a lane's items make its next batch.
 
-    The first one always goes, so that nothing starves; then, in order, each that still fits. A few items are
-    looked at past one that does not fit, so that a large structure does not close a batch half empty.
+    The first one always goes, so that nothing starves; then, in order, each that still fits. A few
+    items are looked at past one that does not fit, so that a large structure does not close a batch
+    half empty.
 
     Args:
         costs: of the waiting items, oldest first.
@@ -150,7 +173,8 @@ class Lane(IntEnum):
 
 
 def turn(waiting: Sequence[bool], spent: Sequence[float]) -> Lane:
-    """The lane that makes the next batch: of those where something waits, the one that has had less.
+    """The lane that makes the next batch: of those where something waits, the one that has had
+    less.
 
     Args:
         waiting: of each lane, whether something waits in it; of at least one.
@@ -196,7 +220,9 @@ class Lanes(Generic[W]):
         for item in items:
             lane = self._lanes[item.lane]
             if not lane:
-                self._spent[item.lane] = max(self._spent[item.lane], self._spent[1 - item.lane] - 1.0)
+                self._spent[item.lane] = max(
+                    self._spent[item.lane], self._spent[1 - item.lane] - 1.0
+                )
             lane.append(item)
 
     def clear(self) -> list[W]:

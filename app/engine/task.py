@@ -18,7 +18,8 @@ log = logging.getLogger(__name__)
 
 
 class Task:
-    """A structure, or a piece of one, in the queue that wants one evaluation; a subclass may want more.
+    """A structure, or a piece of one, in the queue that wants one evaluation; a subclass may want
+    more.
 
     Attributes:
         graph: what is to be evaluated next.
@@ -47,7 +48,8 @@ class Task:
 
     @classmethod
     def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
-        """What the caller of each task gets, or its error; None for one that goes on with its new graph.
+        """What the caller of each task gets, or its error; None for one that goes on with its new
+        graph.
 
         Called on the worker's thread for all tasks of this class in a batch.
         """
@@ -55,7 +57,9 @@ class Task:
 
 
 def evaluated(backend: Backend, tasks: Sequence[Task], on_shortage: OnShortage) -> list[Outcome]:
-    """The outcome of each task of a batch; those that want energies alone are evaluated by themselves."""
+    """The outcome of each task of a batch; those that want energies alone are evaluated by
+    themselves.
+    """
     outcomes: dict[int, Outcome] = {}
     for derivatives in (True, False):
         places = [i for i, task in enumerate(tasks) if task.derivatives is derivatives]
@@ -74,7 +78,11 @@ def absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
             said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
         except Exception as error:
             log.exception("a batch of %s could not be taken further", kind.__name__)
-            said = [BackendError(f"internal error after the evaluation: {type(error).__name__}: {error}")] * len(places)
+            said = [
+                BackendError(
+                    f"internal error after the evaluation: {type(error).__name__}: {error}"
+                )
+            ] * len(places)
         for place, result in zip(places, said, strict=True):
             results[place] = result
     return results
@@ -84,5 +92,7 @@ def cost_of(graph: Graph) -> Cost:
     """What a graph takes of a batch."""
     atoms, edges = len(graph.numbers), len(graph.edge_reverse)
     if graph.halo.any():  # what is no centre is not evaluated
-        atoms = int(np.count_nonzero(~graph.halo | (np.bincount(graph.edge_index[0], minlength=atoms) > 0)))
+        atoms = int(
+            np.count_nonzero(~graph.halo | (np.bincount(graph.edge_index[0], minlength=atoms) > 0))
+        )
     return Cost(atoms, edges)

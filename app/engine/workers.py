@@ -1,7 +1,8 @@
-"""The worker threads of a model: each takes the next batch of what waits, evaluates it, and hands the results back.
+"""The worker threads of a model: each takes the next batch of what waits, evaluates it, and hands
+the results back.
 
-While one thread assembles its batch or hands results back, the other one's batch keeps the backend busy. A batch that
-does not fit into memory is halved, and the budget with it.
+While one thread assembles its batch or hands results back, the other one's batch keeps the backend
+busy. A batch that does not fit into memory is halved, and the budget with it.
 """
 
 import asyncio
@@ -68,7 +69,9 @@ class Workers:
         self._stepping = False
         self._stopping = False
         names = [f"model-{backend.card.name}-{number}" for number in range(in_flight)]
-        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for name in names]
+        self._threads = [
+            threading.Thread(target=self._work, name=name, daemon=True) for name in names
+        ]
 
     @property
     def depth(self) -> int:
@@ -107,7 +110,9 @@ class Workers:
             await asyncio.to_thread(thread.join)
 
     def _flush(self) -> None:
-        """Show the workers all that arrived in one turn of the event loop at once, so that it shares a batch."""
+        """Show the workers all that arrived in one turn of the event loop at once, so that it
+        shares a batch.
+        """
         with self._wake:
             self._waiting.add(self._arrived)
             self._wake.notify()
@@ -142,7 +147,9 @@ class Workers:
         outcomes = evaluated(self._backend, tasks, self._on_shortage)
         seconds = time.perf_counter() - began
         done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
-        self._requeue([task for task, result in zip(tasks, done.results, strict=True) if result is None])
+        self._requeue(
+            [task for task, result in zip(tasks, done.results, strict=True) if result is None]
+        )
         self._loop.call_soon_threadsafe(self._deliver, done)
 
     def _requeue(self, tasks: list[Task]) -> None:
@@ -154,7 +161,9 @@ class Workers:
             self._waiting.add(tasks)
 
     def _next(self) -> list[Task] | None:
-        """The next batch; empty where nothing else goes on and there is time for other work, None at the end."""
+        """The next batch; empty where nothing else goes on and there is time for other work, None
+        at the end.
+        """
         with self._wake:
             while True:
                 if not self._stepping:
@@ -201,7 +210,14 @@ class Workers:
         log.warning(
             "model %s: a batch of %d structures with %d atoms and %d edges did not fit into memory; "
             "from now on batches have at most %d atoms and %d edges",
-            *(self._backend.card.name, len(graphs), failed.atoms, failed.edges, self.budget.atoms, self.budget.edges),
+            *(
+                self._backend.card.name,
+                len(graphs),
+                failed.atoms,
+                failed.edges,
+                self.budget.atoms,
+                self.budget.edges,
+            ),
         )
         self._loop.call_soon_threadsafe(self._observer.shortage)
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def from_ase(atoms: "Atoms") -> Structure:
-    """The structure of `atoms`; charge and multiplicity come from `atoms.info`, where they are given.
+    """The structure of `atoms`; charge and multiplicity come from `atoms.info`, where they are
+    given.
 
     Raises:
-        InvalidStructure: as for `Structure`; a charge or multiplicity that is no whole number; or a constraint other
-            than `FixAtoms`.
+        InvalidStructure: as for `Structure`; a charge or multiplicity that is no whole number; or a
+            constraint other than `FixAtoms`.
     """
     return Structure(
         numbers=np.asarray(atoms.numbers, dtype=np.int64),
@@ -47,7 +48,9 @@ def _fixed(atoms: "Atoms") -> Booleans | None:
 
 
 def to_ase(structure: Structure) -> "Atoms":
-    """`Atoms` with the structure's charge and multiplicity in `info`, where they are not the default."""
+    """`Atoms` with the structure's charge and multiplicity in `info`, where they are not the
+    default.
+    """
     from ase import Atoms
 
     info = {}
@@ -55,7 +58,9 @@ def to_ase(structure: Structure) -> "Atoms":
         info["charge"] = structure.charge
     if structure.multiplicity is not None:
         info["multiplicity"] = structure.multiplicity
-    atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc, info=info)
+    atoms = Atoms(
+        structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc, info=info
+    )
     if structure.fixed is not None:
         from ase.constraints import FixAtoms
 

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 OWN_FORMATS = {".xyz": extxyz.parse, ".extxyz": extxyz.parse, ".sdf": sdf.parse, ".mol": sdf.parse}
-"""Parsers by suffix. SDF is not left to ASE, which reads the first molecule only, and no charges."""
+"""Parsers by suffix.
+
+SDF is not left to ASE, which reads the first molecule only, and no charges.
+"""
 
 
 def read_structures(path: Path) -> list[Frame]:
-    """The frames of a file: (ext)XYZ and SDF by their suffix, and whatever else ASE recognises (CIF, POSCAR, ...).
+    """The frames of a file: (ext)XYZ and SDF by their suffix, and whatever else ASE recognises
+    (CIF, POSCAR, ...).
 
     Raises:
         InvalidFormat: the file cannot be read; names it and the reason.
@@ -37,7 +41,9 @@ def _from_ase(path: Path) -> list[Frame]:
     except OSError:
         raise
     except Exception as error:  # the readers of ASE's formats share no base of their errors
-        raise InvalidFormat(f"no format that ASE can read: {type(error).__name__}: {error}") from error
+        raise InvalidFormat(
+            f"no format that ASE can read: {type(error).__name__}: {error}"
+        ) from error
     return [Frame(_structure(atoms)) for atoms in images]
 
 

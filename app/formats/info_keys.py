@@ -9,7 +9,18 @@ MULTIPLICITY_KEYS = ("multiplicity", "spin_multiplicity", "spin")
 """`spin` is the multiplicity 2S+1, as in the OMol25 data set."""
 GEOMETRY_KEYS = frozenset({"Lattice", "pbc", "Properties", *CHARGE_KEYS, *MULTIPLICITY_KEYS})
 RESULT_KEYS = frozenset(
-    {"energy", "free_energy", "forces", "stress", "virial", "energies", "dipole", "magmom", "energy_std", "forces_std"}
+    {
+        "energy",
+        "free_energy",
+        "forces",
+        "stress",
+        "virial",
+        "energies",
+        "dipole",
+        "magmom",
+        "energy_std",
+        "forces_std",
+    }
 )
 """Not passed on from file to file: in an answer, they would be taken for the model's own."""
 

@@ -1,7 +1,7 @@
 """Read SDF: molfiles in the V2000 form, one after the other.
 
-Format: Dalby et al., J. Chem. Inf. Comput. Sci. 32, 244 (1992). Bonds are of no interest here; charges are, since a
-model that cannot take them into account must refuse them.
+Format: Dalby et al., J. Chem. Inf. Comput. Sci. 32, 244 (1992). Bonds are of no interest here;
+charges are, since a model that cannot take them into account must refuse them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -47,7 +47,9 @@ def _frame(record: list[str], number: int) -> Frame:
     atoms, bonds = _count(record, number, 0), _count(record, number, 3)
     block = record[4 : 4 + atoms]
     if len(block) < atoms:
-        raise InvalidFormat(f"molecule {number}: {atoms} atoms announced, but only {len(block)} lines follow")
+        raise InvalidFormat(
+            f"molecule {number}: {atoms} atoms announced, but only {len(block)} lines follow"
+        )
     positions = [_position(line, number, 5 + row) for row, line in enumerate(block)]
     properties = [line for line in record[4 + atoms + bonds :] if line.startswith("M  ")]
     return Frame(_structure(record[1], block, positions, properties), record[0].strip() or None)
@@ -85,14 +87,18 @@ def _multiplicity(block: list[str], properties: list[str]) -> int | None:
     if not properties and any(line[36:39].strip() == RADICAL_CODE for line in block):
         radicals = [2]
     if len(radicals) > 1:
-        raise InvalidStructure(f"{len(radicals)} radical centres; state the multiplicity in an extXYZ file instead")
+        raise InvalidStructure(
+            f"{len(radicals)} radical centres; state the multiplicity in an extXYZ file instead"
+        )
     return radicals[0] if radicals else None
 
 
 def _values(properties: list[str], key: str) -> list[int]:
     """The values of lines `M  KEY n atom value atom value …`."""
     try:
-        return [int(word) for line in properties if line.startswith(key) for word in line.split()[4::2]]
+        return [
+            int(word) for line in properties if line.startswith(key) for word in line.split()[4::2]
+        ]
     except ValueError:
         raise InvalidStructure(f"'{key}' line without whole numbers") from None
 
@@ -101,11 +107,15 @@ def _count(record: list[str], number: int, start: int) -> int:
     try:
         return int(record[3][start : start + 3])
     except ValueError:
-        raise InvalidFormat(f"molecule {number}, line 4: '{record[3][:6]}' are no counts of atoms and bonds") from None
+        raise InvalidFormat(
+            f"molecule {number}, line 4: '{record[3][:6]}' are no counts of atoms and bonds"
+        ) from None
 
 
 def _position(line: str, number: int, row: int) -> list[float]:
     try:
         return [float(line[at : at + 10]) for at in (0, 10, 20)]
     except ValueError:
-        raise InvalidFormat(f"molecule {number}, line {row}: '{line[:30].strip()}' are no coordinates") from None
+        raise InvalidFormat(
+            f"molecule {number}, line {row}: '{line[:30].strip()}' are no coordinates"
+        ) from None

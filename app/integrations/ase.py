@@ -1,4 +1,6 @@
-"""A store model as an ASE calculator, for molecular dynamics and what else ASE does with one structure at a time."""
+"""A store model as an ASE calculator, for molecular dynamics and what else ASE does with one
+structure at a time.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,11 @@ ENERGIES = frozenset({"energy", "free_energy", "energies"})
 
 
 class EquipotCalculator(Calculator):
-    """Energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares of the energy.
+    """Energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares of
+    the energy.
 
-    Energies alone take less time. Forces that are asked for after them are a second evaluation: whoever wants both
-    asks for the forces first.
+    Energies alone take less time. Forces that are asked for after them are a second evaluation:
+    whoever wants both asks for the forces first.
 
     Args:
         model: `name` or `name@version` of the store, or a backend.

@@ -1,7 +1,7 @@
 """Run a function over items in worker processes, where a crash or a hang costs one item.
 
-Every worker is a fresh interpreter with one numerics thread, in a session of its own, so that what it
-starts (an external quantum chemistry program, say) ends with it.
+Every worker is a fresh interpreter with one numerics thread, in a session of its own, so that what
+it starts (an external quantum chemistry program, say) ends with it.
 """
 
 import math
@@ -51,7 +51,8 @@ def isolated(
     """Outcomes in the order of the items.
 
     Args:
-        start: called once in every worker; returns the function of one item. Both must be picklable.
+        start: called once in every worker; returns the function of one item. Both must be
+            picklable.
         items: read as workers become free.
         processes: number of workers.
         timeout: seconds that one item may take; a worker that takes longer is killed and replaced.
@@ -134,7 +135,9 @@ class _Worker(Generic[Item, Value]):
         if not self.process.is_alive():
             return self._lost(self._obituary())
         if time.monotonic() >= self.deadline:
-            return self._lost(f"no answer within {self._timeout if self.ready else START_LIMIT:g} s")
+            return self._lost(
+                f"no answer within {self._timeout if self.ready else START_LIMIT:g} s"
+            )
         return None
 
     def stop(self) -> None:
@@ -206,7 +209,8 @@ def _kill(process: Any) -> None:
     """End a worker and all that it started."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
-    except (AttributeError, ProcessLookupError):  # no process groups here, or not yet a leader of one
+    # no process groups here, or not yet a leader of one
+    except (AttributeError, ProcessLookupError):
         process.kill()
     process.join()
 

@@ -48,10 +48,13 @@ class Reference:
         """The calculator.
 
         Raises:
-            InvalidRequest: no such module or class, options that it does not take, a property it lacks.
+            InvalidRequest: no such module or class, options that it does not take, a property it
+                lacks.
         """
         calculator = _construct(_find(self.calculator), self)
-        lacking = set(self.properties) - set(getattr(calculator, "implemented_properties", self.properties))
+        lacking = set(self.properties) - set(
+            getattr(calculator, "implemented_properties", self.properties)
+        )
         if lacking:
             raise InvalidRequest(f"{self.calculator} does not compute {', '.join(sorted(lacking))}")
         return calculator
@@ -96,7 +99,8 @@ def label(
 
     Raises:
         InvalidRequest: a calculator that cannot be built, or an output of a different run.
-        InvalidFormat: a file that cannot be read; what comes before it in the input has been labelled.
+        InvalidFormat: a file that cannot be read; what comes before it in the input has been
+            labelled.
     """
     frames = _Frames(sources)
     with label_output(path, _run(sources, reference)) as output:
@@ -114,7 +118,10 @@ def label(
 
 
 class _Frames:
-    """All frames of some files. A file that cannot be read ends the iteration and is kept in `broken`."""
+    """All frames of some files.
+
+    A file that cannot be read ends the iteration and is kept in `broken`.
+    """
 
     def __init__(self, sources: Sequence[Path]) -> None:
         self._sources = sources
@@ -128,7 +135,9 @@ class _Frames:
                     yield Frame(str(source), count, _bare(atoms))
                     count += 1
             except Exception as error:  # readers of ASE raise anything
-                self.broken = InvalidFormat(f"cannot read frame {count} of {source}: {describe(error)}")
+                self.broken = InvalidFormat(
+                    f"cannot read frame {count} of {source}: {describe(error)}"
+                )
                 self.broken.__cause__ = error
                 return
 
@@ -153,10 +162,16 @@ def _labelled(calculator: Any, properties: tuple[str, ...], frame: Frame) -> byt
         raise ValueError("stress needs a structure that is periodic in all three directions")
     if hasattr(calculator, "reset"):
         calculator.reset()  # a label does not depend on the frames before it
-    results = {name: np.asarray(calculator.get_property(name, atoms), dtype=float) for name in properties}
+    results = {
+        name: np.asarray(calculator.get_property(name, atoms), dtype=float) for name in properties
+    }
     if getattr(calculator, "converged", True) is False:
         raise ValueError("the calculator did not converge")
-    shapes: dict[str, list[tuple[int, ...]]] = {"energy": [()], "forces": [(len(atoms), 3)], "stress": [(6,), (3, 3)]}
+    shapes: dict[str, list[tuple[int, ...]]] = {
+        "energy": [()],
+        "forces": [(len(atoms), 3)],
+        "stress": [(6,), (3, 3)],
+    }
     for name, value in results.items():
         if value.shape not in shapes[name] or not np.isfinite(value).all():
             raise ValueError(f"{name} is not finite or has a wrong shape {value.shape}")
@@ -173,11 +188,15 @@ def _encode(atoms: Atoms, results: Mapping[str, Any]) -> bytes:
 def _find(spec: str) -> Callable[..., Any]:
     module, _, name = spec.partition(":")
     if not module or not name:
-        raise InvalidRequest(f"{spec!r} names no calculator: write module:Class, such as tblite.ase:TBLite")
+        raise InvalidRequest(
+            f"{spec!r} names no calculator: write module:Class, such as tblite.ase:TBLite"
+        )
     try:
         found = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
-        raise InvalidRequest(f"cannot import {module} ({error}): install the package that brings it") from error
+        raise InvalidRequest(
+            f"cannot import {module} ({error}): install the package that brings it"
+        ) from error
     if not callable(found):
         raise InvalidRequest(f"{module} has no calculator {name}")
     return found  # type: ignore[no-any-return]

@@ -1,6 +1,7 @@
 """The files of a labelling run: labelled frames, failures, and what they were made of.
 
-Both lists grow in the order of the input, so that their lengths together say how far a run has come.
+Both lists grow in the order of the input, so that their lengths together say how far a run has
+come.
 """
 
 import io
@@ -49,7 +50,8 @@ def label_output(path: Path, run: dict[str, Any]) -> Iterator[LabelOutput]:
         run: inputs and calculator, as JSON; written beside the output.
 
     Raises:
-        InvalidRequest: the file is no output of a run, of a different run, or another process writes it.
+        InvalidRequest: the file is no output of a run, of a different run, or another process
+            writes it.
     """
     if path.exists() and not run_path(path).exists():
         raise InvalidRequest(f"{path} exists and is no output of this command: choose another one")
@@ -62,7 +64,9 @@ def label_output(path: Path, run: dict[str, Any]) -> Iterator[LabelOutput]:
 
 
 def failures_path(path: Path) -> Path:
-    """Where the failures of an output are listed: one JSON object with file, frame and reason per line."""
+    """Where the failures of an output are listed: one JSON object with file, frame and reason per
+    line.
+    """
     return path.with_name(path.name + ".failures.jsonl")
 
 

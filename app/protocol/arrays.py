@@ -18,7 +18,9 @@ Handler: TypeAlias = Callable[[Any], Any]
 
 
 def as_rows(value: Any, validate: Handler) -> Any:
-    """(N, 3) float64 array of a list of triples, however long, or of a binary array; the rest is for `validate`."""
+    """(N, 3) float64 array of a list of triples, however long, or of a binary array; the rest is
+    for `validate`.
+    """
     return _floats(value) if _is_rows(value) else as_floats(value, validate)
 
 
@@ -40,7 +42,9 @@ def as_integers(value: Any, validate: Handler) -> Any:
         return validate(value)
     array = _decoded(value)
     if array.dtype.kind not in "iu":
-        raise PydanticCustomError("array", "a binary array of whole numbers is expected, with dtype <i8, <i4 or |u1")
+        raise PydanticCustomError(
+            "array", "a binary array of whole numbers is expected, with dtype <i8, <i4 or |u1"
+        )
     return array.astype(np.int64)
 
 
@@ -58,25 +62,35 @@ def encoded(array: object) -> dict[str, Any]:
 
 def _floats(values: Any) -> NDArray[np.float64]:
     try:
-        return np.array(values, dtype=np.float64).reshape(-1, 3) if len(values) == 0 else np.array(values, np.float64)
+        return (
+            np.array(values, dtype=np.float64).reshape(-1, 3)
+            if len(values) == 0
+            else np.array(values, np.float64)
+        )
     except OverflowError:
         raise PydanticCustomError("array", "a number is too large for a float") from None
 
 
 def _decoded(value: dict[Any, Any]) -> NDArray[Any]:
     if set(value) != KEYS:
-        raise PydanticCustomError("array", "a binary array has the fields dtype, shape and data, and no others")
+        raise PydanticCustomError(
+            "array", "a binary array has the fields dtype, shape and data, and no others"
+        )
     dtype, shape, data = value["dtype"], value["shape"], value["data"]
     if dtype not in DTYPES:
         shown = {"dtype": repr(dtype)[:40], "known": ", ".join(DTYPES)}
         raise PydanticCustomError("array", "dtype: {dtype}; choose one of {known}", shown)
     if not isinstance(data, bytes):
-        raise PydanticCustomError("array", "data: bytes are expected, which only MessagePack has; in JSON, send lists")
+        raise PydanticCustomError(
+            "array", "data: bytes are expected, which only MessagePack has; in JSON, send lists"
+        )
     if not (isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)):
         raise PydanticCustomError("array", "shape: a list of whole numbers is expected")
     wanted = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
     if len(data) != wanted:
         raise PydanticCustomError(
-            "array", "data: {got} bytes; dtype and shape make {wanted}", {"got": len(data), "wanted": wanted}
+            "array",
+            "data: {got} bytes; dtype and shape make {wanted}",
+            {"got": len(data), "wanted": wanted},
         )
     return np.frombuffer(data, dtype).reshape(shape)

@@ -78,7 +78,11 @@ def from_document(body: bytes, kind: str, settings: Settings) -> Ask:
     _check_atoms(entries, settings)
     properties = DEFAULT_PROPERTIES if request.properties is None else tuple(request.properties)
     return Ask(
-        entries, request.model, properties, relax_options(request.relax, settings), request.properties is not None
+        entries,
+        request.model,
+        properties,
+        relax_options(request.relax, settings),
+        request.properties is not None,
     )
 
 
@@ -95,7 +99,9 @@ def from_xyz(body: bytes, query: Mapping[str, str], settings: Settings) -> Ask:
     try:
         frames = list(islice(iter_frames(body.decode()), settings.max_structures + 1))
     except UnicodeDecodeError as error:
-        raise InvalidFormat(f"the body is not UTF-8 text: byte {error.start} is {body[error.start]:#x}") from None
+        raise InvalidFormat(
+            f"the body is not UTF-8 text: byte {error.start} is {body[error.start]:#x}"
+        ) from None
     if not frames:
         raise InvalidFormat("the body is empty; send at least one frame")
     _check_count(len(frames), settings)
@@ -116,7 +122,9 @@ def query_properties(text: str | None) -> tuple[Property, ...]:
     known = {str(name): name for name in PROPERTIES}
     for name in names:
         if name not in known:
-            raise InvalidRequest(f"properties: '{name}' is unknown; known are {', '.join(PROPERTIES)}")
+            raise InvalidRequest(
+                f"properties: '{name}' is unknown; known are {', '.join(PROPERTIES)}"
+            )
     return tuple(known[name] for name in names)
 
 
@@ -129,7 +137,9 @@ def relax_options(given: RelaxIn | None, settings: Settings) -> RelaxOptions | N
     if given is None:
         return None
     if given.steps > settings.max_relax_steps:
-        raise InvalidRequest(f"relax.steps: {given.steps}; at most {settings.max_relax_steps} are allowed")
+        raise InvalidRequest(
+            f"relax.steps: {given.steps}; at most {settings.max_relax_steps} are allowed"
+        )
     return RelaxOptions(
         fmax=given.fmax,
         steps=given.steps,
@@ -167,7 +177,9 @@ def _attempt(item: object) -> Structure | InputError:
 def _query_relax(query: Mapping[str, str]) -> RelaxIn | None:
     for name in query:
         if name not in QUERY:
-            raise InvalidRequest(f"query parameter '{name}' is unknown; known are {', '.join(QUERY)}")
+            raise InvalidRequest(
+                f"query parameter '{name}' is unknown; known are {', '.join(QUERY)}"
+            )
     options: dict[str, Any] = {name: query[name] for name in RELAX_QUERY if name in query}
     if "fixed_axes" in options:
         options["fixed_axes"] = options["fixed_axes"].split(",")

@@ -70,10 +70,18 @@ class StructureIn(_Wire):
     cell: Annotated[Matrix, WrapValidator(as_floats)] | None = Field(
         default=None, description="(3, 3) Å, rows are lattice vectors"
     )
-    pbc: bool | Flags | None = Field(default=None, description="periodicity; true with a cell, false without")
-    charge: int = Field(default=0, ge=-1000, le=1000, description="total charge, in elementary charges")
-    multiplicity: int | None = Field(default=None, ge=1, le=1000, description="spin multiplicity 2S+1")
-    fixed: list[int] = Field(default=[], description="numbers, from 0, of atoms that a relaxation does not move")
+    pbc: bool | Flags | None = Field(
+        default=None, description="periodicity; true with a cell, false without"
+    )
+    charge: int = Field(
+        default=0, ge=-1000, le=1000, description="total charge, in elementary charges"
+    )
+    multiplicity: int | None = Field(
+        default=None, ge=1, le=1000, description="spin multiplicity 2S+1"
+    )
+    fixed: list[int] = Field(
+        default=[], description="numbers, from 0, of atoms that a relaxation does not move"
+    )
     id: str | None = Field(default=None, max_length=1000, description="comes back with the result")
 
     @model_validator(mode="after")
@@ -88,7 +96,11 @@ class StructureIn(_Wire):
         Raises:
             InvalidStructure: naming the atom or field, the value, the limit and the remedy.
         """
-        numbers = numbers_from_symbols(self.symbols) if self.symbols is not None else _integers(self.numbers)
+        numbers = (
+            numbers_from_symbols(self.symbols)
+            if self.symbols is not None
+            else _integers(self.numbers)
+        )
         return Structure(
             numbers,
             np.asarray(self.positions),
@@ -115,18 +127,31 @@ class RelaxIn(_Wire):
         description="what of the cell of a bulk structure may change: nothing (`fixed` or false), everything (`full` "
         "or true), its volume only (`isotropic`), or the lengths of its edges but no angle (`lengths`)",
     )
-    fixed_axes: list[Axis] = Field(default=[], description="lattice vectors that stay while the others relax")
-    pressure: float = Field(default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes")
+    fixed_axes: list[Axis] = Field(
+        default=[], description="lattice vectors that stay while the others relax"
+    )
+    pressure: float = Field(
+        default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes"
+    )
 
 
 class PredictRequest(_Wire):
-    """Structures to evaluate. The fields of a single structure may stand here in place of `structures`."""
+    """Structures to evaluate.
+
+    The fields of a single structure may stand here in place of `structures`.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {"structures": [dict(WATER)]}})
 
-    model: str | None = Field(default=None, description="`name` for the newest version, or `name@version`")
-    structures: Annotated[list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})]
-    properties: list[Property] | None = Field(default=None, description="default: energy, forces, and stress of bulk")
+    model: str | None = Field(
+        default=None, description="`name` for the newest version, or `name@version`"
+    )
+    structures: Annotated[
+        list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})
+    ]
+    properties: list[Property] | None = Field(
+        default=None, description="default: energy, forces, and stress of bulk"
+    )
     relax: RelaxIn | None = None
 
 
@@ -135,7 +160,9 @@ class ModelRef(_Wire):
 
     name: str
     version: int
-    digest: str = Field(description="sha256 of the model's card, which holds those of all its files")
+    digest: str = Field(
+        description="sha256 of the model's card, which holds those of all its files"
+    )
 
 
 class ErrorOut(_Wire):
@@ -175,7 +202,9 @@ class ResultOut(_Wire):
     status: Literal["ok", "error"]
     energy: float | None = Field(default=None, description="eV")
     forces: list[Vector] | None = Field(default=None, description="(N, 3) eV/Å")
-    stress: Matrix | None = Field(default=None, description="(3, 3) eV/Å³, positive under tension; bulk only")
+    stress: Matrix | None = Field(
+        default=None, description="(3, 3) eV/Å³, positive under tension; bulk only"
+    )
     energies: list[float] | None = Field(default=None, description="(N) eV, the atoms' shares")
     energy_std: float | None = Field(default=None, description=ENERGY_STD)
     forces_std: list[float] | None = Field(default=None, description=FORCES_STD)
@@ -189,7 +218,9 @@ class PredictAnswer(_Wire):
     model: ModelRef
     units: dict[str, str]
     results: list[ResultOut]
-    error: ErrorOut | None = Field(default=None, description="only where no structure could be answered")
+    error: ErrorOut | None = Field(
+        default=None, description="only where no structure could be answered"
+    )
 
 
 def parse_request(body: object) -> PredictRequest:
@@ -199,9 +230,13 @@ def parse_request(body: object) -> PredictRequest:
         InvalidRequest: naming the field and what it may be.
     """
     if not isinstance(body, dict):
-        raise InvalidRequest("the body must be a JSON object with 'structures', or with the fields of one structure")
+        raise InvalidRequest(
+            "the body must be a JSON object with 'structures', or with the fields of one structure"
+        )
     if "structures" not in body:
-        single = {key: value for key, value in body.items() if key not in PredictRequest.model_fields}
+        single = {
+            key: value for key, value in body.items() if key not in PredictRequest.model_fields
+        }
         body = {key: value for key, value in body.items() if key in PredictRequest.model_fields}
         body["structures"] = [single]
     try:
@@ -229,7 +264,9 @@ def structure_id(value: object) -> str | None:
 
 
 def explain(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first fault that pydantic found, as `field: what is wrong`; unknown fields with the known ones."""
+    """The first fault that pydantic found, as `field: what is wrong`; unknown fields with the known
+    ones.
+    """
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -248,7 +285,9 @@ def _fixed(atoms: list[int], n_atoms: int) -> Booleans:
     fixed = np.zeros(n_atoms, dtype=bool)
     for atom in atoms:
         if not 0 <= atom < n_atoms:
-            raise InvalidStructure(f"fixed: there is no atom {atom}; the structure has atoms 0 to {n_atoms - 1}")
+            raise InvalidStructure(
+                f"fixed: there is no atom {atom}; the structure has atoms 0 to {n_atoms - 1}"
+            )
         fixed[atom] = True
     return fixed
 
@@ -257,4 +296,6 @@ def _integers(values: Any) -> Any:
     try:
         return np.array(values, dtype=np.int64)
     except OverflowError:
-        raise InvalidStructure("numbers: an atomic number is far out of range; expected 1 to 118") from None
+        raise InvalidStructure(
+            "numbers: an atomic number is far out of range; expected 1 to 118"
+        ) from None

@@ -12,23 +12,30 @@ AXES = ("a", "b", "c")
 def projector(structure: Structure, options: RelaxOptions) -> Floats:
     """(9, 9): onto the changes of the deformation gradient G, flattened, that the options allow.
 
-    The cell is C = C₀ Gᵀ. A lattice vector k alone changes with δG = v ⊗ u_k, where u_k is column k of C₀⁻¹, and
-    keeps its direction if v is the vector itself.
+    The cell is C = C₀ Gᵀ. A lattice vector k alone changes with δG = v ⊗ u_k, where u_k is column k
+    of C₀⁻¹, and keeps its direction if v is the vector itself.
 
     Raises:
-        InvalidRequest: there is no cell to relax, all its axes are fixed, or the options contradict each other.
+        InvalidRequest: there is no cell to relax, all its axes are fixed, or the options contradict
+            each other.
     """
     if options.cell == "fixed":
         _refuse_cell_options(options)
         return np.zeros((9, 9))
     if not structure.is_bulk:
-        raise InvalidRequest("relax.cell: only a structure that is periodic in all three directions has a stress")
+        raise InvalidRequest(
+            "relax.cell: only a structure that is periodic in all three directions has a stress"
+        )
     free = [k for k, axis in enumerate(AXES) if axis not in options.fixed_axes]
     if not free:
-        raise InvalidRequest("relax.fixed_axes: all three axes are fixed; leave one out, or set cell to false")
+        raise InvalidRequest(
+            "relax.fixed_axes: all three axes are fixed; leave one out, or set cell to false"
+        )
     if options.cell == "isotropic":
         if len(free) < 3:
-            raise InvalidRequest("relax.fixed_axes: an isotropic cell changes along all axes; use cell 'lengths'")
+            raise InvalidRequest(
+                "relax.fixed_axes: an isotropic cell changes along all axes; use cell 'lengths'"
+            )
         return _onto([np.eye(3)])
     inverse = np.linalg.inv(structure.cell)
     moves = {k: [structure.cell[k]] if options.cell == "lengths" else list(np.eye(3)) for k in free}
@@ -38,7 +45,9 @@ def projector(structure: Structure, options: RelaxOptions) -> Floats:
 def _refuse_cell_options(options: RelaxOptions) -> None:
     for name, given in (("fixed_axes", options.fixed_axes), ("pressure", options.pressure)):
         if given:
-            raise InvalidRequest(f"relax.{name}: the cell is fixed; set cell to 'full', 'isotropic' or 'lengths'")
+            raise InvalidRequest(
+                f"relax.{name}: the cell is fixed; set cell to 'full', 'isotropic' or 'lengths'"
+            )
 
 
 def _onto(changes: list[Floats]) -> Floats:

@@ -23,7 +23,9 @@ class Optimizer(Protocol):
 
     @classmethod
     def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
-        """(M, 3), Å: displacements of B structures at x (M, 3) under forces (M, 3), whose states go on."""
+        """(M, 3), Å: displacements of B structures at x (M, 3) under forces (M, 3), whose states go
+        on.
+        """
         ...
 
 
@@ -48,9 +50,14 @@ class Fire:
         """See `Optimizer`."""
         moved = np.array([s.velocity is not None for s in states])
         sizes = (rows.n_atoms + 3).tolist()
-        still = [np.zeros((n, 3)) if s.velocity is None else s.velocity for s, n in zip(states, sizes, strict=True)]
+        still = [
+            np.zeros((n, 3)) if s.velocity is None else s.velocity
+            for s, n in zip(states, sizes, strict=True)
+        ]
         velocity = np.concatenate(still)
-        dt, a, downhill = (np.array([getattr(s, name) for s in states]) for name in ("dt", "a", "downhill"))
+        dt, a, downhill = (
+            np.array([getattr(s, name) for s in states]) for name in ("dt", "a", "downhill")
+        )
 
         down = rows.dot(forces, velocity) > 0.0
         turn = np.sqrt(rows.dot(velocity, velocity) / np.maximum(rows.dot(forces, forces), TINY))
@@ -66,7 +73,12 @@ class Fire:
         length = np.sqrt(rows.dot(moves, moves))
         moves *= rows.spread(np.minimum(1.0, MAX_STEP / np.maximum(length, TINY)))
         for i, (state, own) in enumerate(zip(states, rows.split(velocity), strict=True)):
-            state.velocity, state.dt, state.a, state.downhill = own, float(dt[i]), float(a[i]), int(downhill[i])
+            state.velocity, state.dt, state.a, state.downhill = (
+                own,
+                float(dt[i]),
+                float(a[i]),
+                int(downhill[i]),
+            )
         return moves
 
 
@@ -89,7 +101,9 @@ class Lbfgs:
             state._remember(own_x.copy(), own_forces.copy())
         order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
         ordered = Rows(rows.n_atoms[order])
-        place = np.concatenate([np.arange(rows.starts[i], rows.starts[i] + rows.n_atoms[i] + 3) for i in order])
+        place = np.concatenate(
+            [np.arange(rows.starts[i], rows.starts[i] + rows.n_atoms[i] + 3) for i in order]
+        )
         moves = np.empty_like(forces)
         moves[place] = _direction([states[i].history for i in order], forces[place], ordered)
         longest = rows.longest(moves)
@@ -105,7 +119,9 @@ class Lbfgs:
         self.last = x, forces
 
 
-def _direction(histories: Sequence[list[tuple[Floats, Floats, float]]], forces: Floats, rows: Rows) -> Floats:
+def _direction(
+    histories: Sequence[list[tuple[Floats, Floats, float]]], forces: Floats, rows: Rows
+) -> Floats:
     """(M, 3) directions of structures that stand in the order of falling length of their histories."""
     q = -forces
     past = list(_steps(histories, rows))
@@ -123,7 +139,9 @@ def _direction(histories: Sequence[list[tuple[Floats, Floats, float]]], forces: 
 def _steps(
     histories: Sequence[list[tuple[Floats, Floats, float]]], rows: Rows
 ) -> Iterator[tuple[Rows, int, Floats, Floats, Floats]]:
-    """For each step back in time: the structures that remember it, their last row, and s, y and 1 / s·y of all."""
+    """For each step back in time: the structures that remember it, their last row, and s, y and 1 /
+    s·y of all.
+    """
     part, count = rows, len(histories)
     for age in range(1, 1 + len(histories[0])):
         remembered = [history[-age] for history in histories if len(history) >= age]

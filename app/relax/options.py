@@ -16,7 +16,8 @@ class RelaxOptions:
         fmax: eV/Å; converged when no row of the forces is longer.
         steps: the most optimiser steps.
         optimizer: `fire` or `lbfgs`.
-        cell: what of the cell may change: nothing, everything, its volume only, or its edges' lengths but no angle.
+        cell: what of the cell may change: nothing, everything, its volume only, or its edges'
+            lengths but no angle.
         fixed_axes: lattice vectors that keep length and direction while the others change.
         pressure: eV/Å³, under which the cell is relaxed.
         max_force: eV/Å; a longer force means that the structure has exploded.

@@ -1,8 +1,9 @@
-"""Relaxations in flight: many structures that move together, each from its own start to its own end.
+"""Relaxations in flight: many structures that move together, each from its own start to its own
+end.
 
-Each is a task of the batcher's queue, where single points wait, too. After a batch, all relaxations that were in it
-take their step on common arrays (schedule, execute, update); those that have ended leave, the others go back to the
-end of the queue, so that a new one enters with the next batch.
+Each is a task of the batcher's queue, where single points wait, too. After a batch, all relaxations
+that were in it take their step on common arrays (schedule, execute, update); those that have ended
+leave, the others go back to the end of the queue, so that a new one enters with the next batch.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,8 @@ from app.relax.options import Relaxed, RelaxOptions
 from app.relax.rows import Rows, first_rows
 
 VOLUME_RATIOS = (0.2, 5.0)
-"""A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated."""
+"""A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated.
+"""
 OPTIMIZERS: dict[str, type[Fire] | type[Lbfgs]] = {"fire": Fire, "lbfgs": Lbfgs}
 
 
@@ -36,13 +38,16 @@ async def relax(potential: Potential, structure: Structure, options: RelaxOption
     Not converging is a result: `steps`, or `exploded` with the last geometry that was sound.
 
     Raises:
-        InputError: the structure as given cannot be answered, or its cell cannot be relaxed as asked.
+        InputError: the structure as given cannot be answered, or its cell cannot be relaxed as
+            asked.
         BackendError: the model failed on the structure as given.
     """
     potential.check(structure)
     allowed = projector(structure, options)
     graph = await potential.graph(structure, SKIN)
-    relaxed: Relaxed = await potential.run(Relaxation(structure, options, allowed, graph, potential.card.cutoff))
+    relaxed: Relaxed = await potential.run(
+        Relaxation(structure, options, allowed, graph, potential.card.cutoff)
+    )
     return relaxed
 
 
@@ -54,14 +59,17 @@ class Relaxation(Task):
         options: how it is relaxed.
         allowed: (9, 9), projector onto the changes of its cell.
         x: (N + 3, 3), rows that are being evaluated.
-        sound: rows of the last sound geometry, its prediction and what is left of the criterion's quantity.
+        sound: rows of the last sound geometry, its prediction and what is left of the criterion's
+            quantity.
         initial: prediction for the structure as it was given.
         steps: optimiser steps made.
         optimizer: what the optimiser remembers.
         pairs: its Verlet list.
     """
 
-    def __init__(self, origin: Structure, options: RelaxOptions, allowed: Floats, graph: Graph, cutoff: float) -> None:
+    def __init__(
+        self, origin: Structure, options: RelaxOptions, allowed: Floats, graph: Graph, cutoff: float
+    ) -> None:
         super().__init__(pick(graph, cutoff)[0])
         self.origin, self.options, self.allowed, self.cutoff = origin, options, allowed, cutoff
         self.pairs = VerletList(graph, np.eye(3))
@@ -73,7 +81,9 @@ class Relaxation(Task):
 
     @classmethod
     def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
-        """Take a step with each relaxation whose geometry is sound and whose forces are not small yet."""
+        """Take a step with each relaxation whose geometry is sound and whose forces are not small
+        yet.
+        """
         relaxations: Sequence[Relaxation] = tasks
         ends: dict[Relaxation, Any] = {}
         found: dict[Relaxation, StructurePrediction] = {}
@@ -86,7 +96,9 @@ class Relaxation(Task):
         return [ends.get(relaxation) for relaxation in relaxations]
 
     def failed(self, error: EquipotError) -> "Relaxed | EquipotError":
-        """The end of a relaxation whose geometry cannot be evaluated: the error itself if it is the first one."""
+        """The end of a relaxation whose geometry cannot be evaluated: the error itself if it is the
+        first one.
+        """
         return error if self.sound is None else self.ended(f"exploded: {error}")
 
     def ended(self, reason: str) -> Relaxed:
@@ -122,7 +134,9 @@ def _step(found: dict[Relaxation, StructurePrediction]) -> dict[Relaxation, Rela
     forces = _forces(relaxations, list(found.values()), x, rows)
     left = rows.longest(forces)
     ends: dict[Relaxation, Relaxed | EquipotError] = {}
-    for relaxation, fault, fmax in zip(relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True):
+    for relaxation, fault, fmax in zip(
+        relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True
+    ):
         if relaxation.initial is None:
             relaxation.initial = found[relaxation]
             relaxation.sound = (relaxation.x, found[relaxation], fmax)
@@ -142,8 +156,12 @@ def _step(found: dict[Relaxation, StructurePrediction]) -> dict[Relaxation, Rela
     return ends
 
 
-def _forces(relaxations: list[Relaxation], predictions: list[StructurePrediction], x: Floats, rows: Rows) -> Floats:
-    """(M, 3), eV/Å: on the atoms that may move, and on the deformation gradients as far as they may change."""
+def _forces(
+    relaxations: list[Relaxation], predictions: list[StructurePrediction], x: Floats, rows: Rows
+) -> Floats:
+    """(M, 3), eV/Å: on the atoms that may move, and on the deformation gradients as far as they may
+    change.
+    """
     own = [p.forces for p in predictions if p.forces is not None]
     assert len(own) == len(predictions), "a relaxation wants derivatives"
     on_atoms = np.concatenate(own)
@@ -153,19 +171,24 @@ def _forces(relaxations: list[Relaxation], predictions: list[StructurePrediction
     on_cells = np.zeros((len(relaxations), 3, 3))
     loose = [i for i, r in enumerate(relaxations) if r.options.cell != "fixed"]
     if loose:
-        on_cells[loose] = _cell_forces([relaxations[i] for i in loose], [predictions[i] for i in loose])
+        on_cells[loose] = _cell_forces(
+            [relaxations[i] for i in loose], [predictions[i] for i in loose]
+        )
     return rows.forces(x, on_atoms, on_cells)
 
 
 def _cell_forces(relaxations: list[Relaxation], predictions: list[StructurePrediction]) -> Floats:
-    """(B, 3, 3), eV: minus the derivative of the enthalpy E + pV by the deformation gradient, projected."""
+    """(B, 3, 3), eV: minus the derivative of the enthalpy E + pV by the deformation gradient,
+    projected.
+    """
     graphs = [r.graph for r in relaxations]
     volumes = np.abs(np.linalg.det(np.concatenate([g.cell for g in graphs])))
     pressure = np.array([r.options.pressure for r in relaxations])[:, None, None] * np.eye(3)
     stress = np.array([p.stress for p in predictions])
     virials = -volumes[:, None, None] * (stress + pressure)
     deformations = (
-        np.array([r.x[-3:] for r in relaxations]) / np.array([len(r.origin) for r in relaxations])[:, None, None]
+        np.array([r.x[-3:] for r in relaxations])
+        / np.array([len(r.origin) for r in relaxations])[:, None, None]
     )
     forces = np.linalg.solve(deformations, virials.transpose(0, 2, 1)).transpose(0, 2, 1)
     allowed = np.array([r.allowed for r in relaxations])
@@ -209,7 +232,9 @@ def _move(
     return _find_pairs(relaxations, x, rows)
 
 
-def _find_pairs(relaxations: list[Relaxation], x: Floats, rows: Rows) -> dict[Relaxation, Relaxed | EquipotError]:
+def _find_pairs(
+    relaxations: list[Relaxation], x: Floats, rows: Rows
+) -> dict[Relaxation, Relaxed | EquipotError]:
     """Give each relaxation its graph at x; the ends of those that have none."""
     ends: dict[Relaxation, Relaxed | EquipotError] = {}
     positions, deformations = rows.positions(x), rows.deformations(x)

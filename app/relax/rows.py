@@ -1,8 +1,9 @@
 """Many structures' coordinates in one array: the rows of their atoms, and of the cells around them.
 
-Cell relaxation follows ASE's `UnitCellFilter` (Tadmor et al., Phys. Rev. B 59, 235 (1999)). Each structure has N
-rows for its atoms, in the frame of its first cell, and three rows with N times the deformation gradient G: the
-positions are x Gᵀ, and the cell is C₀ Gᵀ. Where the cell is fixed, no force acts on its rows.
+Cell relaxation follows ASE's `UnitCellFilter` (Tadmor et al., Phys. Rev. B 59, 235 (1999)). Each
+structure has N rows for its atoms, in the frame of its first cell, and three rows with N times the
+deformation gradient G: the positions are x Gᵀ, and the cell is C₀ Gᵀ. Where the cell is fixed, no
+force acts on its rows.
 """
 
 import numpy as np

@@ -1,4 +1,6 @@
-"""Answering an `Ask`: each structure gets its prediction or its own error, then JSON or XYZ is made of them."""
+"""Answering an `Ask`: each structure gets its prediction or its own error, then JSON or XYZ is made
+of them.
+"""
 
 import asyncio
 import logging
@@ -111,7 +113,11 @@ def as_msgpack(potential: Potential, ask: Ask, results: list[Result]) -> bytes:
 
 def _document(potential: Potential, ask: Ask, results: list[Result]) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "model": {"name": potential.card.name, "version": potential.card.version, "digest": potential.digest},
+        "model": {
+            "name": potential.card.name,
+            "version": potential.card.version,
+            "digest": potential.digest,
+        },
         "units": UNITS,
         "results": [_result_json(e, r, ask) for e, r in zip(ask.entries, results, strict=True)],
     }
@@ -136,7 +142,11 @@ def _result_json(entry: Entry, result: Result, ask: Ask) -> dict[str, Any]:
 def _values(prediction: StructurePrediction, properties: Sequence[Property]) -> dict[str, Any]:
     """What was asked for; a committee's energy and forces come with their uncertainty."""
     found = {name: getattr(prediction, name) for name in properties}
-    spreads = {f"{name}_std": getattr(prediction, f"{name}_std") for name in UNCERTAIN if name in properties}
+    spreads = {
+        f"{name}_std": getattr(prediction, f"{name}_std")
+        for name in UNCERTAIN
+        if name in properties
+    }
     return found | {name: value for name, value in spreads.items() if value is not None}
 
 
@@ -145,7 +155,11 @@ def _relaxed_json(relaxed: Relaxed) -> dict[str, Any]:
     if relaxed.structure.cell.any():
         found["cell"] = relaxed.structure.cell
     values = _values(relaxed.prediction, DEFAULT_PROPERTIES)
-    return found | {name: value for name, value in values.items() if value is not None} | _course(relaxed)
+    return (
+        found
+        | {name: value for name, value in values.items() if value is not None}
+        | _course(relaxed)
+    )
 
 
 def _course(relaxed: Relaxed) -> dict[str, Any]:
@@ -156,8 +170,9 @@ def _course(relaxed: Relaxed) -> dict[str, Any]:
 def as_xyz(potential: Potential, ask: Ask, results: list[Result]) -> str:
     """The answer as extXYZ, one frame for each entry.
 
-    Relaxed frames say so in their comment line. An entry that failed is a frame without results, or without
-    atoms where it was no structure, with `status="error"`, its code and message in the comment line.
+    Relaxed frames say so in their comment line. An entry that failed is a frame without results, or
+    without atoms where it was no structure, with `status="error"`, its code and message in the
+    comment line.
     """
     return "".join(_frame(potential, e, r, ask) for e, r in zip(ask.entries, results, strict=True))
 
@@ -173,7 +188,11 @@ def _frame(potential: Potential, entry: Entry, result: Result, ask: Ask) -> str:
     structure, prediction = entry.structure, result.prediction
     if result.relaxed is not None:
         structure, prediction = result.relaxed.structure, result.relaxed.prediction
-        info |= {"relaxed": True, "initial_energy": result.prediction.energy, **_course(result.relaxed)}
+        info |= {
+            "relaxed": True,
+            "initial_energy": result.prediction.energy,
+            **_course(result.relaxed),
+        }
     return format_frame(structure, info=info, **_values(prediction, ask.properties))
 
 

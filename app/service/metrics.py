@@ -24,20 +24,40 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests", "requests", "route", "method", "status")
         self.latency = self._histogram(
-            "request_seconds", "from the request's first byte to the answer's last", "route", SECONDS
+            "request_seconds",
+            "from the request's first byte to the answer's last",
+            "route",
+            SECONDS,
         )
-        self.depth = Gauge("equipot_queue_depth", "structures that wait for a batch", ["model"], registry=self.registry)
-        self.structures = self._histogram("batch_structures", "structures in a batch", "model", STRUCTURES)
+        self.depth = Gauge(
+            "equipot_queue_depth",
+            "structures that wait for a batch",
+            ["model"],
+            registry=self.registry,
+        )
+        self.structures = self._histogram(
+            "batch_structures", "structures in a batch", "model", STRUCTURES
+        )
         self.atoms = self._histogram("batch_atoms", "atoms in a batch", "model", SIZES)
         self.edges = self._histogram("batch_edges", "edges in a batch", "model", SIZES)
-        self.queue = self._histogram("queue_seconds", "a structure's wait for its batch", "model", SECONDS)
-        self.graph = self._histogram("graph_seconds", "building one neighbour list", "model", SECONDS)
-        self.inference = self._histogram("inference_seconds", "evaluating one batch", "model", SECONDS)
-        self.shortages = self._counter("out_of_memory", "batches that did not fit into memory", "model")
+        self.queue = self._histogram(
+            "queue_seconds", "a structure's wait for its batch", "model", SECONDS
+        )
+        self.graph = self._histogram(
+            "graph_seconds", "building one neighbour list", "model", SECONDS
+        )
+        self.inference = self._histogram(
+            "inference_seconds", "evaluating one batch", "model", SECONDS
+        )
+        self.shortages = self._counter(
+            "out_of_memory", "batches that did not fit into memory", "model"
+        )
         self.relaxations = self._counter("relaxations", "relaxations that ended", "model", "reason")
         self.steps = self._histogram("relaxation_steps", "steps of a relaxation", "model", STEPS)
         labels = ["model", "digest", "backend", "architecture", "dtype"]
-        self.info = Gauge("equipot_model_info", "models that are served", labels, registry=self.registry)
+        self.info = Gauge(
+            "equipot_model_info", "models that are served", labels, registry=self.registry
+        )
 
     def observer(self, model: str) -> "ModelObserver":
         """The observer of one model's batcher."""
@@ -49,7 +69,9 @@ class Metrics:
         self.depth.labels(_name(card)).set_function(depth)
 
     def gone(self, card: ModelCard, digest: str) -> None:
-        """A model is no longer served: what is true of the moment vanishes, what was counted keeps its value."""
+        """A model is no longer served: what is true of the moment vanishes, what was counted keeps
+        its value.
+        """
         self.info.remove(*_labels(card, digest))
         self.depth.remove(_name(card))
 
@@ -84,7 +106,9 @@ class ModelObserver:
         names = ("structures", "atoms", "edges", "queue", "graph", "inference")
         children = {name: getattr(metrics, name).labels(model) for name in names}
         self._shortages = metrics.shortages.labels(model)
-        self._observe: dict[str, Callable[[float], None]] = {name: c.observe for name, c in children.items()}
+        self._observe: dict[str, Callable[[float], None]] = {
+            name: c.observe for name, c in children.items()
+        }
 
     def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
         """See `app.engine.batcher.Observer`."""

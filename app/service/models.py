@@ -68,10 +68,11 @@ class Service:
     async def reload(self) -> None:
         """Read the store again, while everything that is served goes on answering.
 
-        New versions are loaded, warmed up, and found under their name from then on. Versions that are gone from the
-        store, or no longer wanted, take no more requests, finish what they admitted, and leave. A version that cannot
-        be loaded is refused, and what it was to replace stays. Returns when those that leave have left; one reload
-        waits for the one before it. A store without any model changes nothing.
+        New versions are loaded, warmed up, and found under their name from then on. Versions that
+        are gone from the store, or no longer wanted, take no more requests, finish what they
+        admitted, and leave. A version that cannot be loaded is refused, and what it was to replace
+        stays. Returns when those that leave have left; one reload waits for the one before it. A
+        store without any model changes nothing.
         """
         async with self._changing:
             if self.state == "stopping":
@@ -88,9 +89,13 @@ class Service:
             for reference in wanted:
                 if reference not in self.potentials:
                     await self._load(reference)
-            leaving = [self.potentials.pop(key) for key in await asyncio.to_thread(self._unwanted, wanted)]
+            leaving = [
+                self.potentials.pop(key) for key in await asyncio.to_thread(self._unwanted, wanted)
+            ]
             places = {reference: place for place, reference in enumerate(wanted)}
-            self.potentials = dict(sorted(self.potentials.items(), key=lambda item: places.get(item[0], len(places))))
+            self.potentials = dict(
+                sorted(self.potentials.items(), key=lambda item: places.get(item[0], len(places)))
+            )
             self._loaded()
             log.info("reloaded: %s", ", ".join(self.potentials) or "no model")
             await asyncio.gather(*(self._leave(potential) for potential in leaving))
@@ -118,7 +123,9 @@ class Service:
             raise CorruptModel(f"model '{key}' is not served: {self.refused[key].reason}")
         served = ", ".join(self.potentials)
         if reference is None:
-            raise UnknownModel(f"the request names no model and the default '{name}' is not there; served: {served}")
+            raise UnknownModel(
+                f"the request names no model and the default '{name}' is not there; served: {served}"
+            )
         raise UnknownModel(f"no model '{reference}'; served: {served}")
 
     def check_ready(self) -> None:
@@ -133,7 +140,10 @@ class Service:
             "starting": "the models are being loaded; try again in a moment",
             "stopping": "the service is shutting down; send the request to another instance",
             "failed": "no model could be loaded: "
-            + ("; ".join(r.reason for r in self.refused.values()) or f"{self.store.root} holds none"),
+            + (
+                "; ".join(r.reason for r in self.refused.values())
+                or f"{self.store.root} holds none"
+            ),
         }
         raise Unavailable(reasons[self.state])
 
@@ -147,7 +157,9 @@ class Service:
                 "status": "ready",
                 "default": key in (default, self.settings.default_model),
                 "digest": p.digest,
-                **p.card.model_dump(include={"description", "architecture", "elements", "cutoff", "takes_charge"}),
+                **p.card.model_dump(
+                    include={"description", "architecture", "elements", "cutoff", "takes_charge"}
+                ),
             }
             for key, p in self.potentials.items()
         ]
@@ -155,7 +167,9 @@ class Service:
         for entry in self.refused.values():
             name, _, version = entry.reference.partition("@")
             number = int(version) if version.isdecimal() else None
-            refused.append({"name": name, "version": number, "status": "refused", "reason": entry.reason})
+            refused.append(
+                {"name": name, "version": number, "status": "refused", "reason": entry.reason}
+            )
         return served + refused
 
     def model(self, reference: str) -> dict[str, Any]:
@@ -167,7 +181,11 @@ class Service:
         """
         potential = self.potential(reference)
         card = potential.card.model_dump(mode="json")
-        about = {"digest": potential.digest, "runs_on": potential.runs_on, "budget": _shown(potential.budget)}
+        about = {
+            "digest": potential.digest,
+            "runs_on": potential.runs_on,
+            "budget": _shown(potential.budget),
+        }
         return {"status": "ready", **about, "card": card}
 
     def _newest(self, name: str) -> str:
@@ -179,12 +197,18 @@ class Service:
         return name
 
     def _wanted(self) -> list[str]:
-        """References to load, the default model's first; a bare name only where the store has no such model."""
+        """References to load, the default model's first; a bare name only where the store has no
+        such model.
+        """
         listed = [self._resolved(reference) for reference in self.settings.models] or [
-            f"{name}@{version}" for name in self.store.names() for version in reversed(self.store.versions(name))
+            f"{name}@{version}"
+            for name in self.store.names()
+            for version in reversed(self.store.versions(name))
         ]
         default = self.settings.default_model.partition("@")[0]
-        return sorted(dict.fromkeys(listed), key=lambda reference: reference.partition("@")[0] != default)
+        return sorted(
+            dict.fromkeys(listed), key=lambda reference: reference.partition("@")[0] != default
+        )
 
     def _resolved(self, reference: str) -> str:
         try:
@@ -194,7 +218,9 @@ class Service:
         return f"{name}@{version}"
 
     def _unwanted(self, wanted: list[str]) -> list[str]:
-        """Served versions that are to leave; one that is still in the store stays for a refused one of its name."""
+        """Served versions that are to leave; one that is still in the store stays for a refused one
+        of its name.
+        """
         refused = {reference.partition("@")[0] for reference in self.refused}
         leaving = []
         for key, potential in self.potentials.items():
@@ -222,7 +248,12 @@ class Service:
         try:
             potential = await asyncio.to_thread(self._open, reference)
         except Exception as error:
-            log.error("model %s is refused: %s", reference, error, exc_info=not isinstance(error, EquipotError))
+            log.error(
+                "model %s is refused: %s",
+                reference,
+                error,
+                exc_info=not isinstance(error, EquipotError),
+            )
             self.refused[reference] = Refused(reference, str(error))
             return
         potential.start()
@@ -258,6 +289,8 @@ def _shown(budget: Budget) -> dict[str, Any]:
 
 
 def _version(reference: str) -> int:
-    """The version of `name@version`; 0 where a refused reference has none, or none that is a number."""
+    """The version of `name@version`; 0 where a refused reference has none, or none that is a
+    number.
+    """
     version = reference.partition("@")[2]
     return int(version) if version.isdecimal() else 0

@@ -16,7 +16,13 @@ from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.atoms.structure import Floats, Integers, Structure
-from app.errors import CorruptModel, ModelExists, UnknownModel, UnsupportedCharge, UnsupportedElement
+from app.errors import (
+    CorruptModel,
+    ModelExists,
+    UnknownModel,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
 
 CARD = "card.json"
 ARTIFACT = "model.onnx"
@@ -42,14 +48,16 @@ class Deviations(_Frozen):
 class Certificate(_Frozen):
     """What the exported artifact was found to deviate from the eager float64 model, and on what.
 
-    Deviations are absolute on frames that the training held out. Those on synthetic structures are in proportion to the
-    structure's largest energy of an atom without its reference, force or stress, where it exceeds 1 eV, 1 eV/Å or
-    1 eV/Å³.
+    Deviations are absolute on frames that the training held out. Those on synthetic structures are
+    in proportion to the structure's largest energy of an atom without its reference, force or
+    stress, where it exceeds 1 eV, 1 eV/Å or 1 eV/Å³.
     """
 
     tolerance: Deviations
     largest: Deviations = Field(description="over all structures")
-    held_out: Deviations | None = Field(default=None, description="over the held-out frames alone, if there were any")
+    held_out: Deviations | None = Field(
+        default=None, description="over the held-out frames alone, if there were any"
+    )
     systems: int = Field(ge=1, description="structures that were compared")
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
 
@@ -93,16 +101,25 @@ class ModelCard(_Frozen):
     description: str
     architecture: str
     backend: Literal["onnx", "pair"]
-    elements: tuple[str, ...] = Field(min_length=1, description="chemical symbols, in the order of the model's species")
-    atomic_energies: dict[str, float] = Field(description="eV, reference energy added for each atom of an element")
+    elements: tuple[str, ...] = Field(
+        min_length=1, description="chemical symbols, in the order of the model's species"
+    )
+    atomic_energies: dict[str, float] = Field(
+        description="eV, reference energy added for each atom of an element"
+    )
     cutoff: float = Field(gt=0, description="Å")
-    receptive_field: float = Field(gt=0, description="Å; how far an atom's energy can depend on others")
+    receptive_field: float = Field(
+        gt=0, description="Å; how far an atom's energy can depend on others"
+    )
     dtype: Literal["float32", "float64"]
     takes_charge: bool = False
     parameters: int = Field(ge=0, default=0, description="of all members together")
-    members: int = Field(ge=1, default=1, description="models whose mean is the answer; several give its uncertainty")
+    members: int = Field(
+        ge=1, default=1, description="models whose mean is the answer; several give its uncertainty"
+    )
     energies_alone: bool = Field(
-        default=False, description="whether it has artifacts that give the energies without their gradient"
+        default=False,
+        description="whether it has artifacts that give the energies without their gradient",
     )
     fine_tuned_from: Origin | None = None
     created: str = ""
@@ -110,9 +127,13 @@ class ModelCard(_Frozen):
     limitations: tuple[str, ...] = ()
     metrics: dict[str, Any] = Field(default_factory=dict)
     certificate: Certificate | None = None
-    aoti: Packages | None = Field(default=None, description="none where the version has no packages of AOTInductor")
+    aoti: Packages | None = Field(
+        default=None, description="none where the version has no packages of AOTInductor"
+    )
     pair: dict[str, PairParameters] = Field(default_factory=dict)
-    files: dict[str, str] = Field(default_factory=dict, description="sha256 of every other file of the version")
+    files: dict[str, str] = Field(
+        default_factory=dict, description="sha256 of every other file of the version"
+    )
 
     @property
     def artifacts(self) -> list[str]:
@@ -127,7 +148,9 @@ class ModelCard(_Frozen):
     @property
     def numbers(self) -> Integers:
         """(S,) atomic numbers of the elements."""
-        return np.array([chemical_symbols.index(symbol) for symbol in self.elements], dtype=np.int64)
+        return np.array(
+            [chemical_symbols.index(symbol) for symbol in self.elements], dtype=np.int64
+        )
 
     @cached_property
     def species_of_numbers(self) -> Integers:
@@ -153,7 +176,9 @@ class ModelCard(_Frozen):
 
     def references(self, species: Integers) -> Floats:
         """(N,), eV: the reference energy of each atom, from its species index."""
-        return np.array([self.atomic_energies.get(symbol, 0.0) for symbol in self.elements])[species]
+        return np.array([self.atomic_energies.get(symbol, 0.0) for symbol in self.elements])[
+            species
+        ]
 
     def check(self, structure: Structure) -> None:
         """Whether this model can answer for a structure.
@@ -236,7 +261,9 @@ class ModelStore:
         if not version:
             return name, versions[-1]
         if version not in map(str, versions):
-            raise UnknownModel(f"model '{name}' has no version '{version}'; it has: {', '.join(map(str, versions))}")
+            raise UnknownModel(
+                f"model '{name}' has no version '{version}'; it has: {', '.join(map(str, versions))}"
+            )
         return name, int(version)
 
     def load(self, reference: str) -> StoredModel:
@@ -260,10 +287,12 @@ class ModelStore:
 
     @contextmanager
     def publish(self, card: ModelCard) -> Iterator[Publication]:
-        """A folder to write the version's files into, which becomes the version when the block ends.
+        """A folder to write the version's files into, which becomes the version when the block
+        ends.
 
-        The card is written last, with the sha256 of each file; the folder is moved into place at once, so
-        that a reader sees the whole version or none. When the block raises, none of its files is left.
+        The card is written last, with the sha256 of each file; the folder is moved into place at
+        once, so that a reader sees the whole version or none. When the block raises, none of its
+        files is left.
 
         Raises:
             ModelExists: this version is there already.
@@ -279,7 +308,9 @@ class ModelStore:
             files = {p.name: sha256(p) for p in sorted(folder.iterdir())}
             place = {"name": card.name, "version": card.version}
             complete = publication.card.model_copy(update={**place, "files": files})
-            (folder / CARD).write_text(complete.model_dump_json(indent=2, exclude_defaults=False) + "\n")
+            (folder / CARD).write_text(
+                complete.model_dump_json(indent=2, exclude_defaults=False) + "\n"
+            )
             _let_everybody_read(folder)
             os.rename(folder, target)
         except OSError as error:

@@ -1,1 +1,4 @@
-"""The offline trainer: labelled frames in, certified store entries out. The only part that imports torch."""
+"""The offline trainer: labelled frames in, certified store entries out.
+
+The only part that imports torch.
+"""

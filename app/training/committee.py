@@ -1,4 +1,6 @@
-"""Committees: runs that differ in their seed only, whose mean is the answer and whose spread is its uncertainty."""
+"""Committees: runs that differ in their seed only, whose mean is the answer and whose spread is its
+uncertainty.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -61,7 +63,9 @@ def run_committee(
         TrainingError: something else is in the folder; and as for `app.training.run.run`.
     """
     if seeds < 2:
-        raise InvalidConfig(f"--seeds {seeds}: a committee has at least 2 members; leave it out for a single run")
+        raise InvalidConfig(
+            f"--seeds {seeds}: a committee has at least 2 members; leave it out for a single run"
+        )
     numbers = [config.seed + i for i in range(seeds)]
     ranks = ranks or Ranks()
     ranks.share(lambda: folder.start(numbers, resume))
@@ -74,17 +78,24 @@ def run_committee(
     result = {
         **errors_by_set(found),
         **{key: results[0][key] for key in ("training_frames", "hardware", "dtype")},
-        **{key: round(sum(r[key] for r in results), 1) for key in ("parameters", "steps", "seconds", "cpu_seconds")},
+        **{
+            key: round(sum(r[key] for r in results), 1)
+            for key in ("parameters", "steps", "seconds", "cpu_seconds")
+        },
         "members": {m.folder.path.name: r for m, r in zip(members, results, strict=True)},
     }
     folder.write_result(result)
     return result
 
 
-def evaluate_committee(config: TrainConfig, folder: CommitteeFolder, problem: Problem) -> dict[str, Errors]:
+def evaluate_committee(
+    config: TrainConfig, folder: CommitteeFolder, problem: Problem
+) -> dict[str, Errors]:
     """Errors of the members' mean on all sets, of which the last one is drawn."""
     device = hardware.set_up(config)
-    models = [model.to(device) for model in TrainedRun(folder.path).models(getattr(torch, config.dtype))]
+    models = [
+        model.to(device) for model in TrainedRun(folder.path).models(getattr(torch, config.dtype))
+    ]
     found: dict[str, Errors] = {}
     for name, part in final_sets(problem.frames).items():
         collator, labelled = Collator(part, problem.statistics), list(part)
@@ -100,7 +111,10 @@ def committee_table(result: Mapping[str, Any]) -> str:
     lines = [f"{'set':<12}{'model':<12}{titles}   (MAE and RMSE of energies and forces)"]
     for name in ("train", "validation", "test"):
         if name in result:
-            rows = {**{seed: member[name] for seed, member in result["members"].items()}, "committee": result[name]}
+            rows = {
+                **{seed: member[name] for seed, member in result["members"].items()},
+                "committee": result[name],
+            }
             lines += [f"{name:<12}{model:<12}{_numbers(found)}" for model, found in rows.items()]
     return "\n".join(lines)
 

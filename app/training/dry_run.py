@@ -18,7 +18,8 @@ from app.training.runs.config import TrainConfig
 from app.training.runs.fine_tuning import DEFAULT_STORE, Base, initial_model, start_of
 
 COPIES = 6
-"""Of each parameter: weights, gradient, two moments of Adam, moving average and the best weights."""
+"""Of each parameter: weights, gradient, two moments of Adam, moving average and the best weights.
+"""
 TEMPORARY = 0.5
 """Memory of a step beside the tensors that it keeps, as a share of those."""
 SAMPLE = 2
@@ -75,7 +76,9 @@ def describe_frames(name: str, frames: Dataset) -> str:
     """Frames, atoms, elements, sources and root mean square force of a set."""
     elements = ", ".join(f"{symbol} {count}" for symbol, count in frames.element_counts().items())
     counts = np.bincount(frames.arrays.origin[frames.rows], minlength=len(frames.origins))
-    sources = ", ".join(f"{n} of {origin.file}" for n, origin in zip(counts, frames.origins, strict=True) if n)
+    sources = ", ".join(
+        f"{n} of {origin.file}" for n, origin in zip(counts, frames.origins, strict=True) if n
+    )
     square, sizes = force_square(frames), frames.n_atoms
     rms = "unknown" if square is None else f"{square**0.5:.4g} eV/Å"
     return (
@@ -92,8 +95,12 @@ def describe_references(problem: Problem) -> str:
     return f"reference energies: {listed} eV; they leave {1e3 * rest.std():.4g} meV/atom (standard deviation)"
 
 
-def describe_memory(config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers) -> str:
-    """An estimate of the memory of a run, beside that of the program and its libraries (some 500 MiB)."""
+def describe_memory(
+    config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers
+) -> str:
+    """An estimate of the memory of a run, beside that of the program and its libraries (some 500
+    MiB).
+    """
     dataset, frames = problem.train.dataset, problem.frames
     pieces = batches(dataset, largest, Limits(len(largest), edges=config.edges_at_once))
     largest = max(pieces, key=lambda piece: slots(dataset, piece))
@@ -111,7 +118,9 @@ def describe_memory(config: TrainConfig, problem: Problem, model: torch.nn.Modul
 
 
 def kept_bytes(model: torch.nn.Module, collator: Collator, indices: Integers, stress: bool) -> int:
-    """Bytes of the tensors that a step on these frames keeps for its backward pass, each storage counted once."""
+    """Bytes of the tensors that a step on these frames keeps for its backward pass, each storage
+    counted once.
+    """
     storages: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:

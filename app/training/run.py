@@ -1,4 +1,6 @@
-"""Whole runs: data, training, final evaluation, and the run folders; one model, or the members of a committee."""
+"""Whole runs: data, training, final evaluation, and the run folders; one model, or the members of a
+committee.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -77,7 +79,8 @@ def run(
         The content of `metrics.json`; nothing in processes but the first.
 
     Raises:
-        TrainingError: a run is in the folder already, its config or format is another, or training blew up.
+        TrainingError: a run is in the folder already, its config or format is another, or training
+            blew up.
         InvalidData: naming file and frame.
         StoreError: the model to start from cannot be read.
     """
@@ -86,14 +89,21 @@ def run(
 
 
 def run_members(
-    members: Sequence[Member], find: Finder, watch: Watch, resume: bool, store: ModelStore, ranks: Ranks
+    members: Sequence[Member],
+    find: Finder,
+    watch: Watch,
+    resume: bool,
+    store: ModelStore,
+    ranks: Ranks,
 ) -> tuple[Problem, list[dict[str, Any]]]:
     """Train runs that share all but the seed, one after the other; see `run`.
 
-    Every run has a checkpoint before the first one begins to train, so that what it starts from is read only once.
+    Every run has a checkpoint before the first one begins to train, so that what it starts from is
+    read only once.
 
     Returns:
-        Data and statistics, which all share, and the content of each one's `metrics.json` (in the first process).
+        Data and statistics, which all share, and the content of each one's `metrics.json` (in the
+        first process).
     """
     with ranks.together():
         device = hardware.set_up(members[0].config, ranks.local)
@@ -121,7 +131,8 @@ def saved_state(member: Member, resume: bool) -> State | None:
     """Make the folder, and read the state to go on from, if there is one.
 
     Raises:
-        TrainingError: a run is in the folder and `resume` is False, or its checkpoint cannot be read.
+        TrainingError: a run is in the folder and `resume` is False, or its checkpoint cannot be
+            read.
         InvalidConfig: it has another config.
     """
     if not member.folder.start(resume):
@@ -131,16 +142,27 @@ def saved_state(member: Member, resume: bool) -> State | None:
     return state
 
 
-def begun_statistics(members: Sequence[Member], states: Sequence[State | None]) -> Statistics | None:
+def begun_statistics(
+    members: Sequence[Member], states: Sequence[State | None]
+) -> Statistics | None:
     """Statistics of the members that have begun, which are those of all; none where none has."""
-    begun = [member.folder for member, state in zip(members, states, strict=True) if state is not None]
+    begun = [
+        member.folder for member, state in zip(members, states, strict=True) if state is not None
+    ]
     return begun[0].saved_statistics() if begun else None
 
 
 def begin(
-    member: Member, problem: Problem, device: torch.device, base: Base | None, number: int, ranks: Ranks
+    member: Member,
+    problem: Problem,
+    device: torch.device,
+    base: Base | None,
+    number: int,
+    ranks: Ranks,
 ) -> State:
-    """Write what is known before the first step, and a checkpoint; member i of a committee starts from the base's."""
+    """Write what is known before the first step, and a checkpoint; member i of a committee starts
+    from the base's.
+    """
     weights = None if base is None else base.weights[number % len(base.weights)]
     trainer = Trainer(member.config, problem, member.folder, device, weights, ranks)
     if ranks.first:
@@ -212,9 +234,15 @@ def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
 
 
 def final_sets(frames: Frames) -> dict[str, Dataset]:
-    """What the final evaluation looks at: some of the training frames, and the other sets that there are."""
+    """What the final evaluation looks at: some of the training frames, and the other sets that
+    there are.
+    """
     sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
-    sets = {"train": frames.train.take(np.sort(sample)), "validation": frames.validation, "test": frames.test}
+    sets = {
+        "train": frames.train.take(np.sort(sample)),
+        "validation": frames.validation,
+        "test": frames.test,
+    }
     return {name: part for name, part in sets.items() if part}
 
 
@@ -226,11 +254,14 @@ def errors_by_set(found: Mapping[str, Errors]) -> dict[str, Any]:
 def predict_all(trainer: Trainer, frames: Dataset) -> Values:
     """What the trainer's model says about some frames."""
     collator = Collator(frames, trainer.problem.statistics)
-    return predict_frames(trainer.model, collator, evaluation_limits(trainer.config), trainer.device)
+    return predict_frames(
+        trainer.model, collator, evaluation_limits(trainer.config), trainer.device
+    )
 
 
 def check_same(old: dict[str, Any], config: TrainConfig) -> None:
-    """Make sure that a run goes on with the config that it began with; keys that are newer have their defaults.
+    """Make sure that a run goes on with the config that it began with; keys that are newer have
+    their defaults.
 
     Raises:
         InvalidConfig: naming each key that differs, with both values.
@@ -238,6 +269,10 @@ def check_same(old: dict[str, Any], config: TrainConfig) -> None:
     allowed = MAY_CHANGE if config.schedule.kind in OVER_EPOCHS else (*MAY_CHANGE, "epochs")
     before = parse_config(old, "the config of the checkpoint").model_dump(mode="json")
     found = differences(before, config.model_dump(mode="json"))
-    changed = [f"{key} was {was!r}, is {now!r}" for key, (was, now) in found.items() if key not in allowed]
+    changed = [
+        f"{key} was {was!r}, is {now!r}" for key, (was, now) in found.items() if key not in allowed
+    ]
     if changed:
-        raise InvalidConfig(f"--resume with another config: {'; '.join(changed)}. Only {', '.join(allowed)} may change")
+        raise InvalidConfig(
+            f"--resume with another config: {'; '.join(changed)}. Only {', '.join(allowed)} may change"
+        )

@@ -1,11 +1,13 @@
 """What each choice is worth: one molecule, a small fixed budget, one thing changed at a time.
 
-    python -m benchmarks.accuracy.ablation recipes/rmd17/ethanol-small.yaml --data-root FOLDER --epochs 30
+    python -m benchmarks.accuracy.ablation recipes/rmd17/ethanol-small.yaml --data-root FOLDER
+    --epochs 30
 
-Each variation is a training run of its own in a folder below `--folder`; what is done is not run again, and what was
-stopped goes on. With `--epochs`, all have equally many, and the column of processor time says what these cost; with
-`--cpu-minutes`, each has as many as fit into this processor time. Errors are those of the test set, in meV/Å and meV a
-structure; ratios are taken to the first line, the unchanged config.
+Each variation is a training run of its own in a folder below `--folder`; what is done is not run
+again, and what was stopped goes on. With `--epochs`, all have equally many, and the column of
+processor time says what these cost; with `--cpu-minutes`, each has as many as fit into this
+processor time. Errors are those of the test set, in meV/Å and meV a structure; ratios are taken to
+the first line, the unchanged config.
 """
 
 import argparse
@@ -39,7 +41,11 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
         "model.latent_mlp=[128]",
     ),
     "twice the tensor channels": ("model.num_tensors=32",),
-    "wide and deep MLPs": ("model.two_body_mlp=[256,256]", "model.latent_mlp=[256,256]", "optimizer.lr=0.003"),
+    "wide and deep MLPs": (
+        "model.two_body_mlp=[256,256]",
+        "model.latent_mlp=[256,256]",
+        "optimizer.lr=0.003",
+    ),
     "cutoff 4 Å": ("model.cutoff=4.0",),
     "cutoff 6 Å": ("model.cutoff=6.0",),
     "cutoff 7 Å": ("model.cutoff=7.0",),
@@ -53,7 +59,11 @@ VARIATIONS: dict[str, tuple[str, ...]] = {
     "energy weight 100": ("loss.energy=100.0",),
     "forces first, then energy": ("loss.energy=1.0", "loss.changes=[{epoch: HALF, energy: 100.0}]"),
     "Adam, rate 0.005": ("optimizer.name=adam", "optimizer.lr=0.005"),
-    "AdamW, rate 0.005": ("optimizer.name=adamw", "optimizer.lr=0.005", "optimizer.weight_decay=0.01"),
+    "AdamW, rate 0.005": (
+        "optimizer.name=adamw",
+        "optimizer.lr=0.005",
+        "optimizer.weight_decay=0.01",
+    ),
     "half the rate": ("optimizer.lr=0.005",),
     "twice the rate": ("optimizer.lr=0.02",),
     "constant rate": ("schedule.kind=constant",),
@@ -72,7 +82,9 @@ def folder_name(variation: str) -> str:
 
 
 def parse_variations(given: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Variations as they are typed, `name: key=value key=value`, with quotes as in a shell; the base comes first."""
+    """Variations as they are typed, `name: key=value key=value`, with quotes as in a shell; the
+    base comes first.
+    """
     found: dict[str, tuple[str, ...]] = {BASE: ()}
     for text in given:
         name, colon, keys = text.partition(":")
@@ -102,7 +114,10 @@ def command(options: argparse.Namespace, run: Path, keys: Sequence[str]) -> list
         words += ["--cpu-minutes", str(options.cpu_minutes)]
         made = [sys.executable, "-m", "benchmarks.accuracy.timed", *map(str, words)]
     else:
-        sets = [key.replace("HALF", f"{options.epochs / 2:g}") for key in (f"epochs={options.epochs}", *sets)]
+        sets = [
+            key.replace("HALF", f"{options.epochs / 2:g}")
+            for key in (f"epochs={options.epochs}", *sets)
+        ]
         made = equipot("train", *words, "--resume")
     return [*made, *(word for key in sets for word in ("--set", key))]
 
@@ -120,13 +135,17 @@ def table(folder: Path, variations: Mapping[str, tuple[str, ...]]) -> str:
             forces, energy = (_error(result, base, key) for key in ("forces_mae", "energy_mae"))
             seconds = result.get("cpu_seconds")
             cpu = "–" if seconds is None else f"{seconds:.0f}"
-            lines.append(f"| {name} | {result['parameters']} | {result['epochs']} | {cpu} | {forces} | {energy} |")
+            lines.append(
+                f"| {name} | {result['parameters']} | {result['epochs']} | {cpu} | {forces} | {energy} |"
+            )
     return "\n".join(lines)
 
 
 def _result(run: Path) -> dict[str, Any] | None:
     path = run / "metrics.json"
-    content: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    content: dict[str, Any] | None = (
+        json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    )
     return content
 
 
@@ -140,19 +159,38 @@ def _error(result: Mapping[str, Any], base: Mapping[str, Any] | None, key: str) 
 
 def main() -> None:
     """Run what is to be run, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="the base")
-    parser.add_argument("--folder", type=Path, default=Path("runs/ablation"), help="of the runs (%(default)s)")
-    parser.add_argument("--processes", type=int, default=1, help="runs at a time, each with one thread (%(default)s)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="variations to run; all by default")
-    parser.add_argument(
-        "--variation", action="append", default=[], metavar="'NAME: KEY=VALUE …'", help="in place of those built in"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--list", action="store_true", help="print the names of the variations, and stop")
+    parser.add_argument("config", type=Path, help="the base")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/ablation"), help="of the runs (%(default)s)"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=1,
+        help="runs at a time, each with one thread (%(default)s)",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", help="variations to run; all by default"
+    )
+    parser.add_argument(
+        "--variation",
+        action="append",
+        default=[],
+        metavar="'NAME: KEY=VALUE …'",
+        help="in place of those built in",
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the names of the variations, and stop"
+    )
     add_data_root(parser)
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--epochs", type=int, default=30, help="of each variation (%(default)s)")
-    either.add_argument("--cpu-minutes", type=float, help="of each variation, in place of equal epochs")
+    either.add_argument(
+        "--cpu-minutes", type=float, help="of each variation, in place of equal epochs"
+    )
     options = parser.parse_args()
     variations = parse_variations(options.variation) if options.variation else VARIATIONS
     if options.list:
@@ -164,14 +202,22 @@ def main() -> None:
         raise SystemExit(f"failed: {', '.join(f'{job.name} (see {job.log})' for job in failed)}")
 
 
-def chosen(options: argparse.Namespace, variations: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def chosen(
+    options: argparse.Namespace, variations: Mapping[str, tuple[str, ...]]
+) -> dict[str, tuple[str, ...]]:
     """The variations to run."""
     if options.cpu_minutes is not None:
-        variations = {name: keys for name, keys in variations.items() if "HALF" not in " ".join(keys)}
+        variations = {
+            name: keys for name, keys in variations.items() if "HALF" not in " ".join(keys)
+        }
     strange = [name for name in options.only or () if name not in variations]
     if strange:
         raise SystemExit(f"--only {', '.join(strange)}: no such variation; see --list")
-    return {name: keys for name, keys in variations.items() if options.only is None or name in options.only}
+    return {
+        name: keys
+        for name, keys in variations.items()
+        if options.only is None or name in options.only
+    }
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python -m benchmarks.accuracy.collect runs/aspirin --data rmd17-aspirin --name allegro
 
 copies its config, its metrics, some lines of its learning curve and its parity plot to
-`docs/accuracy/runs/<data>/<name>`, from where `benchmarks.accuracy.table` and `benchmarks.accuracy.figures` read them.
-Of a committee, the config and the curve are those of the first member.
+`docs/accuracy/runs/<data>/<name>`, from where `benchmarks.accuracy.table` and
+`benchmarks.accuracy.figures` read them. Of a committee, the config and the curve are those of the
+first member.
 """
 
 import argparse
@@ -50,13 +51,17 @@ def collect(run: Path, target: Path) -> None:
 
 
 def thinned(losses: Sequence[float]) -> list[int]:
-    """Places of at most `MOST_LINES` evaluations, evenly spread, with the first, the last and the best one."""
+    """Places of at most `MOST_LINES` evaluations, evenly spread, with the first, the last and the
+    best one.
+    """
     spread = np.linspace(0, len(losses) - 1, min(len(losses), MOST_LINES - 1)).round().astype(int)
     return sorted({*spread.tolist(), int(np.argmin(losses))})
 
 
 def without_folders(config: dict[str, Any]) -> dict[str, Any]:
-    """A config whose absolute paths of data are the files' names: where they lay is nobody's business."""
+    """A config whose absolute paths of data are the files' names: where they lay is nobody's
+    business.
+    """
     for part in ("train", "validation", "test"):
         for source in config["data"][part]:
             if Path(source["path"]).is_absolute():
@@ -66,11 +71,19 @@ def without_folders(config: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Collect one run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path, help="folder of a run or of a committee")
-    parser.add_argument("--data", required=True, help="the data set, as in benchmarks/accuracy/published.py")
-    parser.add_argument("--name", required=True, help="what tells the run from others on the same data")
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where records are kept (%(default)s)")
+    parser.add_argument(
+        "--data", required=True, help="the data set, as in benchmarks/accuracy/published.py"
+    )
+    parser.add_argument(
+        "--name", required=True, help="what tells the run from others on the same data"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS, help="where records are kept (%(default)s)"
+    )
     options = parser.parse_args()
     collect(options.run, options.runs / options.data / options.name)
 

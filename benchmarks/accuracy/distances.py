@@ -1,4 +1,6 @@
-"""Distances in periodic frames: the radial distribution of the oxygens, and whether the molecules are whole."""
+"""Distances in periodic frames: the radial distribution of the oxygens, and whether the molecules
+are whole.
+"""
 
 from collections.abc import Sequence
 
@@ -11,10 +13,14 @@ from app.atoms.neighbors import heights
 Array = NDArray[np.float64]
 
 
-def radial_distribution(frames: Sequence[Atoms], number: int, width: float = 0.05) -> tuple[Array, Array]:
-    """Distances and g(r) between the atoms of one element, up to half the smallest height of the cell.
+def radial_distribution(
+    frames: Sequence[Atoms], number: int, width: float = 0.05
+) -> tuple[Array, Array]:
+    """Distances and g(r) between the atoms of one element, up to half the smallest height of the
+    cell.
 
-    g(r) = n(r) / (N (N − 1) / 2 · 4π/3 ((r + w/2)³ − (r − w/2)³) / V), n the mean count of pairs in a shell of width w.
+    g(r) = n(r) / (N (N − 1) / 2 · 4π/3 ((r + w/2)³ − (r − w/2)³) / V), n the mean count of pairs in
+    a shell of width w.
 
     Args:
         frames: of the same periodic cell and atoms.

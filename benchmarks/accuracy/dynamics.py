@@ -1,4 +1,6 @@
-"""Molecular dynamics in parts, each a file, so that a run that was killed goes on where its last part ended."""
+"""Molecular dynamics in parts, each a file, so that a run that was killed goes on where its last
+part ended.
+"""
 
 import os
 import time
@@ -68,7 +70,8 @@ class Dynamics:
 
         Args:
             atoms: with calculator, and with momenta unless a thermostat is to give them.
-            name: `nvt`, with thermostat, or `nve`, without, and without motion of the centre of mass.
+            name: `nvt`, with thermostat, or `nve`, without, and without motion of the centre of
+                mass.
             frames: of all parts.
 
         Raises:
@@ -81,7 +84,9 @@ class Dynamics:
                 rng = np.random.default_rng([self.seed, part])
                 if part == 0:
                     self._prepare(atoms, name, rng)
-                self._write(path, atoms, self._dynamics(atoms, name, rng), first, min(size, frames - first))
+                self._write(
+                    path, atoms, self._dynamics(atoms, name, rng), first, min(size, frames - first)
+                )
             with np.load(path) as file:
                 atoms.positions = file["positions"][-1]
                 atoms.set_momenta(file["momenta"])
@@ -112,10 +117,17 @@ class Dynamics:
             return VelocityVerlet(atoms, self.step * units.fs)
         friction = self.friction / units.fs
         return Langevin(
-            atoms, self.step * units.fs, temperature_K=self.temperature, friction=friction, fixcm=False, rng=rng
+            atoms,
+            self.step * units.fs,
+            temperature_K=self.temperature,
+            friction=friction,
+            fixcm=False,
+            rng=rng,
         )
 
-    def _write(self, path: Path, atoms: Atoms, dynamics: MolecularDynamics, first: int, frames: int) -> None:
+    def _write(
+        self, path: Path, atoms: Atoms, dynamics: MolecularDynamics, first: int, frames: int
+    ) -> None:
         positions, potential, kinetic, start = [], [], [], time.perf_counter()
         for frame in range(first, first + frames):
             try:

@@ -2,9 +2,9 @@
 
     python -m benchmarks.accuracy.figures
 
-draws into `docs/accuracy`: for each data set the validation errors over the time (`<data>-learning-curves.png`) and the
-test errors by element (`<data>-elements.png`); and of all runs together what accuracy has cost (`cost.png`). The parity
-plot of each run lies with its record.
+draws into `docs/accuracy`: for each data set the validation errors over the time
+(`<data>-learning-curves.png`) and the test errors by element (`<data>-elements.png`); and of all
+runs together what accuracy has cost (`cost.png`). The parity plot of each run lies with its record.
 """
 
 import argparse
@@ -26,7 +26,9 @@ STYLES = ("--", ":", "-.", (0, (6, 3, 1, 3, 1, 3)))
 def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
     """Draw validation errors over the processor time, with the test errors of others as lines."""
     kind = error_kind(data)
-    forces = all(np.isfinite([line[f"forces_{kind}"] for line in record.lines]).any() for record in some)
+    forces = all(
+        np.isfinite([line[f"forces_{kind}"] for line in record.lines]).any() for record in some
+    )
     quantity, unit = ("forces", "force error, meV/Å") if forces else ("energy", "energy error, meV")
     figure = Figure(figsize=(6.4, 4.6), layout="constrained")
     axes = figure.subplots()
@@ -36,8 +38,12 @@ def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
     others = [other for other in published(data) if getattr(other, quantity) is not None]
     for number, other in enumerate(others):
         label, style = f"{other.model}, elsewhere (test)", STYLES[number % len(STYLES)]
-        axes.axhline(getattr(other, quantity), color="0.4", linestyle=style, linewidth=0.9, label=label)
-    axes.set(title=f"{data}, validation", xlabel=time_label(some), ylabel=f"{unit} ({kind.upper()})")
+        axes.axhline(
+            getattr(other, quantity), color="0.4", linestyle=style, linewidth=0.9, label=label
+        )
+    axes.set(
+        title=f"{data}, validation", xlabel=time_label(some), ylabel=f"{unit} ({kind.upper()})"
+    )
     axes.set(xscale="log", yscale="log")
     plain_numbers(axes)
     axes.grid(True, which="both", alpha=0.25)
@@ -46,7 +52,9 @@ def learning_curves(path: Path, data: str, some: Sequence[Record]) -> None:
 
 
 class PlainNumbers(LogFormatter):
-    """Labels of a logarithmic axis without powers; where `LogFormatter` writes none, for want of room, none."""
+    """Labels of a logarithmic axis without powers; where `LogFormatter` writes none, for want of
+    room, none.
+    """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         """The label of a place."""
@@ -68,13 +76,19 @@ def hours(line: dict[str, float]) -> float:
 def time_label(some: Sequence[Record]) -> str:
     """What `hours` gives for all of these runs."""
     measured = {"cpu_seconds" in line for record in some for line in record.lines}
-    return {(True,): "CPU hours", (False,): "hours"}.get(tuple(measured), "hours (CPU hours where measured)")
+    return {(True,): "CPU hours", (False,): "hours"}.get(
+        tuple(measured), "hours (CPU hours where measured)"
+    )
 
 
 def by_element(path: Path, data: str, some: Sequence[Record]) -> None:
     """Draw test errors of forces by element."""
     kind = error_kind(data)
-    elements = list(dict.fromkeys(symbol for record in some for symbol in record.test[f"forces_{kind}_by_element"]))
+    elements = list(
+        dict.fromkeys(
+            symbol for record in some for symbol in record.test[f"forces_{kind}_by_element"]
+        )
+    )
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.subplots()
     width = 0.8 / len(some)
@@ -90,7 +104,9 @@ def by_element(path: Path, data: str, some: Sequence[Record]) -> None:
 
 
 def cost(path: Path, some: Sequence[Record]) -> None:
-    """Draw test errors over the time that the training took; published ones stand at the right margins."""
+    """Draw test errors over the time that the training took; published ones stand at the right
+    margins.
+    """
     figure = Figure(figsize=(9.6, 5.6), layout="constrained")
     forces = any(record.test.get("forces_mae") is not None for record in some)
     quantities = {"energy": "meV"} | ({"forces": "meV/Å"} if forces else {})
@@ -101,14 +117,25 @@ def cost(path: Path, some: Sequence[Record]) -> None:
             runs = [record for record in some if record.data == data]
             errors = [record.test.get(f"{quantity}_{kind}") for record in runs]
             label = data if kind == "mae" else f"{data} ({kind.upper()})"
-            axes.plot([spent(r) for r in runs], [e or np.nan for e in errors], marker, color=color, label=label)
+            axes.plot(
+                [spent(r) for r in runs],
+                [e or np.nan for e in errors],
+                marker,
+                color=color,
+                label=label,
+            )
             margin = {"transform": axes.get_yaxis_transform(), "clip_on": False}
             for error in (getattr(other, quantity) for other in published(data)):
                 axes.plot([1.0], [error or np.nan], "*", color=color, markersize=9, **margin)
         times = [spent(record) for record in some]
         axes.set_xlim(min(times) / 2, 2 * max(times))
         axes.plot([], [], "*", color="0.4", label="published (right margin: time not comparable)")
-        axes.set(xlabel=time_label(some), ylabel=f"test error of {quantity}, {unit}", xscale="log", yscale="log")
+        axes.set(
+            xlabel=time_label(some),
+            ylabel=f"test error of {quantity}, {unit}",
+            xscale="log",
+            yscale="log",
+        )
         plain_numbers(axes)
         axes.grid(True, which="both", alpha=0.25)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -138,8 +165,12 @@ def draw(some: Sequence[Record], folder: Path) -> list[Path]:
 
 def main() -> None:
     """Draw, and say what was drawn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=ROOT, help="with the records in `runs` (%(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT, help="with the records in `runs` (%(default)s)"
+    )
     options = parser.parse_args()
     for path in draw(records(options.folder / "runs"), options.folder):
         print(path)

@@ -1,9 +1,11 @@
-"""A config of `nequip-train`: the hyperparameters of one of ours, trained by the recipe of nequip-allegro's tutorial.
+"""A config of `nequip-train`: the hyperparameters of one of ours, trained by the recipe of
+nequip-allegro's tutorial.
 
-From `configs/tutorial.yaml` of nequip-allegro: mean squared errors of energies per atom and of forces, both of weight
-1; Adam at a rate of 0.001; the EMA module, at its decay of 0.999; what is monitored; shifts, scale and number of
-neighbours from the training data. From the tutorial of NequIP: the plateau schedule. The ZBL potential of both, which
-is optional, is left out, for ours has none either. It runs on the CPU, eager or compiled.
+From `configs/tutorial.yaml` of nequip-allegro: mean squared errors of energies per atom and of
+forces, both of weight 1; Adam at a rate of 0.001; the EMA module, at its decay of 0.999; what is
+monitored; shifts, scale and number of neighbours from the training data. From the tutorial of
+NequIP: the plateau schedule. The ZBL potential of both, which is optional, is left out, for ours
+has none either. It runs on the CPU, eager or compiled.
 """
 
 from collections.abc import Sequence
@@ -77,7 +79,10 @@ def data(config: TrainConfig, elements: Sequence[str], folder: Path) -> dict[str
                 "model_type_names": symbols,
                 "chemical_species_to_atom_type_map": {symbol: symbol for symbol in symbols},
             },
-            {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": config.model.cutoff},
+            {
+                "_target_": "nequip.data.transforms.NeighborListTransform",
+                "r_max": config.model.cutoff,
+            },
         ],
         "train_dataloader": {
             "_target_": "torch.utils.data.DataLoader",
@@ -160,6 +165,8 @@ def model(config: TrainConfig, elements: Sequence[str], mode: str) -> dict[str, 
 
 def _mlp(name: str, widths: Sequence[int]) -> dict[str, int]:
     if len(set(widths)) != 1:
-        raise SystemExit(f"the peer's hidden layers of a network are equally wide; {name} has {list(widths)}")
+        raise SystemExit(
+            f"the peer's hidden layers of a network are equally wide; {name} has {list(widths)}"
+        )
     prefix = f"{name}_mlp_hidden_layers"
     return {f"{prefix}_depth": len(widths), f"{prefix}_width": widths[0]}

@@ -1,7 +1,7 @@
 """Published errors on the data sets of the recipes, each with its source.
 
-Figures were written down from the papers; a last digit may be off. Energies are in meV a structure, force components
-in meV/Å.
+Figures were written down from the papers; a last digit may be off. Energies are in meV a structure,
+force components in meV/Å.
 """
 
 from dataclasses import dataclass
@@ -35,8 +35,12 @@ class Published:
     kind: str = "mae"
 
 
-def _rows(prefix: str, model: str, source: str, errors: dict[str, tuple[float, float]]) -> tuple[Published, ...]:
-    return tuple(Published(f"{prefix}-{name}", model, e, f, source) for name, (e, f) in errors.items())
+def _rows(
+    prefix: str, model: str, source: str, errors: dict[str, tuple[float, float]]
+) -> tuple[Published, ...]:
+    return tuple(
+        Published(f"{prefix}-{name}", model, e, f, source) for name, (e, f) in errors.items()
+    )
 
 
 MOLECULES = ("aspirin", "ethanol", "malonaldehyde", "naphthalene", "salicylic-acid")
@@ -45,19 +49,31 @@ PUBLISHED: tuple[Published, ...] = (
         "rmd17",
         "Allegro",
         ALLEGRO,
-        dict(zip(MOLECULES, ((2.3, 7.3), (0.4, 2.1), (0.6, 3.6), (0.5, 0.9), (0.9, 2.9)), strict=True)),
+        dict(
+            zip(
+                MOLECULES, ((2.3, 7.3), (0.4, 2.1), (0.6, 3.6), (0.5, 0.9), (0.9, 2.9)), strict=True
+            )
+        ),
     ),
     *_rows(
         "rmd17",
         "MACE",
         MACE,
-        dict(zip(MOLECULES, ((2.2, 6.6), (0.4, 2.1), (0.8, 4.1), (0.5, 1.6), (0.9, 3.1)), strict=True)),
+        dict(
+            zip(
+                MOLECULES, ((2.2, 6.6), (0.4, 2.1), (0.8, 4.1), (0.5, 1.6), (0.9, 3.1)), strict=True
+            )
+        ),
     ),
     *_rows(
         "md17",
         "Equiformer",
         EQUIFORMER,
-        dict(zip(MOLECULES, ((5.3, 7.2), (2.2, 3.1), (3.3, 5.8), (3.7, 2.1), (4.5, 4.1)), strict=True)),
+        dict(
+            zip(
+                MOLECULES, ((5.3, 7.2), (2.2, 3.1), (3.3, 5.8), (3.7, 2.1), (4.5, 4.1)), strict=True
+            )
+        ),
     ),
     Published("md17-aspirin", "Equiformer, non-linear, MLP", 5.4, 7.2, REPRODUCTION, 3_500_000),
     Published("md17-aspirin", "Equiformer, linear, MLP", 5.4, 8.2, REPRODUCTION, 2_900_000),
@@ -77,7 +93,8 @@ def published(data: str) -> list[Published]:
 
 
 def counterpart(data: str, model: str) -> Published | None:
-    """The published figure of the model that a run stands for; the last one, where its paper has several.
+    """The published figure of the model that a run stands for; the last one, where its paper has
+    several.
 
     Args:
         data: the data set.
@@ -85,7 +102,11 @@ def counterpart(data: str, model: str) -> Published | None:
     """
     figures = published(data)
     same = [figure for figure in figures if figure.model == model]
-    return (same or [figure for figure in figures if figure.model.split(",")[0] == model.split(",")[0]] or [None])[-1]
+    return (
+        same
+        or [figure for figure in figures if figure.model.split(",")[0] == model.split(",")[0]]
+        or [None]
+    )[-1]
 
 
 def error_kind(data: str) -> str:

@@ -32,13 +32,17 @@ class Record:
     @cached_property
     def config(self) -> dict[str, Any]:
         """The complete config."""
-        content: dict[str, Any] = yaml.safe_load((self.folder / "config.yaml").read_text(encoding="utf-8"))
+        content: dict[str, Any] = yaml.safe_load(
+            (self.folder / "config.yaml").read_text(encoding="utf-8")
+        )
         return content
 
     @cached_property
     def result(self) -> dict[str, Any]:
         """The final metrics."""
-        content: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(
+            (self.folder / "metrics.json").read_text(encoding="utf-8")
+        )
         return content
 
     @cached_property

@@ -2,9 +2,10 @@
 
     python -m benchmarks.accuracy.served organic-xtb test.xyz
 
-starts `equipot serve` on the store (or asks the service at `--url`), posts all frames to `POST /predict`, so many to a
-request and so many requests at once, and prints what `equipot evaluate` prints, with the same code, and how many
-structures a second came back. The frames are read as `equipot evaluate` reads them (`--set units.energy=kcal/mol`).
+starts `equipot serve` on the store (or asks the service at `--url`), posts all frames to `POST
+/predict`, so many to a request and so many requests at once, and prints what `equipot evaluate`
+prints, with the same code, and how many structures a second came back. The frames are read as
+`equipot evaluate` reads them (`--set units.energy=kcal/mol`).
 """
 
 import argparse
@@ -57,7 +58,10 @@ def ask(url: str, model: str, frames: Sequence[LabelledFrame], size: int, client
     parts = [frames[start : start + size] for start in range(0, len(frames), size)]
     bodies = [body(model, [frame.structure for frame in part]) for part in parts]
     limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    with httpx.Client(base_url=url, timeout=TIMEOUT, limits=limits) as client, ThreadPoolExecutor(clients) as pool:
+    with (
+        httpx.Client(base_url=url, timeout=TIMEOUT, limits=limits) as client,
+        ThreadPoolExecutor(clients) as pool,
+    ):
         began = time.perf_counter()
         found = list(pool.map(lambda content: post(client, content), bodies))
         seconds = time.perf_counter() - began
@@ -66,7 +70,9 @@ def ask(url: str, model: str, frames: Sequence[LabelledFrame], size: int, client
 
 def body(model: str, structures: Sequence[Structure]) -> bytes:
     """A request in JSON."""
-    return orjson.dumps({"model": model, "structures": [structure_fields(structure) for structure in structures]})
+    return orjson.dumps(
+        {"model": model, "structures": [structure_fields(structure) for structure in structures]}
+    )
 
 
 def post(client: httpx.Client, content: bytes) -> list[dict[str, Any]]:
@@ -94,14 +100,31 @@ def values(results: Sequence[Mapping[str, Any]]) -> Values:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", help="`name` or `name@version`")
     parser.add_argument("data", help="file of labelled frames")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE", help="how to read")
-    parser.add_argument("--url", help="of a service that runs; one is started where it is not given")
-    parser.add_argument("--model-store", type=Path, default=Path("model_store"), help="to serve (%(default)s)")
-    parser.add_argument("--threads", type=int, default=0, help="of the service that is started; 0 takes all cores")
-    parser.add_argument("--batch-size", type=int, default=32, help="structures a request (%(default)s)")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="how to read",
+    )
+    parser.add_argument(
+        "--url", help="of a service that runs; one is started where it is not given"
+    )
+    parser.add_argument(
+        "--model-store", type=Path, default=Path("model_store"), help="to serve (%(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="of the service that is started; 0 takes all cores"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=32, help="structures a request (%(default)s)"
+    )
     parser.add_argument("--clients", type=int, default=8, help="requests at once (%(default)s)")
     parser.add_argument("--worst", type=int, default=10, help="groups to list (%(default)s)")
     return parser.parse_args()
@@ -122,7 +145,9 @@ def main() -> None:
             found = ask(url, options.model, frames, options.batch_size, options.clients)
     print(page(report(found.values, frames), options.worst))
     speed = f"{len(frames) / found.seconds:.0f} structures/s"
-    print(f"\n{speed}: {options.clients} requests of {options.batch_size} structures at once; {machine()}")
+    print(
+        f"\n{speed}: {options.clients} requests of {options.batch_size} structures at once; {machine()}"
+    )
 
 
 if __name__ == "__main__":

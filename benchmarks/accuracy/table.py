@@ -2,8 +2,8 @@
 
     python -m benchmarks.accuracy.table --data rmd17-aspirin rmd17-ethanol
 
-A table for each data set: our runs, with the ratio of their errors to those published for the same architecture; then
-the published figures.
+A table for each data set: our runs, with the ratio of their errors to those published for the same
+architecture; then the published figures.
 """
 
 import argparse
@@ -17,7 +17,16 @@ from benchmarks.accuracy.records import RUNS, Record, records
 def table(data: str, some: Sequence[Record]) -> str:
     """The table of a data set."""
     kind = error_kind(data).upper()
-    titles = ["run", "parameters", "epochs", "wall, h", "CPU, h", "GiB", f"energy {kind}, meV", f"force {kind}, meV/Å"]
+    titles = [
+        "run",
+        "parameters",
+        "epochs",
+        "wall, h",
+        "CPU, h",
+        "GiB",
+        f"energy {kind}, meV",
+        f"force {kind}, meV/Å",
+    ]
     rows = [[*titles, "÷ published: energy", "forces"], ["---", *["---:"] * 9]]
     rows += [_own(record) for record in some] + [_others(figure) for figure in published(data)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -47,9 +56,15 @@ def _number(value: float | None, digits: int = 1) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", nargs="*", help="data sets; all that there are records of, by default")
-    parser.add_argument("--runs", type=Path, default=RUNS, help="where records are kept (%(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data", nargs="*", help="data sets; all that there are records of, by default"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS, help="where records are kept (%(default)s)"
+    )
     options = parser.parse_args()
     found = records(options.runs)
     for data in options.data or dict.fromkeys(record.data for record in found):

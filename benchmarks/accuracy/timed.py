@@ -1,9 +1,11 @@
 """Train for a given time: as many epochs as fit, so that the schedule ends with it.
 
-    python -m benchmarks.accuracy.timed recipes/rmd17/aspirin.yaml --minutes 10 --run runs/ten --set threads=1
+    python -m benchmarks.accuracy.timed recipes/rmd17/aspirin.yaml --minutes 10 --run runs/ten --set
+    threads=1
 
-The pace is measured first, in steps that are thrown away and not counted. A budget of wall time (`--minutes`) also ends
-the run where the pace has become slower; one of processor time (`--cpu-minutes`) decides the number of epochs alone.
+The pace is measured first, in steps that are thrown away and not counted. A budget of wall time
+(`--minutes`) also ends the run where the pace has become slower; one of processor time
+(`--cpu-minutes`) decides the number of epochs alone.
 """
 
 import argparse
@@ -25,7 +27,13 @@ from app.training.runs.folder import RunFolder
 
 WARM = 3
 """Steps before the measurement."""
-NEVER = {"evaluate_steps": 10**9, "checkpoint_minutes": 1e9, "epochs": 10**6, "max_minutes": None, "patience": None}
+NEVER = {
+    "evaluate_steps": 10**9,
+    "checkpoint_minutes": 1e9,
+    "epochs": 10**6,
+    "max_minutes": None,
+    "patience": None,
+}
 """Keys for a run that does nothing but steps."""
 MARGIN = 0.97
 """Of the budget is planned, since the pace is not known exactly."""
@@ -59,7 +67,9 @@ class Pace(Quiet):
         self.interrupted = self.steps > 0 and self.taken >= self.seconds
 
 
-def epoch_seconds(config: TrainConfig, find: Finder, seconds: float, clock: Callable[[], float]) -> float:
+def epoch_seconds(
+    config: TrainConfig, find: Finder, seconds: float, clock: Callable[[], float]
+) -> float:
     """What an epoch takes, with its evaluations.
 
     Args:
@@ -72,7 +82,10 @@ def epoch_seconds(config: TrainConfig, find: Finder, seconds: float, clock: Call
     problem = load_problem(config, find)
     with tempfile.TemporaryDirectory() as folder:
         rare = config.model_copy(update=NEVER)
-        trainer, pace = Trainer(rare, problem, RunFolder(Path(folder)), device), Pace(clock, seconds)
+        trainer, pace = (
+            Trainer(rare, problem, RunFolder(Path(folder)), device),
+            Pace(clock, seconds),
+        )
         trainer.fit(pace)
         began = clock()
         trainer.evaluate()
@@ -82,7 +95,9 @@ def epoch_seconds(config: TrainConfig, find: Finder, seconds: float, clock: Call
 
 
 def overrides(options: argparse.Namespace) -> list[str]:
-    """The config's overrides for the budget: measured, or those that the run in the folder began with."""
+    """The config's overrides for the budget: measured, or those that the run in the folder began
+    with.
+    """
     wall = options.minutes is not None
     minutes = options.minutes if wall else options.cpu_minutes
     stop = [f"max_minutes={minutes}"] if wall else []
@@ -92,7 +107,9 @@ def overrides(options: argparse.Namespace) -> list[str]:
     config = load_config(options.config, [*options.overrides, *stop])
     measured = min(60.0, 6.0 * minutes)
     clock = time.monotonic if wall else time.process_time
-    epoch = epoch_seconds(config, Finder(options.config.parent, data_root(options)), measured, clock)
+    epoch = epoch_seconds(
+        config, Finder(options.config.parent, data_root(options)), measured, clock
+    )
     epochs = max(1, int(MARGIN * 60 * minutes / epoch))
     print(f"{epoch:.2f} s an epoch: {epochs} epochs in {minutes} minutes", flush=True)
     return [*stop, f"epochs={epochs}"]
@@ -107,9 +124,13 @@ def command(options: argparse.Namespace, found: list[str]) -> list[str]:
 
 def main() -> None:
     """Measure, then train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("config", type=Path)
-    parser.add_argument("--run", type=Path, required=True, help="where to write; a run that is there goes on")
+    parser.add_argument(
+        "--run", type=Path, required=True, help="where to write; a run that is there goes on"
+    )
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     add_data_root(parser)
     either = parser.add_mutually_exclusive_group(required=True)

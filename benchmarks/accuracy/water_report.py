@@ -73,10 +73,14 @@ class Run:
     def spread(self) -> float:
         """K: the standard deviation of the temperature that theory expects.
 
-        T √(2/f) at constant temperature; at constant energy T √(1/f), if the potential energy has as large a heat
-        capacity as the kinetic one, as in a harmonic solid (Lebowitz, Percus and Verlet, Phys. Rev. 153, 250 (1967)).
+        T √(2/f) at constant temperature; at constant energy T √(1/f), if the potential energy has
+        as large a heat capacity as the kinetic one, as in a harmonic solid (Lebowitz, Percus and
+        Verlet, Phys. Rev. 153, 250 (1967)).
         """
-        return float(self.temperatures[self.skipped :].mean() * math.sqrt((1 + self.thermostat) / self.freedom))
+        return float(
+            self.temperatures[self.skipped :].mean()
+            * math.sqrt((1 + self.thermostat) / self.freedom)
+        )
 
     @property
     def totals(self) -> Array:
@@ -85,7 +89,9 @@ class Run:
         return np.asarray(total - total[0])
 
     def drift(self) -> tuple[float, float]:
-        """Slope of a line through the total energies, meV/atom/ps, and their standard deviation from it, meV/atom."""
+        """Slope of a line through the total energies, meV/atom/ps, and their standard deviation
+        from it, meV/atom.
+        """
         slope, start = np.polyfit(self.times, self.totals, 1)
         return float(slope), float((self.totals - slope * self.times - start).std())
 
@@ -110,12 +116,16 @@ def table(runs: Mapping[str, Run], liquids: Mapping[str, Liquid], every: int) ->
         every: steps from frame to frame.
     """
     rows = {
-        name: _run_rows(run, every) | _liquid_rows(liquids[name], liquids["reference"]) for name, run in runs.items()
+        name: _run_rows(run, every) | _liquid_rows(liquids[name], liquids["reference"])
+        for name, run in runs.items()
     }
     rows["reference"] = _liquid_rows(liquids["reference"], liquids["reference"])
     labels = list(dict.fromkeys(label for column in rows.values() for label in column))
     lines = [f"| | {' | '.join(rows)} |", f"|---|{'---:|' * len(rows)}"]
-    lines += [f"| {label} | {' | '.join(column.get(label, '') for column in rows.values())} |" for label in labels]
+    lines += [
+        f"| {label} | {' | '.join(column.get(label, '') for column in rows.values())} |"
+        for label in labels
+    ]
     return "\n".join(lines)
 
 
@@ -154,9 +164,16 @@ def draw_distributions(path: Path, liquids: Mapping[str, Liquid]) -> None:
     axes = figure.subplots()
     for name, liquid in liquids.items():
         label = f"{name}, {liquid.count} frames"
-        axes.plot(liquid.distances, liquid.distribution, color=COLOURS[name], label=label, linewidth=1.3)
+        axes.plot(
+            liquid.distances, liquid.distribution, color=COLOURS[name], label=label, linewidth=1.3
+        )
     axes.axhline(1.0, color="0.8", linewidth=0.8, zorder=0)
-    axes.set(xlabel="O–O distance, Å", ylabel="g(r)", xlim=(min(2.0, axes.get_xlim()[1] / 2), None), ylim=(0, None))
+    axes.set(
+        xlabel="O–O distance, Å",
+        ylabel="g(r)",
+        xlim=(min(2.0, axes.get_xlim()[1] / 2), None),
+        ylim=(0, None),
+    )
     axes.legend(frameon=False)
     _save(figure, path)
 

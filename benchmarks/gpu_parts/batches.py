@@ -1,4 +1,6 @@
-"""Large batches: atoms a second over the size of the batch until memory or time ends, and the budget that follows."""
+"""Large batches: atoms a second over the size of the batch until memory or time ends, and the
+budget that follows.
+"""
 
 import time
 from typing import Any
@@ -15,17 +17,30 @@ LONGEST = 2.0
 
 
 def measure(setup: Setup) -> Report:
-    """Batches of molecules and of a crystal, for several sizes of a run; then what the service would choose."""
+    """Batches of molecules and of a crystal, for several sizes of a run; then what the service
+    would choose.
+    """
     from app.backends.onnx import open_onnx
 
     report = Report(
-        ("system", "slots a run", "structures", "atoms", "ms", "atoms/s", "energies alone, ms", "host before, ms")
+        (
+            "system",
+            "slots a run",
+            "structures",
+            "atoms",
+            "ms",
+            "atoms/s",
+            "energies alone, ms",
+            "host before, ms",
+        )
     )
     report.notes.append("host before: the neighbour lists of the whole batch, on one thread")
     place = models.ensure(setup.options, setup.artifacts)
     card = models.read_card(place)
     for slots in SLOTS[:1] if setup.quick else SLOTS:
-        backend = open_onnx(card, place, threads=setup.options.threads, device=setup.device, slots=slots)
+        backend = open_onnx(
+            card, place, threads=setup.options.threads, device=setup.device, slots=slots
+        )
         for name, structure in _kinds(setup):
             try:
                 _grow(report, backend, name, slots, structure, setup)
@@ -39,10 +54,14 @@ def _kinds(setup: Setup) -> list[tuple[str, Any]]:
     from app.atoms.structure import Structure
 
     frames = {"aspirin": rattled_aspirins(1)[0], "216-atom silicon": silicon(3)}
-    return [(name, Structure(a.numbers, a.positions, a.cell.array, a.pbc)) for name, a in frames.items()]
+    return [
+        (name, Structure(a.numbers, a.positions, a.cell.array, a.pbc)) for name, a in frames.items()
+    ]
 
 
-def _grow(report: Report, backend: Any, name: str, slots: int, structure: Any, setup: Setup) -> None:
+def _grow(
+    report: Report, backend: Any, name: str, slots: int, structure: Any, setup: Setup
+) -> None:
     from app.atoms.graph import collate
     from app.atoms.neighbors import build_graphs
     from app.errors import OutOfMemory
@@ -57,7 +76,9 @@ def _grow(report: Report, backend: Any, name: str, slots: int, structure: Any, s
             ms = median_ms(lambda graph=graph: backend(graph), 3)
             alone = median_ms(lambda graph=graph: backend.energies(graph), 3)
         except (MemoryError, OutOfMemory) as error:
-            report.notes.append(f"{name}, {slots} slots a run: memory ends at {count} structures ({error})"[:300])
+            report.notes.append(
+                f"{name}, {slots} slots a run: memory ends at {count} structures ({error})"[:300]
+            )
             return
         atoms = len(graph.numbers)
         report.rows.append((name, slots, count, atoms, ms, 1e3 * atoms / ms, alone, before))

@@ -66,7 +66,11 @@ def measure(setup: Setup) -> Report:
 
 
 def _version(name: str) -> str | None:
-    for distribution in (name, f"{name}-gpu", {"yaml": "pyyaml", "torch_sim": "torch-sim-atomistic"}.get(name, name)):
+    for distribution in (
+        name,
+        f"{name}-gpu",
+        {"yaml": "pyyaml", "torch_sim": "torch-sim-atomistic"}.get(name, name),
+    ):
         try:
             return f"{distribution} {metadata.version(distribution)}"
         except metadata.PackageNotFoundError:
@@ -77,7 +81,11 @@ def _version(name: str) -> str | None:
 def _nvidia_smi() -> list[str]:
     if shutil.which("nvidia-smi") is None:
         return ["not there"]
-    query = ["nvidia-smi", "--query-gpu=index,name,driver_version,memory.total", "--format=csv,noheader"]
+    query = [
+        "nvidia-smi",
+        "--query-gpu=index,name,driver_version,memory.total",
+        "--format=csv,noheader",
+    ]
     done = subprocess.run(query, check=False, capture_output=True, text=True, timeout=60)
     return (done.stdout or done.stderr).strip().splitlines()
 
@@ -89,19 +97,28 @@ def _torch() -> list[tuple[str, str]]:
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             found = torch.cuda.get_device_properties(index)
-            rows.append((f"torch's cuda:{index}", f"{found.name}, {found.total_memory / 2**30:.0f} GiB"))
+            rows.append(
+                (f"torch's cuda:{index}", f"{found.name}, {found.total_memory / 2**30:.0f} GiB")
+            )
     return rows
 
 
 def _onnxruntime() -> list[tuple[str, str]]:
     from app.backends.onnx_runtime import require_onnxruntime
 
-    return [("providers that are listed", ", ".join(require_onnxruntime().get_available_providers()))]
+    return [
+        ("providers that are listed", ", ".join(require_onnxruntime().get_available_providers()))
+    ]
 
 
 def _session(setup: Setup) -> list[tuple[str, str]]:
     """Which providers a session of the bundled model has, and which of its nodes they got."""
-    from app.backends.onnx_runtime import Device, check_providers, providers_for, require_onnxruntime
+    from app.backends.onnx_runtime import (
+        Device,
+        check_providers,
+        providers_for,
+        require_onnxruntime,
+    )
     from app.store.store import ModelStore
 
     device = Device.of(setup.device)
@@ -122,6 +139,9 @@ def _placed(session: object, runtime: ModuleType) -> list[tuple[str, str]]:
     for part in session.get_provider_graph_assignment_info():
         placed.setdefault(part.ep_name, Counter()).update(node.op_type for node in part.get_nodes())
     return [
-        (f"nodes on {name}", f"{kinds.total()}: " + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()))
+        (
+            f"nodes on {name}",
+            f"{kinds.total()}: " + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()),
+        )
         for name, kinds in placed.items()
     ]

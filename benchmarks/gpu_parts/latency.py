@@ -25,7 +25,19 @@ AIM = 1.5
 
 def measure(setup: Setup) -> Report:
     """All implementations on all systems, in rounds; ratios are taken within a round."""
-    report = Report(("system", "atoms", "edges", "implementation", "ms", "least", "most", "µs/atom", "÷ equipot"))
+    report = Report(
+        (
+            "system",
+            "atoms",
+            "edges",
+            "implementation",
+            "ms",
+            "least",
+            "most",
+            "µs/atom",
+            "÷ equipot",
+        )
+    )
     report.notes.append(
         "ms from the graph on the host to energies and forces on the host; inputs and answers of the peer and of eager "
         "stay on the device, in their favour; `session` is the part of ours within ONNX Runtime, copies included"
@@ -39,12 +51,26 @@ def measure(setup: Setup) -> Report:
             except (Exception, SystemExit) as error:  # a peer that ends raises the latter
                 report.lacks(what, error)
         rounds = _rounds(measures, setup)
-    for (system, name), times in sorted(rounds.items(), key=lambda item: list(graphs).index(item[0][0])):
+    for (system, name), times in sorted(
+        rounds.items(), key=lambda item: list(graphs).index(item[0][0])
+    ):
         graph, ms = graphs[system], statistics.median(times)
         atoms = len(graph.numbers)
-        row = (system, atoms, len(graph.edge_reverse), name, ms, min(times), max(times), 1e3 * ms / atoms)
+        row = (
+            system,
+            atoms,
+            len(graph.edge_reverse),
+            name,
+            ms,
+            min(times),
+            max(times),
+            1e3 * ms / atoms,
+        )
         report.rows.append((*row, _ratio(times, rounds.get((system, BASE)))))
-    report.notes += [f"{s}: {PEER} ÷ {BASE} = {r:.2f}; the aim is {AIM}" for s, r in _beside_peer(rounds, list(graphs))]
+    report.notes += [
+        f"{s}: {PEER} ÷ {BASE} = {r:.2f}; the aim is {AIM}"
+        for s, r in _beside_peer(rounds, list(graphs))
+    ]
     return report
 
 
@@ -59,14 +85,19 @@ def _graphs(setup: Setup) -> dict[str, Any]:
     return dict(list(found.items())[:1]) if setup.quick else found
 
 
-def _sources(setup: Setup, graphs: dict[str, Any], stack: ExitStack) -> Iterator[tuple[str, Callable[[], Cases]]]:
+def _sources(
+    setup: Setup, graphs: dict[str, Any], stack: ExitStack
+) -> Iterator[tuple[str, Callable[[], Cases]]]:
     """What is compared, and what makes it: each may be impossible here."""
     from app.backends.onnx_session import Execution
 
     for tf32 in (False, True):
         yield f"eager{', tf32' * tf32}", lambda tf32=tf32: _eager(setup, graphs, tf32)
     for execution in Execution:
-        yield f"onnx {execution.name.lower()}", lambda e=execution: _onnx(setup, graphs, setup.device, e)
+        yield (
+            f"onnx {execution.name.lower()}",
+            lambda e=execution: _onnx(setup, graphs, setup.device, e),
+        )
     if setup.device != "cpu":
         yield "onnx on the CPU", lambda: _onnx(setup, graphs, "cpu", Execution.PLAIN)
     if setup.options.peer_python is None:
@@ -76,7 +107,9 @@ def _sources(setup: Setup, graphs: dict[str, Any], stack: ExitStack) -> Iterator
 
 
 def _no_peer() -> Cases:
-    raise RuntimeError("no --peer-python; benchmarks/peers/nequip_allegro.py says how to make its environment")
+    raise RuntimeError(
+        "no --peer-python; benchmarks/peers/nequip_allegro.py says how to make its environment"
+    )
 
 
 def _eager(setup: Setup, graphs: dict[str, Any], tf32: bool) -> Cases:
@@ -121,7 +154,9 @@ def _onnx(setup: Setup, graphs: dict[str, Any], device: str, execution: Any) -> 
 
     place = models.ensure(setup.options, setup.artifacts)
     card = models.read_card(place)
-    backend = open_onnx(card, place, threads=setup.options.threads, device=device, execution=execution)
+    backend = open_onnx(
+        card, place, threads=setup.options.threads, device=device, execution=execution
+    )
     if execution is Execution.GRAPHS and backend.artifacts[0].execution is not Execution.GRAPHS:
         raise RuntimeError("the runtime cannot replay this artifact; the log says why")
     elsewhere = " on the CPU" if device != setup.device else ""
@@ -151,17 +186,30 @@ def _session_alone(backend: Any, graph: Any) -> Measure:
 
 def _peer(setup: Setup, graphs: dict[str, Any], stack: ExitStack) -> Cases:
     options = setup.options
-    words = ["--device", setup.device, "--threads", str(options.threads or 1), *size_arguments(options)]
-    worker = stack.enter_context(started(options.peer_python, "benchmarks.peers.nequip_allegro", words, {}))
+    words = [
+        "--device",
+        setup.device,
+        "--threads",
+        str(options.threads or 1),
+        *size_arguments(options),
+    ]
+    worker = stack.enter_context(
+        started(options.peer_python, "benchmarks.peers.nequip_allegro", words, {})
+    )
 
     def measured(system: str) -> Measure:
-        return lambda repeats: float(worker.ask(system=system, mode="compiled", repeats=repeats)["ms"])
+        return lambda repeats: float(
+            worker.ask(system=system, mode="compiled", repeats=repeats)["ms"]
+        )
 
     return {(system, PEER): measured(system) for system in graphs}
 
 
 def _rounds(measures: Cases, setup: Setup) -> dict[tuple[str, str], list[float]]:
-    repeats = {case: int(min(max(1e3 * setup.seconds / call(2), 3), 2000)) for case, call in measures.items()}
+    repeats = {
+        case: int(min(max(1e3 * setup.seconds / call(2), 3), 2000))
+        for case, call in measures.items()
+    }
     rounds: dict[tuple[str, str], list[float]] = {case: [] for case in measures}
     for number in range(1 if setup.quick else setup.options.rounds):
         for case in measures if number % 2 == 0 else reversed(list(measures)):
@@ -170,9 +218,17 @@ def _rounds(measures: Cases, setup: Setup) -> dict[tuple[str, str], list[float]]
 
 
 def _ratio(times: list[float], base: list[float] | None) -> float | None:
-    return None if base is None else statistics.median(t / b for t, b in zip(times, base, strict=True))
+    return (
+        None if base is None else statistics.median(t / b for t, b in zip(times, base, strict=True))
+    )
 
 
-def _beside_peer(rounds: dict[tuple[str, str], list[float]], names: list[str]) -> list[tuple[str, float]]:
+def _beside_peer(
+    rounds: dict[tuple[str, str], list[float]], names: list[str]
+) -> list[tuple[str, float]]:
     pairs = [(name, rounds.get((name, PEER)), rounds.get((name, BASE))) for name in names]
-    return [(name, ratio) for name, peer, base in pairs if peer and (ratio := _ratio(peer, base)) is not None]
+    return [
+        (name, ratio)
+        for name, peer, base in pairs
+        if peer and (ratio := _ratio(peer, base)) is not None
+    ]

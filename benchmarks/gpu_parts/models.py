@@ -1,4 +1,6 @@
-"""Models of the benchmark's sizes with random weights: made once, exported, and read again with `--artifacts`."""
+"""Models of the benchmark's sizes with random weights: made once, exported, and read again with
+`--artifacts`.
+"""
 
 import argparse
 from pathlib import Path

@@ -28,18 +28,33 @@ def measure(setup: Setup) -> Report:
     from app.relax import RelaxOptions
     from app.store.store import ModelStore
 
-    columns = ("system", "optimiser", "in flight", "atoms in flight", "relaxations/s", "atoms × steps/s")
+    columns = (
+        "system",
+        "optimiser",
+        "in flight",
+        "atoms in flight",
+        "relaxations/s",
+        "atoms × steps/s",
+    )
     report = Report((*columns, "µs an atom a step", "in the backend"))
-    report.notes += [PUBLISHED, TORCH_SIM, f"model: {setup.options.model}; each relaxation takes {_steps(setup)} steps"]
+    report.notes += [
+        PUBLISHED,
+        TORCH_SIM,
+        f"model: {setup.options.model}; each relaxation takes {_steps(setup)} steps",
+    ]
     backend = load_backend(
-        ModelStore(setup.options.store).load(setup.options.model), setup.options.threads, setup.device
+        ModelStore(setup.options.store).load(setup.options.model),
+        setup.options.threads,
+        setup.device,
     )
     for name, structures in _samples().items():
         for optimizer in ("fire",) if setup.quick else ("fire", "lbfgs"):
             for count in (4,) if setup.quick else IN_FLIGHT:
                 sample = Sample(name, [structures[i % len(structures)] for i in range(count)])
                 atoms = sum(map(len, sample.structures))
-                budget = Limits(atoms=max(4096, atoms), edges=1 << 23, structures=count, seconds=60.0).budget(None)
+                budget = Limits(
+                    atoms=max(4096, atoms), edges=1 << 23, structures=count, seconds=60.0
+                ).budget(None)
                 asked = RelaxOptions(fmax=1e-9, steps=_steps(setup), optimizer=optimizer)
                 try:
                     speed = relax_speed(backend, sample, asked, count, budget, 0.0)
@@ -58,7 +73,9 @@ def _steps(setup: Setup) -> int:
 
 
 def _samples() -> dict[str, list[Any]]:
-    """Made-up molecules of the size of drugs, and aspirins in periodic cells, of elements of the bundled model."""
+    """Made-up molecules of the size of drugs, and aspirins in periodic cells, of elements of the
+    bundled model.
+    """
     from app.atoms.structure import Structure
 
     def of(atoms: Any) -> Any:
@@ -90,4 +107,6 @@ def _beside(report: Report, setup: Setup, name: str, structures: list[Any]) -> N
         report.lacks(f"TorchSim, {name}, {len(structures)} in flight", error)
         return
     atoms = sum(map(len, structures))
-    report.rows.append((name, "TorchSim fire", len(structures), atoms, None, rate, 1e6 / rate, None))
+    report.rows.append(
+        (name, "TorchSim fire", len(structures), atoms, None, rate, 1e6 / rate, None)
+    )

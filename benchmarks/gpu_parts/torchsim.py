@@ -1,6 +1,8 @@
-"""TorchSim's batched FIRE with our own network, eager, behind its interface: a model of the very same size.
+"""TorchSim's batched FIRE with our own network, eager, behind its interface: a model of the very
+same size.
 
-Written for torch-sim-atomistic 0.3. Neighbour lists are ours, made anew at each step as its own models make theirs.
+Written for torch-sim-atomistic 0.3. Neighbour lists are ours, made anew at each step as its own
+models make theirs.
 """
 
 import time
@@ -42,17 +44,24 @@ class Network(ModelInterface):
         """Energies, forces and stress of all systems."""
         graph = build_graphs(_structures(state), self.card.cutoff)
         inputs = model_inputs(graph, self.card, torch.float32)
-        energies, forces, virials = evaluate(self.model, type(inputs)(*(one.to(self.device) for one in inputs)))
+        energies, forces, virials = evaluate(
+            self.model, type(inputs)(*(one.to(self.device) for one in inputs))
+        )
         count = len(graph.n_atoms)
         energy = torch.zeros(count, device=self.device).index_add(0, state.system_idx, energies)
-        virial = torch.zeros(count, 3, 3, device=self.device).index_add(0, state.system_idx, virials)
+        virial = torch.zeros(count, 3, 3, device=self.device).index_add(
+            0, state.system_idx, virials
+        )
         volume = torch.linalg.det(state.cell).abs().clamp(min=1.0)
         self.atoms += len(graph.numbers)
         return {"energy": energy, "forces": forces, "stress": virial / volume[:, None, None]}
 
 
 def _structures(state: Any) -> list[Structure]:
-    numbers, positions = state.atomic_numbers.cpu().numpy(), state.positions.detach().cpu().numpy().astype(np.float64)
+    numbers, positions = (
+        state.atomic_numbers.cpu().numpy(),
+        state.positions.detach().cpu().numpy().astype(np.float64),
+    )
     cells = state.cell.detach().cpu().numpy().astype(np.float64).transpose(0, 2, 1)
     pbc = np.broadcast_to(np.asarray(state.pbc), 3)
     ends = np.cumsum(np.bincount(state.system_idx.cpu().numpy()))[:-1]
@@ -60,7 +69,9 @@ def _structures(state: Any) -> list[Structure]:
     return [Structure(n, p, cell * pbc[:, None], pbc) for n, p, cell in parts]
 
 
-def atom_steps(reference: str, store: ModelStore, structures: Sequence[Structure], steps: int, device: str) -> float:
+def atom_steps(
+    reference: str, store: ModelStore, structures: Sequence[Structure], steps: int, device: str
+) -> float:
     """Atoms times evaluations a second of so many steps of all structures in one batch."""
     model = Network(reference, store, device)
     state = torch_sim.initialize_state([to_ase(s) for s in structures], model.device, model.dtype)

@@ -25,9 +25,23 @@ TINY_EQUIFORMER = {
 
 
 def measure(setup: Setup) -> Report:
-    """Forward, forces, the gradient of a loss of energies and forces, and the optimiser, on distorted aspirins."""
-    report = Report(("architecture", "precision", "batch", "parameters", "ms a step", "structures/s", "peak MiB"))
-    report.notes.append("aspirins with random labels; Allegro of the benchmark's sizes, Equiformer with its defaults")
+    """Forward, forces, the gradient of a loss of energies and forces, and the optimiser, on
+    distorted aspirins.
+    """
+    report = Report(
+        (
+            "architecture",
+            "precision",
+            "batch",
+            "parameters",
+            "ms a step",
+            "structures/s",
+            "peak MiB",
+        )
+    )
+    report.notes.append(
+        "aspirins with random labels; Allegro of the benchmark's sizes, Equiformer with its defaults"
+    )
     for architecture in BATCH:
         for precision in PRECISIONS:
             try:
@@ -50,7 +64,10 @@ def _case(setup: Setup, architecture: str, precision: str) -> tuple[Any, ...]:
     config = _config(setup, architecture, precision, size)
     device = set_up(config, int(setup.device.partition(":")[2] or 0))
     known = Statistics(
-        elements=ELEMENTS, atomic_energies=dict.fromkeys(ELEMENTS, 0.0), force_scale=1.0, average_neighbors=15.0
+        elements=ELEMENTS,
+        atomic_energies=dict.fromkeys(ELEMENTS, 0.0),
+        force_scale=1.0,
+        average_neighbors=15.0,
     )
     batch = _batch(config, known, size).to(device)
     model = build_model(config.model, known).to(device)

@@ -1,4 +1,5 @@
-"""The peer: `nequip-allegro` with the hyperparameters of `benchmarks.inference`, compiled with AOTInductor.
+"""The peer: `nequip-allegro` with the hyperparameters of `benchmarks.inference`, compiled with
+AOTInductor.
 
 Runs in an environment of its own:
 
@@ -6,9 +7,10 @@ Runs in an environment of its own:
     PEER/bin/pip install torch==2.13.0
     PEER/bin/pip install torch==2.13.0 nequip==0.19.1 nequip-allegro==0.8.3
 
-`benchmarks.inference --peer-python PEER/bin/python` starts it in the repository's root. It prints what it has
-built as one JSON line; then it reads requests from its standard input, one JSON object a line, and answers each
-with the median as one JSON line, so that the caller decides who is measured when.
+`benchmarks.inference --peer-python PEER/bin/python` starts it in the repository's root. It prints
+what it has built as one JSON line; then it reads requests from its standard input, one JSON object
+a line, and answers each with the median as one JSON line, so that the caller decides who is
+measured when.
 """
 
 import argparse
@@ -85,7 +87,8 @@ def hyperparameters(options: argparse.Namespace) -> dict[str, Any]:
 def prepare(frames: list[Atoms], cutoff: float, device: str = "cpu") -> Data:
     """Structures as the model takes them, with their neighbour lists, on its device."""
     mapper = ChemicalSpeciesToAtomTypeMapper(
-        model_type_names=list(ELEMENTS), chemical_species_to_atom_type_map={symbol: symbol for symbol in ELEMENTS}
+        model_type_names=list(ELEMENTS),
+        chemical_species_to_atom_type_map={symbol: symbol for symbol in ELEMENTS},
     )
     neighbors = NeighborListTransform(r_max=cutoff)
     graphs = [neighbors(mapper(from_ase(atoms))) for atoms in frames]
@@ -97,13 +100,17 @@ def fields(frames: list[Atoms]) -> tuple[list[str], list[str]]:
     """Input and output fields: those of the ASE or batch target, less what a molecule has not."""
     target = BATCH_TARGET if len(frames) > 1 else ASE_TARGET
     absent = set() if frames[0].pbc.all() else PERIODIC
-    return [f for f in target["input"] if f not in absent], [f for f in target["output"] if f not in absent]
+    return [f for f in target["input"] if f not in absent], [
+        f for f in target["output"] if f not in absent
+    ]
 
 
 def compile_model(
     frames: list[Atoms], model: torch.nn.Module, cutoff: float, path: str, device: str
 ) -> Callable[[Data], Data]:
-    """The model compiled ahead of time, for any number of atoms and edges (and of structures, if several)."""
+    """The model compiled ahead of time, for any number of atoms and edges (and of structures, if
+    several).
+    """
     inputs, outputs = fields(frames)
     sizes = {
         "graph": Dim("num_frames", min=2, max=torch.inf) if len(frames) > 1 else Dim.STATIC,
@@ -131,7 +138,9 @@ def build(frames: list[Atoms], options: argparse.Namespace, folder: str) -> Syst
     eager = AllegroModel(**settings).eval().to(device)
     start = time.perf_counter()
     path = os.path.join(folder, f"{len(frames)}-{len(frames[0])}.nequip.pt2")
-    compiled = compile_model(frames, AllegroModel(**settings).eval().to(device), options.cutoff, path, device)
+    compiled = compile_model(
+        frames, AllegroModel(**settings).eval().to(device), options.cutoff, path, device
+    )
     seconds = time.perf_counter() - start
     chosen = {field: data[field] for field in fields(frames)[0]}
     deviation = float((compiled(dict(chosen))["forces"] - eager(dict(data))["forces"]).abs().max())
@@ -174,7 +183,9 @@ def measure(built: dict[str, System], system: str, mode: str, repeats: int) -> d
 
 def arguments() -> argparse.Namespace:
     """The command line that `benchmarks.inference` gives."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     add_sizes(parser)

@@ -1,6 +1,7 @@
 """A callback for the peer's trainer: what a training has reached after given times.
 
-Runs in the environment of `benchmarks/peers/nequip_allegro.py`, where `nequip-train` makes it from its config.
+Runs in the environment of `benchmarks/peers/nequip_allegro.py`, where `nequip-train` makes it from
+its config.
 """
 
 import json
@@ -15,10 +16,11 @@ from lightning.pytorch.callbacks import Callback
 
 
 class Snapshots(Callback):
-    """Keeps two checkpoints at each time: the best one until then by validation, and the one of that moment.
+    """Keeps two checkpoints at each time: the best one until then by validation, and the one of
+    that moment.
 
-    Training ends at the last time. Files are `<minutes>-best.ckpt`, `<minutes>-last.ckpt` and `<minutes>.json`, which
-    says how far the training was.
+    Training ends at the last time. Files are `<minutes>-best.ckpt`, `<minutes>-last.ckpt` and
+    `<minutes>.json`, which says how far the training was.
 
     Args:
         folder: where to write.
@@ -38,7 +40,9 @@ class Snapshots(Callback):
             self._write(trainer, module, f"{self.remaining.pop(0):g}", seconds)
         trainer.should_stop = trainer.should_stop or not self.remaining
 
-    def _write(self, trainer: Trainer, module: LightningModule, minutes: str, seconds: float) -> None:
+    def _write(
+        self, trainer: Trainer, module: LightningModule, minutes: str, seconds: float
+    ) -> None:
         best = trainer.checkpoint_callback.best_model_path
         if best:
             shutil.copyfile(best, self.folder / f"{minutes}-best.ckpt")

@@ -1,7 +1,9 @@
-"""The peer's training step: `nequip-allegro` by NequIP's own Lightning module, eager or with `compile_mode: compile`.
+"""The peer's training step: `nequip-allegro` by NequIP's own Lightning module, eager or with
+`compile_mode: compile`.
 
-What is timed is the module's `training_step`, `backward` and the optimiser that it configures, without Lightning's
-loop around them. Runs in the environment of `benchmarks/peers/nequip_allegro.py`.
+What is timed is the module's `training_step`, `backward` and the optimiser that it configures,
+without Lightning's loop around them. Runs in the environment of
+`benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
@@ -30,10 +32,14 @@ class PeerStep:
 
     def __init__(self, options: argparse.Namespace) -> None:
         set_global_state(allow_tf32=False)
-        warnings.filterwarnings("ignore", message=".*self.log.*")  # there is no Lightning trainer that would log
+        # there is no Lightning trainer that would log
+        warnings.filterwarnings("ignore", message=".*self.log.*")
         frames = ase.io.read(options.data, index=":")
         size = options.batch_size
-        self.ready = [prepare(frames[i : i + size], options.cutoff) for i in range(0, len(frames) - size + 1, size)]
+        self.ready = [
+            prepare(frames[i : i + size], options.cutoff)
+            for i in range(0, len(frames) - size + 1, size)
+        ]
         self.batches = len(self.ready)
         self.module = NequIPLightningModule(
             model=model_config(options),
@@ -58,7 +64,11 @@ class PeerStep:
 
 def model_config(options: argparse.Namespace) -> dict[str, Any]:
     """The model as a config of NequIP's trainer states it."""
-    return {"_target_": "allegro.model.AllegroModel", **hyperparameters(options), "compile_mode": options.mode}
+    return {
+        "_target_": "allegro.model.AllegroModel",
+        **hyperparameters(options),
+        "compile_mode": options.mode,
+    }
 
 
 if __name__ == "__main__":

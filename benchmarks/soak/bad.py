@@ -46,26 +46,48 @@ class Bad:
 
 
 def bad_requests(model: str, is_noble: bool) -> list[Bad]:
-    """Everything that a client may do wrong, to a model of argon or of carbon; neither knows silicon."""
+    """Everything that a client may do wrong, to a model of argon or of carbon; neither knows
+    silicon.
+    """
     symbol, alien = "Ar" if is_noble else "C", "Si"
-    pair = Structure(np.array([from_ase(Atoms(symbol)).numbers[0]] * 2), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0]]))
+    pair = Structure(
+        np.array([from_ase(Atoms(symbol)).numbers[0]] * 2),
+        np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.0]]),
+    )
     poisoned = _poisoned(model, pair, alien) + ([_exploding(model, pair)] if is_noble else [])
     return [*poisoned, *_malformed(model, pair), *_oversized(model, pair), *_leaving(model, pair)]
 
 
 def _poisoned(model: str, pair: Structure, alien: str) -> list[Bad]:
     close, one = document(model, [pair], False, np.ndarray.tolist), fields(pair, np.ndarray.tolist)
-    nan = replace_positions(document(model, [pair], False, encoded), encoded(np.array([[0.0, 0, 0], [0, 0, math.nan]])))
+    nan = replace_positions(
+        document(model, [pair], False, encoded), encoded(np.array([[0.0, 0, 0], [0, 0, math.nan]]))
+    )
     overlapping = replace_positions(close, [[0, 0, 0], [0, 0, 0.01]])
     unknown = one | {"symbols": [alien, alien]}
     xyz = f"2\nProperties=species:S:1:pos:R:3\n{pair.symbols[0]} 0 0 0\n{pair.symbols[0]} 0 0 nan\n".encode()
     dumps, media = orjson.dumps, MEDIA["json"]
     return [
-        Bad("NaN in JSON", http(b'{"symbols": ["H"], "positions": [[0, 0, NaN]]}', media), 422, "invalid_format"),
-        Bad("NaN in MessagePack", http(ormsgpack.packb(nan), MEDIA["msgpack"]), 422, "invalid_structure"),
+        Bad(
+            "NaN in JSON",
+            http(b'{"symbols": ["H"], "positions": [[0, 0, NaN]]}', media),
+            422,
+            "invalid_format",
+        ),
+        Bad(
+            "NaN in MessagePack",
+            http(ormsgpack.packb(nan), MEDIA["msgpack"]),
+            422,
+            "invalid_structure",
+        ),
         Bad("NaN in XYZ", http(xyz, MEDIA["xyz"], f"?model={model}"), 422, "invalid_structure"),
         Bad("overlapping atoms", http(dumps(overlapping), media), 422, "invalid_structure"),
-        Bad("unknown element", http(dumps(unknown | {"model": model}), media), 422, "unsupported_element"),
+        Bad(
+            "unknown element",
+            http(dumps(unknown | {"model": model}), media),
+            422,
+            "unsupported_element",
+        ),
         Bad(
             "one of three unknown",
             http(dumps({"model": model, "structures": [one, unknown, one]}), media),
@@ -77,8 +99,15 @@ def _poisoned(model: str, pair: Structure, alien: str) -> list[Bad]:
 
 def _exploding(model: str, pair: Structure) -> Bad:
     """Two atoms whose repulsion is beyond all limits."""
-    strained = replace_positions(document(model, [pair], False, np.ndarray.tolist), [[0, 0, 0], [0, 0, 0.4]])
-    return Bad("exploding relaxation", http(orjson.dumps(strained | {"relax": RELAX}), MEDIA["json"]), 200, "exploded")
+    strained = replace_positions(
+        document(model, [pair], False, np.ndarray.tolist), [[0, 0, 0], [0, 0, 0.4]]
+    )
+    return Bad(
+        "exploding relaxation",
+        http(orjson.dumps(strained | {"relax": RELAX}), MEDIA["json"]),
+        200,
+        "exploded",
+    )
 
 
 def replace_positions(document: dict[str, Any], positions: Any) -> dict[str, Any]:
@@ -90,9 +119,21 @@ def replace_positions(document: dict[str, Any], positions: Any) -> dict[str, Any
 def _malformed(model: str, pair: Structure) -> list[Bad]:
     content = orjson.dumps(document("nobody", [pair], False, np.ndarray.tolist))
     return [
-        Bad("half a JSON", http(content[: len(content) // 2], MEDIA["json"]), 422, "invalid_format"),
-        Bad("no XYZ", http(b"not a number\n\nAr 0 0 0\n", MEDIA["xyz"], f"?model={model}"), 422, "invalid_format"),
-        Bad("half a MessagePack", http(ormsgpack.packb({"a": [1, 2]})[:-1], MEDIA["msgpack"]), 422, "invalid_format"),
+        Bad(
+            "half a JSON", http(content[: len(content) // 2], MEDIA["json"]), 422, "invalid_format"
+        ),
+        Bad(
+            "no XYZ",
+            http(b"not a number\n\nAr 0 0 0\n", MEDIA["xyz"], f"?model={model}"),
+            422,
+            "invalid_format",
+        ),
+        Bad(
+            "half a MessagePack",
+            http(ormsgpack.packb({"a": [1, 2]})[:-1], MEDIA["msgpack"]),
+            422,
+            "invalid_format",
+        ),
         Bad("unknown model", http(content, MEDIA["json"]), 404, "unknown_model"),
         Bad("unknown type", http(b"{}", "image/png"), 415, "unsupported_media_type"),
         Bad("no HTTP", b"\x16\x03\x01\x02\x00" + struct.pack("<8Q", *range(8)) + b"\r\n\r\n", 400),
@@ -102,7 +143,9 @@ def _malformed(model: str, pair: Structure) -> list[Bad]:
 def _oversized(model: str, pair: Structure) -> list[Bad]:
     def chain(atoms: int, spacing: float) -> Structure:
         return replace(
-            pair, numbers=np.full(atoms, pair.numbers[0]), positions=np.outer(np.arange(atoms), [0, 0, spacing])
+            pair,
+            numbers=np.full(atoms, pair.numbers[0]),
+            positions=np.outer(np.arange(atoms), [0, 0, spacing]),
         )
 
     def sent(some: list[Structure]) -> bytes:
@@ -114,7 +157,12 @@ def _oversized(model: str, pair: Structure) -> list[Bad]:
     head = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     return [
         Bad("body announced too large", http(b"{", MEDIA["json"], length=10**8), 413, "too_large"),
-        Bad("body too large in chunks", head + piece * (LIMITS["MAX_BODY_BYTES"] // 0x2000 + 1), 413, "too_large"),
+        Bad(
+            "body too large in chunks",
+            head + piece * (LIMITS["MAX_BODY_BYTES"] // 0x2000 + 1),
+            413,
+            "too_large",
+        ),
         Bad("too many structures", sent([pair] * 33), 413, "too_large"),
         Bad("too many atoms in one", sent([chain(601, 3.0)]), 413, "too_large"),
         Bad("too many atoms in all", sent([chain(400, 3.0)] * 4), 413, "too_large"),
@@ -124,8 +172,14 @@ def _oversized(model: str, pair: Structure) -> list[Bad]:
 
 def _leaving(model: str, pair: Structure) -> list[Bad]:
     content = write_json(model, [pair], False)
-    cluster = replace(pair, numbers=np.full(27, pair.numbers[0]), positions=3.2 * np.array(list(np.ndindex(3, 3, 3))))
-    long = document(model, [cluster] * 4, False, np.ndarray.tolist) | {"relax": {"fmax": 1e-12, "steps": 1000}}
+    cluster = replace(
+        pair,
+        numbers=np.full(27, pair.numbers[0]),
+        positions=3.2 * np.array(list(np.ndindex(3, 3, 3))),
+    )
+    long = document(model, [cluster] * 4, False, np.ndarray.tolist) | {
+        "relax": {"fmax": 1e-12, "steps": 1000}
+    }
     return [
         Bad("half a request, then gone", content[:-20], 0, stays=0.05),
         Bad("half a request, then silence", content[:-20], 408, "request_timeout"),

@@ -28,12 +28,16 @@ from benchmarks.structures import aspirin
 EXACT = Deviations(energy_per_atom=1e-10, forces=1e-9, stress=1e-10)
 """Tolerance of a model in float64 whose card has no certificate."""
 RELAXED = 2e-3
-"""eV, between a relaxed energy and that of the same relaxation alone: one that stops a step earlier is as good."""
+"""eV, between a relaxed energy and that of the same relaxation alone: one that stops a step earlier
+is as good.
+"""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What one structure gets when it is alone: energy (eV), forces (eV/Å), and the energy of its relaxed geometry."""
+    """What one structure gets when it is alone: energy (eV), forces (eV/Å), and the energy of its
+    relaxed geometry.
+    """
 
     energy: float
     forces: Floats
@@ -108,11 +112,15 @@ def noble() -> Iterator[tuple[str, Atoms, bool]]:
 
 
 def good_requests(versions: Sequence[StoredModel]) -> list[Good]:
-    """All structures of a model in all formats, one alone and several together; with what its versions answer."""
+    """All structures of a model in all formats, one alone and several together; with what its
+    versions answer.
+    """
     card = versions[0].card
     tolerance = card.certificate.tolerance if card.certificate else EXACT
     known = list(structures(card))
-    asked = [(name, [structure], relaxed) for name, structure, may in known for relaxed in {False, may}]
+    asked = [
+        (name, [structure], relaxed) for name, structure, may in known for relaxed in {False, may}
+    ]
     asked.append(("all together", [structure for _, structure, _ in known], False))
     made = []
     for name, some, relaxed in asked:
@@ -130,10 +138,15 @@ def alone(model: StoredModel, some: Sequence[Structure], relaxed: bool) -> list[
 
     async def ask() -> list[Expected]:
         limits = {"max_atoms": sys.maxsize, "max_edges": sys.maxsize}
-        potential = load_potential(model, Budget(10_000, 1_000_000, 64), Bound(64, 10_000), threads=1, **limits)
+        potential = load_potential(
+            model, Budget(10_000, 1_000_000, 64), Bound(64, 10_000), threads=1, **limits
+        )
         potential.start()
         try:
-            return [_expected(await answer(potential, Ask([Entry(None, one)], relax=options))) for one in some]
+            return [
+                _expected(await answer(potential, Ask([Entry(None, one)], relax=options)))
+                for one in some
+            ]
         finally:
             await potential.stop()
 
@@ -149,7 +162,9 @@ def _expected(results: list[Any]) -> Expected:
 
 def _read_document(document: dict[str, Any], array: Callable[[Any], Floats]) -> list[Expected]:
     return [
-        Expected(r["energy"], array(r["forces"]), r["relaxed"]["energy"] if "relaxed" in r else None)
+        Expected(
+            r["energy"], array(r["forces"]), r["relaxed"]["energy"] if "relaxed" in r else None
+        )
         for r in document["results"]
     ]
 
@@ -161,7 +176,11 @@ def _read_xyz(content: bytes) -> list[Expected]:
         energies = dict(re.findall(r"\b(initial_energy|energy)=(\S+)", comment))
         rows = np.array([line.split()[1:] for line in lines[2 : 2 + atoms]], dtype=float)
         relaxed = float(energies["energy"]) if "initial_energy" in energies else None
-        found.append(Expected(float(energies.get("initial_energy", energies["energy"])), rows[:, 3:6], relaxed))
+        found.append(
+            Expected(
+                float(energies.get("initial_energy", energies["energy"])), rows[:, 3:6], relaxed
+            )
+        )
         del lines[: 2 + atoms]
     return found
 

@@ -85,7 +85,9 @@ async def behave(connection: Connection, request: Good, phase: Phase) -> None:
 
 
 async def misbehave(port: int, request: Bad, phase: Phase) -> None:
-    """Send what is bad over a connection of its own; who waits for an answer has to get the right one."""
+    """Send what is bad over a connection of its own; who waits for an answer has to get the right
+    one.
+    """
     connection = Connection(port)
     try:
         if not request.status:
@@ -101,10 +103,13 @@ async def misbehave(port: int, request: Bad, phase: Phase) -> None:
         await connection.close()
 
 
-async def load(service: Service, plan: Plan, good: list[Good], bad: list[Bad], middle: Callable[[], None]) -> Phase:
+async def load(
+    service: Service, plan: Plan, good: list[Good], bad: list[Bad], middle: Callable[[], None]
+) -> Phase:
     """One phase. Without bad requests, those who would send them are silent.
 
-    `middle` is called after half the time; where it takes long, the phase does, so that there are requests after it.
+    `middle` is called after half the time; where it takes long, the phase does, so that there are
+    requests after it.
     """
     phase, loop = Phase(), asyncio.get_running_loop()
     least, end = loop.time() + plan.seconds, math.inf
@@ -123,7 +128,9 @@ async def load(service: Service, plan: Plan, good: list[Good], bad: list[Bad], m
                 request = rng.choice(good)
                 await behave(connection, request, phase)
             phase.sent[request.name] += 1
-            await asyncio.sleep(max(0.0, began + plan.interval * rng.uniform(0.5, 1.5) - loop.time()))
+            await asyncio.sleep(
+                max(0.0, began + plan.interval * rng.uniform(0.5, 1.5) - loop.time())
+            )
         await connection.close()
 
     async def watch() -> None:

@@ -19,8 +19,8 @@ class Plan:
         misbehaved: those of them that misbehave in the second phase.
         interval: s, between two requests of a client.
         factor: most that the 95th percentile may grow by in the second phase.
-        growth: MB, most that the resident memory may grow by after the first phase: requests of the largest sizes
-            coincide by chance, and what they took stays with the allocator.
+        growth: MB, most that the resident memory may grow by after the first phase: requests of the
+            largest sizes coincide by chance, and what they took stays with the allocator.
         creep: MB, most that it may grow by in the last third of the second phase.
         threads: of the service.
     """

@@ -47,7 +47,9 @@ class Service:
     def metric(self, name: str) -> float:
         """Sum over the lines of a metric."""
         text = self.client.get("/metrics").text
-        return sum(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name))
+        return sum(
+            float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(name)
+        )
 
 
 @contextlib.contextmanager
@@ -59,7 +61,16 @@ def serving(source: Path, plan: Plan) -> Iterator[Service]:
         limits = {f"EQUIPOT_{name}": str(value) for name, value in LIMITS.items()}
         # The budget is to be the same in both phases, so that nothing is measured in idle moments.
         environment = os.environ | limits | {"EQUIPOT_CACHE": "", "EQUIPOT_MEASURE": "false"}
-        command = [sys.executable, "-m", "app.cli.main", "serve", "--port", "0", "--model-store", folder]
+        command = [
+            sys.executable,
+            "-m",
+            "app.cli.main",
+            "serve",
+            "--port",
+            "0",
+            "--model-store",
+            folder,
+        ]
         command += ["--default-model", plan.models[0], "--threads", str(plan.threads)]
         log = Path(folder) / "log"
         with log.open("w") as file:
@@ -85,7 +96,9 @@ def _port(process: subprocess.Popen[str], log: Path) -> int:
 
 
 def publish_next(store: ModelStore) -> None:
-    """Change the store: another potential as the next version, its predecessor gone, and one that cannot be read."""
+    """Change the store: another potential as the next version, its predecessor gone, and one that
+    cannot be read.
+    """
     card = next_card(store)
     with store.publish(card):
         pass
@@ -96,10 +109,13 @@ def publish_next(store: ModelStore) -> None:
 
 
 def next_card(store: ModelStore) -> ModelCard:
-    """The card of the version that is to come: wells deeper by a tenth, so that its answers are known by it."""
+    """The card of the version that is to come: wells deeper by a tenth, so that its answers are
+    known by it.
+    """
     card = store.load(RELOADED).card
     deeper = {
-        symbol: PairParameters(epsilon=1.1 * pair.epsilon, sigma=pair.sigma) for symbol, pair in card.pair.items()
+        symbol: PairParameters(epsilon=1.1 * pair.epsilon, sigma=pair.sigma)
+        for symbol, pair in card.pair.items()
     }
     return card.model_copy(update={"version": card.version + 1, "pair": deeper})
 

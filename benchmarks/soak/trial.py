@@ -75,15 +75,35 @@ def _checks(plan: Plan, service: Service, alone: Phase, mixed: Phase, files: int
     ratio = mixed.percentile(95) / alone.percentile(95)
     growth = max(mixed.settled - alone.settled, 0.0)
     creep = max(mixed.memory[-1] - mixed.memory[2 * len(mixed.memory) // 3], 0.0)
-    served, waiting, left = service.served(), service.metric("equipot_queue_depth"), service.open_files()
+    served, waiting, left = (
+        service.served(),
+        service.metric("equipot_queue_depth"),
+        service.open_files(),
+    )
     new = mixed.by_model[f"{RELOADED}@2"]
     return [
-        Check("every request got the answer due to it", not faults, "; ".join(faults[:5]) or "no fault"),
-        Check("the new version answered after the reload", new > 0, f"{new} answers, served: {', '.join(served)}"),
+        Check(
+            "every request got the answer due to it",
+            not faults,
+            "; ".join(faults[:5]) or "no fault",
+        ),
+        Check(
+            "the new version answered after the reload",
+            new > 0,
+            f"{new} answers, served: {', '.join(served)}",
+        ),
         Check("the old version left", f"{RELOADED}@1" not in served, ", ".join(served)),
         Check("nothing waits at the end", waiting == 0, f"{waiting:g} structures"),
-        Check("no connection is left open", left <= files + TEMPORARY, f"{left} files, {files} before"),
-        Check(f"memory grew by at most {plan.growth:g} MB", growth <= plan.growth, f"{growth:.1f} MB"),
-        Check(f"of that, in the last third, at most {plan.creep:g} MB", creep <= plan.creep, f"{creep:.1f} MB"),
+        Check(
+            "no connection is left open", left <= files + TEMPORARY, f"{left} files, {files} before"
+        ),
+        Check(
+            f"memory grew by at most {plan.growth:g} MB", growth <= plan.growth, f"{growth:.1f} MB"
+        ),
+        Check(
+            f"of that, in the last third, at most {plan.creep:g} MB",
+            creep <= plan.creep,
+            f"{creep:.1f} MB",
+        ),
         Check(f"p95 grew to at most {plan.factor:g} times", ratio <= plan.factor, f"{ratio:.2f}"),
     ]

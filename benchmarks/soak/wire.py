@@ -29,7 +29,9 @@ def fields(structure: Structure, array: Callable[[Floats], Any]) -> dict[str, An
     return found
 
 
-def document(model: str, some: Sequence[Structure], relaxed: bool, array: Callable[[Floats], Any]) -> dict[str, Any]:
+def document(
+    model: str, some: Sequence[Structure], relaxed: bool, array: Callable[[Floats], Any]
+) -> dict[str, Any]:
     body: dict[str, Any] = {"model": model, "structures": [fields(one, array) for one in some]}
     return body | ({"relax": RELAX} if relaxed else {})
 
@@ -43,7 +45,9 @@ def write_msgpack(model: str, some: Sequence[Structure], relaxed: bool) -> bytes
 
 
 def write_xyz(model: str, some: Sequence[Structure], relaxed: bool) -> bytes:
-    query = f"?model={model}" + "".join(f"&{key}={value}" for key, value in RELAX.items() if relaxed)
+    query = f"?model={model}" + "".join(
+        f"&{key}={value}" for key, value in RELAX.items() if relaxed
+    )
     return http("".join(map(format_frame, some)).encode(), MEDIA["xyz"], query)
 
 

@@ -1,4 +1,6 @@
-"""Build the two molecules, relaxed with GFN2-xTB: two stacked adenine–thymine pairs, and Ac-Ala3-NHMe."""
+"""Build the two molecules, relaxed with GFN2-xTB: two stacked adenine–thymine pairs, and
+Ac-Ala3-NHMe.
+"""
 
 import argparse
 from collections.abc import Callable
@@ -34,8 +36,12 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     for name, build in MOLECULES.items():
         atoms = relaxed(build())
-        write(options.output / f"{name}.xyz", Atoms(atoms.numbers, atoms.positions), format="extxyz")
-        print(f"{name}: {atoms.get_chemical_formula()}, {len(atoms)} atoms, {atoms.get_potential_energy():.4f} eV")
+        write(
+            options.output / f"{name}.xyz", Atoms(atoms.numbers, atoms.positions), format="extxyz"
+        )
+        print(
+            f"{name}: {atoms.get_chemical_formula()}, {len(atoms)} atoms, {atoms.get_potential_energy():.4f} eV"
+        )
 
 
 def two_pairs() -> Atoms:
@@ -48,10 +54,12 @@ def two_pairs() -> Atoms:
 
 
 def base_pair() -> Atoms:
-    """A Watson–Crick pair of adenine and thymine in the plane z = 0, its hydrogen bonds about the origin.
+    """A Watson–Crick pair of adenine and thymine in the plane z = 0, its hydrogen bonds about the
+    origin.
 
-    N1 of adenine points away from the middle of C2 and C6. On this line lie N3 of thymine and, beyond it, the centre of
-    thymine's ring, so that the hydrogen of N3 points back at N1; O4 lies beside N6.
+    N1 of adenine points away from the middle of C2 and C6. On this line lie N3 of thymine and,
+    beyond it, the centre of thymine's ring, so that the hydrogen of N3 points back at N1; O4 lies
+    beside N6.
     """
     adenine, thymine = flat(ADENINE), flat(THYMINE)
     along = adenine.positions[N1] - adenine.positions[[C2, C6]].mean(axis=0)
@@ -78,7 +86,9 @@ def flat(smiles: str) -> Atoms:
 
 
 def superposed(positions: Array, points: Array, ideal: Array) -> Array:
-    """Positions (N, 3) moved as the rotation and translation that bring points closest to ideal ones (Kabsch 1976)."""
+    """Positions (N, 3) moved as the rotation and translation that bring points closest to ideal
+    ones (Kabsch 1976).
+    """
     shift = points.mean(axis=0)
     left, _, right = np.linalg.svd((points - shift).T @ (ideal - ideal.mean(axis=0)))
     left[:, 2] *= np.sign(np.linalg.det(left @ right))
@@ -87,7 +97,10 @@ def superposed(positions: Array, points: Array, ideal: Array) -> Array:
 
 def peptide() -> Atoms:
     """The conformer of Ac-Ala3-NHMe that is lowest in GFN2-xTB after MMFF94, of `CONFORMERS`."""
-    return min(embedded(PEPTIDE, CONFORMERS), key=lambda atoms: float(with_xtb(atoms).get_potential_energy()))
+    return min(
+        embedded(PEPTIDE, CONFORMERS),
+        key=lambda atoms: float(with_xtb(atoms).get_potential_energy()),
+    )
 
 
 def embedded(smiles: str, count: int) -> list[Atoms]:
@@ -102,7 +115,9 @@ def embedded(smiles: str, count: int) -> list[Atoms]:
 def relaxed(atoms: Atoms) -> Atoms:
     """The atoms at the minimum that BFGS finds."""
     if not BFGS(with_xtb(atoms), logfile=None, maxstep=0.1).run(fmax=FMAX, steps=STEPS):
-        raise SystemExit(f"{atoms.get_chemical_formula()} did not reach {FMAX} eV/Å in {STEPS} steps")
+        raise SystemExit(
+            f"{atoms.get_chemical_formula()} did not reach {FMAX} eV/Å in {STEPS} steps"
+        )
     atoms.translate(-atoms.get_center_of_mass())
     return atoms
 
@@ -118,7 +133,9 @@ MOLECULES: dict[str, Callable[[], Atoms]] = {"at-at": two_pairs, "ac-ala3": pept
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("data/larger-molecules"), help="folder of the data")
+    parser.add_argument(
+        "--output", type=Path, default=Path("data/larger-molecules"), help="folder of the data"
+    )
     return parser.parse_args()
 
 

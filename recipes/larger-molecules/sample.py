@@ -1,7 +1,9 @@
-"""Sample a molecule that `build.py` made: Langevin dynamics with GFN2-xTB, for `equipot label` to label.
+"""Sample a molecule that `build.py` made: Langevin dynamics with GFN2-xTB, for `equipot label` to
+label.
 
-A run that was stopped goes on where it was: each frame of a trajectory is a line of its journal, with the momenta,
-and the random numbers of the steps to the next frame depend on nothing but seed, trajectory and frame.
+A run that was stopped goes on where it was: each frame of a trajectory is a line of its journal,
+with the momenta, and the random numbers of the steps to the next frame depend on nothing but seed,
+trajectory and frame.
 """
 
 import argparse
@@ -47,18 +49,29 @@ class Trajectory(NamedTuple):
 
 
 def main() -> None:
-    """Sample what is not sampled yet, then write `<molecule>-frames.xyz`, one trajectory after the other."""
+    """Sample what is not sampled yet, then write `<molecule>-frames.xyz`, one trajectory after the
+    other.
+    """
     options = _options()
     path = options.folder / options.molecule
     wanted = [
-        Trajectory(path.with_suffix(".xyz"), Path(f"{path}-{number}.jsonl"), number, EQUILIBRATION + options.frames)
+        Trajectory(
+            path.with_suffix(".xyz"),
+            Path(f"{path}-{number}.jsonl"),
+            number,
+            EQUILIBRATION + options.frames,
+        )
         for number in range(options.trajectories)
     ]
     for outcome in isolated(sampler, wanted, options.processes, TIMEOUT):
         if outcome.failure is not None:
             raise SystemExit(f"trajectory {outcome.item.number}: {outcome.failure}")
         print(f"trajectory {outcome.item.number}: {outcome.value:.0f} K on average", flush=True)
-    write(f"{path}-frames.xyz", [atoms for trajectory in wanted for atoms in frames_of(trajectory)], format="extxyz")
+    write(
+        f"{path}-frames.xyz",
+        [atoms for trajectory in wanted for atoms in frames_of(trajectory)],
+        format="extxyz",
+    )
 
 
 def sampler() -> Callable[[Trajectory], float]:
@@ -67,18 +80,24 @@ def sampler() -> Callable[[Trajectory], float]:
 
 
 def run(trajectory: Trajectory) -> float:
-    """Sample the frames that are not in the journal; the mean temperature after equilibration, in K."""
+    """Sample the frames that are not in the journal; the mean temperature after equilibration, in
+    K.
+    """
     atoms, records = read(trajectory.start), read_journal(trajectory.journal)
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
     with trajectory.journal.open("a") as journal:
         for frame in range(len(records), trajectory.frames):
-            records.append(advance(atoms, records, np.random.default_rng([SEED, trajectory.number, frame])))
+            records.append(
+                advance(atoms, records, np.random.default_rng([SEED, trajectory.number, frame]))
+            )
             journal.write(json.dumps(records[-1]) + "\n")
             journal.flush()
     return float(np.mean([record["temperature"] for record in records[EQUILIBRATION:]]))
 
 
-def advance(atoms: Atoms, records: list[dict[str, Any]], rng: np.random.Generator) -> dict[str, Any]:
+def advance(
+    atoms: Atoms, records: list[dict[str, Any]], rng: np.random.Generator
+) -> dict[str, Any]:
     """The record of the frame after the last of the records."""
     if records:
         atoms.positions = records[-1]["positions"]
@@ -87,7 +106,9 @@ def advance(atoms: Atoms, records: list[dict[str, Any]], rng: np.random.Generato
         deviations = np.sqrt(atoms.get_masses() * units.kB * TEMPERATURE)
         atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * deviations[:, None])
     friction = FRICTION / units.fs
-    dynamics = Langevin(atoms, STEP * units.fs, temperature_K=TEMPERATURE, friction=friction, fixcm=False, rng=rng)
+    dynamics = Langevin(
+        atoms, STEP * units.fs, temperature_K=TEMPERATURE, friction=friction, fixcm=False, rng=rng
+    )
     dynamics.run(STEPS)
     return {
         "positions": atoms.positions.tolist(),
@@ -109,17 +130,27 @@ def read_journal(path: Path) -> list[dict[str, Any]]:
 def frames_of(trajectory: Trajectory) -> Iterator[Atoms]:
     """The frames after equilibration; `info` has the numbers of trajectory and frame."""
     numbers = read(trajectory.start).numbers
-    for index, record in enumerate(read_journal(trajectory.journal)[EQUILIBRATION : trajectory.frames]):
-        yield Atoms(numbers, record["positions"], info={"trajectory": trajectory.number, "frame": index})
+    for index, record in enumerate(
+        read_journal(trajectory.journal)[EQUILIBRATION : trajectory.frames]
+    ):
+        yield Atoms(
+            numbers, record["positions"], info={"trajectory": trajectory.number, "frame": index}
+        )
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("molecule", choices=("at-at", "ac-ala3"))
-    parser.add_argument("--folder", type=Path, default=Path("data/larger-molecules"), help="folder of the data")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("data/larger-molecules"), help="folder of the data"
+    )
     parser.add_argument("--trajectories", type=int, default=TRAJECTORIES)
-    parser.add_argument("--frames", type=int, default=FRAMES, help="of each trajectory, after equilibration")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="worker processes")
+    parser.add_argument(
+        "--frames", type=int, default=FRAMES, help="of each trajectory, after equilibration"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="worker processes"
+    )
     return parser.parse_args()
 
 

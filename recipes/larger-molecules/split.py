@@ -1,7 +1,9 @@
-"""Split labelled trajectories into train.xyz, validation.xyz and test.xyz, and say whether the molecule held together.
+"""Split labelled trajectories into train.xyz, validation.xyz and test.xyz, and say whether the
+molecule held together.
 
-Each trajectory gives its first stretch to training, then one to validation, then one to the test; the frames of a gap
-between two stretches are left out, so that no test frame is a neighbour in time of a training frame.
+Each trajectory gives its first stretch to training, then one to validation, then one to the test;
+the frames of a gap between two stretches are left out, so that no test frame is a neighbour in time
+of a training frame.
 """
 
 import argparse
@@ -25,7 +27,9 @@ CONTACTS = {
     "at-at": {"N1···N3": ((2, 21), (32, 51)), "N6···O4": ((0, 23), (30, 53))},
     "ac-ala3": {},
 }
-"""Pairs of atoms whose distances are reported, in the order of `build.py`: the hydrogen bonds of the two base pairs."""
+"""Pairs of atoms whose distances are reported, in the order of `build.py`: the hydrogen bonds of
+the two base pairs.
+"""
 PAIR = 30  # atoms of a base pair
 
 
@@ -48,14 +52,21 @@ def main() -> None:
     print(text)
 
 
-def split(trajectories: list[Frames], sizes: dict[str, int] = SIZES, gap: int = GAP) -> dict[str, Frames]:
+def split(
+    trajectories: list[Frames], sizes: dict[str, int] = SIZES, gap: int = GAP
+) -> dict[str, Frames]:
     """The frames of each part, as evenly from all trajectories as its size allows."""
     parts: dict[str, Frames] = {part: [] for part in sizes}
     for number, frames in enumerate(trajectories):
-        shares = [size // len(trajectories) + (number < size % len(trajectories)) for size in sizes.values()]
+        shares = [
+            size // len(trajectories) + (number < size % len(trajectories))
+            for size in sizes.values()
+        ]
         needed = sum(shares) + gap * (len(shares) - 1)
         if len(frames) < needed:
-            raise SystemExit(f"trajectory {number} has {len(frames)} frames; {needed} are needed: sample more of them")
+            raise SystemExit(
+                f"trajectory {number} has {len(frames)} frames; {needed} are needed: sample more of them"
+            )
         first = 0
         for part, share in zip(parts.values(), shares, strict=True):
             part += frames[first : first + share]
@@ -75,8 +86,12 @@ def statistics(frames: Frames) -> dict[str, Any]:
     }
 
 
-def integrity(start: Atoms, frames: Frames, contacts: dict[str, tuple[tuple[int, int], ...]]) -> dict[str, Any]:
-    """Bonds of the minimum in the frames; smallest, mean and largest distance of the contacts, in Å."""
+def integrity(
+    start: Atoms, frames: Frames, contacts: dict[str, tuple[tuple[int, int], ...]]
+) -> dict[str, Any]:
+    """Bonds of the minimum in the frames; smallest, mean and largest distance of the contacts, in
+    Å.
+    """
     positions = np.array([atoms.positions for atoms in frames])
     radii = covalent_radii[start.numbers]
     bonds = np.argwhere(np.triu(start.get_all_distances() < BONDED * (radii[:, None] + radii), 1))
@@ -90,7 +105,9 @@ def integrity(start: Atoms, frames: Frames, contacts: dict[str, tuple[tuple[int,
         found[name] = _range(_distances(positions, np.array(pairs)))
     if contacts:
         centres = positions.reshape(len(frames), -1, PAIR, 3).mean(axis=2)
-        found["centres of the pairs"] = _range(np.linalg.norm(centres[:, 1] - centres[:, 0], axis=1))
+        found["centres of the pairs"] = _range(
+            np.linalg.norm(centres[:, 1] - centres[:, 0], axis=1)
+        )
     return found
 
 
@@ -103,9 +120,13 @@ def _range(values: NDArray[np.float64]) -> list[float]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("molecule", choices=tuple(CONTACTS))
-    parser.add_argument("--folder", type=Path, default=Path("data/larger-molecules"), help="folder of the data")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("data/larger-molecules"), help="folder of the data"
+    )
     return parser.parse_args()
 
 

@@ -1,4 +1,6 @@
-"""Distorted geometries of one molecule: conformers, a GFN2-xTB relaxation, harmonic thermal samples."""
+"""Distorted geometries of one molecule: conformers, a GFN2-xTB relaxation, harmonic thermal
+samples.
+"""
 
 from dataclasses import dataclass
 
@@ -17,7 +19,8 @@ Array = NDArray[np.float64]
 CONFORMERS = 3
 TEMPERATURES = (300.0, 600.0, 1000.0, 1000.0)  # K, one sample each
 SUBSTITUTE = 600.0  # K, of the sample that takes the place of a conformer like an earlier one
-ALIKE = 0.02  # Å, largest difference between the sorted distances of two conformers that count as one
+# Å, largest difference between the sorted distances of two conformers that count as one
+ALIKE = 0.02
 SOFTEST = 150.0  # 1/cm, softer modes (and imaginary ones) count as this
 LARGEST_SHIFT = 0.3  # Å, of any atom along one mode
 STEP = 0.01  # Å, of the finite differences
@@ -45,7 +48,9 @@ class Bonds:
     radii: Array
 
     def hold(self, positions: Array) -> bool:
-        """Whether all bonds, and no others, are there: bonds to 1.4 radii, other pairs from 1.1 radii on."""
+        """Whether all bonds, and no others, are there: bonds to 1.4 radii, other pairs from 1.1
+        radii on.
+        """
         distances = np.linalg.norm(positions[:, None] - positions, axis=2)
         np.fill_diagonal(distances, np.inf)
         if distances.min(initial=np.inf) < SHORTEST:
@@ -89,11 +94,15 @@ def embed(smiles: str) -> tuple[Chem.Mol, Bonds]:
 
 
 def conformers(chemical: Chem.Mol) -> list[Array]:
-    """Two conformers relaxed with MMFF94 (where it has parameters) and one as ETKDG made it, without repeats."""
+    """Two conformers relaxed with MMFF94 (where it has parameters) and one as ETKDG made it,
+    without repeats.
+    """
     raw = np.array(list(chemical.GetConformers())[-1].GetPositions())
     if AllChem.MMFFHasAllMoleculeParams(chemical):
         AllChem.MMFFOptimizeMoleculeConfs(chemical, maxIters=500)
-    relaxed = [np.array(conformer.GetPositions()) for conformer in list(chemical.GetConformers())[:2]]
+    relaxed = [
+        np.array(conformer.GetPositions()) for conformer in list(chemical.GetConformers())[:2]
+    ]
     found: list[Array] = []
     for positions in [*relaxed, raw]:
         if not any(_alike(positions, other) for other in found):
@@ -102,7 +111,9 @@ def conformers(chemical: Chem.Mol) -> list[Array]:
 
 
 def _alike(one: Array, other: Array) -> bool:
-    """Whether two conformers are the same up to a rotation, a reflection and the order of equal atoms."""
+    """Whether two conformers are the same up to a rotation, a reflection and the order of equal
+    atoms.
+    """
     distances = [np.sort(np.linalg.norm(x[:, None] - x, axis=2), axis=None) for x in (one, other)]
     return bool(np.abs(distances[0] - distances[1]).max() < ALIKE)
 
@@ -127,7 +138,8 @@ class Modes:
     Attributes:
         minimum: (N, 3) | Å | positions.
         shifts: (M, N, 3) | Å (amu)^1/2 | mass-weighted modes over the roots of the masses.
-        stiffness: (M,) | eV/(Å² amu) | eigenvalues of the mass-weighted Hessian, not softer than `SOFTEST`.
+        stiffness: (M,) | eV/(Å² amu) | eigenvalues of the mass-weighted Hessian, not softer than
+            `SOFTEST`.
     """
 
     minimum: Array
@@ -146,8 +158,11 @@ class Modes:
         stiffness = np.maximum(np.abs(values), softest)
         return cls(atoms.positions.copy(), shifts.reshape(len(values), -1, 3), stiffness)
 
-    def draw(self, temperature: float, rng: np.random.Generator, bonds: Bonds, scale: float = 1.0) -> Array:
-        """Positions (N, 3) in Å from the classical harmonic Boltzmann distribution at a temperature in K.
+    def draw(
+        self, temperature: float, rng: np.random.Generator, bonds: Bonds, scale: float = 1.0
+    ) -> Array:
+        """Positions (N, 3) in Å from the classical harmonic Boltzmann distribution at a temperature
+        in K.
 
         The minimum is scaled first. Frames in which the bonding graph changes are drawn again.
         """

@@ -1,4 +1,6 @@
-"""The molecules of the recipe: neutral, closed-shell, of H, C, N and O, one per 2D canonical SMILES."""
+"""The molecules of the recipe: neutral, closed-shell, of H, C, N and O, one per 2D canonical
+SMILES.
+"""
 
 import csv
 import hashlib
@@ -32,7 +34,9 @@ class Molecule:
 
     @property
     def rank(self) -> float:
-        """A number in [0, 1) from the digest of the SMILES: chooses and shuffles the same way everywhere."""
+        """A number in [0, 1) from the digest of the SMILES: chooses and shuffles the same way
+        everywhere.
+        """
         return self._uniform(0)
 
     @property
@@ -57,7 +61,9 @@ def choose(small: int, large: int) -> list[Molecule]:
     larger = _from_tables(taken)[:large]
     taken |= {molecule.smiles for molecule in larger}
     aspirin = [] if ASPIRIN in taken else [Molecule(ASPIRIN, "solubility")]
-    return sorted([*tiny, *aspirin, *larger, *_from_qm9(taken)[:small]], key=lambda molecule: molecule.rank)
+    return sorted(
+        [*tiny, *aspirin, *larger, *_from_qm9(taken)[:small]], key=lambda molecule: molecule.rank
+    )
 
 
 def canonical(smiles: str) -> str | None:
@@ -74,11 +80,15 @@ def canonical(smiles: str) -> str | None:
 
 
 def _foreign(atom: Chem.Atom) -> bool:
-    return bool(atom.GetSymbol() not in "HCNO" or atom.GetNumRadicalElectrons() or atom.GetIsotope())
+    return bool(
+        atom.GetSymbol() not in "HCNO" or atom.GetNumRadicalElectrons() or atom.GetIsotope()
+    )
 
 
 def _from_tables(taken: set[str]) -> list[Molecule]:
-    """Molecules of at least ten atoms, by rank; the solubility table comes before the larger NCI table."""
+    """Molecules of at least ten atoms, by rank; the solubility table comes before the larger NCI
+    table.
+    """
     found: dict[str, str] = {}
     for source, texts in (("solubility", _solubility()), ("nci", _nci())):
         for text in texts:
@@ -91,7 +101,9 @@ def _from_tables(taken: set[str]) -> list[Molecule]:
 
 def _from_qm9(taken: set[str]) -> list[Molecule]:
     texts = {text for text in _qm9() if "F" not in text}
-    ranked = sorted((Molecule(text, "qm9") for text in texts), key=lambda m: (_heavy(m.smiles) > 5, m.rank))
+    ranked = sorted(
+        (Molecule(text, "qm9") for text in texts), key=lambda m: (_heavy(m.smiles) > 5, m.rank)
+    )
     molecules = []
     for molecule in ranked[:20_000]:
         smiles = canonical(molecule.smiles)
@@ -132,7 +144,9 @@ def _folder(package: str) -> Path:
     """Folder of an installed package, found without importing it: only its tables are needed."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"{package} is not installed: pip install -r recipes/organic-xtb/requirements.txt")
+        raise SystemExit(
+            f"{package} is not installed: pip install -r recipes/organic-xtb/requirements.txt"
+        )
     return Path(spec.submodule_search_locations[0])
 
 

@@ -1,7 +1,7 @@
 """Sample distorted geometries of all molecules of the recipe, for `equipot label` to label.
 
-A run that was stopped goes on where it was: every molecule is a line of `samples.jsonl`, and the geometries of
-one depend on nothing but its SMILES.
+A run that was stopped goes on where it was: every molecule is a line of `samples.jsonl`, and the
+geometries of one depend on nothing but its SMILES.
 """
 
 import argparse
@@ -37,7 +37,10 @@ def main() -> None:
             file.write(json.dumps(record) + "\n")
             file.flush()
     records = [done[molecule.smiles] for molecule in molecules]
-    write(options.output / "geometries.xyz", [atoms for record in records for atoms in frames_of(record)])
+    write(
+        options.output / "geometries.xyz",
+        [atoms for record in records for atoms in frames_of(record)],
+    )
     _report(records)
 
 
@@ -52,7 +55,9 @@ def read_journal(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def frames_of(record: dict[str, Any]) -> Iterator[Atoms]:
-    """The geometries of a molecule; `info` names the molecule, its source table and the kind of frame."""
+    """The geometries of a molecule; `info` names the molecule, its source table and the kind of
+    frame.
+    """
     for kind, positions in record.get("frames", ()):
         info = {"molecule": record["molecule"], "source": record["source"], "kind": kind}
         yield Atoms(record["numbers"], positions, info=info)
@@ -65,7 +70,10 @@ def sampler() -> Callable[[Molecule], dict[str, Any]]:
 
 def _sampled(molecule: Molecule) -> dict[str, Any]:
     numbers, frames = sample(molecule)
-    return {"numbers": numbers, "frames": [(kind, positions.round(6).tolist()) for kind, positions in frames]}
+    return {
+        "numbers": numbers,
+        "frames": [(kind, positions.round(6).tolist()) for kind, positions in frames],
+    }
 
 
 def _record(outcome: Outcome[Molecule, dict[str, Any]]) -> dict[str, Any]:
@@ -76,17 +84,25 @@ def _record(outcome: Outcome[Molecule, dict[str, Any]]) -> dict[str, Any]:
 def _report(records: list[dict[str, Any]]) -> None:
     skipped = Counter(record["skipped"] for record in records if "skipped" in record)
     frames = sum(len(record.get("frames", ())) for record in records)
-    print(f"{len(records) - skipped.total()} molecules, {frames} frames; {skipped.total()} molecules skipped")
+    print(
+        f"{len(records) - skipped.total()} molecules, {frames} frames; {skipped.total()} molecules skipped"
+    )
     for reason, count in skipped.most_common():
         print(f"  {count} x {reason}")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=Path("data/organic-xtb"), help="folder of the data")
+    parser.add_argument(
+        "--output", type=Path, default=Path("data/organic-xtb"), help="folder of the data"
+    )
     parser.add_argument("--small", type=int, default=1400, help="molecules from QM9")
-    parser.add_argument("--large", type=int, default=1400, help="molecules of 10 to 32 atoms of other tables")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="worker processes")
+    parser.add_argument(
+        "--large", type=int, default=1400, help="molecules of 10 to 32 atoms of other tables"
+    )
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="worker processes"
+    )
     return parser.parse_args()
 
 

@@ -13,13 +13,20 @@ from tests.api.server import Gated, Running, running
 @pytest.fixture(scope="session")
 def service(pair_store: Path) -> Iterator[Running]:
     """A server with small limits and the real pair backend."""
-    limits = {"max_structures": 20, "max_atoms": 500, "max_request_atoms": 1000, "max_body_bytes": 200_000}
+    limits = {
+        "max_structures": 20,
+        "max_atoms": 500,
+        "max_request_atoms": 1000,
+        "max_body_bytes": 200_000,
+    }
     with running(pair_store, **limits) as server:
         yield server
 
 
 @pytest.fixture
-def gated(pair_store: Path, pair_card: ModelCard, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Running, Gated]]:
+def gated(
+    pair_store: Path, pair_card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Running, Gated]]:
     """A server with room for two structures, whose backend waits when told to."""
     backend = Gated(pair_card.model_copy(update={"version": 2}))
     monkeypatch.setattr(app.engine.potential, "load_backend", lambda *_, **__: backend)

@@ -20,9 +20,16 @@ from app.errors import OutOfMemory
 from app.settings import Settings
 from app.store.store import ModelCard
 
-WATER = {"symbols": ["O", "H", "H"], "positions": [[0.0, 0.0, 0.1], [0.0, 0.9, -0.6], [0.0, -0.9, -0.6]]}
+WATER = {
+    "symbols": ["O", "H", "H"],
+    "positions": [[0.0, 0.0, 0.1], [0.0, 0.9, -0.6], [0.0, -0.9, -0.6]],
+}
 ARGON = {"numbers": [18, 18], "positions": [[0.0, 0.0, 0.0], [0.0, 0.0, 3.9]]}
-CRYSTAL = {"symbols": ["Ar"], "positions": [[0.0, 0.0, 0.0]], "cell": [[0, 2.7, 2.7], [2.7, 0, 2.7], [2.7, 2.7, 0]]}
+CRYSTAL = {
+    "symbols": ["Ar"],
+    "positions": [[0.0, 0.0, 0.0]],
+    "cell": [[0, 2.7, 2.7], [2.7, 0, 2.7], [2.7, 2.7, 0]],
+}
 
 
 class Announcing(Server):

@@ -9,19 +9,43 @@ import pytest
 from tests.api.server import ARGON, CRYSTAL, WATER, Running
 
 STRUCTURES: list[tuple[dict[str, Any], str, list[str]]] = [
-    ({"symbols": ["Ar", "Xe"], "positions": [[0, 0, 0], [0, 0, 4]]}, "unsupported_element", ["atom 1", "Xe", "Ar, Ne"]),
+    (
+        {"symbols": ["Ar", "Xe"], "positions": [[0, 0, 0], [0, 0, 4]]},
+        "unsupported_element",
+        ["atom 1", "Xe", "Ar, Ne"],
+    ),
     ({"symbols": ["Qq"], "positions": [[0, 0, 0]]}, "invalid_structure", ["atom 0", "Qq"]),
     ({"numbers": [119], "positions": [[0, 0, 0]]}, "invalid_structure", ["atom 0", "119", "118"]),
     ({"numbers": [2**64 - 1], "positions": [[0, 0, 0]]}, "invalid_structure", ["118"]),
     ({"numbers": [6.5], "positions": [[0, 0, 0]]}, "invalid_request", ["numbers.0", "integer"]),
-    ({"symbols": ["Ar"], "positions": [[0, 0, 0], [0, 0, 4]]}, "invalid_structure", ["positions", "(2, 3)", "(1, 3)"]),
+    (
+        {"symbols": ["Ar"], "positions": [[0, 0, 0], [0, 0, 4]]},
+        "invalid_structure",
+        ["positions", "(2, 3)", "(1, 3)"],
+    ),
     ({"symbols": ["Ar"], "positions": [[0, 0]]}, "invalid_request", ["positions.0", "3 items"]),
     ({"symbols": ["Ar"], "positions": [[0, 0, "x"]]}, "invalid_request", ["positions.0.2", "'x'"]),
-    ({"symbols": ["Ar"], "positions": [[0, 0, None]]}, "invalid_request", ["positions.0.2", "None"]),
-    ({"symbols": ["Ar"], "positions": [[0, 0, 1e300]]}, "invalid_structure", ["atom 0 (Ar)", "z = 1e+300", "1e+06 Å"]),
-    ({"symbols": ["Ar", "Ar"], "positions": [[1, 1, 1], [1, 1, 1]]}, "invalid_structure", ["0", "1", "Å"]),
+    (
+        {"symbols": ["Ar"], "positions": [[0, 0, None]]},
+        "invalid_request",
+        ["positions.0.2", "None"],
+    ),
+    (
+        {"symbols": ["Ar"], "positions": [[0, 0, 1e300]]},
+        "invalid_structure",
+        ["atom 0 (Ar)", "z = 1e+300", "1e+06 Å"],
+    ),
+    (
+        {"symbols": ["Ar", "Ar"], "positions": [[1, 1, 1], [1, 1, 1]]},
+        "invalid_structure",
+        ["0", "1", "Å"],
+    ),
     ({"symbols": [], "positions": []}, "invalid_structure", ["no atoms", "at least one"]),
-    ({**CRYSTAL, "cell": [[1, 0, 0], [0, 1, 0], [1, 1, 0]]}, "invalid_structure", ["cell", "volume is zero"]),
+    (
+        {**CRYSTAL, "cell": [[1, 0, 0], [0, 1, 0], [1, 1, 0]]},
+        "invalid_structure",
+        ["cell", "volume is zero"],
+    ),
     ({**CRYSTAL, "cell": None, "pbc": True}, "invalid_structure", ["cell", "give a cell"]),
     ({**CRYSTAL, "cell": [[1, 0, 0], [0, 1, 0]]}, "invalid_request", ["cell", "3 items"]),
     ({**CRYSTAL, "pbc": [True, False]}, "invalid_request", ["pbc"]),
@@ -53,7 +77,9 @@ def test_not_an_object(service: Running) -> None:
 
 def test_all_bad_for_different_reasons(service: Running) -> None:
     large = {"numbers": [18] * 501, "positions": [[4.0 * i, 0, 0] for i in range(501)]}
-    response = service.predict({"structures": [large, {"symbols": ["Xe"], "positions": [[0, 0, 0]]}]})
+    response = service.predict(
+        {"structures": [large, {"symbols": ["Xe"], "positions": [[0, 0, 0]]}]}
+    )
     assert response.status_code == 422
     assert "none of the 2 structures" in response.json()["error"]["message"]
 
@@ -98,7 +124,9 @@ RAW: list[tuple[bytes, list[str]]] = [
 
 @pytest.mark.parametrize(("body", "told"), RAW)
 def test_malformed_json(service: Running, body: bytes, told: list[str]) -> None:
-    response = service.client.post("/predict", content=body, headers={"content-type": "application/json"})
+    response = service.client.post(
+        "/predict", content=body, headers={"content-type": "application/json"}
+    )
     assert response.status_code == 422
     assert [part for part in told if part not in response.json()["error"]["message"]] == []
 
@@ -114,7 +142,9 @@ def test_unknown_model(service: Running, model: str) -> None:
     assert "pairs@1" in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data", "nonsense"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data", "nonsense"]
+)
 def test_content_type(service: Running, kind: str) -> None:
     response = service.client.post("/predict", content=b"{}", headers={"content-type": kind})
     assert response.status_code == 415
@@ -152,7 +182,9 @@ class TestLimits:
             for _ in range(50):
                 yield b" " * 10_000
 
-        response = service.client.post("/predict", content=parts(), headers={"content-type": "application/json"})
+        response = service.client.post(
+            "/predict", content=parts(), headers={"content-type": "application/json"}
+        )
         assert response.status_code == 413
 
     def test_fewer_bytes_than_announced(self, service: Running) -> None:
@@ -164,7 +196,9 @@ class TestLimits:
 
     def test_more_bytes_than_announced(self, service: Running) -> None:
         with socket.create_connection(("127.0.0.1", service.port)) as lying:
-            lying.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + b" " * 1000)
+            lying.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + b" " * 1000
+            )
             assert lying.recv(100).startswith(b"HTTP/1.1 4")
 
     def test_service_goes_on(self, service: Running) -> None:

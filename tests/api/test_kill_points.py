@@ -1,4 +1,6 @@
-"""An exception anywhere on the way of a request: its caller gets an error, all others their answers."""
+"""An exception anywhere on the way of a request: its caller gets an error, all others their
+answers.
+"""
 
 import importlib
 from collections.abc import Iterator
@@ -61,7 +63,9 @@ def assert_sound(service: Running) -> None:
         ("app.engine.bisect", "_is_finite", "model_failed"),
     ],
 )
-def test_before_and_after_the_model(service: Running, breaks: Any, place: str, name: str, code: str) -> None:
+def test_before_and_after_the_model(
+    service: Running, breaks: Any, place: str, name: str, code: str
+) -> None:
     breaks(place, name)
     response = service.predict({"structures": [ARGON, CULPRIT, ARGON]})
     assert response.status_code == 200
@@ -74,7 +78,8 @@ def test_before_and_after_the_model(service: Running, breaks: Any, place: str, n
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [("app.protocol.request", "parse_structure"), ("app.service.answer", "_result_json")]
+    ("place", "name"),
+    [("app.protocol.request", "parse_structure"), ("app.service.answer", "_result_json")],
 )
 def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, name: str) -> None:
     breaks(place, name)
@@ -94,7 +99,9 @@ def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, 
     ],
     ids=["MessagePack", "XYZ"],
 )
-def test_in_writing_other_kinds(service: Running, breaks: Any, name: str, kind: str, content: bytes) -> None:
+def test_in_writing_other_kinds(
+    service: Running, breaks: Any, name: str, kind: str, content: bytes
+) -> None:
     breaks("app.service.answer", name)
     response = service.client.post("/predict", content=content, headers={"content-type": kind})
     assert response.status_code == 500

@@ -28,7 +28,9 @@ def arrays(value: Any) -> Any:
 
 def post(service: Running, document: Any, **headers: str) -> httpx.Response:
     content = ormsgpack.packb(document)
-    return service.client.post("/predict", content=content, headers={"content-type": MSGPACK, **headers})
+    return service.client.post(
+        "/predict", content=content, headers={"content-type": MSGPACK, **headers}
+    )
 
 
 def test_the_answer_is_that_of_json_to_the_last_bit(service: Running) -> None:
@@ -57,9 +59,18 @@ def test_lists_are_taken_too_and_json_is_given_where_it_is_preferred(service: Ru
 @pytest.mark.parametrize(
     ("positions", "told"),
     [
-        ({**binary(ARGON["positions"]), "dtype": "<c16"}, "positions: dtype: '<c16'; choose one of <f8"),
-        ({**binary(ARGON["positions"]), "shape": [3, 3]}, "positions: data: 48 bytes; dtype and shape make 72"),
-        ({**binary(ARGON["positions"]), "shape": [-1, 3]}, "positions: shape: a list of whole numbers"),
+        (
+            {**binary(ARGON["positions"]), "dtype": "<c16"},
+            "positions: dtype: '<c16'; choose one of <f8",
+        ),
+        (
+            {**binary(ARGON["positions"]), "shape": [3, 3]},
+            "positions: data: 48 bytes; dtype and shape make 72",
+        ),
+        (
+            {**binary(ARGON["positions"]), "shape": [-1, 3]},
+            "positions: shape: a list of whole numbers",
+        ),
         ({"data": b""}, "positions: a binary array has the fields dtype, shape and data"),
         (binary([[0.0, 0.0], [1.0, 1.0]]), "positions: shape (2, 2); expected (2, 3)"),
         (binary([[0.0, 0.0, 0.0], [1.0, 1.0, np.nan]]), "atom 1 (Ar): z = nan"),
@@ -79,5 +90,7 @@ def test_what_is_no_messagepack_is_refused(service: Running) -> None:
 
 def test_json_has_no_bytes(service: Running) -> None:
     positions = {"dtype": "<f8", "shape": [2, 3], "data": "AAAA"}
-    (result,) = service.predict({"structures": [{**ARGON, "positions": positions}]}).json()["results"]
+    (result,) = service.predict({"structures": [{**ARGON, "positions": positions}]}).json()[
+        "results"
+    ]
     assert "bytes are expected, which only MessagePack has" in result["error"]["message"]

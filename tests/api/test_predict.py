@@ -49,7 +49,8 @@ def test_one_structure_without_a_list(service: Running) -> None:
 
 def test_order_and_ids_are_kept(service: Running) -> None:
     structures = [
-        {"numbers": [18, 18], "positions": [[0, 0, 0], [0, 0, 3.5 + 0.1 * i]], "id": str(i)} for i in range(20)
+        {"numbers": [18, 18], "positions": [[0, 0, 0], [0, 0, 3.5 + 0.1 * i]], "id": str(i)}
+        for i in range(20)
     ]
     results = service.predict({"structures": structures}).json()["results"]
     assert [r["id"] for r in results] == [s["id"] for s in structures]
@@ -82,7 +83,9 @@ def test_relax(service: Running) -> None:
     assert relaxed["fmax"] < 0.0005
     distance = np.linalg.norm(np.subtract(*relaxed["positions"]))
     assert distance == pytest.approx(2 ** (1 / 6) * 3.4, abs=0.01)
-    again = service.predict({"numbers": [18, 18], "positions": relaxed["positions"]}).json()["results"][0]
+    again = service.predict({"numbers": [18, 18], "positions": relaxed["positions"]}).json()[
+        "results"
+    ][0]
     assert again["energy"] == pytest.approx(relaxed["energy"], abs=1e-12)
     assert service.metric('equipot_relaxation_steps_count{model="pairs@2"}') >= 1
 
@@ -102,7 +105,13 @@ def test_fixed_atoms_do_not_move(service: Running) -> None:
 
 
 def test_relax_along_one_axis_under_pressure(service: Running) -> None:
-    relax = {"fmax": 0.001, "cell": "full", "fixed_axes": ["a", "b"], "pressure": 0.002, "steps": 500}
+    relax = {
+        "fmax": 0.001,
+        "cell": "full",
+        "fixed_axes": ["a", "b"],
+        "pressure": 0.002,
+        "steps": 500,
+    }
     (result,) = service.predict({**CRYSTAL, "relax": relax}).json()["results"]
     relaxed = result["relaxed"]
     assert relaxed["converged"]
@@ -140,7 +149,9 @@ class TestXyz:
             assert atoms.get_potential_energy() == pytest.approx(result["energy"], abs=1e-7)
             np.testing.assert_allclose(atoms.get_forces(), result["forces"], atol=1e-7)
             assert atoms.info["model"] == "pairs@2"
-        np.testing.assert_allclose(frames[1].get_stress(voigt=False), expected[1]["stress"], atol=1e-7)
+        np.testing.assert_allclose(
+            frames[1].get_stress(voigt=False), expected[1]["stress"], atol=1e-7
+        )
         assert frames[1].info["name"] == "solid"
 
     def test_relaxed_frame_says_so(self, service: Running) -> None:
@@ -153,13 +164,19 @@ class TestXyz:
 
     def test_json_on_request(self, service: Running) -> None:
         headers = {**XYZ, "accept": "application/json"}
-        response = service.client.post("/predict", content=FRAME, headers=headers, params={"properties": "energy"})
+        response = service.client.post(
+            "/predict", content=FRAME, headers=headers, params={"properties": "energy"}
+        )
         assert response.headers["content-type"] == "application/json"
         assert set(response.json()["results"][0]) == {"id", "status", "energy"}
 
     def test_xyz_for_json_on_request(self, service: Running) -> None:
         body = {**ARGON, "id": "pair"}
-        (atoms,) = read(service.predict(body, headers={"accept": "chemical/x-xyz;q=0.9, application/json;q=0.1"}))
+        (atoms,) = read(
+            service.predict(
+                body, headers={"accept": "chemical/x-xyz;q=0.9, application/json;q=0.1"}
+            )
+        )
         assert len(atoms) == 2
         assert atoms.info["id"] == "pair"
 
@@ -169,7 +186,9 @@ class TestXyz:
         assert (atoms.info["id"], atoms.info["note"]) == ("a", "kept")
 
     def test_plain_text_is_xyz(self, service: Running) -> None:
-        response = service.client.post("/predict", content=FRAME, headers={"content-type": "text/plain; charset=utf-8"})
+        response = service.client.post(
+            "/predict", content=FRAME, headers={"content-type": "text/plain; charset=utf-8"}
+        )
         assert len(read(response)) == 1
 
     def test_failed_frames_are_told(self, service: Running) -> None:

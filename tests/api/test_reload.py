@@ -59,7 +59,9 @@ def versions(service: Running) -> dict[int, str]:
     return {m["version"]: m["status"] for m in service.client.get("/models").json()["models"]}
 
 
-def test_a_new_version_is_what_the_name_means(service: Running, store: ModelStore, pair_card: ModelCard) -> None:
+def test_a_new_version_is_what_the_name_means(
+    service: Running, store: ModelStore, pair_card: ModelCard
+) -> None:
     publish(store, pair_card, 2)
     assert service.predict(ARGON).json()["model"]["version"] == 1
     reload(service)
@@ -104,7 +106,9 @@ def test_one_that_cannot_be_loaded_changes_nothing_else(
     reload(service)
     assert versions(service) == {1: "ready", 2: "refused"}
     assert service.predict(ARGON).json()["model"]["version"] == 1
-    assert "no model card" in service.predict({**ARGON, "model": "pairs@2"}).json()["error"]["message"]
+    assert (
+        "no model card" in service.predict({**ARGON, "model": "pairs@2"}).json()["error"]["message"]
+    )
     shutil.rmtree(store.root / "pairs" / "2")
     publish(store, pair_card, 2)
     reload(service)
@@ -156,8 +160,19 @@ def test_what_was_admitted_is_answered_by_the_version_that_admitted_it(
 
 
 def test_a_signal_to_a_process(store: ModelStore, pair_card: ModelCard) -> None:
-    command = [sys.executable, "-m", "app.cli.main", "serve", "--port", "0", "--model-store", str(store.root)]
-    process = subprocess.Popen([*command, "--default-model", "pairs"], stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli.main",
+        "serve",
+        "--port",
+        "0",
+        "--model-store",
+        str(store.root),
+    ]
+    process = subprocess.Popen(
+        [*command, "--default-model", "pairs"], stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     try:
         told = ""

@@ -34,7 +34,10 @@ class TestOverload:
             assert refused.json()["error"]["code"] == "overloaded"
             assert [f.result().status_code for f in inside] == [200]
         assert service.predict(ARGON).status_code == 200
-        assert service.metric('equipot_requests_total{method="POST",route="/predict",status="429"}') == 1
+        assert (
+            service.metric('equipot_requests_total{method="POST",route="/predict",status="429"}')
+            == 1
+        )
 
     def test_client_that_left_costs_nothing(self, gated: tuple[Running, Gated]) -> None:
         service, backend = gated
@@ -49,7 +52,9 @@ class TestOverload:
                 head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
                 leaving.sendall(head.encode() + body)
                 service.wait_for('equipot_queue_depth{model="pairs@2"}', 1)
-            service.wait_for('equipot_requests_total{method="POST",route="/predict",status="499"}', 1)
+            service.wait_for(
+                'equipot_requests_total{method="POST",route="/predict",status="499"}', 1
+            )
             backend.gate.set()
             assert [answer.result().status_code for answer in inside] == [200] * IN_FLIGHT
         assert service.predict(ARGON).status_code == 200
@@ -73,7 +78,10 @@ class TestFailures:
         answer = service.predict({"structures": [ARGON] * 3})
         assert [r["status"] for r in answer.json()["results"]] == ["ok"] * 3
         service.wait_for('equipot_out_of_memory_total{model="pairs@2"}', 1)
-        assert service.client.get("/models/pairs").json()["budget"]["source"] == "lowered, out of memory"
+        assert (
+            service.client.get("/models/pairs").json()["budget"]["source"]
+            == "lowered, out of memory"
+        )
 
     def test_structures_share_batches(self, gated: tuple[Running, Gated]) -> None:
         service, _ = gated
@@ -127,7 +135,9 @@ def test_a_body_that_does_not_come(pair_store: Path) -> None:
 
 
 class TestStore:
-    def test_corrupt_models_are_refused_and_the_others_served(self, pair_store: Path, tmp_path: Path) -> None:
+    def test_corrupt_models_are_refused_and_the_others_served(
+        self, pair_store: Path, tmp_path: Path
+    ) -> None:
         card = ModelStore(pair_store).load("pairs").card
         store = ModelStore(tmp_path)
         for name in ("pairs", "changed", "missing", "unreadable", "odd"):
@@ -143,7 +153,11 @@ class TestStore:
             shown = {m["name"]: m for m in service.client.get("/models").json()["models"]}
             assert shown["pairs"]["status"] == "ready"
             assert shown["pairs"]["default"]
-            for name, told in (("changed", "sha256"), ("missing", "is missing"), ("unreadable", "no model card")):
+            for name, told in (
+                ("changed", "sha256"),
+                ("missing", "is missing"),
+                ("unreadable", "no model card"),
+            ):
                 assert shown[name]["status"] == "refused"
                 assert told in shown[name]["reason"]
                 response = service.predict({**ARGON, "model": name})
@@ -157,7 +171,9 @@ class TestStore:
             assert response.status_code == 503
             assert "no model could be loaded" in response.json()["error"]["message"]
 
-    def test_a_version_that_is_no_number_is_refused_and_asked_for_by_name(self, pair_store: Path) -> None:
+    def test_a_version_that_is_no_number_is_refused_and_asked_for_by_name(
+        self, pair_store: Path
+    ) -> None:
         with running(pair_store, models="other@newest,pairs@1", log_level="error") as service:
             response = service.predict({**ARGON, "model": "other"})
             assert response.status_code == 503
@@ -174,7 +190,10 @@ class TestStore:
 class TestOtherRoutes:
     def test_models(self, service: Running) -> None:
         models = service.client.get("/models").json()["models"]
-        assert [(m["name"], m["version"], m["default"]) for m in models] == [("pairs", 2, True), ("pairs", 1, False)]
+        assert [(m["name"], m["version"], m["default"]) for m in models] == [
+            ("pairs", 2, True),
+            ("pairs", 1, False),
+        ]
         card = service.client.get("/models/pairs@1").json()
         assert card["budget"]["source"] == "default"
         assert card["budget"]["atoms"] == 4096
@@ -188,7 +207,9 @@ class TestOtherRoutes:
         assert response.status_code == 200
         assert response.content == b""
 
-    @pytest.mark.parametrize(("method", "path"), [("GET", "/predict"), ("HEAD", "/predict"), ("POST", "/models")])
+    @pytest.mark.parametrize(
+        ("method", "path"), [("GET", "/predict"), ("HEAD", "/predict"), ("POST", "/models")]
+    )
     def test_wrong_method(self, service: Running, method: str, path: str) -> None:
         response = service.client.request(method, path)
         assert response.status_code == 405
@@ -242,8 +263,19 @@ class TestDocumentation:
 
 
 def test_process_from_start_to_signal(pair_store: Path) -> None:
-    command = [sys.executable, "-m", "app.cli.main", "serve", "--port", "0", "--model-store", str(pair_store)]
-    process = subprocess.Popen([*command, "--default-model", "pairs"], stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli.main",
+        "serve",
+        "--port",
+        "0",
+        "--model-store",
+        str(pair_store),
+    ]
+    process = subprocess.Popen(
+        [*command, "--default-model", "pairs"], stderr=subprocess.PIPE, text=True
+    )
     assert process.stderr is not None
     try:
         told = ""

@@ -12,7 +12,13 @@ from tests.paths import MODEL_STORE
 @pytest.mark.slow
 def test_misbehaved_clients_cost_the_others_nothing() -> None:
     plan = Plan(
-        models=("lennard-jones",), seconds=4.0, interval=0.5, factor=math.inf, growth=60.0, creep=60.0, threads=1
+        models=("lennard-jones",),
+        seconds=4.0,
+        interval=0.5,
+        factor=math.inf,
+        growth=60.0,
+        creep=60.0,
+        threads=1,
     )
     result = run(MODEL_STORE, plan)
     assert [str(check) for check in result.checks if not check.holds] == []

@@ -25,7 +25,9 @@ class Two(PairBackend):
 
     def __call__(self, graph: Graph) -> Prediction:
         one = super().__call__(graph)
-        return committee([one, Prediction(2 * one.energy, 2 * one.forces, 2 * one.stress, 2 * one.energies)])
+        return committee(
+            [one, Prediction(2 * one.energy, 2 * one.forces, 2 * one.stress, 2 * one.energies)]
+        )
 
     def energies(self, graph: Graph) -> Prediction:
         one = super().energies(graph)
@@ -40,11 +42,17 @@ def backend(request: pytest.FixtureRequest, pair_card: ModelCard) -> Backend:
 
 
 def cutter(
-    structure: Structure, backend: Backend, most: int, edges: int = 10**6, fits: Callable[[Graph], bool] | None = None
+    structure: Structure,
+    backend: Backend,
+    most: int,
+    edges: int = 10**6,
+    fits: Callable[[Graph], bool] | None = None,
 ) -> Cutter:
     card = backend.card
     reach = (card.cutoff, card.receptive_field)
-    return Cutter(structure, *reach, backend.is_strictly_local, most, edges, fits or (lambda _: True))
+    return Cutter(
+        structure, *reach, backend.is_strictly_local, most, edges, fits or (lambda _: True)
+    )
 
 
 def pieces(cut: Cutter) -> list[Piece]:
@@ -86,10 +94,16 @@ def shifted(structure: Structure, by: float) -> Structure:
     return Structure(structure.numbers, structure.positions + by, structure.cell, structure.pbc)
 
 
-@pytest.mark.parametrize("kind", ["molecule", "thin cell", "one atom", "crystal", "skewed", "slab", "wire", "far away"])
+@pytest.mark.parametrize(
+    "kind", ["molecule", "thin cell", "one atom", "crystal", "skewed", "slab", "wire", "far away"]
+)
 def test_the_pieces_are_the_whole(backend: Backend, kind: str) -> None:
     structure, most = structures(backend.card)[kind]
-    assert_same(in_pieces(structure, backend, most), at_once(structure, backend), TOLERANCES[backend.card.dtype])
+    assert_same(
+        in_pieces(structure, backend, most),
+        at_once(structure, backend),
+        TOLERANCES[backend.card.dtype],
+    )
 
 
 def test_energies_alone_have_no_other_sum(backend: Backend) -> None:
@@ -114,7 +128,9 @@ def test_each_edge_and_each_atom_is_in_one_piece(backend: Backend) -> None:
 
 def test_what_does_not_fit_is_halved(backend: Backend) -> None:
     structure, _ = structures(backend.card)["crystal"]
-    parts = pieces(cutter(structure, backend, 1000, fits=lambda graph: len(graph.edge_reverse) <= 1500))
+    parts = pieces(
+        cutter(structure, backend, 1000, fits=lambda graph: len(graph.edge_reverse) <= 1500)
+    )
     assert len(parts) > 1
     assert all(len(piece.graph.edge_reverse) <= 1500 for piece in parts)
 
@@ -140,6 +156,8 @@ def test_atoms_that_are_too_close_are_named_as_in_the_structure(backend: Backend
 
 
 def test_more_neighbours_than_can_be_searched_for(backend: Backend) -> None:
-    dense = Structure(np.full(1000, 1), 0.31 * np.stack(np.meshgrid(*[np.arange(10)] * 3), axis=-1).reshape(-1, 3))
+    dense = Structure(
+        np.full(1000, 1), 0.31 * np.stack(np.meshgrid(*[np.arange(10)] * 3), axis=-1).reshape(-1, 3)
+    )
     with pytest.raises(StructureTooLarge, match="neighbour pairs"):
         pieces(cutter(dense, backend, 100, edges=10_000))

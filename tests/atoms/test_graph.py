@@ -37,7 +37,9 @@ def test_collate_offsets_atoms_and_edges(graphs):
     np.testing.assert_array_equal(joined.n_atoms, [2, 2, 1, 1])
     np.testing.assert_array_equal(joined.n_edges, [len(g.edge_reverse) for g in graphs])
     np.testing.assert_array_equal(joined.atom_structure, [0, 0, 1, 1, 2, 3])
-    np.testing.assert_array_equal(joined.edge_vectors(), np.concatenate([g.edge_vectors() for g in graphs]))
+    np.testing.assert_array_equal(
+        joined.edge_vectors(), np.concatenate([g.edge_vectors() for g in graphs])
+    )
     centre, neighbour = joined.edge_index
     np.testing.assert_array_equal(joined.atom_structure[centre], joined.atom_structure[neighbour])
     np.testing.assert_array_equal(centre[joined.edge_reverse], neighbour)
@@ -81,4 +83,6 @@ def test_sums_by_centre_are_those_of_a_loop(graphs):
 
 
 def test_sums_of_an_atom_without_edges_are_zero():
-    np.testing.assert_array_equal(build_graph(LONE, 4.5).sum_by_centre(np.zeros((0, 3))), np.zeros((1, 3)))
+    np.testing.assert_array_equal(
+        build_graph(LONE, 4.5).sum_by_centre(np.zeros((0, 3))), np.zeros((1, 3))
+    )

@@ -1,4 +1,6 @@
-"""Neighbour lists against loops over atoms and images, which know nothing of cell lists or lattice reduction."""
+"""Neighbour lists against loops over atoms and images, which know nothing of cell lists or lattice
+reduction.
+"""
 
 import itertools
 import math
@@ -49,7 +51,9 @@ def oracle(structure: Structure, cutoff: float) -> dict[tuple[int, ...], float]:
 def check(graph: Graph, structure: Structure, cutoff: float) -> None:
     """Raise AssertionError unless the graph is exactly what the loops find."""
     centre, neighbour = graph.edge_index
-    edges = list(zip(centre.tolist(), neighbour.tolist(), *graph.edge_shift.T.tolist(), strict=True))
+    edges = list(
+        zip(centre.tolist(), neighbour.tolist(), *graph.edge_shift.T.tolist(), strict=True)
+    )
     expected = oracle(structure, cutoff)
     assert len(set(edges)) == len(edges)
     assert {e for e, d in expected.items() if d < cutoff - MARGIN} <= set(edges) <= set(expected)
@@ -70,7 +74,9 @@ def check_order(graph: Graph) -> None:
     np.testing.assert_array_equal(
         np.bincount(graph.atom_structure[centre], minlength=len(graph.n_edges)), graph.n_edges
     )
-    assert {a.dtype for a in (graph.edge_index, graph.edge_shift, reverse, graph.n_edges)} == {np.dtype(np.int64)}
+    assert {a.dtype for a in (graph.edge_index, graph.edge_shift, reverse, graph.n_edges)} == {
+        np.dtype(np.int64)
+    }
 
 
 @st.composite
@@ -85,13 +91,18 @@ def structures(draw: st.DrawFn, n_periodic: int | None = None) -> Structure:
     lengths = rng.uniform(1.0, draw(st.sampled_from([2.0, 4.0, 9.0])), 3)
     cell = lengths[:, None] * np.linalg.qr(rng.normal(size=(3, 3)))[0]
     skew = draw(st.sampled_from([0, 0, 1, 3]))
-    cell = (np.eye(3) + np.triu(rng.integers(-skew, skew + 1, (3, 3)) + rng.uniform(-0.4, 0.4, (3, 3)), 1)) @ cell
+    cell = (
+        np.eye(3)
+        + np.triu(rng.integers(-skew, skew + 1, (3, 3)) + rng.uniform(-0.4, 0.4, (3, 3)), 1)
+    ) @ cell
     cell = cell[draw(st.permutations([0, 1, 2]))]
     if draw(st.booleans()):
         cell[~pbc] = 0.0
     n_atoms = draw(st.integers(1, 5))
     spread = draw(st.sampled_from([2.0, 5.0, 10.0]))
-    return sound(rng.integers(1, 10, n_atoms), rng.uniform(-spread, spread, (n_atoms, 3)), cell, pbc)
+    return sound(
+        rng.integers(1, 10, n_atoms), rng.uniform(-spread, spread, (n_atoms, 3)), cell, pbc
+    )
 
 
 def sound(numbers, positions, cell, pbc) -> Structure:
@@ -125,18 +136,25 @@ def test_molecules_get_the_same_edges_from_the_cell_list(structure):
 def test_a_batch_is_the_union_of_its_structures(batch):
     together, apart = build_graphs(batch, CUTOFF), collate([build_graph(s, CUTOFF) for s in batch])
     for field in fields(together):
-        np.testing.assert_array_equal(getattr(together, field.name), getattr(apart, field.name), err_msg=field.name)
+        np.testing.assert_array_equal(
+            getattr(together, field.name), getattr(apart, field.name), err_msg=field.name
+        )
     check_order(together)
 
 
 @settings(max_examples=40)
 @given(structures(), st.integers(0, 2**32 - 1))
 def test_atoms_may_be_outside_of_the_cell(structure, seed):
-    translations = np.random.default_rng(seed).integers(-40, 41, (len(structure), 3)) * structure.pbc
+    translations = (
+        np.random.default_rng(seed).integers(-40, 41, (len(structure), 3)) * structure.pbc
+    )
     moved = replace(structure, positions=structure.positions + translations @ structure.cell)
     before, after = build_graph(structure, CUTOFF), build_graph(moved, CUTOFF)
     unmoved = replace(
-        after, edge_shift=after.edge_shift + translations[after.edge_index[1]] - translations[after.edge_index[0]]
+        after,
+        edge_shift=after.edge_shift
+        + translations[after.edge_index[1]]
+        - translations[after.edge_index[0]],
     )
     assert edge_set(before) == edge_set(unmoved)
 
@@ -168,7 +186,11 @@ def test_well_known_structures(atoms, cutoff):
 
 def test_one_atom_without_images_has_no_pairs():
     graph = build_graph(Structure(np.array([2]), np.zeros((1, 3))), CUTOFF)
-    assert (graph.edge_index.shape, graph.edge_shift.shape, graph.edge_reverse.shape) == ((2, 0), (0, 3), (0,))
+    assert (graph.edge_index.shape, graph.edge_shift.shape, graph.edge_reverse.shape) == (
+        (2, 0),
+        (0, 3),
+        (0,),
+    )
     np.testing.assert_array_equal(graph.n_edges, [0])
 
 
@@ -179,7 +201,9 @@ def test_one_atom_sees_its_own_images(pbc):
 
 
 def test_no_pairs_in_a_wide_box():
-    far = Structure(np.array([2, 2]), np.array([[0.0, 0, 0], [5e5, 5e5, 5e5]]), np.eye(3) * 1e6, np.True_)
+    far = Structure(
+        np.array([2, 2]), np.array([[0.0, 0, 0], [5e5, 5e5, 5e5]]), np.eye(3) * 1e6, np.True_
+    )
     for structure in (far, replace(far, pbc=np.False_)):
         graph = build_graph(structure, CUTOFF)
         assert len(graph.edge_reverse) == 0
@@ -188,7 +212,9 @@ def test_no_pairs_in_a_wide_box():
 def test_slab_of_great_height():
     rng = np.random.default_rng(0)
     positions = np.column_stack([rng.uniform(0, 5, (400, 2)), np.arange(400) * 100.0])
-    slab = Structure(np.full(400, 6), positions, np.diag([5.0, 5.0, 40_000.0]), np.array([True, True, False]))
+    slab = Structure(
+        np.full(400, 6), positions, np.diag([5.0, 5.0, 40_000.0]), np.array([True, True, False])
+    )
     graph = build_graph(slab, 5.1)
     np.testing.assert_array_equal(np.bincount(graph.edge_index[0]), 4)
 
@@ -224,7 +250,9 @@ def test_large_molecule_and_padding_of_a_mixed_batch():
     np.testing.assert_array_equal(graph.n_atoms, sizes)
     check_order(graph)
     distances = [np.linalg.norm(s.positions[:, None] - s.positions, axis=-1) for s in batch]
-    np.testing.assert_array_equal(graph.n_edges, [np.count_nonzero(d < 2.0) - len(d) for d in distances])
+    np.testing.assert_array_equal(
+        graph.n_edges, [np.count_nonzero(d < 2.0) - len(d) for d in distances]
+    )
 
 
 CLOSE = np.array([[0.0, 0, 0], [0.0, 0, 1.5], [0.0, 0.1, 0.2]])
@@ -237,13 +265,23 @@ CLOSE = np.array([[0.0, 0, 0], [0.0, 0, 1.5], [0.0, 0.1, 0.2]])
             Structure(np.array([8, 6, 1]), CLOSE),
             r"atom 0 \(O\) and atom 2 \(H\) are 0.224 Å apart, .* 0.3 Å is needed; move",
         ),
-        (Structure(np.array([8, 6]), np.zeros((2, 3))), r"atom 0 \(O\) and atom 1 \(C\) are 0 Å apart"),
         (
-            Structure(np.array([8, 6]), np.array([[0.0, 0, 0], [0.0, 0, 4.9]]), np.eye(3) * 5.0, np.True_),
+            Structure(np.array([8, 6]), np.zeros((2, 3))),
+            r"atom 0 \(O\) and atom 1 \(C\) are 0 Å apart",
+        ),
+        (
+            Structure(
+                np.array([8, 6]), np.array([[0.0, 0, 0], [0.0, 0, 4.9]]), np.eye(3) * 5.0, np.True_
+            ),
             r"atom 0 \(O\) and the image of atom 1 \(C\) in cell \[0, 0, -1\] are 0.1 Å apart",
         ),
         (
-            Structure(np.array([8]), np.zeros((1, 3)), np.array([[3, 0, 0], [3, 0.1, 0], [0, 0, 3.0]]), np.True_),
+            Structure(
+                np.array([8]),
+                np.zeros((1, 3)),
+                np.array([[3, 0, 0], [3, 0.1, 0], [0, 0, 3.0]]),
+                np.True_,
+            ),
             r"atom 0 \(O\) and the image of atom 0 \(O\) in cell \[-?1, -?1, 0\] are 0.1 Å apart",
         ),
     ],
@@ -254,7 +292,9 @@ def test_overlapping_atoms_are_named(structure, message):
         build_graph(structure, CUTOFF)
     good = Structure(np.array([2, 2]), np.array([[0.0, 0, 0], [2.0, 0, 0]]))
     for batch in ([good, structure, good], [good, good, structure]):
-        with pytest.raises(InvalidStructure, match=f"structure {batch.index(structure)}: {message}"):
+        with pytest.raises(
+            InvalidStructure, match=f"structure {batch.index(structure)}: {message}"
+        ):
             build_graphs(batch, CUTOFF)
 
 
@@ -263,7 +303,8 @@ def test_absurd_density_is_refused_before_memory_is_taken():
     boxed = Structure(np.full(30_000, 1), positions, np.eye(3) * 10.0, np.True_)
     for structure in (boxed, replace(boxed, pbc=np.False_)):
         with pytest.raises(
-            StructureTooLarge, match=r"about \d.\de\+0[89] neighbour pairs within 5 Å; the limit is 10000000"
+            StructureTooLarge,
+            match=r"about \d.\de\+0[89] neighbour pairs within 5 Å; the limit is 10000000",
         ):
             build_graph(structure, 5.0)
 
@@ -271,7 +312,9 @@ def test_absurd_density_is_refused_before_memory_is_taken():
 def test_many_atoms_at_usual_density_are_not_refused():
     rng = np.random.default_rng(0)
     grid = np.array(list(itertools.product(range(20), repeat=3)), dtype=float) * 2.0
-    crystal = Structure(np.full(8000, 14), grid + rng.uniform(-0.2, 0.2, grid.shape), np.eye(3) * 40.0, np.True_)
+    crystal = Structure(
+        np.full(8000, 14), grid + rng.uniform(-0.2, 0.2, grid.shape), np.eye(3) * 40.0, np.True_
+    )
     slab = replace(crystal, pbc=np.array([True, True, False]))
     for structure in (crystal, slab):
         graph = build_graph(structure, 4.0, max_edges=300_000)
@@ -284,7 +327,12 @@ def test_the_limit_of_edges_is_exact(pbc):
     structure = Structure(np.full(27, 14), grid, np.eye(3) * 6.0, np.array([pbc] * 3))
     n_edges = int(build_graph(structure, 2.5).n_edges[0])
     build_graph(structure, 2.5, max_edges=n_edges)
-    with pytest.raises(StructureTooLarge, match=f"{n_edges} neighbour pairs within 2.5 Å; the limit is {n_edges - 1}"):
+    with pytest.raises(
+        StructureTooLarge,
+        match=f"{n_edges} neighbour pairs within 2.5 Å; the limit is {n_edges - 1}",
+    ):
         build_graph(structure, 2.5, max_edges=n_edges - 1)
     with pytest.raises(StructureTooLarge, match=f"structure 1: {n_edges} neighbour pairs"):
-        build_graphs([Structure(np.array([2]), np.zeros((1, 3))), structure], 2.5, max_edges=n_edges - 1)
+        build_graphs(
+            [Structure(np.array([2]), np.zeros((1, 3))), structure], 2.5, max_edges=n_edges - 1
+        )

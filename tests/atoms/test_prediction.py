@@ -36,9 +36,13 @@ def test_stress_is_the_symmetric_virial_over_the_volume(prediction):
 
 def test_sums_keep_the_digits_of_large_totals(graph):
     energies = np.array([1e8, 1e-7, 1.0, 1.0], dtype=np.float64)
-    prediction = from_atoms(graph, energies, np.zeros((4, 3), np.float32), np.zeros((4, 3, 3), np.float32))
+    prediction = from_atoms(
+        graph, energies, np.zeros((4, 3), np.float32), np.zeros((4, 3, 3), np.float32)
+    )
     assert prediction.energy[0] == 1e8 + 1e-7
-    assert {a.dtype for a in (prediction.energy, prediction.forces, prediction.stress)} == {np.dtype(np.float64)}
+    assert {a.dtype for a in (prediction.energy, prediction.forces, prediction.stress)} == {
+        np.dtype(np.float64)
+    }
 
 
 def test_split_hands_back_each_structure(prediction, graph):

@@ -3,10 +3,19 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
-from app.atoms.structure import MAX_COORDINATE, Structure, complete_cell, numbers_from_symbols, periodic_cell
+from app.atoms.structure import (
+    MAX_COORDINATE,
+    Structure,
+    complete_cell,
+    numbers_from_symbols,
+    periodic_cell,
+)
 from app.errors import InvalidStructure
 
-WATER = {"numbers": np.array([8, 1, 1]), "positions": np.array([[0.0, 0.0, 0.1], [0.0, 0.9, -0.6], [0.0, -0.9, -0.6]])}
+WATER = {
+    "numbers": np.array([8, 1, 1]),
+    "positions": np.array([[0.0, 0.0, 0.1], [0.0, 0.9, -0.6], [0.0, -0.9, -0.6]]),
+}
 TRUE = np.True_
 
 
@@ -30,7 +39,9 @@ def test_defaults_are_a_neutral_molecule():
     assert not molecule.cell.any()
 
 
-@pytest.mark.parametrize(("pbc", "flags"), [(True, [1, 1, 1]), (np.array([True, False, True]), [1, 0, 1])])
+@pytest.mark.parametrize(
+    ("pbc", "flags"), [(True, [1, 1, 1]), (np.array([True, False, True]), [1, 0, 1])]
+)
 def test_pbc_is_one_flag_or_three(pbc, flags):
     structure = Structure(**WATER, cell=np.eye(3) * 5, pbc=pbc)
     np.testing.assert_array_equal(structure.pbc, flags)
@@ -46,26 +57,50 @@ def test_volume_does_not_depend_on_handedness():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"numbers": np.array([], dtype=int), "positions": np.zeros((0, 3))}, "no atoms; give at least one"),
+        (
+            {"numbers": np.array([], dtype=int), "positions": np.zeros((0, 3))},
+            "no atoms; give at least one",
+        ),
         ({"numbers": np.array([[8, 1, 1]])}, r"numbers: shape \(1, 3\); expected \(N,\)"),
         ({"numbers": np.array([8, 1])}, r"positions: shape \(3, 3\); expected \(2, 3\)"),
         ({"numbers": np.array([8, 0, 1])}, "atom 1: atomic number 0; expected 1 to 118"),
         ({"numbers": np.array([8, 1, 119])}, "atom 2: atomic number 119; expected 1 to 118"),
         ({"numbers": np.array([8.0, 1, 1])}, "numbers: float64 values; expected integers"),
         ({"numbers": [8, 1, 2**70]}, "numbers: object values; expected integers"),
-        ({"positions": [[0, 0, 0]] * 2 + [[0, 0]]}, r"positions: not an array of numbers of shape \(3, 3\)"),
+        (
+            {"positions": [[0, 0, 0]] * 2 + [[0, 0]]},
+            r"positions: not an array of numbers of shape \(3, 3\)",
+        ),
         ({"positions": [[0, 0, 10**400]] * 3}, "positions: not an array of numbers"),
         ({"positions": [["a", 0, 0]] * 3}, "positions: not an array of numbers"),
-        ({"positions": np.diag([1.0, np.nan, 0.0])}, r"atom 1 \(H\): y = nan; coordinates must be finite"),
+        (
+            {"positions": np.diag([1.0, np.nan, 0.0])},
+            r"atom 1 \(H\): y = nan; coordinates must be finite",
+        ),
         ({"positions": np.diag([-np.inf, 0.0, 0.0])}, r"atom 0 \(O\): x = -inf"),
-        ({"positions": np.diag([0.0, 0.0, 2 * MAX_COORDINATE])}, r"atom 2 \(H\): z = 2000000.0.* at most 1e\+06 Å"),
+        (
+            {"positions": np.diag([0.0, 0.0, 2 * MAX_COORDINATE])},
+            r"atom 2 \(H\): z = 2000000.0.* at most 1e\+06 Å",
+        ),
         ({"cell": np.eye(2)}, r"cell: shape \(2, 2\); expected \(3, 3\)"),
-        ({"cell": np.diag([4.0, np.nan, 4.0])}, r"cell: vector 1 is \[0.0, nan, 0.0\]; it must be finite"),
+        (
+            {"cell": np.diag([4.0, np.nan, 4.0])},
+            r"cell: vector 1 is \[0.0, nan, 0.0\]; it must be finite",
+        ),
         ({"cell": np.diag([4.0, 4.0, 1e300]), "pbc": TRUE}, "cell: vector 2 .* it must be finite"),
-        ({"pbc": TRUE}, "periodic along vector 0, which is 0 Å long; give a cell, or set pbc to false"),
-        ({"cell": np.diag([4, 0.2, 4.0]), "pbc": TRUE}, "periodic along vector 1, which is 0.2 Å long"),
+        (
+            {"pbc": TRUE},
+            "periodic along vector 0, which is 0 Å long; give a cell, or set pbc to false",
+        ),
+        (
+            {"cell": np.diag([4, 0.2, 4.0]), "pbc": TRUE},
+            "periodic along vector 1, which is 0.2 Å long",
+        ),
         ({"cell": [[4, 0, 0], [0, 4, 0], [4, 4, 0]], "pbc": TRUE}, "cell: its volume is zero"),
-        ({"cell": [[4, 0, 0], [8, 0, 0], [0, 0, 0]], "pbc": np.array([True, True, False])}, "cell: its volume is zero"),
+        (
+            {"cell": [[4, 0, 0], [8, 0, 0], [0, 0, 0]], "pbc": np.array([True, True, False])},
+            "cell: its volume is zero",
+        ),
         ({"pbc": 1}, "pbc: expected true, false or three of them"),
         ({"pbc": np.array([True, False])}, "pbc: expected true, false or three of them"),
         ({"charge": 0.5}, "charge: 0.5; expected an integer"),

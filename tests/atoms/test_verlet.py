@@ -17,7 +17,10 @@ CUTOFF = 5.0
 
 
 def edges(graph: Graph) -> set[tuple[int, ...]]:
-    return {(i, j, *s) for (i, j), s in zip(graph.edge_index.T.tolist(), graph.edge_shift.tolist(), strict=True)}
+    return {
+        (i, j, *s)
+        for (i, j), s in zip(graph.edge_index.T.tolist(), graph.edge_shift.tolist(), strict=True)
+    }
 
 
 @given(st.integers(0, 3), st.integers(0, 10**6), st.floats(0, 0.5), st.floats(0, 0.1))

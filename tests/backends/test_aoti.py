@@ -69,7 +69,8 @@ def threads_of_torch() -> Iterator[None]:
 def published(tmp_path_factory) -> StoredModel:
     folder, store = RunFolder(tmp_path_factory.mktemp("run")), tmp_path_factory.mktemp("store")
     frames = [
-        LabelledFrame(s, 0.0, np.zeros((9, 3)), None, "made up", 0) for s in [cluster(STATISTICS.elements, 9, seed=9)]
+        LabelledFrame(s, 0.0, np.zeros((9, 3)), None, "made up", 0)
+        for s in [cluster(STATISTICS.elements, 9, seed=9)]
     ]
     config = parse_config(CONFIG, "config")
     folder.write_setting(config, STATISTICS, frames)
@@ -79,7 +80,9 @@ def published(tmp_path_factory) -> StoredModel:
         packages.packages_for_here(build_model(config.model, STATISTICS))
     except TrainingError as error:
         pytest.skip(str(error))
-    assert main(["export", str(folder.path), "--name", "tiny", "--store", str(store), "--aoti"]) == 0
+    assert (
+        main(["export", str(folder.path), "--name", "tiny", "--store", str(store), "--aoti"]) == 0
+    )
     return ModelStore(store).load("tiny")
 
 
@@ -97,7 +100,9 @@ def test_the_card_says_what_the_packages_are_for(published):
     assert found.torch == torch.__version__.partition("+")[0]
     assert found.certificate.systems == published.card.certificate.systems
     assert 0 < found.certificate.largest.forces < found.certificate.tolerance.forces
-    assert {"model.onnx", "energies.onnx", "model.pt2", "energies.pt2"} == set(published.card.artifacts)
+    assert {"model.onnx", "energies.onnx", "model.pt2", "energies.pt2"} == set(
+        published.card.artifacts
+    )
     assert set(published.card.artifacts) < set(published.card.files)
 
 
@@ -105,7 +110,9 @@ def test_the_card_says_what_the_packages_are_for(published):
 @pytest.mark.parametrize("deterministic", [False, True])
 def test_they_give_the_numbers_of_the_artifact_from_several_threads(published, deterministic):
     graphs = [
-        build_graphs([cluster(STATISTICS.elements, n, seed=n), box(STATISTICS.elements, 60, seed=1)], 3.0)
+        build_graphs(
+            [cluster(STATISTICS.elements, n, seed=n), box(STATISTICS.elements, 60, seed=1)], 3.0
+        )
         for n in (3, 30)
     ]
     onnx = load_backend(published, deterministic=deterministic, backend="onnx")
@@ -115,7 +122,9 @@ def test_they_give_the_numbers_of_the_artifact_from_several_threads(published, d
             expected = onnx(graph)
             np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-4)
             np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-3)
-            np.testing.assert_allclose(aoti.energies(graph).energies, expected.energies, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(
+                aoti.energies(graph).energies, expected.energies, rtol=0, atol=1e-4
+            )
 
 
 @compiling
@@ -131,7 +140,9 @@ def test_auto_takes_the_faster_one_and_says_so(published, monkeypatch, caplog, f
     assert words in backend.runtime
     other = "onnx" if faster == "aoti" else "aoti"
     assert f"tiny@1 runs on {faster}, measured to be 3.00 times as fast as {other}" in caplog.text
-    assert np.isfinite(backend(build_graph(cluster(STATISTICS.elements, 5, seed=5), 3.0)).energy).all()
+    assert np.isfinite(
+        backend(build_graph(cluster(STATISTICS.elements, 5, seed=5), 3.0)).energy
+    ).all()
 
 
 @compiling
@@ -146,7 +157,10 @@ def test_auto_measures_nothing_where_bits_are_to_be_the_same(published, monkeypa
 def test_the_service_says_what_a_model_runs_on(published):
     root = published.folder.parents[1]
     energies = {}
-    for backend, words in (("aoti", f"AOTInductor of torch {torch.__version__}"), ("onnx", "onnxruntime")):
+    for backend, words in (
+        ("aoti", f"AOTInductor of torch {torch.__version__}"),
+        ("onnx", "onnxruntime"),
+    ):
         with running(root, default_model="tiny", backend=backend) as server:
             assert words in server.client.get("/models/tiny").json()["runs_on"]
             (result,) = server.predict(WATER).json()["results"]
@@ -174,14 +188,12 @@ from app.backends.synthetic import lattice_piece
 from app.atoms.neighbors import build_graph
 from app.store.store import ModelStore
 
-model = ModelStore(Path(sys.argv[1])).load("tiny")
-backend = load_backend(model, threads=1, backend="aoti")
-graph = build_graph(lattice_piece(model.card, 8000, True), model.card.cutoff)
-(part,) = backend.portions(graph)
-feeds = part.feeds(model.card.species(graph.numbers), graph.edge_vectors(), np.dtype(np.float32)) | part.links()
-used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000,) * 2)
-try:
+model = ModelStore(Path(sys.argv[1])).load("tiny") backend = load_backend(model, threads=1,
+backend="aoti") graph = build_graph(lattice_piece(model.card, 8000, True), model.card.cutoff)
+(part,) = backend.portions(graph) feeds = part.feeds(model.card.species(graph.numbers),
+graph.edge_vectors(), np.dtype(np.float32)) | part.links() used =
+int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000,) * 2) try:
     backend.artifacts[0].run(OUTPUTS, feeds)
 except RuntimeError as error:
     assert is_out_of_memory(error), error
@@ -208,7 +220,9 @@ def with_packages(model: StoredModel, **fields: str) -> StoredModel:
     return StoredModel(card, model.folder, model.digest)
 
 
-def refused(model: StoredModel, match: str, caplog: pytest.LogCaptureFixture, **options: str) -> None:
+def refused(
+    model: StoredModel, match: str, caplog: pytest.LogCaptureFixture, **options: str
+) -> None:
     """That packages are asked for is an error; `auto` takes the artifact and says why."""
     with pytest.raises(BackendError, match=match):
         load_backend(model, backend="aoti", **options)
@@ -218,7 +232,11 @@ def refused(model: StoredModel, match: str, caplog: pytest.LogCaptureFixture, **
 
 
 def test_another_version_of_torch_is_refused(bundled, caplog):
-    refused(with_packages(bundled, torch="1.0.0"), r"written by torch 1\.0\.0 .* pip install 'torch==1\.0\.0'", caplog)
+    refused(
+        with_packages(bundled, torch="1.0.0"),
+        r"written by torch 1\.0\.0 .* pip install 'torch==1\.0\.0'",
+        caplog,
+    )
 
 
 def test_missing_torch_is_named_with_the_remedy(bundled, caplog, monkeypatch):
@@ -230,11 +248,17 @@ def test_missing_torch_is_named_with_the_remedy(bundled, caplog, monkeypatch):
         return version(name)
 
     monkeypatch.setattr(metadata, "version", without_torch)
-    refused(with_packages(bundled), r"pip install 'equipot\[aoti\]', or choose backend 'onnx'", caplog)
+    refused(
+        with_packages(bundled), r"pip install 'equipot\[aoti\]', or choose backend 'onnx'", caplog
+    )
 
 
-@pytest.mark.parametrize(("machine", "capability"), [("x86_64", "AVX2"), ("x86_64", "DEFAULT"), ("aarch64", "AVX512")])
-def test_a_processor_that_lacks_the_instructions_is_refused(bundled, caplog, monkeypatch, machine, capability):
+@pytest.mark.parametrize(
+    ("machine", "capability"), [("x86_64", "AVX2"), ("x86_64", "DEFAULT"), ("aarch64", "AVX512")]
+)
+def test_a_processor_that_lacks_the_instructions_is_refused(
+    bundled, caplog, monkeypatch, machine, capability
+):
     monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     model = with_packages(bundled, capability="AVX512", torch=torch.__version__.partition("+")[0])

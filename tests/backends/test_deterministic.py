@@ -1,4 +1,6 @@
-"""Bits that do not depend on the batch, where they are asked for; otherwise the tolerance of the card."""
+"""Bits that do not depend on the batch, where they are asked for; otherwise the tolerance of the
+card.
+"""
 
 from functools import cache
 
@@ -28,7 +30,9 @@ def candidates(name: str) -> list[Graph]:
     """Molecules and crystals with from no edges to more than one portion holds."""
     card = STORE.load(name).card
     sizes = (1, 2, 5, 9, 13, 21, 30)
-    structures = [cluster(card.elements, n, seed=n) for n in sizes] + [box(card.elements, n, seed=n) for n in (8, 90)]
+    structures = [cluster(card.elements, n, seed=n) for n in sizes] + [
+        box(card.elements, n, seed=n) for n in (8, 90)
+    ]
     return [build_graph(structure, card.cutoff) for structure in structures]
 
 
@@ -38,7 +42,9 @@ def alone(name: str, place: int, deterministic: bool) -> StructurePrediction:
     return split(backend(name, 1, deterministic)(graph), graph)[0]
 
 
-def in_batch(name: str, places: list[int], threads: int, deterministic: bool) -> list[StructurePrediction]:
+def in_batch(
+    name: str, places: list[int], threads: int, deterministic: bool
+) -> list[StructurePrediction]:
     batch = collate([candidates(name)[place] for place in places])
     return split(backend(name, threads, deterministic)(batch), batch)
 
@@ -54,7 +60,9 @@ batches = st.lists(st.integers(0, 8), min_size=1, max_size=12)
 @pytest.mark.parametrize("name", ["organic-xtb", "lennard-jones"])
 @settings(max_examples=25)
 @given(batches, st.sampled_from([1, 2, 3]))
-def test_the_same_bits_in_any_batch_on_any_number_of_threads(name: str, places: list[int], threads: int) -> None:
+def test_the_same_bits_in_any_batch_on_any_number_of_threads(
+    name: str, places: list[int], threads: int
+) -> None:
     for place, found in zip(places, in_batch(name, places, threads, True), strict=True):
         assert bits(found) == bits(alone(name, place, True))
 

@@ -54,7 +54,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         for name in distributions:
             folder = tmp_path / f"{name.replace('-', '_')}-1.23.0.dist-info"
             folder.mkdir()
-            (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.23.0\n")
+            (folder / "METADATA").write_text(
+                f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.23.0\n"
+            )
         (tmp_path / "onnxruntime.py").write_text(module)
 
     yield run
@@ -80,11 +82,15 @@ def test_the_cpu_distribution_loads_no_cuda_libraries(install: Install) -> None:
 
 
 def test_telemetry_is_off_before_the_import(install: Install) -> None:
-    install("onnxruntime", module=WORKING + "import os\nseen = os.environ['ORT_DISABLE_TELEMETRY']\n")
+    install(
+        "onnxruntime", module=WORKING + "import os\nseen = os.environ['ORT_DISABLE_TELEMETRY']\n"
+    )
     assert require_onnxruntime().seen == "1"
 
 
-def test_telemetry_that_was_asked_for_stays(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_telemetry_that_was_asked_for_stays(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "0")
     install("onnxruntime")
     require_onnxruntime()
@@ -117,7 +123,9 @@ def test_a_distribution_that_cannot_be_imported_is_named(install: Install) -> No
 
 @pytest.mark.parametrize("name", ["tpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0"])
 def test_an_unknown_device_is_refused(name: str) -> None:
-    with pytest.raises(BackendError, match=f"'{name}' is unknown; choose one of: cpu, cuda, cuda:N"):
+    with pytest.raises(
+        BackendError, match=f"'{name}' is unknown; choose one of: cpu, cuda, cuda:N"
+    ):
         Device.of(name)
 
 
@@ -127,19 +135,27 @@ def test_a_session_on_its_device_passes() -> None:
 
 
 def test_a_session_on_another_gpu_is_an_error() -> None:
-    with pytest.raises(BackendError, match="'cuda:1' was asked for, but ONNX Runtime took device 0"):
+    with pytest.raises(
+        BackendError, match="'cuda:1' was asked for, but ONNX Runtime took device 0"
+    ):
         check_providers(FakeSession([CUDA, "CPUExecutionProvider"], "0"), Device.of("cuda:1"))
 
 
 def test_what_a_gpu_is_asked_for_names_the_device_and_full_precision() -> None:
     (name, options), _ = providers_for(Device.of("cuda:1"), graphs=True)
     assert name == CUDA
-    assert (options["device_id"], options["use_tf32"], options["enable_cuda_graph"]) == ("1", "0", "1")
+    assert (options["device_id"], options["use_tf32"], options["enable_cuda_graph"]) == (
+        "1",
+        "0",
+        "1",
+    )
 
 
 def test_a_fall_back_without_the_gpu_distribution_is_an_error(install: Install) -> None:
     install("onnxruntime")
-    with pytest.raises(BackendError, match=r"needs CUDAExecutionProvider.*pip install 'equipot\[gpu\]'"):
+    with pytest.raises(
+        BackendError, match=r"needs CUDAExecutionProvider.*pip install 'equipot\[gpu\]'"
+    ):
         check_providers(FakeSession(["CPUExecutionProvider"]), Device.of("cuda"))
 
 
@@ -172,5 +188,7 @@ def test_a_shortage_of_memory_is_recognised(text: str) -> None:
 
 
 def test_other_failures_are_not_a_shortage() -> None:
-    assert not is_out_of_memory(RuntimeError("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions"))
+    assert not is_out_of_memory(
+        RuntimeError("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions")
+    )
     assert is_out_of_memory(MemoryError())

@@ -15,7 +15,14 @@ from app.backends import load_backend
 from app.backends import onnx_session as session
 from app.backends.onnx import open_onnx
 from app.backends.onnx_runtime import CUDA, HOST, Device, require_onnxruntime
-from app.backends.onnx_session import KEPT_SLOTS, LEAST, BoundArtifact, Execution, bucket, open_artifact
+from app.backends.onnx_session import (
+    KEPT_SLOTS,
+    LEAST,
+    BoundArtifact,
+    Execution,
+    bucket,
+    open_artifact,
+)
 from app.errors import BackendError
 from app.store.store import ARTIFACT, ModelCard, ModelStore, StoredModel
 from app.training.export.synthetic import box, cluster, isolated
@@ -23,8 +30,8 @@ from tests.paths import MODEL_STORE
 from tests.training.cards import ELEMENTS, random_card
 
 PASSING = """
-<ir_version: 8, opset_import: ["": 18]>
-passing (int64[N] species, double[N, K, 3] edge_vectors, int64[N, K] neighbors, bool[N, K] mask, int64[N, K] reverse)
+<ir_version: 8, opset_import: ["": 18]> passing (int64[N] species, double[N, K, 3] edge_vectors,
+int64[N, K] neighbors, bool[N, K] mask, int64[N, K] reverse)
     => (double[N] energies, double[N, K, 3] edge_gradients)
 {
     last = Constant <value_ints = [-1]> ()
@@ -74,18 +81,28 @@ def test_each_execution_gives_the_numbers_of_a_plain_run(places, name, execution
     for _ in range(2):
         found = backend(graph)
         for field in ("energy", "energies", "forces", "stress"):
-            np.testing.assert_allclose(getattr(found, field), getattr(expected, field), rtol=1e-6, atol=1e-4)
-        np.testing.assert_allclose(backend.energies(graph).energies, expected.energies, rtol=1e-6, atol=1e-4)
+            np.testing.assert_allclose(
+                getattr(found, field), getattr(expected, field), rtol=1e-6, atol=1e-4
+            )
+        np.testing.assert_allclose(
+            backend.energies(graph).energies, expected.energies, rtol=1e-6, atol=1e-4
+        )
 
 
 def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
-    """Structures of one bucket, large and small in turn: what one leaves behind would be seen by the next."""
+    """Structures of one bucket, large and small in turn: what one leaves behind would be seen by
+    the next.
+    """
     plain = load_backend(allegro, threads=1)
     bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.GRAPHS)
-    graphs = [build_graph(cluster(ELEMENTS, n, seed=n), allegro.card.cutoff) for n in (16, 9, 12, 1, 16)]
+    graphs = [
+        build_graph(cluster(ELEMENTS, n, seed=n), allegro.card.cutoff) for n in (16, 9, 12, 1, 16)
+    ]
     for graph in graphs:
         np.testing.assert_allclose(bound(graph).forces, plain(graph).forces, rtol=0, atol=1e-4)
-    shapes = {bucket(len(g.numbers), int(np.bincount(g.edge_index[0], minlength=1).max())) for g in graphs}
+    shapes = {
+        bucket(len(g.numbers), int(np.bincount(g.edge_index[0], minlength=1).max())) for g in graphs
+    }
     assert [artifact.kept for artifact in bound.artifacts] == [len(shapes)]
     assert len(shapes) < len(graphs) - 1
 
@@ -121,7 +138,9 @@ def test_a_bucket_holds_the_portion_with_little_padding(atoms, slots):
 
 
 class Stale:
-    """A session that computes for each binding once, as one does whose recording does not read the inputs."""
+    """A session that computes for each binding once, as one does whose recording does not read the
+    inputs.
+    """
 
     def __init__(self, real) -> None:
         self.real, self.seen = real, []
@@ -147,7 +166,9 @@ def test_a_replay_that_does_not_read_its_inputs_is_found_out(places, name):
         bad.check_replay(probes)
 
 
-def test_where_nothing_can_be_replayed_the_log_says_so_and_the_rest_stays(allegro, monkeypatch, caplog):
+def test_where_nothing_can_be_replayed_the_log_says_so_and_the_rest_stays(
+    allegro, monkeypatch, caplog
+):
     """A GPU is not at hand: what opens sessions is replaced by what opens them on the CPU."""
     opened = session._opened
 
@@ -171,7 +192,9 @@ HAS_CUDA = CUDA in require_onnxruntime().get_available_providers()
 @pytest.mark.filterwarnings("ignore:Specified provider")
 @pytest.mark.parametrize("execution", list(Execution))
 def test_a_gpu_that_is_not_there_is_an_error(allegro, execution):
-    with pytest.raises(BackendError, match="'cuda:1' needs CUDAExecutionProvider, but ONNX Runtime has only CPU"):
+    with pytest.raises(
+        BackendError, match="'cuda:1' needs CUDAExecutionProvider, but ONNX Runtime has only CPU"
+    ):
         open_onnx(allegro.card, allegro.folder, device="cuda:1", execution=execution)
 
 

@@ -59,17 +59,24 @@ def by_ase(structure: Structure) -> Atoms:
 
 
 def test_ase_gives_the_same(argon):
-    crystals = [random_crystal(argon.card, shape, seed=n) for n, shape in enumerate([(1, 1, 1), (2, 1, 2), (2, 3, 2)])]
+    crystals = [
+        random_crystal(argon.card, shape, seed=n)
+        for n, shape in enumerate([(1, 1, 1), (2, 1, 2), (2, 3, 2)])
+    ]
     slab = random_crystal(argon.card, (2, 2, 1), seed=5, pbc=SLAB)
     structures = [*(random_molecule(argon.card, n, seed=n) for n in (1, 2, 13)), *crystals, slab]
     for structure, found in zip(structures, evaluate(argon, structures), strict=True):
         atoms = by_ase(structure)
         n = len(structure)
         assert found.energy == pytest.approx(atoms.get_potential_energy() - 14.5 * n, abs=1e-11 * n)
-        np.testing.assert_allclose(found.energies, atoms.get_potential_energies() - 14.5, rtol=0, atol=1e-11)
+        np.testing.assert_allclose(
+            found.energies, atoms.get_potential_energies() - 14.5, rtol=0, atol=1e-11
+        )
         np.testing.assert_allclose(found.forces, atoms.get_forces(), rtol=0, atol=1e-11)
         if structure.is_bulk:
-            np.testing.assert_allclose(found.stress, atoms.get_stress(voigt=False), rtol=0, atol=1e-13)
+            np.testing.assert_allclose(
+                found.stress, atoms.get_stress(voigt=False), rtol=0, atol=1e-13
+            )
 
 
 def test_stress_is_positive_under_tension(argon):

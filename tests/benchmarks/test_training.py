@@ -1,4 +1,6 @@
-"""The benchmark of a training step takes real steps, and would notice a step that does not learn from forces."""
+"""The benchmark of a training step takes real steps, and would notice a step that does not learn
+from forces.
+"""
 
 import argparse
 
@@ -10,7 +12,14 @@ from benchmarks.own_training import OwnStep
 from benchmarks.training import BATCHES, write_frames
 from benchmarks.training_step import second_derivative_error
 
-SIZES = {"l_max": 1, "layers": 1, "scalars": 8, "tensors": 2, "cutoff": 4.0, "average_neighbors": 10.0}
+SIZES = {
+    "l_max": 1,
+    "layers": 1,
+    "scalars": 8,
+    "tensors": 2,
+    "cutoff": 4.0,
+    "average_neighbors": 10.0,
+}
 
 
 @pytest.fixture

@@ -22,7 +22,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bench(store: Path, *arguments: object) -> int:
-    return main(["bench", "pairs", "--model-store", str(store), "--threads", "1", *map(str, arguments)])
+    return main(
+        ["bench", "pairs", "--model-store", str(store), "--threads", "1", *map(str, arguments)]
+    )
 
 
 def numbers(value: Any) -> Iterator[float]:
@@ -45,29 +47,45 @@ def test_all_parts_are_measured_and_written(
     pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "bench.json"
-    assert bench(pair_store, "--seconds", 0.05, "--clients", 1, 3, "--in-flight", 4, "--json", out) == 0
+    assert (
+        bench(pair_store, "--seconds", 0.05, "--clients", 1, 3, "--in-flight", 4, "--json", out)
+        == 0
+    )
     found = json.loads(out.read_text())
     assert all(math.isfinite(number) for number in numbers(found))
     assert all(f"`{key}`" in PAGE for key in keys(found))
     assert found["model"]["reference"] == "pairs@2"
     assert {"processor", "device", "threads", "runtime"} == set(found["machine"])
     assert {"atoms", "edges", "structures", "seconds", "source"} == set(found["budget"])
-    assert [part["sample"] for part in found["backend"]] == ["aspirin, 21 atoms", "crystal, 64 atoms"]
+    assert [part["sample"] for part in found["backend"]] == [
+        "aspirin, 21 atoms",
+        "crystal, 64 atoms",
+    ]
     assert all(part["best"] in part["batches"] for part in found["backend"])
     assert found["relax"]["relaxations"] >= 4
     assert 0 < found["relax"]["backend_share"] < 1
     assert [load["clients"] for load in found["service"]["loads"]] == [1, 3]
-    assert all(load["rate"] > 0 and load["p50"] <= load["p90"] <= load["p99"] for load in found["service"]["loads"])
+    assert all(
+        load["rate"] > 0 and load["p50"] <= load["p90"] <= load["p99"]
+        for load in found["service"]["loads"]
+    )
     assert found["service"]["ready_after"] > 0
     text = capsys.readouterr().out
     assert "aspirin, 21 atoms" in text
     assert "A MILLION OF" in text
 
 
-def test_own_structures(pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_own_structures(
+    pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file, out = tmp_path / "own.xyz", tmp_path / "bench.json"
     file.write_text("2\n\nAr 0 0 0\nAr 0 0 3.9\n1\n\nNe 0 0 0\n")
-    assert bench(pair_store, "--seconds", 0.01, "--only", "backend", "--structures", file, "--json", out) == 0
+    assert (
+        bench(
+            pair_store, "--seconds", 0.01, "--only", "backend", "--structures", file, "--json", out
+        )
+        == 0
+    )
     found = json.loads(out.read_text())
     assert [part["sample"] for part in found["backend"]] == ["own.xyz, 1.5 atoms on average"]
     assert "relax" not in found
@@ -76,7 +94,9 @@ def test_own_structures(pair_store: Path, tmp_path: Path, capsys: pytest.Capture
     assert "own.xyz: frame 0: " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("option", "value"), [("--seconds", 0), ("--clients", 0), ("--in-flight", 0)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seconds", 0), ("--clients", 0), ("--in-flight", 0)]
+)
 def test_options_without_sense_are_refused(
     pair_store: Path, option: str, value: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -84,7 +104,12 @@ def test_options_without_sense_are_refused(
     assert option in capsys.readouterr().err
 
 
-def test_a_model_without_the_molecules_elements_gets_clusters_of_its_own(pair_card: ModelCard) -> None:
+def test_a_model_without_the_molecules_elements_gets_clusters_of_its_own(
+    pair_card: ModelCard,
+) -> None:
     sample = molecules(pair_card.model_copy(update={"elements": ("Ar", "Ne")}))
     assert sample.name == "cluster, 21 atoms"
-    assert {symbol for structure in sample.structures for symbol in structure.symbols} == {"Ar", "Ne"}
+    assert {symbol for structure in sample.structures for symbol in structure.symbols} == {
+        "Ar",
+        "Ne",
+    }

@@ -13,7 +13,9 @@ def store(pair_store: Path, tmp_path: Path) -> Path:
     """The pair model, and one whose file was changed."""
     card = ModelStore(pair_store).load("pairs").card
     for name in ("sound", "changed"):
-        with ModelStore(tmp_path).publish(card.model_copy(update={"name": name, "version": 1})) as publication:
+        with ModelStore(tmp_path).publish(
+            card.model_copy(update={"name": name, "version": 1})
+        ) as publication:
             (publication.folder / "notes.txt").write_text("as it was")
     (tmp_path / "changed" / "1" / "notes.txt").write_text("not as it was")
     return tmp_path
@@ -60,7 +62,10 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_calibrate(
-    pair_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pair_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("EQUIPOT_CACHE", str(tmp_path / "cache"))
     assert models(pair_store, "calibrate", "pairs", "--threads", "1") == 0

@@ -32,26 +32,46 @@ def test_extxyz(pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str]
 
 def test_relax_into_a_json_file(pair_store: Path, file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
-    assert predict(pair_store, file, "--relax", "--fmax", 0.001, "--optimizer", "lbfgs", "--json", "-o", out) == 0
+    assert (
+        predict(
+            pair_store,
+            file,
+            "--relax",
+            "--fmax",
+            0.001,
+            "--optimizer",
+            "lbfgs",
+            "--json",
+            "-o",
+            out,
+        )
+        == 0
+    )
     (result,) = json.loads(out.read_text())["results"]
     assert result["relaxed"]["converged"]
     assert result["relaxed"]["energy"] < result["energy"]
 
 
-def test_other_formats(pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_formats(
+    pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ase.io.write(tmp_path / "argon.cif", bulk("Ar", a=5.4))
     assert predict(pair_store, tmp_path / "argon.cif") == 0
     (atoms,) = ase.io.read(io.StringIO(capsys.readouterr().out), ":", format="extxyz")
     assert atoms.get_stress().shape == (6,)
 
 
-def test_standard_input(pair_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_standard_input(
+    pair_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(PAIR))
     assert predict(pair_store, "-", "--properties", "energy", "--json") == 0
     assert set(json.loads(capsys.readouterr().out)["results"][0]) == {"id", "status", "energy"}
 
 
-def test_failed_structures_are_named(pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_structures_are_named(
+    pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text("1\n\nXe 0 0 0\n" + PAIR)
     assert predict(pair_store, file) == 1
     told = capsys.readouterr()
@@ -71,7 +91,11 @@ def test_failed_structures_are_named(pair_store: Path, file: Path, capsys: pytes
     ],
 )
 def test_wrong_use(
-    pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    pair_store: Path,
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    told: str,
 ) -> None:
     files = [] if arguments[0].endswith(".xyz") else [file]
     assert predict(pair_store, *files, *arguments) == 1

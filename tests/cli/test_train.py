@@ -17,13 +17,32 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     write(tmp_path / "data" / "train.xyz", molecules(24))
-    content = {"data": {"train": "train.xyz", "split": {"validation": 6}}, "model": TINY, "epochs": 2, "threads": 1}
+    content = {
+        "data": {"train": "train.xyz", "split": {"validation": 6}},
+        "model": TINY,
+        "epochs": 2,
+        "threads": 1,
+    }
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
     return tmp_path
 
 
 def test_a_run_from_the_command_line(project, capsys):
-    assert main(["train", "recipe.yaml", "--data-root", "data", "--set", "epochs=1", "--set", "batch_size=6"]) == 0
+    assert (
+        main(
+            [
+                "train",
+                "recipe.yaml",
+                "--data-root",
+                "data",
+                "--set",
+                "epochs=1",
+                "--set",
+                "batch_size=6",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr()
     assert "validation  forces" in shown.out
     assert "written to runs/recipe" in shown.out
@@ -33,17 +52,35 @@ def test_a_run_from_the_command_line(project, capsys):
     assert main(["train", "recipe.yaml", "--data-root", "data"]) == 1
     assert "runs/recipe holds a run; go on with --resume" in capsys.readouterr().err
 
-    assert main(["train", "recipe.yaml", "--data-root", "data", "--resume", "--set", "epochs=1"]) == 1
+    assert (
+        main(["train", "recipe.yaml", "--data-root", "data", "--resume", "--set", "epochs=1"]) == 1
+    )
     assert "--resume with another config: batch_size was 6, is 5" in capsys.readouterr().err
 
-    assert main(["evaluate", "runs/recipe", "data/train.xyz", "--set", "index=:5", "--plot", "parity.png"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                "runs/recipe",
+                "data/train.xyz",
+                "--set",
+                "index=:5",
+                "--plot",
+                "parity.png",
+            ]
+        )
+        == 0
+    )
     assert "5 frames, " in capsys.readouterr().out
     assert (project / "parity.png").stat().st_size > 10_000
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(project, capsys):
     before = sorted(project.rglob("*"))
-    assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--set", "batch_size=6"]) == 0
+    assert (
+        main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--set", "batch_size=6"])
+        == 0
+    )
     shown = capsys.readouterr().out
     for part in (
         "model: allegro, ",
@@ -70,7 +107,9 @@ def test_the_data_root_may_come_from_the_environment(project, monkeypatch, capsy
 def test_the_cache_may_come_from_the_environment(project, monkeypatch):
     monkeypatch.setenv("EQUIPOT_CACHE", "lists")
     assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run"]) == 0
-    assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--cache", "others"]) == 0
+    assert (
+        main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--cache", "others"]) == 0
+    )
     for folder in ("lists", "others"):
         assert len(list((project / folder).glob("*/edge_vectors.npy"))) == 1
 
@@ -91,8 +130,22 @@ def test_one_command_from_data_to_a_published_model(project, capsys):
 
 @pytest.mark.slow
 def test_a_model_of_energies_alone_says_so_and_is_published_in_double_precision_if_asked(project):
-    command = ["train", "recipe.yaml", "--data-root", "data", "--set", "epochs=1", "--set", "loss.forces=0"]
-    assert main([*command, "--publish", "made", "--publish-dtype", "float64", "--model-store", "store"]) == 0
+    command = [
+        "train",
+        "recipe.yaml",
+        "--data-root",
+        "data",
+        "--set",
+        "epochs=1",
+        "--set",
+        "loss.forces=0",
+    ]
+    assert (
+        main(
+            [*command, "--publish", "made", "--publish-dtype", "float64", "--model-store", "store"]
+        )
+        == 0
+    )
     card = ModelStore(project / "store").load("made@1").card
     assert card.dtype == "float64"
     assert card.limitations == (UNTRAINED_FORCES,)
@@ -115,7 +168,10 @@ def test_what_cannot_be_published_is_said_before_the_training(project, capsys, o
 
 def test_errors_of_the_config_come_before_the_data(project, capsys):
     assert main(["train", "recipe.yaml", "--set", "optimiser.lr=1"]) == 1
-    assert capsys.readouterr().err == "equipot train: recipe.yaml: 'optimiser' is no key; did you mean 'optimizer'?\n"
+    assert (
+        capsys.readouterr().err
+        == "equipot train: recipe.yaml: 'optimiser' is no key; did you mean 'optimizer'?\n"
+    )
 
 
 def test_a_store_model_is_evaluated(project, capsys):
@@ -131,7 +187,22 @@ def test_a_store_model_is_evaluated(project, capsys):
 def test_errors_of_each_molecule(project, capsys):
     with ModelStore(project / "model_store").publish(CARD):
         pass
-    assert main(["evaluate", "pairs", "data/train.xyz", "--by", "molecule", "--worst", "2", "--csv", "all.csv"]) == 0
+    assert (
+        main(
+            [
+                "evaluate",
+                "pairs",
+                "data/train.xyz",
+                "--by",
+                "molecule",
+                "--worst",
+                "2",
+                "--csv",
+                "all.csv",
+            ]
+        )
+        == 0
+    )
     assert "by molecule, the worst 2 of 8" in capsys.readouterr().out
     assert len((project / "all.csv").read_text().splitlines()) == 9
 
@@ -139,7 +210,10 @@ def test_errors_of_each_molecule(project, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["pairs", "data/train.xyz", "--by", "smiles"], "frame 0 has no such key; its comment line has molecule"),
+        (
+            ["pairs", "data/train.xyz", "--by", "smiles"],
+            "frame 0 has no such key; its comment line has molecule",
+        ),
         (["pairs", "data/train.xyz", "--worst", "-1"], "--worst -1: at least 0"),
         (["pairs", "data/train.xyz", "--plot-uncertainty", "a.png"], "pairs states no uncertainty"),
         (["nobody", "data/train.xyz"], "no model 'nobody' in the store"),
@@ -148,18 +222,25 @@ def test_errors_of_each_molecule(project, capsys):
             "units.energy = 'kcal': choose one of: eV, meV, kcal/mol",
         ),
         (["pairs", "data/none.xyz"], "data/none.xyz"),
-        (["pairs", "water.xyz"], "water.xyz, frame 0: atom 0 is O, which model 'pairs' was not trained on"),
+        (
+            ["pairs", "water.xyz"],
+            "water.xyz, frame 0: atom 0 is O, which model 'pairs' was not trained on",
+        ),
         (["pairs", "data/train.xyz", "--batch-size", "0"], "--batch-size 0: at least 1"),
     ],
 )
 def test_what_cannot_be_evaluated_is_named(project, capsys, arguments, message):
     with ModelStore(project / "model_store").publish(CARD):
         pass
-    (project / "water.xyz").write_text("1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\nO 0 0 0 0 0 0\n")
+    (project / "water.xyz").write_text(
+        "1\nProperties=species:S:1:pos:R:3:forces:R:3 energy=1\nO 0 0 0 0 0 0\n"
+    )
     assert main(["evaluate", *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("path", "name"), [("a/b.yaml", "b"), ("recipes/water/config.yaml", "water")])
+@pytest.mark.parametrize(
+    ("path", "name"), [("a/b.yaml", "b"), ("recipes/water/config.yaml", "water")]
+)
 def test_runs_are_named_after_their_config(tmp_path, path, name):
     assert run_name(tmp_path / path) == name

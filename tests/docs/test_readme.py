@@ -13,7 +13,9 @@ from app.cli.main import main
 from tests.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.search(r"## Your own model.*?```\n(.*?)```", README, re.DOTALL).group(1).replace("\\\n", " ")
+BLOCK = (
+    re.search(r"## Your own model.*?```\n(.*?)```", README, re.DOTALL).group(1).replace("\\\n", " ")
+)
 CONFIG = re.search(r"cat > (\S+) <<END\n(.*?)END\n", BLOCK, re.DOTALL)
 
 
@@ -31,9 +33,19 @@ def test_the_commands_lead_from_structures_to_predictions(tmp_path, monkeypatch)
     ase.io.write("molecules.xyz", [distorted(("H2O", "CH4")[i % 2], i) for i in range(20)])
     Path(CONFIG.group(1)).write_text(CONFIG.group(2))
     commands = [shlex.split(line)[1:] for line in BLOCK.splitlines() if line.startswith("equipot ")]
-    assert [command[0] for command in commands] == ["label", "train", "export", "evaluate", "predict", "serve"]
+    assert [command[0] for command in commands] == [
+        "label",
+        "train",
+        "export",
+        "evaluate",
+        "predict",
+        "serve",
+    ]
     for command in commands[:-1]:
-        shorter = {"label": ["--processes", "1"], "train": ["--set", "epochs=20", "--set", "threads=1"]}
+        shorter = {
+            "label": ["--processes", "1"],
+            "train": ["--set", "epochs=20", "--set", "threads=1"],
+        }
         assert main([*command, *shorter.get(command[0], [])]) == 0
     assert len(ase.io.read("predicted.xyz", index=":")) == 20
     assert Path("parity.png").exists()

@@ -63,7 +63,9 @@ class Scripted:
             raise OutOfMemory("no memory left")
         prediction = self._pair(graph)
         if self.nan_for is not None:
-            heights = np.maximum.reduceat(graph.positions[:, 2], np.cumsum([0, *graph.n_atoms[:-1]]))
+            heights = np.maximum.reduceat(
+                graph.positions[:, 2], np.cumsum([0, *graph.n_atoms[:-1]])
+            )
             prediction.energy[np.isclose(heights, self.nan_for)] = np.nan
         return prediction
 
@@ -89,7 +91,9 @@ class TestEvaluate:
         assert "RuntimeError: no luck" in str(outcomes[2])
         alone = [evaluate(backend, [g])[0] for g in graphs_of(backend, [3.5, 4.0, 5.0, 5.5])]
         kept = [o for o in outcomes if isinstance(o, StructurePrediction)]
-        assert [k.energy for k in kept] == [a.energy for a in alone if isinstance(a, StructurePrediction)]
+        assert [k.energy for k in kept] == [
+            a.energy for a in alone if isinstance(a, StructurePrediction)
+        ]
 
     def test_errors_of_our_own_keep_their_class(self, backend: Scripted) -> None:
         def refuse(_: Graph) -> bool:
@@ -100,7 +104,9 @@ class TestEvaluate:
         assert isinstance(outcome, InvalidStructure)
 
     @pytest.mark.parametrize("distances", [[4.5], [4.0, 4.5, 5.0], [4.5, 4.5]])
-    def test_a_number_that_is_not_finite_is_an_error(self, backend: Scripted, distances: list[float]) -> None:
+    def test_a_number_that_is_not_finite_is_an_error(
+        self, backend: Scripted, distances: list[float]
+    ) -> None:
         backend.nan_for = 4.5
         outcomes = evaluate(backend, graphs_of(backend, distances))
         assert [isinstance(o, BackendError) for o in outcomes] == [d == 4.5 for d in distances]
@@ -174,7 +180,9 @@ class TestBatcher:
             backend.gate.clear()
             first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
             await entered(backend)
-            others = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)]
+            others = [
+                asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)
+            ]
             await asyncio.sleep(0)
             assert batcher.depth == 5
             backend.gate.set()
@@ -190,7 +198,9 @@ class TestBatcher:
             batcher._workers.budget = Budget(atoms=4, edges=100, structures=8)
             both = threading.Barrier(2, timeout=60)
             backend.raise_for = lambda _: both.wait() < 0
-            results = await asyncio.gather(*(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4)))
+            results = await asyncio.gather(
+                *(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4))
+            )
             for i, result in enumerate(results):
                 assert_same(result, alone(backend, dimer(4.0 + 0.1 * i)))
             assert backend.sizes == [2, 2]
@@ -229,22 +239,37 @@ class TestBatcher:
 
         self.run(backend, scene, in_flight=2)
 
-    def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(self, backend: Scripted) -> None:
+    def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(
+        self, backend: Scripted
+    ) -> None:
         async def scene(batcher: Batcher) -> None:
             backend.gate.clear()
             first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
             await entered(backend)
             backend.raise_for = lambda graph: bool((graph.positions == 4.2).any())
             wants = [False, True, True, False, True]
-            others = [outcome_of(batcher, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)]
+            others = [
+                outcome_of(batcher, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)
+            ]
             waiting = asyncio.gather(*others)
             await asyncio.sleep(0)
             backend.gate.set()
             await first
             found = await waiting
-            assert [type(f).__name__ == "BackendError" for f in found] == [False, False, True, False, False]
+            assert [type(f).__name__ == "BackendError" for f in found] == [
+                False,
+                False,
+                True,
+                False,
+                False,
+            ]
             sound = {i: f for i, f in enumerate(found) if isinstance(f, StructurePrediction)}
-            assert {i: f.forces is not None for i, f in sound.items()} == {0: False, 1: True, 3: False, 4: True}
+            assert {i: f.forces is not None for i, f in sound.items()} == {
+                0: False,
+                1: True,
+                3: False,
+                4: True,
+            }
             for i, f in sound.items():
                 assert f.energy == alone(backend, dimer(4.0 + 0.1 * i)).energy
             assert (backend.sizes[:2], backend.sizes_alone) == ([1, 3], [2])
@@ -313,18 +338,24 @@ class TestBatcher:
 
         self.run(backend, scene)
 
-    def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(self, backend: Scripted) -> None:
+    def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(
+        self, backend: Scripted
+    ) -> None:
         async def scene(batcher: Batcher) -> None:
             batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             backend.gate.clear()
             large = asyncio.create_task(outcome_of(batcher, grid(4)))
             await entered(backend)
-            small = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)]
+            small = [
+                asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)
+            ]
             await asyncio.sleep(0)
             backend.gate.set()
             await asyncio.gather(*small)
             found = await large
-            assert backend.sizes == [1, 5, 1, 1, 1], "four pieces of 16 atoms, and one batch of the molecules"
+            assert backend.sizes == [1, 5, 1, 1, 1], (
+                "four pieces of 16 atoms, and one batch of the molecules"
+            )
             assert_same(found, alone(backend, grid(4)))
 
         self.run(backend, scene)
@@ -350,7 +381,9 @@ class TestBatcher:
             backend.gate.clear()
             first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
             await entered(backend)
-            others = [asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(8)]
+            others = [
+                asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(8)
+            ]
             await asyncio.sleep(0)
             backend.gate.set()
             results = await asyncio.gather(first, *others)
@@ -363,7 +396,9 @@ class TestBatcher:
         self.run(backend, scene, observer=observer)
 
     @pytest.mark.parametrize("local", [True, False], ids=["local", "message passing"])
-    def test_one_structure_beyond_the_memory_goes_in_pieces(self, backend: Scripted, local: bool) -> None:
+    def test_one_structure_beyond_the_memory_goes_in_pieces(
+        self, backend: Scripted, local: bool
+    ) -> None:
         backend.is_strictly_local = local
 
         async def scene(batcher: Batcher) -> None:
@@ -379,7 +414,9 @@ class TestBatcher:
     def test_an_atom_beyond_the_memory_is_an_error_of_its_own(self, backend: Scripted) -> None:
         async def scene(batcher: Batcher) -> None:
             backend.memory = 2
-            found = await asyncio.gather(outcome_of(batcher, grid(2)), outcome_of(batcher, dimer(4.0)))
+            found = await asyncio.gather(
+                outcome_of(batcher, grid(2)), outcome_of(batcher, dimer(4.0))
+            )
             assert isinstance(found[0], OutOfMemory)
             assert isinstance(found[1], StructurePrediction)
 

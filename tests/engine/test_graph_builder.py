@@ -1,4 +1,6 @@
-"""Neighbour lists of what arrives together: the same as one by one, and not on the event loop where they are many."""
+"""Neighbour lists of what arrives together: the same as one by one, and not on the event loop where
+they are many.
+"""
 
 import asyncio
 import threading
@@ -16,7 +18,17 @@ from app.training.export.synthetic import box, cluster
 
 ELEMENTS = ("H", "C", "O")
 CUTOFF = 4.0
-FIELDS = ("numbers", "positions", "cell", "pbc", "edge_index", "edge_shift", "edge_reverse", "n_atoms", "n_edges")
+FIELDS = (
+    "numbers",
+    "positions",
+    "cell",
+    "pbc",
+    "edge_index",
+    "edge_shift",
+    "edge_reverse",
+    "n_atoms",
+    "n_edges",
+)
 
 
 def asked(structures, cutoffs=(CUTOFF,)):
@@ -34,7 +46,10 @@ def asked(structures, cutoffs=(CUTOFF,)):
     async def main():
         with ThreadPoolExecutor(2, thread_name_prefix="graphs") as pool:
             maker = Lists(asyncio.get_running_loop(), pool)
-            turns = (maker.graph(s, cutoffs[i % len(cutoffs)], MAX_EDGES) for i, s in enumerate(structures))
+            turns = (
+                maker.graph(s, cutoffs[i % len(cutoffs)], MAX_EDGES)
+                for i, s in enumerate(structures)
+            )
             return await asyncio.gather(*turns, return_exceptions=True)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -67,7 +82,9 @@ def test_a_large_one_is_made_elsewhere():
 def test_of_many_the_rest_is_made_elsewhere_each_with_its_own_cutoff(monkeypatch):
     monkeypatch.setattr(lists, "TURN_ATOMS", 30)
     monkeypatch.setattr(lists, "JOB_ATOMS", 50)
-    structures = [cluster(ELEMENTS, 5 + n % 20, seed=n) for n in range(20)] + [box(ELEMENTS, 12, seed=1)]
+    structures = [cluster(ELEMENTS, 5 + n % 20, seed=n) for n in range(20)] + [
+        box(ELEMENTS, 12, seed=1)
+    ]
     found, threads = asked(structures, cutoffs=(CUTOFF, 3.0))
     assert threads == {"MainThread", "graphs"}
     for i, (graph, structure) in enumerate(zip(found, structures, strict=True)):

@@ -33,7 +33,13 @@ PLACE = Place(digest="d" * 64, device="cpu", threads=1, runtime="numpy 2")
 
 
 def point(structures: int, seconds: float) -> Point:
-    return Point(structures=structures, atoms=21 * structures, edges=300 * structures, seconds=seconds, peak=0)
+    return Point(
+        structures=structures,
+        atoms=21 * structures,
+        edges=300 * structures,
+        seconds=seconds,
+        peak=0,
+    )
 
 
 def calibration(bytes_per_edge: float | None = None) -> Calibration:
@@ -52,13 +58,20 @@ def calibration(bytes_per_edge: float | None = None) -> Calibration:
 
 class TestCalibration:
     @given(st.floats(1e-5, 1e-2), st.sampled_from([0.0, 1e-6, 1e-4]), st.floats(1e-8, 1e-4))
-    def test_finds_the_speed_that_made_the_times(self, base: float, atom: float, edge: float) -> None:
+    def test_finds_the_speed_that_made_the_times(
+        self, base: float, atom: float, edge: float
+    ) -> None:
         speed = Speed(base, atom, edge)
         sizes = [(n * a, n * e) for a, e in ((21, 210), (64, 1664)) for n in (1, 2, 4, 8, 16)]
-        points = [Point(structures=1, atoms=a, edges=e, seconds=speed.seconds(Cost(a, e)), peak=0) for a, e in sizes]
+        points = [
+            Point(structures=1, atoms=a, edges=e, seconds=speed.seconds(Cost(a, e)), peak=0)
+            for a, e in sizes
+        ]
         found = fit(points)
         for atoms, edges in ((5, 8), (1000, 40_000)):
-            assert found.seconds(Cost(atoms, edges)) == pytest.approx(speed.seconds(Cost(atoms, edges)), rel=1e-5)
+            assert found.seconds(Cost(atoms, edges)) == pytest.approx(
+                speed.seconds(Cost(atoms, edges)), rel=1e-5
+            )
 
     def test_the_smallest_batch_that_is_almost_the_best(self) -> None:
         points = [point(4, 1.0), point(8, 1.2), point(16, 1.7), point(32, 3.35), point(64, 6.8)]
@@ -81,7 +94,10 @@ class TestCalibration:
                     raise OutOfMemory("no memory left")
                 return super().__call__(graph)
 
-        assert max(p.structures for p in calibrate_at_once(Small(pair_card), PLACE, "quick").points) <= 4
+        assert (
+            max(p.structures for p in calibrate_at_once(Small(pair_card), PLACE, "quick").points)
+            <= 4
+        )
 
 
 class TestLimits:
@@ -102,7 +118,10 @@ class TestLimits:
         assert budget.speed == calibration().speed
 
     def test_memory_bounds_it(self) -> None:
-        assert Limits(memory=10**7, seconds=0.25).budget(calibration(bytes_per_edge=1e3)).edges == 10_000
+        assert (
+            Limits(memory=10**7, seconds=0.25).budget(calibration(bytes_per_edge=1e3)).edges
+            == 10_000
+        )
         assert free_memory() > 10**6
 
     def test_without_measurement(self) -> None:
@@ -115,10 +134,17 @@ class TestCache:
         assert cache.read(PLACE) is None
         assert cache.write(calibration())
         assert cache.read(PLACE) == calibration()
-        for other in ({"threads": 2}, {"digest": "e" * 64}, {"runtime": "numpy 3"}, {"device": "cuda"}):
+        for other in (
+            {"threads": 2},
+            {"digest": "e" * 64},
+            {"runtime": "numpy 3"},
+            {"device": "cuda"},
+        ):
             assert cache.read(PLACE.model_copy(update=other)) is None
 
-    def test_a_damaged_file_is_not_used(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_a_damaged_file_is_not_used(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         cache = Cache(tmp_path)
         path = cache.write(calibration())
         assert path
@@ -137,13 +163,17 @@ class TestCache:
         assert caplog.text.count("cannot be written") == 1
 
 
-def test_a_potential_is_measured_when_idle_and_the_next_one_knows(pair_store: Path, tmp_path: Path) -> None:
+def test_a_potential_is_measured_when_idle_and_the_next_one_knows(
+    pair_store: Path, tmp_path: Path
+) -> None:
     async def main() -> list[str]:
         sources = []
         for _ in range(2):
             model = ModelStore(pair_store).load("pairs@2")
             limits, bound = Limits(seconds=0.25), Bound(100, 10_000)
-            potential = load_potential(model, limits, bound, max_atoms=50, max_edges=10**6, cache=Cache(tmp_path))
+            potential = load_potential(
+                model, limits, bound, max_atoms=50, max_edges=10**6, cache=Cache(tmp_path)
+            )
             potential.start()
             sources.append(potential.budget.source)
             potential.measure_when_idle()

@@ -9,13 +9,21 @@ from app.atoms.structure import Structure
 from app.engine.admission import Bound
 from app.engine.potential import Potential, load_potential
 from app.engine.scheduler import Budget
-from app.errors import EquipotError, StructureTooLarge, Unavailable, UnsupportedCharge, UnsupportedElement
+from app.errors import (
+    EquipotError,
+    StructureTooLarge,
+    Unavailable,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
 from app.store.store import ModelStore
 
 
 def open_potential(store: Path) -> Potential:
     model = ModelStore(store).load("pairs@2")
-    return load_potential(model, Budget(1000, 10**6, 64), Bound(100, 10_000), max_atoms=50, max_edges=300)
+    return load_potential(
+        model, Budget(1000, 10**6, 64), Bound(100, 10_000), max_atoms=50, max_edges=300
+    )
 
 
 def played(store: Path, scene: Callable[[Potential], Awaitable[object]]) -> object:
@@ -31,7 +39,9 @@ def played(store: Path, scene: Callable[[Potential], Awaitable[object]]) -> obje
 
 
 def argon(atoms: int, spacing: float = 3.8) -> Structure:
-    return Structure(np.full(atoms, 18), spacing * np.stack([np.arange(atoms)] + [np.zeros(atoms)] * 2, axis=1))
+    return Structure(
+        np.full(atoms, 18), spacing * np.stack([np.arange(atoms)] + [np.zeros(atoms)] * 2, axis=1)
+    )
 
 
 def test_predicts(pair_store: Path) -> None:

@@ -1,4 +1,6 @@
-"""The policy of batch formation, on simulated queues: time is counted in batches, and nothing sleeps."""
+"""The policy of batch formation, on simulated queues: time is counted in batches, and nothing
+sleeps.
+"""
 
 from dataclasses import dataclass
 
@@ -60,7 +62,9 @@ def total(waiting: list[Cost], indices: list[int]) -> Cost:
 
 @dataclass(eq=False)
 class Waiting:
-    """An item; how many batches its own lane has ahead when it comes, and what both lanes had had by then."""
+    """An item; how many batches its own lane has ahead when it comes, and what both lanes had had
+    by then.
+    """
 
     cost: Cost
     lane: Lane
@@ -85,14 +89,19 @@ def ahead_of_last(lane: list[Waiting], budget: Budget) -> int:
 
 
 arrivals = st.lists(
-    st.lists(st.tuples(st.builds(Cost, st.integers(1, 60), st.integers(0, 400)), st.sampled_from(Lane)), max_size=12),
+    st.lists(
+        st.tuples(st.builds(Cost, st.integers(1, 60), st.integers(0, 400)), st.sampled_from(Lane)),
+        max_size=12,
+    ),
     max_size=12,
 )
 
 
 class TestLanes:
     @given(arrivals, budgets)
-    def test_nothing_waits_longer_than_stated(self, arrivals: list[list[tuple[Cost, Lane]]], budget: Budget) -> None:
+    def test_nothing_waits_longer_than_stated(
+        self, arrivals: list[list[tuple[Cost, Lane]]], budget: Budget
+    ) -> None:
         """Statement 1, without the batch that was running: items come when a batch is formed."""
         lanes: Lanes[Waiting] = Lanes()
         inside: dict[Lane, list[Waiting]] = {lane: [] for lane in Lane}
@@ -115,8 +124,12 @@ class TestLanes:
         assert not any(inside.values())
 
     @given(st.lists(st.integers(1, 8), min_size=1, max_size=6), st.integers(0, 3))
-    def test_large_structures_end_however_many_small_ones_come(self, pieces: list[int], small: int) -> None:
-        """Statement 3, one batch at a time: of m structures in pieces, one of p is done within p (2 (m − 1) + 4)."""
+    def test_large_structures_end_however_many_small_ones_come(
+        self, pieces: list[int], small: int
+    ) -> None:
+        """Statement 3, one batch at a time: of m structures in pieces, one of p is done within p (2
+        (m − 1) + 4).
+        """
         budget = Budget(100, 1000, 2)
         lanes: Lanes[Waiting] = Lanes()
         left = {Waiting(Cost(100, 1000), Lane.LARGE): count for count in pieces}
@@ -152,7 +165,9 @@ class TestLanes:
         assert order == [Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL]
 
     def test_two_hundred_molecules_beside_one_crystal(self) -> None:
-        """They get half of the time: of the crystal, no more than their own weight and one batch goes before."""
+        """They get half of the time: of the crystal, no more than their own weight and one batch
+        goes before.
+        """
         budget = Budget(4096, 262_144, 64)
         lanes: Lanes[Waiting] = Lanes()
         lanes.add([Waiting(Cost(1024, 60_000), Lane.LARGE)])

@@ -16,12 +16,18 @@ def test_forces_and_stress_are_the_energy_s_gradient_with_ase_s_signs(pair_store
     crystal = bulk("Ar", cubic=True, a=5.2) * (2, 1, 1)
     crystal.rattle(0.1, seed=0)
     crystal.calc = EquipotCalculator("pairs@1", pair_store)
-    np.testing.assert_allclose(crystal.get_forces(), calculate_numerical_forces(crystal, eps=1e-4), atol=1e-7)
-    np.testing.assert_allclose(crystal.get_stress(), calculate_numerical_stress(crystal, eps=1e-5), atol=1e-8)
+    np.testing.assert_allclose(
+        crystal.get_forces(), calculate_numerical_forces(crystal, eps=1e-4), atol=1e-7
+    )
+    np.testing.assert_allclose(
+        crystal.get_stress(), calculate_numerical_stress(crystal, eps=1e-5), atol=1e-8
+    )
     assert crystal.get_potential_energies().sum() == pytest.approx(crystal.get_potential_energy())
 
 
-def test_energies_alone_are_a_call_of_their_own_until_forces_are_asked_for(pair_store: Path) -> None:
+def test_energies_alone_are_a_call_of_their_own_until_forces_are_asked_for(
+    pair_store: Path,
+) -> None:
     crystal = bulk("Ar", cubic=True, a=5.2) * (2, 1, 1)
     crystal.rattle(0.1, seed=0)
     crystal.calc = EquipotCalculator("pairs@1", pair_store)

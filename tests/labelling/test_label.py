@@ -52,7 +52,9 @@ def odd_source(tmp_path: Path, *doings: str) -> Path:
     return tmp_path / "odd.xyz"
 
 
-def test_labels_are_those_of_the_calculator_in_the_order_of_the_input(source: Path, tmp_path: Path) -> None:
+def test_labels_are_those_of_the_calculator_in_the_order_of_the_input(
+    source: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "new" / "out.xyz"
     assert label([source], output, LJ, processes=2) == Summary(labelled=12, failed=0)
     frames = read(output, index=":")
@@ -60,7 +62,9 @@ def test_labels_are_those_of_the_calculator_in_the_order_of_the_input(source: Pa
     for frame in frames:
         expected = frame.copy()
         expected.calc = LennardJones(**LJ.options)
-        assert frame.get_potential_energy() == pytest.approx(expected.get_potential_energy(), abs=1e-12)
+        assert frame.get_potential_energy() == pytest.approx(
+            expected.get_potential_energy(), abs=1e-12
+        )
         np.testing.assert_allclose(frame.get_forces(), expected.get_forces(), atol=1e-8)
     assert failures(output) == []
 
@@ -70,7 +74,9 @@ def test_info_and_arrays_are_kept_and_earlier_labels_are_not(tmp_path: Path) -> 
     atoms.info |= {"molecule": "O", "temperature": 300.0}
     atoms.set_array("charge_guess", np.array([-0.8, 0.4, 0.4]))
     atoms.set_constraint(FixAtoms([0]))
-    atoms.calc = SinglePointCalculator(atoms, energy=-1.0, forces=np.ones((3, 3)), dipole=np.ones(3))
+    atoms.calc = SinglePointCalculator(
+        atoms, energy=-1.0, forces=np.ones((3, 3)), dipole=np.ones(3)
+    )
     write(tmp_path / "in.xyz", atoms)
     label([tmp_path / "in.xyz"], tmp_path / "out.xyz", Reference("ase.calculators.emt:EMT"))
     frame = read(tmp_path / "out.xyz")
@@ -78,7 +84,9 @@ def test_info_and_arrays_are_kept_and_earlier_labels_are_not(tmp_path: Path) -> 
     atoms.calc = EMT()
     assert (frame.info["molecule"], frame.info["temperature"]) == ("O", 300.0)
     np.testing.assert_allclose(frame.arrays["charge_guess"], [-0.8, 0.4, 0.4])
-    np.testing.assert_allclose(frame.get_forces(apply_constraint=False), atoms.get_forces(), atol=1e-7)
+    np.testing.assert_allclose(
+        frame.get_forces(apply_constraint=False), atoms.get_forces(), atol=1e-7
+    )
     assert frame.get_potential_energy() == pytest.approx(atoms.get_potential_energy(), abs=1e-7)
     assert set(frame.calc.results) == {"energy", "forces"}
 
@@ -101,11 +109,17 @@ def test_several_files_of_any_format_and_stress(tmp_path: Path) -> None:
 
 
 def test_a_bad_frame_costs_only_itself_and_is_listed(tmp_path: Path) -> None:
-    source = odd_source(tmp_path, "nothing", "fail", "crash", "nothing", "wander", "hang", "explode", "nothing")
+    source = odd_source(
+        tmp_path, "nothing", "fail", "crash", "nothing", "wander", "hang", "explode", "nothing"
+    )
     output = tmp_path / "out.xyz"
     summary = label([source], output, Reference(ODD), processes=2, timeout=1.0)
     assert summary == Summary(labelled=3, failed=5)
-    assert [frame.info["name"] for frame in read(output, index=":")] == ["frame 0", "frame 3", "frame 7"]
+    assert [frame.info["name"] for frame in read(output, index=":")] == [
+        "frame 0",
+        "frame 3",
+        "frame 7",
+    ]
     reasons = {failure["frame"]: failure["reason"] for failure in failures(output)}
     assert list(reasons) == [1, 2, 4, 5, 6]
     assert reasons[1] == "CalculationFailed: the charges do not converge"
@@ -115,7 +129,9 @@ def test_a_bad_frame_costs_only_itself_and_is_listed(tmp_path: Path) -> None:
     assert "forces is not finite" in reasons[6]
 
 
-def test_workers_use_one_thread_and_a_finished_run_computes_nothing(source: Path, tmp_path: Path) -> None:
+def test_workers_use_one_thread_and_a_finished_run_computes_nothing(
+    source: Path, tmp_path: Path
+) -> None:
     log = tmp_path / "log"
     odd = Reference(ODD, {"log": str(log)})
     before = dict(os.environ)
@@ -199,22 +215,36 @@ def test_two_runs_do_not_write_one_output(source: Path, tmp_path: Path) -> None:
         ({"calculator": "ase.calculators.nothing:It"}, "install the package that brings it"),
         ({"calculator": "ase.calculators.lj:Nothing"}, "has no calculator Nothing"),
         ({"calculator": "ase.calculators.emt:parameters"}, "has no calculator parameters"),
-        ({"calculator": "ase.calculators.mopac:MOPAC", "properties": ("stress",)}, "does not compute stress"),
-        ({"calculator": "ase.calculators.qmmm:SimpleQMMM", "options": {"x": 1}}, r'options \{"x": 1\}: TypeErr'),
+        (
+            {"calculator": "ase.calculators.mopac:MOPAC", "properties": ("stress",)},
+            "does not compute stress",
+        ),
+        (
+            {"calculator": "ase.calculators.qmmm:SimpleQMMM", "options": {"x": 1}},
+            r'options \{"x": 1\}: TypeErr',
+        ),
     ],
 )
-def test_a_calculator_that_cannot_be_built_is_explained(reference: dict[str, object], message: str) -> None:
+def test_a_calculator_that_cannot_be_built_is_explained(
+    reference: dict[str, object], message: str
+) -> None:
     with pytest.raises(InvalidRequest, match=message):
         Reference(**reference).build()
 
 
-def test_a_calculator_that_kills_its_process_at_once_is_explained(source: Path, tmp_path: Path) -> None:
+def test_a_calculator_that_kills_its_process_at_once_is_explained(
+    source: Path, tmp_path: Path
+) -> None:
     with pytest.raises(TrainingError, match="cannot start: the worker process died"):
         label([source], tmp_path / "out.xyz", Reference("odd_calculators:Dead"))
 
 
-def test_unknown_properties_and_unreadable_files_are_explained(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="cannot label 'charm': choose from energy, forces, stress"):
+def test_unknown_properties_and_unreadable_files_are_explained(
+    source: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InvalidRequest, match="cannot label 'charm': choose from energy, forces, stress"
+    ):
         Reference("ase.calculators.emt:EMT", {}, ("energy", "charm"))
     with pytest.raises(InvalidFormat, match=r"cannot read .*missing\.xyz: No such file"):
         label([tmp_path / "missing.xyz"], tmp_path / "out.xyz", LJ)
@@ -224,7 +254,9 @@ def test_unknown_properties_and_unreadable_files_are_explained(source: Path, tmp
         label([broken], tmp_path / "out.xyz", LJ)
 
 
-def test_command_counts_and_explains(source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_counts_and_explains(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = odd_source(tmp_path, "nothing", "fail")
     command = ["label", str(source), "--calculator", ODD, "--output", str(tmp_path / "out.xyz")]
     assert main([*command, "--options", '{"rc": 4.0}', "--processes", "1"]) == 0
@@ -268,4 +300,6 @@ def test_gfn2_xtb(tmp_path: Path) -> None:
     for frame in read(tmp_path / "out.xyz", index=":"):
         expected = frame.copy()
         expected.calc = tblite.TBLite(**options)
-        assert frame.get_potential_energy() == pytest.approx(expected.get_potential_energy(), abs=1e-9)
+        assert frame.get_potential_energy() == pytest.approx(
+            expected.get_potential_energy(), abs=1e-9
+        )

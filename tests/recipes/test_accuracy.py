@@ -36,13 +36,19 @@ def project(tmp_path_factory):
     write(folder / "train.xyz", molecules(24))
     write(folder / "test.xyz", molecules(8, seed=1))
     content = {
-        "data": {"train": str(folder / "train.xyz"), "test": "test.xyz", "split": {"validation": 6}},
+        "data": {
+            "train": str(folder / "train.xyz"),
+            "test": "test.xyz",
+            "split": {"validation": 6},
+        },
         "model": TINY | {"readout_mlp": [8]},
         "epochs": 2,
         "threads": 1,
     }
     (folder / "base.yaml").write_text(yaml.safe_dump(content))
-    assert main(["train", str(folder / "base.yaml"), "--run", str(folder / "runs" / "own-0.1")]) == 0
+    assert (
+        main(["train", str(folder / "base.yaml"), "--run", str(folder / "runs" / "own-0.1")]) == 0
+    )
     return folder
 
 
@@ -50,7 +56,9 @@ def test_the_service_gives_the_errors_that_evaluate_gives(tmp_path):
     with ModelStore(tmp_path).publish(CARD):
         pass
     made = [*molecules(10), *crystals(2)]
-    frames = [replace(f, energy=f.energy + 0.1 * i, forces=1.1 * f.forces) for i, f in enumerate(made)]
+    frames = [
+        replace(f, energy=f.energy + 0.1 * i, forces=1.1 * f.forces) for i, f in enumerate(made)
+    ]
     expected = report(open_predictor("pairs", tmp_path)(frames), frames)
     with running(tmp_path) as server:
         found = served.ask(str(server.client.base_url), "pairs", frames, size=3, clients=2)
@@ -67,7 +75,12 @@ def test_a_record_holds_what_tables_and_figures_need(project, tmp_path):
     (record,) = records(tmp_path / "runs")
     assert record.config["data"]["train"][0]["path"] == "train.xyz"
     assert str(project) not in (record.folder / "config.yaml").read_text()
-    assert (record.data, record.name, record.model, record.epochs) == ("rmd17-aspirin", "tiny", "Allegro", 2)
+    assert (record.data, record.name, record.model, record.epochs) == (
+        "rmd17-aspirin",
+        "tiny",
+        "Allegro",
+        2,
+    )
     shown = table(record.data, [record])
     ratio = record.test["forces_mae"] / counterpart("rmd17-aspirin", "Allegro").forces
     assert shown.splitlines()[2].startswith("| tiny | ")
@@ -83,7 +96,10 @@ def test_energies_alone_make_a_table_and_figures(tmp_path):
     record = next(record for record in records() if record.data == "qm9")
     ratio = record.test["energy_mae"] / counterpart("qm9", "Allegro").energy
     assert table("qm9", [record]).splitlines()[2].endswith(f" | – | {ratio:.2f} | – |")
-    assert {path.name for path in draw([record], tmp_path)} == {"qm9-learning-curves.png", "cost.png"}
+    assert {path.name for path in draw([record], tmp_path)} == {
+        "qm9-learning-curves.png",
+        "cost.png",
+    }
 
 
 def test_a_run_that_has_not_ended_is_no_record(tmp_path):
@@ -115,9 +131,16 @@ def test_the_document_has_the_tables_of_all_records():
 
 @pytest.mark.slow
 def test_an_ablation_runs_each_variation_once(project, tmp_path):
-    variations = ablation.parse_variations(["late energy: 'loss.changes=[{epoch: HALF, energy: 2}]'"])
+    variations = ablation.parse_variations(
+        ["late energy: 'loss.changes=[{epoch: HALF, energy: 2}]'"]
+    )
     options = argparse.Namespace(
-        config=project / "base.yaml", folder=tmp_path, data_root=None, epochs=1, cpu_minutes=None, only=None
+        config=project / "base.yaml",
+        folder=tmp_path,
+        data_root=None,
+        epochs=1,
+        cpu_minutes=None,
+        only=None,
     )
     assert run_all(ablation.jobs(options, ablation.chosen(options, variations)), 1) == []
     assert ablation.jobs(options, variations) == []
@@ -137,7 +160,12 @@ def test_the_built_in_variations_are_configs(project):
 
 def test_a_timed_run_has_the_epochs_that_fit_and_keeps_them(project, tmp_path):
     options = argparse.Namespace(
-        config=project / "base.yaml", run=tmp_path / "run", overrides=[], data_root=None, minutes=0.02, cpu_minutes=None
+        config=project / "base.yaml",
+        run=tmp_path / "run",
+        overrides=[],
+        data_root=None,
+        minutes=0.02,
+        cpu_minutes=None,
     )
     stop, epochs = timed.overrides(options)
     assert stop == "max_minutes=0.02"
@@ -156,7 +184,9 @@ def test_what_is_trained_is_evaluated_and_not_trained_again(project):
     found = json.loads(setting.cell("equipot", 0.1).read_text())
     expected = json.loads(RunFolder(project / "runs" / "own-0.1").result.read_text())
     assert found["test"]["forces_mae"] == pytest.approx(expected["test"]["forces_mae"], rel=1e-5)
-    assert f"| 0.1 | equipot | {expected['parameters']:,} |" in against_nequip_allegro.table(setting)
+    assert f"| 0.1 | equipot | {expected['parameters']:,} |" in against_nequip_allegro.table(
+        setting
+    )
 
 
 def test_the_peer_gets_our_hyperparameters(project):
@@ -164,9 +194,14 @@ def test_the_peer_gets_our_hyperparameters(project):
     made = peer_config(config, ("Ne", "Ar"), project, [10, 60], "eager")
     model = made["training_module"]["model"]
     assert (model["l_max"], model["num_layers"], model["num_scalar_features"]) == (2, 1, 16)
-    assert (model["allegro_mlp_hidden_layers_depth"], model["allegro_mlp_hidden_layers_width"]) == (1, 16)
+    assert (model["allegro_mlp_hidden_layers_depth"], model["allegro_mlp_hidden_layers_width"]) == (
+        1,
+        16,
+    )
     assert made["data"]["train_dataloader"]["batch_size"] == 3
     assert made["trainer"]["callbacks"][1]["minutes"] == [10, 60]
-    other = parse_config({"data": {"train": "a.xyz"}, "model": {"architecture": "equiformer"}}, "test")
+    other = parse_config(
+        {"data": {"train": "a.xyz"}, "model": {"architecture": "equiformer"}}, "test"
+    )
     with pytest.raises(SystemExit, match="the config has equiformer"):
         peer_config(other, ("Ne",), project, [1], "eager")

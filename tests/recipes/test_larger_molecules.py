@@ -52,21 +52,38 @@ def test_a_trajectory_goes_on_where_it_was_stopped(recipe, tmp_path, monkeypatch
     monkeypatch.setattr(recipe["sample"], "EQUILIBRATION", 2)
     sample, start = recipe["sample"], tmp_path / "water.xyz"
     write(start, molecule("H2O"))
-    whole, parts = (sample.Trajectory(start, tmp_path / f"{name}.jsonl", 0, 4) for name in ("whole", "parts"))
+    whole, parts = (
+        sample.Trajectory(start, tmp_path / f"{name}.jsonl", 0, 4) for name in ("whole", "parts")
+    )
     assert 0 < sample.run(whole) < 5000
     sample.run(parts._replace(frames=3))
     parts.journal.write_text(parts.journal.read_text() + '{"positions": [[0.0')
     sample.run(parts)
     expected, found = (list(sample.frames_of(trajectory)) for trajectory in (whole, parts))
-    assert [atoms.info for atoms in found] == [{"trajectory": 0, "frame": 0}, {"trajectory": 0, "frame": 1}]
+    assert [atoms.info for atoms in found] == [
+        {"trajectory": 0, "frame": 0},
+        {"trajectory": 0, "frame": 1},
+    ]
     for one, other in zip(expected, found, strict=True):
         np.testing.assert_allclose(one.positions, other.positions, atol=1e-4)
-    assert sample.run(whole._replace(number=1, journal=tmp_path / "other.jsonl")) != sample.run(whole)
+    assert sample.run(whole._replace(number=1, journal=tmp_path / "other.jsonl")) != sample.run(
+        whole
+    )
 
 
 def test_sampling_writes_the_frames_of_all_trajectories(recipe, tmp_path, monkeypatch) -> None:
     write(tmp_path / "ac-ala3.xyz", molecule("H2"))
-    options = ["ac-ala3", "--folder", str(tmp_path), "--trajectories", "2", "--frames", "3", "--processes", "1"]
+    options = [
+        "ac-ala3",
+        "--folder",
+        str(tmp_path),
+        "--trajectories",
+        "2",
+        "--frames",
+        "3",
+        "--processes",
+        "1",
+    ]
     monkeypatch.setattr(sys, "argv", ["sample.py", *options])
     recipe["sample"].main()
     frames = read(tmp_path / "ac-ala3-frames.xyz", index=":")
@@ -82,7 +99,10 @@ def test_test_frames_are_no_neighbours_of_training_frames(recipe) -> None:
 
     sizes = {"train": 7, "validation": 2, "test": 3}
     parts = recipe["split"].split([trajectory(0, 20), trajectory(1, 20)], sizes, gap=4)
-    found = {name: [(a.info["trajectory"], a.info["frame"]) for a in frames] for name, frames in parts.items()}
+    found = {
+        name: [(a.info["trajectory"], a.info["frame"]) for a in frames]
+        for name, frames in parts.items()
+    }
     assert found == {
         "train": [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)],
         "validation": [(0, 8), (1, 7)],

@@ -46,14 +46,18 @@ def test_molecules_are_neutral_closed_shell_and_of_four_elements(recipe, smiles,
 def test_aspirin_is_never_trained_on_and_tiny_molecules_always_are(recipe) -> None:
     make, split_of = recipe["molecules"].Molecule, recipe["split"].split_of
     assert split_of(make(recipe["molecules"].ASPIRIN, "solubility")) == "test"
-    assert {split_of(make(smiles, "tiny")) for smiles in recipe["molecules"].TINY.split()} == {"train"}
+    assert {split_of(make(smiles, "tiny")) for smiles in recipe["molecules"].TINY.split()} == {
+        "train"
+    }
     names = [split_of(make("C" * length, "qm9")) for length in range(4000)]
     assert 0.02 < names.count("validation") / 4000 < 0.04
     assert 0.03 < names.count("test") / 4000 < 0.05
 
 
 @pytest.mark.parametrize(("name", "count"), [("H2O", 3), ("CO2", 4), ("H2", 1), ("C2H6", 18)])
-def test_vibrations_are_orthonormal_and_leave_translations_and_rotations_out(recipe, name, count) -> None:
+def test_vibrations_are_orthonormal_and_leave_translations_and_rotations_out(
+    recipe, name, count
+) -> None:
     atoms = molecule(name)
     atoms.rotate(40, (1, 2, 3))
     roots = np.repeat(np.sqrt(atoms.get_masses()), 3)
@@ -107,7 +111,12 @@ def test_a_molecule_without_conformer_is_skipped(recipe) -> None:
 
 
 def test_journal_loses_at_most_a_half_written_molecule(recipe, tmp_path) -> None:
-    whole = {"molecule": "O", "source": "tiny", "numbers": [8], "frames": [["minimum", [[0, 0, 0]]]]}
+    whole = {
+        "molecule": "O",
+        "source": "tiny",
+        "numbers": [8],
+        "frames": [["minimum", [[0, 0, 0]]]],
+    }
     path = tmp_path / "samples.jsonl"
     path.write_text(json.dumps(whole) + '\n{"molecule": "C", "sou')
     assert recipe["sample"].read_journal(path) == {"O": whole}
@@ -116,14 +125,23 @@ def test_journal_loses_at_most_a_half_written_molecule(recipe, tmp_path) -> None
     assert atoms.info == {"molecule": "O", "source": "tiny", "kind": "minimum"}
 
 
-def test_split_writes_and_counts_and_drops_extreme_forces(recipe, tmp_path, monkeypatch, capsys) -> None:
+def test_split_writes_and_counts_and_drops_extreme_forces(
+    recipe, tmp_path, monkeypatch, capsys
+) -> None:
     def frame(smiles: str, length: float) -> Atoms:
-        atoms = Atoms("CO", [[0, 0, 0], [0, 0, length]], info={"molecule": smiles, "source": "nci"}, calculator=EMT())
+        atoms = Atoms(
+            "CO",
+            [[0, 0, 0], [0, 0, length]],
+            info={"molecule": smiles, "source": "nci"},
+            calculator=EMT(),
+        )
         atoms.get_forces()
         return atoms
 
     smiles = ["C" * length for length in range(1, 90)]
-    write(tmp_path / "labelled.xyz", [frame(name, length) for name in smiles for length in (1.2, 0.2)])
+    write(
+        tmp_path / "labelled.xyz", [frame(name, length) for name in smiles for length in (1.2, 0.2)]
+    )
     argv = ["split.py", str(tmp_path / "labelled.xyz"), "--output", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", argv)
     recipe["split"].main()

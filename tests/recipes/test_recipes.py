@@ -17,7 +17,9 @@ from tests.paths import ROOT
 from tests.training.labelled import npz_arrays, write
 
 RECIPES = ROOT / "recipes"
-CONFIGS = sorted(path for path in RECIPES.glob("*/*.yaml") if "model" in yaml.safe_load(path.read_text()))
+CONFIGS = sorted(
+    path for path in RECIPES.glob("*/*.yaml") if "model" in yaml.safe_load(path.read_text())
+)
 FRAMES = 8
 Layout = Callable[[Path], list[str]]
 """Writes frames into a folder, and says which keys of the recipe small data need."""
@@ -31,7 +33,9 @@ def frames(numbers: list[int], cell: float = 0.0, periodic: bool = False) -> lis
         positions = grid + random.normal(0, 0.05, grid.shape)
         structure = Structure(np.array(numbers), positions, cell * np.eye(3), np.full(3, periodic))
         forces = random.normal(0, 1, grid.shape)
-        made.append(LabelledFrame(structure, -100 + random.normal(), forces, None, "made", index, {}))
+        made.append(
+            LabelledFrame(structure, -100 + random.normal(), forces, None, "made", index, {})
+        )
     return made
 
 

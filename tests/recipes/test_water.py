@@ -1,4 +1,6 @@
-"""The benchmark of liquid water runs a model, goes on where it was stopped, and counts neighbours right."""
+"""The benchmark of liquid water runs a model, goes on where it was stopped, and counts neighbours
+right.
+"""
 
 import sys
 
@@ -26,8 +28,19 @@ def command(tmp_path, monkeypatch, box):
     write(tmp_path / "test.xyz", [box])
 
     def run(*options: str) -> None:
-        fixed = ["water", "organic-xtb", "--model-store", str(MODEL_STORE), "--test", str(tmp_path / "test.xyz")]
-        monkeypatch.setattr(sys, "argv", [*fixed, "--step", "1", "--picoseconds", "0.02", "--skip", "0.01", *options])
+        fixed = [
+            "water",
+            "organic-xtb",
+            "--model-store",
+            str(MODEL_STORE),
+            "--test",
+            str(tmp_path / "test.xyz"),
+        ]
+        monkeypatch.setattr(
+            sys,
+            "argv",
+            [*fixed, "--step", "1", "--picoseconds", "0.02", "--skip", "0.01", *options],
+        )
         water.main()
 
     return run
@@ -37,7 +50,10 @@ def test_a_table_and_two_pictures_come_out_of_both_halves(command, tmp_path, cap
     command("--output", str(tmp_path / "md"), "--figures", str(tmp_path))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "| | NVT | NVE | reference |"
-    assert next(line for line in lines if line.startswith("| frames averaged")) == "| frames averaged | 1 | 2 | 1 |"
+    assert (
+        next(line for line in lines if line.startswith("| frames averaged"))
+        == "| frames averaged | 1 | 2 | 1 |"
+    )
     assert {path.name for path in tmp_path.glob("*.png")} == {"water-rdf.png", "water-energy.png"}
     with pytest.raises(SystemExit, match="holds a run with another seed"):
         command("--output", str(tmp_path / "md"), "--seed", "1")
@@ -62,7 +78,9 @@ def test_a_run_goes_on_where_it_was_stopped(box, tmp_path, monkeypatch):
 def test_a_collapse_ends_the_dynamics_with_its_reason(box, tmp_path):
     box.positions[3] = box.positions[0] + 0.1
     box.calc = EquipotCalculator("organic-xtb", MODEL_STORE, threads=1)
-    with pytest.raises(Unstable, match=r"nvt-000, before frame 0: atom 0 \(O\) and atom 3 \(O\) are"):
+    with pytest.raises(
+        Unstable, match=r"nvt-000, before frame 0: atom 0 \(O\) and atom 3 \(O\) are"
+    ):
         Dynamics(tmp_path, 0.5, 2, 300.0, 0.01).run(box, "nvt", 2)
     assert Dynamics(tmp_path, 0.5, 2, 300.0, 0.01).trajectory("nvt") is None
 
@@ -74,7 +92,9 @@ def test_the_distribution_of_an_ideal_gas_is_one_and_that_of_a_lattice_has_its_s
     np.testing.assert_allclose(density[2:], 1.0, atol=0.05)
     lattice = Atoms("O", cell=[3] * 3, pbc=True) * (4, 4, 4)
     distances, density = radial_distribution([lattice], 8, width=0.5)
-    neighbours = density * 63 / 12**3 * 4 / 3 * np.pi * ((distances + 0.25) ** 3 - (distances - 0.25) ** 3)
+    neighbours = (
+        density * 63 / 12**3 * 4 / 3 * np.pi * ((distances + 0.25) ** 3 - (distances - 0.25) ** 3)
+    )
     found = {round(r, 2): round(n) for r, n in zip(distances, neighbours, strict=True) if n > 0}
     assert found == {3.25: 6, 4.25: 12, 5.25: 8}
 

@@ -1,4 +1,6 @@
-"""Relaxations that share batches end where they end alone, to the last bit, where that is asked for."""
+"""Relaxations that share batches end where they end alone, to the last bit, where that is asked
+for.
+"""
 
 import asyncio
 
@@ -17,7 +19,9 @@ from app.store.store import ModelStore
 from tests.paths import MODEL_STORE
 
 STORE = ModelStore(MODEL_STORE)
-MOLECULES = [from_ase(molecule(name)) for name in ("H2O", "CH4", "CH3OH", "CH3CH2OH", "C6H6", "NH3")]
+MOLECULES = [
+    from_ase(molecule(name)) for name in ("H2O", "CH4", "CH3OH", "CH3CH2OH", "C6H6", "NH3")
+]
 
 
 def relaxed(structures: list[Structure], optimizer: str) -> list[Relaxed]:
@@ -26,7 +30,9 @@ def relaxed(structures: list[Structure], optimizer: str) -> list[Relaxed]:
 
     async def main() -> list[Relaxed]:
         model, limits = STORE.load("organic-xtb"), {"max_atoms": 100, "max_edges": 10_000}
-        potential = load_potential(model, Limits(), Bound(100, 1000), threads=1, deterministic=True, **limits)
+        potential = load_potential(
+            model, Limits(), Bound(100, 1000), threads=1, deterministic=True, **limits
+        )
         potential.start()
         try:
             with potential.admit(len(structures), sum(map(len, structures))):

@@ -45,17 +45,23 @@ def strained_crystal() -> Atoms:
     return crystal
 
 
-def relaxed(backend: Backend, structures: Sequence[Structure], options: RelaxOptions) -> list[Relaxed]:
+def relaxed(
+    backend: Backend, structures: Sequence[Structure], options: RelaxOptions
+) -> list[Relaxed]:
     return relaxed_each(backend, [(structure, options) for structure in structures])
 
 
-def relaxed_each(backend: Backend, wanted: Sequence[tuple[Structure, RelaxOptions]]) -> list[Relaxed]:
+def relaxed_each(
+    backend: Backend, wanted: Sequence[tuple[Structure, RelaxOptions]]
+) -> list[Relaxed]:
     async def main() -> list[Relaxed]:
         potential = Potential(backend, "", Budget(4096, 10**6, 64), Bound(1000, 10**6), 1000, 10**6)
         potential.start()
         try:
             with potential.admit(len(wanted), 1):
-                return await asyncio.gather(*(relax(potential, s, options) for s, options in wanted))
+                return await asyncio.gather(
+                    *(relax(potential, s, options) for s, options in wanted)
+                )
         finally:
             await potential.stop()
 
@@ -145,7 +151,9 @@ def test_angles_of_a_skewed_cell_stay(backend: PairBackend) -> None:
 
 def test_fixed_axes_stay_and_the_stress_along_the_free_one_goes(backend: PairBackend) -> None:
     start = from_ase(bulk("Ar", cubic=True, a=5.5) * (2, 2, 2))
-    (mine,) = relaxed(backend, [start], RelaxOptions(fmax=1e-4, steps=500, cell="full", fixed_axes=("a", "b")))
+    (mine,) = relaxed(
+        backend, [start], RelaxOptions(fmax=1e-4, steps=500, cell="full", fixed_axes=("a", "b"))
+    )
     assert mine.converged
     np.testing.assert_allclose(mine.structure.cell[:2], start.cell[:2], atol=1e-12)
     assert mine.prediction.stress is not None
@@ -161,7 +169,9 @@ def test_fixed_atoms_stay_and_the_others_relax(backend: PairBackend) -> None:
     assert mine.converged
     np.testing.assert_array_equal(mine.structure.positions[[0, 5]], start.positions[[0, 5]])
     assert np.linalg.norm(mine.prediction.forces[[0, 5]], axis=1).max() > 0.005
-    assert (np.linalg.norm(mine.prediction.forces[np.delete(np.arange(13), [0, 5])], axis=1) < 0.005).all()
+    assert (
+        np.linalg.norm(mine.prediction.forces[np.delete(np.arange(13), [0, 5])], axis=1) < 0.005
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +183,9 @@ def test_fixed_atoms_stay_and_the_others_relax(backend: PairBackend) -> None:
         (RelaxOptions(cell="isotropic", fixed_axes=("a",)), "cell 'lengths'"),
     ],
 )
-def test_contradicting_cell_options_are_refused(backend: PairBackend, options: RelaxOptions, told: str) -> None:
+def test_contradicting_cell_options_are_refused(
+    backend: PairBackend, options: RelaxOptions, told: str
+) -> None:
     with pytest.raises(InvalidRequest, match=told):
         relaxed(backend, [from_ase(bulk("Ar", a=5.4))], options)
 
@@ -203,10 +215,14 @@ def test_single_points_ride_with_relaxations(pair_card: ModelCard) -> None:
             return super().__call__(graph)
 
     async def main() -> None:
-        potential = Potential(Recording(pair_card), "", Budget(4096, 10**6, 64), Bound(1000, 10**6), 1000, 10**6)
+        potential = Potential(
+            Recording(pair_card), "", Budget(4096, 10**6, 64), Bound(1000, 10**6), 1000, 10**6
+        )
         potential.start()
         with potential.admit(2, 10):
-            moving = asyncio.create_task(relax(potential, from_ase(cluster(7, 1)), RelaxOptions(fmax=1e-9, steps=400)))
+            moving = asyncio.create_task(
+                relax(potential, from_ase(cluster(7, 1)), RelaxOptions(fmax=1e-9, steps=400))
+            )
             while not moving.done():
                 await potential.predict(from_ase(cluster(3, 1)))
             await moving
@@ -292,8 +308,12 @@ class Failing(PairBackend):
         return prediction
 
 
-@pytest.mark.parametrize(("fault", "told"), [("raise", "no luck"), ("nan", "not finite"), ("huge", "over the limit")])
-def test_explosion_keeps_the_last_sound_geometry(pair_card: ModelCard, fault: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("fault", "told"), [("raise", "no luck"), ("nan", "not finite"), ("huge", "over the limit")]
+)
+def test_explosion_keeps_the_last_sound_geometry(
+    pair_card: ModelCard, fault: str, told: str
+) -> None:
     backend = Failing(pair_card)
     backend.fault = fault
     start = Structure(np.array([18, 18]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.3]]))

@@ -9,7 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from app.atoms.structure import Structure
-from app.errors import CorruptModel, ModelExists, UnknownModel, UnsupportedCharge, UnsupportedElement
+from app.errors import (
+    CorruptModel,
+    ModelExists,
+    UnknownModel,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
 from app.store.store import ARTIFACT, CARD, ModelCard, ModelStore
 
 HYDROGEN = {"numbers": [1], "positions": [[0.0, 0.0, 0.0]]}
@@ -50,7 +56,9 @@ def test_what_is_published_is_loaded(store, card, folder):
 
 def test_a_card_may_be_completed_but_not_renamed_while_files_are_written(store, card):
     with store.publish(card) as publication:
-        publication.card = card.model_copy(update={"metrics": {"mae": 1.0}, "name": "other", "version": 9})
+        publication.card = card.model_copy(
+            update={"metrics": {"mae": 1.0}, "name": "other", "version": 9}
+        )
     assert store.load("lj@3").card.metrics == {"mae": 1.0}
     assert store.names() == ["lj"]
 
@@ -148,7 +156,9 @@ def _publish_and_die(root: Path, card: ModelCard) -> None:
 
 
 def test_a_publisher_that_is_killed_leaves_no_version(store, card):
-    process = multiprocessing.get_context("spawn").Process(target=_publish_and_die, args=(store.root, card))
+    process = multiprocessing.get_context("spawn").Process(
+        target=_publish_and_die, args=(store.root, card)
+    )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -171,12 +181,24 @@ def test_a_publisher_that_is_killed_leaves_no_version(store, card):
         (lambda folder: (folder / CARD).unlink(), f"{CARD} is missing"),
         (lambda folder: (folder / CARD).write_text("{"), f"{CARD} is no model card: Invalid JSON"),
         (lambda folder: (folder / CARD).write_bytes(b"\xff\xfe"), f"{CARD} is no model card"),
-        (lambda folder: ((folder / CARD).unlink(), (folder / CARD).mkdir()), f"{CARD} cannot be read: Is a directory"),
+        (
+            lambda folder: ((folder / CARD).unlink(), (folder / CARD).mkdir()),
+            f"{CARD} cannot be read: Is a directory",
+        ),
         (lambda folder: edit(folder, version=4), "its card is of lj@4"),
         (lambda folder: edit(folder, name="other"), "its card is of other@3"),
-        (lambda folder: edit(folder, format_version=2), f"{CARD} is no model card: Input should be 1"),
-        (lambda folder: edit(folder, surprise=1), f"{CARD} is no model card: Extra inputs are not permitted"),
-        (lambda folder: edit(folder, backend="onnx", files={}), f"its card has no digest of {ARTIFACT}"),
+        (
+            lambda folder: edit(folder, format_version=2),
+            f"{CARD} is no model card: Input should be 1",
+        ),
+        (
+            lambda folder: edit(folder, surprise=1),
+            f"{CARD} is no model card: Extra inputs are not permitted",
+        ),
+        (
+            lambda folder: edit(folder, backend="onnx", files={}),
+            f"its card has no digest of {ARTIFACT}",
+        ),
     ],
 )
 def test_a_corrupt_version_is_refused_with_the_reason(store, folder, break_it, message):
@@ -214,12 +236,16 @@ def test_species_follow_the_order_of_the_elements(card):
     assert card.species(card.numbers).tolist() == list(range(len(card.elements)))
     referenced = card.model_copy(update={"atomic_energies": {"C": -38.0}})
     energies = referenced.references(referenced.species(card.numbers))
-    assert dict(zip(card.elements, energies.tolist(), strict=True)) == {**dict.fromkeys(card.elements, 0.0), "C": -38.0}
+    assert dict(zip(card.elements, energies.tolist(), strict=True)) == {
+        **dict.fromkeys(card.elements, 0.0),
+        "C": -38.0,
+    }
 
 
 def test_an_unknown_element_is_named_with_those_known(card):
     with pytest.raises(
-        UnsupportedElement, match="atom 1 is Au, which model 'lj' was not trained on; it knows Ar, Ne, H"
+        UnsupportedElement,
+        match="atom 1 is Au, which model 'lj' was not trained on; it knows Ar, Ne, H",
     ):
         card.check(Structure([1, 79], [[0.0, 0, 0], [0.0, 0, 2]]))
 
@@ -228,7 +254,10 @@ def test_an_unknown_element_is_named_with_those_known(card):
     ("state", "message"),
     [
         ({"charge": 1}, "charge 1: model 'lj' knows neutral structures only; send charge 0"),
-        ({"multiplicity": 3}, "multiplicity 3: model 'lj' knows closed shells only; send 1 or none"),
+        (
+            {"multiplicity": 3},
+            "multiplicity 3: model 'lj' knows closed shells only; send 1 or none",
+        ),
     ],
 )
 def test_charge_and_spin_are_not_ignored(card, state, message):

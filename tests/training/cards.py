@@ -29,6 +29,9 @@ def reference(config: ModelConfig) -> Reference:
     """A model with random weights, in float64."""
     card = random_card(config.cutoff).model_copy(update={"receptive_field": config.receptive_field})
     statistics = Statistics(
-        elements=card.elements, atomic_energies=card.atomic_energies, force_scale=1.3, average_neighbors=17.0
+        elements=card.elements,
+        atomic_energies=card.atomic_energies,
+        force_scale=1.3,
+        average_neighbors=17.0,
     )
     return Reference(build_model(config, statistics, torch.float64), card)

@@ -29,7 +29,10 @@ CARD = ModelCard(
     cutoff=4.5,
     receptive_field=4.5,
     dtype="float64",
-    pair={"Ne": PairParameters(epsilon=0.2, sigma=2.0), "Ar": PairParameters(epsilon=0.3, sigma=2.4)},
+    pair={
+        "Ne": PairParameters(epsilon=0.2, sigma=2.0),
+        "Ar": PairParameters(epsilon=0.3, sigma=2.4),
+    },
 )
 TINY = {
     "architecture": "allegro",
@@ -49,14 +52,26 @@ def label(structure: Structure, index: int = 0, **info: object) -> LabelledFrame
     prediction = PairBackend(CARD)(build_graph(structure, CARD.cutoff))
     stress = prediction.stress[0] if structure.is_bulk else None
     return LabelledFrame(
-        structure, float(prediction.energy[0]), prediction.forces, stress, "made.xyz", index, dict(info)
+        structure,
+        float(prediction.energy[0]),
+        prediction.forces,
+        stress,
+        "made.xyz",
+        index,
+        dict(info),
     )
 
 
-def molecules(count: int, sizes: Sequence[int] = (2, 3, 4, 5), seed: int = 0) -> list[LabelledFrame]:
+def molecules(
+    count: int, sizes: Sequence[int] = (2, 3, 4, 5), seed: int = 0
+) -> list[LabelledFrame]:
     """Clusters of several sizes; `molecule` names those of a kind, three of each."""
     return [
-        label(random_molecule(CARD, sizes[i % len(sizes)], seed=1000 * seed + i), i, molecule=f"kind {i // 3}")
+        label(
+            random_molecule(CARD, sizes[i % len(sizes)], seed=1000 * seed + i),
+            i,
+            molecule=f"kind {i // 3}",
+        )
         for i in range(count)
     ]
 
@@ -66,7 +81,9 @@ def crystals(count: int) -> list[LabelledFrame]:
     return [label(random_crystal(CARD, (2, 2, 1), seed=i), i) for i in range(count)]
 
 
-def write(path: Path, frames: Sequence[LabelledFrame], change: Callable[[Any], None] | None = None) -> Path:
+def write(
+    path: Path, frames: Sequence[LabelledFrame], change: Callable[[Any], None] | None = None
+) -> Path:
     """Write frames as extXYZ, each after an optional change to its ASE atoms."""
     images = []
     for frame in frames:

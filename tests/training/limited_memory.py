@@ -1,7 +1,10 @@
-"""One epoch's batches of a data set. Run by a test as a program of its own, under a limit of memory.
+"""One epoch's batches of a data set.
 
-Arguments: folder of the data set, MiB that may be taken beyond what the libraries take, and a folder for the cache.
-Prints a sum over all batches. Pages of a mapped file do not count, for they can be given back at any time.
+Run by a test as a program of its own, under a limit of memory.
+
+Arguments: folder of the data set, MiB that may be taken beyond what the libraries take, and a
+folder for the cache. Prints a sum over all batches. Pages of a mapped file do not count, for they
+can be given back at any time.
 """
 
 import re
@@ -33,7 +36,10 @@ def epoch_sum(folder: Path, cache: Path | None) -> tuple[int, float]:
     total = 0.0
     for indices in epoch_batches(problem.train.dataset, Limits(16), seed=0, epoch=0, bucket=8):
         batch = problem.train(indices)
-        total += float(batch.inputs.edge_vectors.double().square().sum() + batch.targets.forces.double().abs().sum())
+        total += float(
+            batch.inputs.edge_vectors.double().square().sum()
+            + batch.targets.forces.double().abs().sum()
+        )
     return problem.train.dataset.nbytes, total
 
 

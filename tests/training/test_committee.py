@@ -1,4 +1,6 @@
-"""Committees, from training to the answer of a server: mean and uncertainty everywhere, and one entry in the store."""
+"""Committees, from training to the answer of a server: mean and uncertainty everywhere, and one
+entry in the store.
+"""
 
 import io
 import json
@@ -46,7 +48,9 @@ def train(root, path, seeds=SEEDS, resume=False, display=None, **keys):
     keys = {"epochs": 2, "seed": 5, **keys}
     display = display or Display(99, io.StringIO())
     store = ModelStore(root / "store")
-    return run_committee(tiny_config(**keys), seeds, CommitteeFolder(path), Finder(root), display, resume, store)
+    return run_committee(
+        tiny_config(**keys), seeds, CommitteeFolder(path), Finder(root), display, resume, store
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +84,15 @@ def test_members_share_all_but_the_seed(trained):
 
 
 def test_a_member_is_the_run_with_its_seed(data, trained, tmp_path):
-    run(tiny_config(epochs=2, seed=6), RunFolder(tmp_path / "run"), Finder(data), Display(9, io.StringIO()))
-    alone, member = (load_file(p / "weights.safetensors") for p in (tmp_path / "run", trained / "seed-6"))
+    run(
+        tiny_config(epochs=2, seed=6),
+        RunFolder(tmp_path / "run"),
+        Finder(data),
+        Display(9, io.StringIO()),
+    )
+    alone, member = (
+        load_file(p / "weights.safetensors") for p in (tmp_path / "run", trained / "seed-6")
+    )
     assert all(torch.equal(alone[name], member[name]) for name in alone)
 
 
@@ -94,7 +105,9 @@ def test_the_metrics_are_of_the_mean_and_of_each_member(trained):
     worst = max(member["validation"]["forces_rmse"] for member in members.values())
     assert 0 < result["validation"]["forces_rmse"] < worst
     lines = committee_table(result).splitlines()
-    assert [line.split()[:2] for line in lines[4:7]] == [["validation", n] for n in (*members, "committee")]
+    assert [line.split()[:2] for line in lines[4:7]] == [
+        ["validation", n] for n in (*members, "committee")
+    ]
     assert f"{result['validation']['forces_mae']:.2f}" in lines[6]
 
 
@@ -113,7 +126,9 @@ def test_an_interrupted_committee_ends_as_if_it_had_not_been(data, trained, tmp_
     with pytest.raises(TrainingError, match=r"weights\.safetensors is missing"):
         TrainedRun(tmp_path / "run")
     train(data, tmp_path / "run", resume=True)
-    for first, second in zip(TrainedRun(trained).weights, TrainedRun(tmp_path / "run").weights, strict=True):
+    for first, second in zip(
+        TrainedRun(trained).weights, TrainedRun(tmp_path / "run").weights, strict=True
+    ):
         assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -163,7 +178,9 @@ def test_an_entry_that_lacks_a_member_is_refused(store, tmp_path, file):
 
 
 class Opposed:
-    """A backend whose members err in opposite directions: their mean is right, and their spread is not."""
+    """A backend whose members err in opposite directions: their mean is right, and their spread is
+    not.
+    """
 
     def __init__(self, backend):
         self.backend, self.card = backend, backend.card
@@ -173,7 +190,9 @@ class Opposed:
         answer = self.backend(graph)
         std = answer.forces_std
         further = np.where(std > 0, 1 + 2e-3 / np.maximum(std, 1e-12), 1.0)[:, None]
-        return replace(answer, member_forces=answer.forces + further * (answer.member_forces - answer.forces))
+        return replace(
+            answer, member_forces=answer.forces + further * (answer.member_forces - answer.forces)
+        )
 
 
 def test_members_that_deviate_behind_a_sound_mean_are_refused(store, trained):
@@ -183,15 +202,24 @@ def test_members_that_deviate_behind_a_sound_mean_are_refused(store, trained):
 
 
 def test_evaluating_gives_the_uncertainty_of_runs_and_of_store_entries(store, trained):
-    (of_run, of_store) = (open_predictor(m, store.root)(FRAMES) for m in (str(trained), "committee@1"))
-    members = [open_predictor(str(folder.path), store.root)(FRAMES) for folder in CommitteeFolder(trained).members()]
+    (of_run, of_store) = (
+        open_predictor(m, store.root)(FRAMES) for m in (str(trained), "committee@1")
+    )
+    members = [
+        open_predictor(str(folder.path), store.root)(FRAMES)
+        for folder in CommitteeFolder(trained).members()
+    ]
     assert of_run.energy_std.shape == (len(FRAMES),)
-    np.testing.assert_allclose(of_run.energy_std, np.std([m.energy for m in members], axis=0), atol=1e-12)
+    np.testing.assert_allclose(
+        of_run.energy_std, np.std([m.energy for m in members], axis=0), atol=1e-12
+    )
     deviation = np.array([m.forces - of_run.forces for m in members])
     expected = np.sqrt((deviation**2).sum(axis=2).mean(axis=0))
     np.testing.assert_allclose(of_run.forces_std, expected, atol=1e-12)
     for name in ("energy", "energy_std", "forces", "forces_std", "stress"):
-        np.testing.assert_allclose(getattr(of_store, name), getattr(of_run, name), atol=2e-4, err_msg=name)
+        np.testing.assert_allclose(
+            getattr(of_store, name), getattr(of_run, name), atol=2e-4, err_msg=name
+        )
     assert members[0].energy_std is None
     assert errors(of_run, FRAMES).forces_rmse < max(errors(m, FRAMES).forces_rmse for m in members)
 
@@ -202,8 +230,12 @@ def test_a_server_answers_with_the_uncertainty(store):
         (energies,) = server.predict({**ARGON, "properties": ["energies"]}).json()["results"]
         (moved,) = server.predict({**ARGON, "relax": {"steps": 2}}).json()["results"]
         text = "2\nProperties=species:S:1:pos:R:3 energy_std=99\nAr 0 0 0\nNe 0 0 2.4\n"
-        xyz = server.client.post("/predict", content=text, headers={"Content-Type": "chemical/x-xyz"})
-        schema = server.client.get("/openapi.json").json()["components"]["schemas"]["ResultOut"]["properties"]
+        xyz = server.client.post(
+            "/predict", content=text, headers={"Content-Type": "chemical/x-xyz"}
+        )
+        schema = server.client.get("/openapi.json").json()["components"]["schemas"]["ResultOut"][
+            "properties"
+        ]
         card = server.client.get("/models/committee").json()["card"]
     assert plain["energy_std"] > 0
     assert len(plain["forces_std"]) == 2
@@ -222,7 +254,11 @@ def test_a_server_answers_with_the_uncertainty(store):
 def test_a_committee_starts_from_the_members_of_another(data, store, tmp_path):
     shutil.copytree(store.root, tmp_path / "store")
     write(tmp_path / "train.xyz", molecules(12))
-    keys = {"start": {"model": "committee@1", "freeze": ["embedding.*"]}, "data": {"train": "train.xyz"}, "epochs": 1}
+    keys = {
+        "start": {"model": "committee@1", "freeze": ["embedding.*"]},
+        "data": {"train": "train.xyz"},
+        "epochs": 1,
+    }
     train(tmp_path, tmp_path / "tuned", seeds=2, seed=0, **keys)
     for member, weights in enumerate(TrainedRun(tmp_path / "tuned").weights):
         file = ("weights.safetensors", "weights-1.safetensors")[member]
@@ -235,7 +271,9 @@ def test_the_command_line_trains_and_predicts(data, store, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "two.yaml").write_text(
         json.dumps(
-            tiny_config(epochs=1, data={"train": "train.xyz", "split": {"validation": 8}}).model_dump(mode="json")
+            tiny_config(
+                epochs=1, data={"train": "train.xyz", "split": {"validation": 8}}
+            ).model_dump(mode="json")
         )
     )
     options = ["train", "two.yaml", "--data-root", str(data), "--seeds", "2"]
@@ -250,6 +288,19 @@ def test_the_command_line_trains_and_predicts(data, store, tmp_path, monkeypatch
         assert (tmp_path / "uncertainty.png").stat().st_size > 10_000
     (tmp_path / "pair.xyz").write_text("2\n\nAr 0 0 0\nNe 0 0 2.4\n")
     capsys.readouterr()
-    assert main(["predict", "pair.xyz", "--model", "committee", "--model-store", str(store.root), "--json"]) == 0
+    assert (
+        main(
+            [
+                "predict",
+                "pair.xyz",
+                "--model",
+                "committee",
+                "--model-store",
+                str(store.root),
+                "--json",
+            ]
+        )
+        == 0
+    )
     (result,) = json.loads(capsys.readouterr().out)["results"]
     assert result["energy_std"] > 0

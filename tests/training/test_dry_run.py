@@ -22,11 +22,15 @@ def test_a_set_is_summed_up():
 
 
 def test_memory_of_a_step_is_proportional_to_the_slots():
-    statistics = Statistics(elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0)
+    statistics = Statistics(
+        elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0
+    )
     dataset = build_dataset(molecules(1, sizes=(9,)) * 8, 4.5)
     model = build_model(tiny_config().model, statistics)
     two, eight = (np.arange(count) for count in (2, 8))
-    kept = [kept_bytes(model, Collator(dataset, statistics), indices, True) for indices in (two, eight)]
+    kept = [
+        kept_bytes(model, Collator(dataset, statistics), indices, True) for indices in (two, eight)
+    ]
     assert slots(dataset, eight) == 4 * slots(dataset, two) == 8 * 9 * 8
     assert kept[1] / kept[0] == pytest.approx(4, rel=0.1)
     assert kept[0] > 100 * 4 * slots(dataset, two)

@@ -1,4 +1,6 @@
-"""Whole runs on small Lennard-Jones data: what is learnt, when it stops, what is written, and how it goes on."""
+"""Whole runs on small Lennard-Jones data: what is learnt, when it stops, what is written, and how
+it goes on.
+"""
 
 import errno
 import io
@@ -50,7 +52,13 @@ def data(tmp_path_factory):
 
 
 def train(root, folder, resume=False, display=None, **keys):
-    return run(tiny_config(**keys), RunFolder(folder), Finder(root), display or Display(99, io.StringIO()), resume)
+    return run(
+        tiny_config(**keys),
+        RunFolder(folder),
+        Finder(root),
+        display or Display(99, io.StringIO()),
+        resume,
+    )
 
 
 def lines(folder):
@@ -58,18 +66,26 @@ def lines(folder):
 
 
 def timeless(folder):
-    return [{key: value for key, value in line.items() if not key.endswith("seconds")} for line in lines(folder)]
+    return [
+        {key: value for key, value in line.items() if not key.endswith("seconds")}
+        for line in lines(folder)
+    ]
 
 
 def same_weights(a, b):
     first, second = load_file(a / "weights.safetensors"), load_file(b / "weights.safetensors")
-    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    return first.keys() == second.keys() and all(
+        torch.equal(first[key], second[key]) for key in first
+    )
 
 
 def same_checkpoints(a, b):
     """Whether models, averages and optimiser states are bit-equal."""
     saved = (torch.load(folder / "checkpoint.pt", weights_only=True) for folder in (a, b))
-    states = [torch.cat([*_tensors(s["model"]), *_tensors(s["optimizer"]), *_tensors(s["average"])]) for s in saved]
+    states = [
+        torch.cat([*_tensors(s["model"]), *_tensors(s["optimizer"]), *_tensors(s["average"])])
+        for s in saved
+    ]
     return torch.equal(*states)
 
 
@@ -83,23 +99,43 @@ def _tensors(state):
 
 
 def test_a_run_learns_and_writes_its_folder(data, tmp_path):
-    keys = {"epochs": 40, "optimizer": {"lr": 0.01}, "data": {"train": "train.xyz", "test": "test.xyz"}}
+    keys = {
+        "epochs": 40,
+        "optimizer": {"lr": 0.01},
+        "data": {"train": "train.xyz", "test": "test.xyz"},
+    }
     result = train(data, tmp_path / "run", evaluate_steps=50, **keys)
     curve = lines(tmp_path / "run")
     assert curve[-1]["train_total"] < 0.05 * curve[0]["train_total"]
     assert curve[-1]["forces_mae"] < 0.35 * curve[0]["forces_mae"]
     assert {path.name for path in (tmp_path / "run").iterdir()} == FILES
-    assert set(result) >= {"train", "validation", "test", "parameters", "seconds", "cpu_seconds", "hardware", "steps"}
+    assert set(result) >= {
+        "train",
+        "validation",
+        "test",
+        "parameters",
+        "seconds",
+        "cpu_seconds",
+        "hardware",
+        "steps",
+    }
     assert result["stopped_by"] == "epochs"
     assert 50 < result["peak_mebibytes"] < 20_000
     assert result["test"]["frames"] == 9
     assert json.loads((tmp_path / "run" / "metrics.json").read_text()) == result
     assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["optimizer"]["lr"] == 0.01
-    assert json.loads((tmp_path / "run" / "statistics.json").read_text())["elements"] == ["Ne", "Ar"]
+    assert json.loads((tmp_path / "run" / "statistics.json").read_text())["elements"] == [
+        "Ne",
+        "Ar",
+    ]
 
 
 def test_stresses_are_learnt(data, tmp_path):
-    keys = {"data": {"train": "crystals.xyz"}, "loss": {"energy": 0, "forces": 0, "stress": 100}, "epochs": 30}
+    keys = {
+        "data": {"train": "crystals.xyz"},
+        "loss": {"energy": 0, "forces": 0, "stress": 100},
+        "epochs": 30,
+    }
     result = train(data, tmp_path / "run", optimizer={"lr": 0.01}, **keys)
     curve = lines(tmp_path / "run")
     assert curve[-1]["train_stress"] < 0.2 * curve[0]["train_stress"]
@@ -107,24 +143,40 @@ def test_stresses_are_learnt(data, tmp_path):
 
 
 def test_a_stress_loss_without_any_stress_is_refused(data, tmp_path):
-    with pytest.raises(InvalidData, match=r"loss\.stress is 1\.0, but no training frame has a stress"):
+    with pytest.raises(
+        InvalidData, match=r"loss\.stress is 1\.0, but no training frame has a stress"
+    ):
         train(data, tmp_path / "run", loss={"stress": 1})
 
 
 def test_weights_change_within_a_run_and_not_in_its_validation(data, tmp_path):
     keys = {"epochs": 2, "optimizer": {"lr": 1e-12}, "ema": 0}
-    train(data, tmp_path / "run", loss={"energy": 1, "changes": [{"epoch": 1, "energy": 4, "forces": 0}]}, **keys)
+    train(
+        data,
+        tmp_path / "run",
+        loss={"energy": 1, "changes": [{"epoch": 1, "energy": 4, "forces": 0}]},
+        **keys,
+    )
     first, second = lines(tmp_path / "run")
-    assert first["train_total"] == pytest.approx(first["train_energy"] + first["train_forces"], rel=1e-5)
+    assert first["train_total"] == pytest.approx(
+        first["train_energy"] + first["train_forces"], rel=1e-5
+    )
     assert second["train_total"] == pytest.approx(4 * second["train_energy"], rel=1e-5)
     assert first["validation_loss"] == pytest.approx(second["validation_loss"], rel=1e-5)
-    assert first["validation_loss"] == pytest.approx(4e-6 * first["energy_per_atom_rmse"] ** 2, rel=1e-4)
+    assert first["validation_loss"] == pytest.approx(
+        4e-6 * first["energy_per_atom_rmse"] ** 2, rel=1e-4
+    )
 
 
 def test_energies_alone_are_learnt(data, tmp_path):
     write(tmp_path / "energies.xyz", molecules(40), drop_forces)
-    keys = {"data": {"train": {"path": "energies.xyz", "missing_forces": True}}, "optimizer": {"lr": 0.01}}
-    with pytest.raises(InvalidData, match=r"loss\.forces is 1\.0, but no training frame has forces"):
+    keys = {
+        "data": {"train": {"path": "energies.xyz", "missing_forces": True}},
+        "optimizer": {"lr": 0.01},
+    }
+    with pytest.raises(
+        InvalidData, match=r"loss\.forces is 1\.0, but no training frame has forces"
+    ):
         train(tmp_path, tmp_path / "run", **keys)
     result = train(tmp_path, tmp_path / "run", loss={"forces": 0}, epochs=10, **keys)
     curve = lines(tmp_path / "run")
@@ -164,8 +216,11 @@ def test_patience_ends_a_run(data, tmp_path):
 
 
 def test_the_best_weights_are_kept(data, tmp_path):
-    growing = {"kind": "constant", "warmup_steps": 96}  # until the end, to a rate that spoils what was learnt
-    result = train(data, tmp_path / "run", epochs=12, optimizer={"lr": 1.0}, ema=0, schedule=growing)
+    # until the end, to a rate that spoils what was learnt
+    growing = {"kind": "constant", "warmup_steps": 96}
+    result = train(
+        data, tmp_path / "run", epochs=12, optimizer={"lr": 1.0}, ema=0, schedule=growing
+    )
     curve = lines(tmp_path / "run")
     best = min(curve, key=lambda line: line["validation_loss"])
     assert result["best_step"] == best["step"] < curve[-1]["step"]
@@ -243,8 +298,20 @@ RESUMED = {
 def test_a_killed_run_ends_as_if_it_had_not_been(data, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(dump_config(tiny_config(**RESUMED)))
-    command = [sys.executable, "-m", "app.cli.main", "train", config, "--run", tmp_path / "run", "--data-root", data]
-    child = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli.main",
+        "train",
+        config,
+        "--run",
+        tmp_path / "run",
+        "--data-root",
+        data,
+    ]
+    child = subprocess.Popen(
+        command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     wait_for_steps(tmp_path / "run" / "checkpoint.pt", 50, child)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
@@ -277,23 +344,35 @@ def test_a_kill_between_an_evaluation_and_its_checkpoint_costs_nothing(data, tmp
 
 def test_a_run_is_not_overwritten(data, tmp_path):
     train(data, tmp_path / "run", epochs=1)
-    with pytest.raises(TrainingError, match=r"run holds a run; go on with --resume, or choose another folder"):
+    with pytest.raises(
+        TrainingError, match=r"run holds a run; go on with --resume, or choose another folder"
+    ):
         train(data, tmp_path / "run", epochs=1)
 
 
 def test_a_changed_config_is_refused_unless_it_only_ends_later(data, tmp_path):
     train(data, tmp_path / "run", epochs=1, schedule={"kind": "constant"})
     with pytest.raises(
-        InvalidConfig, match=r"loss\.kind was 'mse', is 'mae'; optimizer\.lr was 0\.002, is 0\.1\. Only"
+        InvalidConfig,
+        match=r"loss\.kind was 'mse', is 'mae'; optimizer\.lr was 0\.002, is 0\.1\. Only",
     ):
-        train(data, tmp_path / "run", True, optimizer={"lr": 0.1}, loss={"kind": "mae"}, schedule={"kind": "constant"})
+        train(
+            data,
+            tmp_path / "run",
+            True,
+            optimizer={"lr": 0.1},
+            loss={"kind": "mae"},
+            schedule={"kind": "constant"},
+        )
     result = train(data, tmp_path / "run", True, epochs=2, schedule={"kind": "constant"})
     assert result["epochs"] == 2
 
 
 def test_a_schedule_over_the_epochs_fixes_their_number(data, tmp_path):
     train(data, tmp_path / "run", epochs=1)
-    with pytest.raises(InvalidConfig, match=r"another config: epochs was 1, is 2\. Only max_minutes, "):
+    with pytest.raises(
+        InvalidConfig, match=r"another config: epochs was 1, is 2\. Only max_minutes, "
+    ):
         train(data, tmp_path / "run", True, epochs=2)
 
 
@@ -303,10 +382,14 @@ def test_a_run_from_before_a_key_was_there_goes_on(data, tmp_path):
     state = checkpoint.load(path, "allegro")
     del state["config"]["loss"]["changes"], state["config"]["data"]["train"][0]["weight"]
     checkpoint.save(path, state)
-    assert train(data, tmp_path / "run", True, epochs=2, schedule={"kind": "constant"})["epochs"] == 2
+    assert (
+        train(data, tmp_path / "run", True, epochs=2, schedule={"kind": "constant"})["epochs"] == 2
+    )
 
 
-def test_a_full_disk_is_named_and_costs_what_was_done_since_the_checkpoint(data, tmp_path, monkeypatch):
+def test_a_full_disk_is_named_and_costs_what_was_done_since_the_checkpoint(
+    data, tmp_path, monkeypatch
+):
     def full(_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -317,7 +400,10 @@ def test_a_full_disk_is_named_and_costs_what_was_done_since_the_checkpoint(data,
             if progress.step == 10:
                 patch.setattr(os, "fsync", full)
 
-    with monkeypatch.context() as patch, pytest.raises(TrainingError, match=r"cannot be written: No space left"):
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(TrainingError, match=r"cannot be written: No space left"),
+    ):
         train(data, tmp_path / "run", display=Filling(3), checkpoint_steps=3)
     assert checkpoint.load(tmp_path / "run" / "checkpoint.pt", "allegro")["progress"]["step"] == 9
     train(data, tmp_path / "run", resume=True, checkpoint_steps=3)
@@ -338,7 +424,9 @@ def test_resume_without_a_checkpoint_starts(data, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_step_and_frames(data, tmp_path):
-    with pytest.raises(TrainingError, match=r"step \d+: the loss is (nan|inf); .*train\.xyz, frame \d+"):
+    with pytest.raises(
+        TrainingError, match=r"step \d+: the loss is (nan|inf); .*train\.xyz, frame \d+"
+    ):
         train(data, tmp_path / "run", optimizer={"lr": 1e30}, clip=None)
 
 
@@ -365,7 +453,9 @@ def test_tensorboard_shows_the_metrics(data, tmp_path):
     shown = [(event.step, event.value) for event in events.Scalars("validation_loss")]
     curve = lines(tmp_path / "run")
     assert [step for step, _ in shown] == [line["step"] for line in curve]
-    assert [value for _, value in shown] == pytest.approx([line["validation_loss"] for line in curve], rel=1e-5)
+    assert [value for _, value in shown] == pytest.approx(
+        [line["validation_loss"] for line in curve], rel=1e-5
+    )
 
 
 def test_no_tensorboard_is_said(tmp_path, monkeypatch):

@@ -17,7 +17,9 @@ from app.service.models import Service
 
 INLINE_BYTES = 64_000
 INLINE_ATOMS = 2000
-"""Bodies and answers up to this size are parsed and written faster than they are handed to a thread."""
+"""Bodies and answers up to this size are parsed and written faster than they are handed to a
+thread.
+"""
 WRITERS: dict[str, tuple[str, Callable[..., Any]]] = {
     "json": (JSON, as_json),
     "msgpack": (MSGPACK, as_msgpack),
@@ -40,7 +42,9 @@ def _json(content: object, status: int = 200) -> Response:
     return Response(orjson.dumps(content), status, media_type=JSON)
 
 
-@router.post("/predict", tags=["predict"], summary="Energies, forces, stress; relaxed structures", **PREDICT)
+@router.post(
+    "/predict", tags=["predict"], summary="Energies, forces, stress; relaxed structures", **PREDICT
+)
 async def predict(request: Request) -> Response:
     """Evaluate structures with a model, and relax them if asked."""
     service = _service(request)
@@ -50,11 +54,15 @@ async def predict(request: Request) -> Response:
     ask = await _read(request, service, kind, body)
     potential = service.potential(ask.model)
     with cancelled_on_disconnect(request):
-        results = await answer(potential, ask, lambda r: service.metrics.relaxed(potential.reference, r))
+        results = await answer(
+            potential, ask, lambda r: service.metrics.relaxed(potential.reference, r)
+        )
     whole = overall(results)
     status = whole.status if whole else 200
     media, write = WRITERS[accepted_kind(request, kind)]
-    content = await _maybe_threaded(count_atoms(ask.entries) > INLINE_ATOMS, write, potential, ask, results)
+    content = await _maybe_threaded(
+        count_atoms(ask.entries) > INLINE_ATOMS, write, potential, ask, results
+    )
     headers = {"X-Equipot-Model": f"{potential.reference} {potential.digest}"}
     return Response(content, status, headers, media_type=media)
 
@@ -65,7 +73,9 @@ async def _read(request: Request, service: Service, kind: str, body: bytes) -> A
         return await _maybe_threaded(large, from_xyz, body, request.query_params, service.settings)
     if request.query_params:
         names = ", ".join(request.query_params)
-        raise InvalidRequest(f"query parameters ({names}) go with XYZ bodies; put them into the body")
+        raise InvalidRequest(
+            f"query parameters ({names}) go with XYZ bodies; put them into the body"
+        )
     return await _maybe_threaded(large, from_document, body, kind, service.settings)
 
 
@@ -80,7 +90,9 @@ def _get(path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:
     return register
 
 
-async def _maybe_threaded(large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _maybe_threaded(
+    large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
     if large:
         return await asyncio.to_thread(work, *args, **kwargs)
     return work(*args, **kwargs)
@@ -106,7 +118,9 @@ async def livez() -> Response:
 
 @_get("/readyz", tags=["health"], summary="May it be asked?", responses=ERRORS)
 async def readyz(request: Request) -> Response:
-    """Ready once the models are loaded and warm; 503 with the reason before, and while shutting down."""
+    """Ready once the models are loaded and warm; 503 with the reason before, and while shutting
+    down.
+    """
     service = _service(request)
     service.check_ready()
     return _json({"status": "ready", "models": list(service.potentials)})
@@ -115,4 +129,6 @@ async def readyz(request: Request) -> Response:
 @_get("/metrics", tags=["health"], summary="Prometheus metrics")
 async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format."""
-    return Response(_service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(
+        _service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8"
+    )

@@ -1,6 +1,7 @@
 """The comment line of extXYZ: `key=value` pairs with quotes, and free text between them.
 
-The rules are those of the format's description at github.com/libAtoms/extxyz; values stay text here.
+The rules are those of the format's description at github.com/libAtoms/extxyz; values stay text
+here.
 """
 
 import re
@@ -10,9 +11,8 @@ import numpy as np
 
 PAIR = re.compile(
     r"""
-    (?P<key> "(?:[^"\\]|\\.)*+" | [^\s=]++ )
-    (?: \s*+ = \s*+ (?P<value> "(?:[^"\\]|\\.)*+" | '(?:[^'\\]|\\.)*+' | \{[^{}]*+\} | \[[^\[\]]*+\] | \S++ | $ ) )?+
-    """,
+    (?P<key> "(?:[^"\\]|\\.)*+" | [^\s=]++ ) (?: \s*+ = \s*+ (?P<value> "(?:[^"\\]|\\.)*+" |
+    '(?:[^'\\]|\\.)*+' | \{[^{}]*+\} | \[[^\[\]]*+\] | \S++ | $ ) )?+ """,
     re.VERBOSE,
 )
 ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -22,12 +22,19 @@ ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 
 
 def read_pairs(line: str) -> dict[str, str]:
-    """Values by key, as text without quotes or brackets; words that belong to no `=` have the value "T"."""
-    return {_unquoted(m["key"]): "T" if m["value"] is None else _unquoted(m["value"]) for m in PAIR.finditer(line)}
+    """Values by key, as text without quotes or brackets; words that belong to no `=` have the value
+    "T".
+    """
+    return {
+        _unquoted(m["key"]): "T" if m["value"] is None else _unquoted(m["value"])
+        for m in PAIR.finditer(line)
+    }
 
 
 def write_pairs(pairs: Iterable[tuple[str, object]]) -> str:
-    """The pairs as they stand in a comment line: numbers that read back the same, T or F, arrays in column order."""
+    """The pairs as they stand in a comment line: numbers that read back the same, T or F, arrays in
+    column order.
+    """
     return " ".join(f"{_quoted(key)}={_quoted(_text(value))}" for key, value in pairs)
 
 
@@ -35,7 +42,11 @@ def _unquoted(text: str) -> str:
     if len(text) < 2 or CLOSING.get(text[0]) != text[-1]:
         return text
     inner = text[1:-1]
-    return ESCAPE.sub(lambda m: {"n": "\n", "r": "\r"}.get(m[1], m[1]), inner) if "\\" in inner else inner
+    return (
+        ESCAPE.sub(lambda m: {"n": "\n", "r": "\r"}.get(m[1], m[1]), inner)
+        if "\\" in inner
+        else inner
+    )
 
 
 def _quoted(text: str) -> str:

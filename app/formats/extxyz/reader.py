@@ -23,7 +23,16 @@ MEANINGS = {
     "move_mask": ("move", "L", None),
 }
 """Meaning, type and width of the columns that make a structure; some names are ASE's."""
-FLAGS = {"T": True, "F": False, "True": True, "False": False, "true": True, "false": False, "1": True, "0": False}
+FLAGS = {
+    "T": True,
+    "F": False,
+    "True": True,
+    "False": False,
+    "true": True,
+    "false": False,
+    "1": True,
+    "0": False,
+}
 SHOWN = 60
 """Characters of a faulty line that a message repeats."""
 
@@ -35,8 +44,8 @@ class Frame:
     Attributes:
         structure: the structure, or why the frame holds none.
         id: the value of `id` on the comment line.
-        info: the comment line's other pairs, as text, without geometry and results; a line without pairs is
-            the value of `comment`.
+        info: the comment line's other pairs, as text, without geometry and results; a line without
+            pairs is the value of `comment`.
     """
 
     structure: Structure | InputError
@@ -47,20 +56,23 @@ class Frame:
 def parse(text: str) -> list[Frame]:
     """The frames of an XYZ or extXYZ file.
 
-    A frame that is well formed but holds no valid structure (an unknown element, a coordinate that is not
-    finite, a flat cell) has the error in the structure's place, so that the other frames can be used.
+    A frame that is well formed but holds no valid structure (an unknown element, a coordinate that
+    is not finite, a flat cell) has the error in the structure's place, so that the other frames can
+    be used.
 
     Args:
         text: the file's content; lines may end in CR LF, and blank lines may follow a frame.
 
     Raises:
-        InvalidFormat: the text is no such file; names frame (from 0), line (from 1), value and remedy.
+        InvalidFormat: the text is no such file; names frame (from 0), line (from 1), value and
+            remedy.
     """
     return list(iter_frames(text))
 
 
 def iter_frames(text: str) -> Iterator[Frame]:
-    """The frames as for `parse`, each read when it is asked for: a limit can stop before the rest is read.
+    """The frames as for `parse`, each read when it is asked for: a limit can stop before the rest
+    is read.
 
     Raises:
         InvalidFormat: as for `parse`, at the frame that is malformed.
@@ -75,7 +87,9 @@ def iter_frames(text: str) -> Iterator[Frame]:
 
 def _next_line(lines: Sequence[str], start: int) -> int:
     """Index of the next line that is not blank; the number of lines where there is none."""
-    return next((i for i in range(start, len(lines)) if lines[i] and not lines[i].isspace()), len(lines))
+    return next(
+        (i for i in range(start, len(lines)) if lines[i] and not lines[i].isspace()), len(lines)
+    )
 
 
 def _block(lines: Sequence[str], start: int, index: int) -> "_Block":
@@ -86,7 +100,9 @@ def _block(lines: Sequence[str], start: int, index: int) -> "_Block":
         raise InvalidFormat(f"{where}: '{_short(count)}' is not a number of atoms{hint}")
     rows = lines[start + 2 : start + 2 + int(count)]
     if len(rows) < int(count):
-        raise InvalidFormat(f"{where}: {count} atoms announced, but only {len(rows)} lines follow; is it truncated?")
+        raise InvalidFormat(
+            f"{where}: {count} atoms announced, but only {len(rows)} lines follow; is it truncated?"
+        )
     return _Block(index, start + 1, lines[start + 1] if start + 1 < len(lines) else "", rows)
 
 
@@ -117,13 +133,17 @@ class _Block:
     def _structure(self, pairs: Mapping[str, str]) -> Structure | InputError:
         columns = self._columns(pairs.get("Properties"))
         words = self._words(columns, "Properties" in pairs)
-        positions = np.array([self._numbers(words[columns.positions + axis]) for axis in range(3)]).T
+        positions = np.array(
+            [self._numbers(words[columns.positions + axis]) for axis in range(3)]
+        ).T
         cell = self._cell(pairs.get("Lattice"))
         pbc = self._pbc(pairs.get("pbc"), "Lattice" in pairs)
         try:
             numbers = self._elements(words, columns)
             fixed = self._fixed([words[column] for column in columns.moves])
-            return Structure(numbers, positions, cell, pbc, read_charge(pairs), read_multiplicity(pairs), fixed)
+            return Structure(
+                numbers, positions, cell, pbc, read_charge(pairs), read_multiplicity(pairs), fixed
+            )
         except InvalidStructure as error:
             return error
 
@@ -134,15 +154,25 @@ class _Block:
         moves, width = range(0), 0
         for name, kind, count in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
             meaning, expected_kind, expected_count = MEANINGS.get(name, (None, kind, None))
-            sound = kind in {"S", "R", "I", "L"} and count.isascii() and count.isdecimal() and int(count[:9]) > 0
+            sound = (
+                kind in {"S", "R", "I", "L"}
+                and count.isascii()
+                and count.isdecimal()
+                and int(count[:9]) > 0
+            )
             if not sound or kind != expected_kind or expected_count not in (None, int(count)):
-                raise self._error(1, f"Properties: '{_short(f'{name}:{kind}:{count}')}' is no valid column; {USAGE}")
+                raise self._error(
+                    1,
+                    f"Properties: '{_short(f'{name}:{kind}:{count}')}' is no valid column; {USAGE}",
+                )
             if meaning:
                 places[meaning] = width
             width += int(count[:9])
             moves = range(places["move"], width) if meaning == "move" else moves
         if len(fields) % 3 or "pos" not in places or not ("species" in places or "Z" in places):
-            raise self._error(1, f"Properties: '{_short(properties or PLAIN)}' describes no structure; {USAGE}")
+            raise self._error(
+                1, f"Properties: '{_short(properties or PLAIN)}' describes no structure; {USAGE}"
+            )
         return _Columns(places.get("species"), places.get("Z"), places["pos"], moves, width)
 
     def _words(self, columns: _Columns, exact: bool) -> list[tuple[str, ...]]:
@@ -150,7 +180,11 @@ class _Block:
         rows = [row.split() for row in self.rows]
         widths = set(map(len, rows))
         if not (widths <= {columns.width} if exact else min(widths, default=4) >= columns.width):
-            bad = next(n for n, row in enumerate(rows) if len(row) != columns.width and (exact or len(row) < 4))
+            bad = next(
+                n
+                for n, row in enumerate(rows)
+                if len(row) != columns.width and (exact or len(row) < 4)
+            )
             raise self._error(
                 2 + bad,
                 f"{len(rows[bad])} columns where {columns.width} are expected, in '{_short(self.rows[bad])}'; "
@@ -177,14 +211,18 @@ class _Block:
             pass  # Fortran's 1.5D-3, or no number at all
         for row, word in enumerate(words):
             if _number(word) is None:
-                raise self._error(2 + row, f"'{_short(word)}' is not a number, in '{_short(self.rows[row])}'")
+                raise self._error(
+                    2 + row, f"'{_short(word)}' is not a number, in '{_short(self.rows[row])}'"
+                )
         return np.array([_number(word) for word in words], dtype=np.float64)
 
     def _fixed(self, columns: Sequence[Sequence[str]]) -> Booleans | None:
         """Atoms that may not move: those whose `move_mask` is false, as ASE writes it."""
         if not columns:
             return None
-        moves = np.array([[self._flag(row, word) for row, word in enumerate(column)] for column in columns])
+        moves = np.array(
+            [[self._flag(row, word) for row, word in enumerate(column)] for column in columns]
+        )
         if (moves != moves[0]).any():
             atom = int(np.argmax((moves != moves[0]).any(axis=0)))
             raise InvalidStructure(
@@ -194,7 +232,9 @@ class _Block:
 
     def _flag(self, row: int, word: str) -> bool:
         if word not in FLAGS:
-            raise self._error(2 + row, f"'{_short(word)}' is neither T nor F, in '{_short(self.rows[row])}'")
+            raise self._error(
+                2 + row, f"'{_short(word)}' is neither T nor F, in '{_short(self.rows[row])}'"
+            )
         return FLAGS[word]
 
     def _cell(self, lattice: str | None) -> Floats:
@@ -214,7 +254,9 @@ class _Block:
             return np.full(3, has_lattice)
         flags = [FLAGS.get(word) for word in pbc.replace(",", " ").split()]
         if len(flags) not in (1, 3) or None in flags:
-            raise self._error(1, f'pbc="{_short(pbc)}" is not one or three flags; write pbc="T T F"')
+            raise self._error(
+                1, f'pbc="{_short(pbc)}" is not one or three flags; write pbc="T T F"'
+            )
         return np.broadcast_to(np.array(flags, dtype=bool), 3)
 
     def _error(self, row: int, message: str) -> InvalidFormat:

@@ -21,7 +21,8 @@ def format_frame(
     forces_std: Floats | None = None,
     info: Mapping[str, object] | None = None,
 ) -> str:
-    """One frame of extXYZ, which reads back to the last bit; ASE reads the results into a calculator.
+    """One frame of extXYZ, which reads back to the last bit; ASE reads the results into a
+    calculator.
 
     Args:
         structure: atoms and cell.
@@ -61,7 +62,9 @@ def format_frame(
 
 
 def _number_rows(columns: list[Floats]) -> list[str]:
-    """Each row's numbers, in the fewest digits that read back the same; `nan` for what is not finite."""
+    """Each row's numbers, in the fewest digits that read back the same; `nan` for what is not
+    finite.
+    """
     table = np.ascontiguousarray(np.concatenate(columns, axis=1, dtype=np.float64))
     text = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     return text[2:-2].replace("null", "nan").replace("],[", "\n").replace(",", " ").split("\n")

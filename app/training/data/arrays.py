@@ -1,4 +1,6 @@
-"""Flat arrays: labelled frames with their neighbour lists, one after the other, in memory or in files."""
+"""Flat arrays: labelled frames with their neighbour lists, one after the other, in memory or in
+files.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,7 +105,9 @@ class Memory:
 
     def arrays(self) -> Arrays:
         """All that was added."""
-        return Arrays(**{name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]})
+        return Arrays(
+            **{name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]}
+        )
 
 
 def chunks(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
@@ -120,7 +124,9 @@ def chunks(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
         yield chunk
 
 
-def flatten(frames: Sequence[LabelledFrame], origins: Sequence[int], cutoff: float, dtype: str) -> Part:
+def flatten(
+    frames: Sequence[LabelledFrame], origins: Sequence[int], cutoff: float, dtype: str
+) -> Part:
     """The arrays of some frames, their neighbours found.
 
     Args:
@@ -130,7 +136,8 @@ def flatten(frames: Sequence[LabelledFrame], origins: Sequence[int], cutoff: flo
         dtype: working precision, `float32` or `float64`.
 
     Raises:
-        InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and frame.
+        InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and
+            frame.
     """
     missing = np.full((3, 3), np.nan)
     info = [_remarks(frame.info) for frame in frames]
@@ -138,7 +145,9 @@ def flatten(frames: Sequence[LabelledFrame], origins: Sequence[int], cutoff: flo
         "origin": np.array(origins, dtype=np.int32),
         "number": np.array([f.index for f in frames], dtype=np.int64),
         "energy": np.array([f.energy for f in frames], dtype=np.float64),
-        "stress": np.array([missing if f.stress is None else f.stress for f in frames], dtype=np.float64),
+        "stress": np.array(
+            [missing if f.stress is None else f.stress for f in frames], dtype=np.float64
+        ),
         "n_info": np.array([len(text) for text in info], dtype=np.int32),
         "forces": np.concatenate([f.forces for f in frames]).astype(np.float64),
         "info": np.frombuffer(b"".join(info), dtype=np.uint8),
@@ -161,12 +170,16 @@ def _of_graph(graph: Graph, dtype: np.dtype[Any]) -> Part:
         "degree": degree,
         "edge_vectors": graph.edge_vectors().astype(dtype),
         "neighbors": (neighbour - np.repeat(atom_start[:-1], graph.n_edges)).astype(np.int32),
-        "reverse": (graph.edge_reverse - np.repeat(starts_of(graph.n_edges)[:-1], graph.n_edges)).astype(np.int32),
+        "reverse": (
+            graph.edge_reverse - np.repeat(starts_of(graph.n_edges)[:-1], graph.n_edges)
+        ).astype(np.int32),
     }
 
 
 def _remarks(info: Mapping[str, object]) -> bytes:
-    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in info.items()}
+    plain = {
+        key: value.item() if isinstance(value, np.generic) else value for key, value in info.items()
+    }
     kept = {key: value for key, value in plain.items() if isinstance(value, (str, int, float))}
     return json.dumps(kept).encode() if kept else b""
 

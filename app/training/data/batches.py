@@ -163,7 +163,9 @@ class Limits:
 
 def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integers]:
     """Cut frames, in this order, into batches within the limits."""
-    sizes = np.stack([np.ones(len(dataset), dtype=np.int64), dataset.n_atoms, dataset.n_edges], axis=1)
+    sizes = np.stack(
+        [np.ones(len(dataset), dtype=np.int64), dataset.n_atoms, dataset.n_edges], axis=1
+    )
     largest = np.array([limits.structures, limits.atoms or UNLIMITED, limits.edges or UNLIMITED])
     start, used = 0, np.zeros(3, dtype=np.int64)
     for position, index in enumerate(order):
@@ -175,7 +177,9 @@ def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integ
         yield order[start:]
 
 
-def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int, bucket: int = 1) -> list[Integers]:
+def epoch_batches(
+    dataset: Dataset, limits: Limits, seed: int, epoch: int, bucket: int = 1
+) -> list[Integers]:
     """All frames in batches, in an order that depends on seed and epoch alone.
 
     Args:
@@ -183,8 +187,9 @@ def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int, bucke
         limits: of each batch.
         seed: of the run.
         epoch: counted from 0.
-        bucket: so many batches' worth of frames, drawn at random, are sorted by their largest number of
-            neighbours before they are cut into batches: these have fewer padded slots. 1 sorts nothing.
+        bucket: so many batches' worth of frames, drawn at random, are sorted by their largest
+            number of neighbours before they are cut into batches: these have fewer padded slots. 1
+            sorts nothing.
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(dataset))
@@ -192,5 +197,9 @@ def epoch_batches(dataset: Dataset, limits: Limits, seed: int, epoch: int, bucke
         return list(batches(dataset, order, limits))
     size, width = bucket * limits.structures, dataset.width
     parts = [order[i : i + size] for i in range(0, len(order), size)]
-    cut = [b for part in parts for b in batches(dataset, part[np.argsort(width[part], kind="stable")], limits)]
+    cut = [
+        b
+        for part in parts
+        for b in batches(dataset, part[np.argsort(width[part], kind="stable")], limits)
+    ]
     return [cut[i] for i in random.permutation(len(cut))]

@@ -1,8 +1,10 @@
-"""Cache: flat arrays in files that later runs open as they are, memory-mapped, instead of reading the data again.
+"""Cache: flat arrays in files that later runs open as they are, memory-mapped, instead of reading
+the data again.
 
-An entry is a folder of `.npy` files and a manifest. Its name says what was asked for (sources, cutoff, precision);
-its manifest says of which state of the files it was made, and the checksum of each array. It is written beside its
-place and moved there when it is whole, under a lock that other processes wait for.
+An entry is a folder of `.npy` files and a manifest. Its name says what was asked for (sources,
+cutoff, precision); its manifest says of which state of the files it was made, and the checksum of
+each array. It is written beside its place and moved there when it is whole, under a lock that other
+processes wait for.
 """
 
 import fcntl
@@ -38,7 +40,9 @@ class Unusable(Exception):
     """An entry must be made again; the message says why."""
 
 
-def open_or_build(cache: Path, wanted: Any, stamps: dict[str, Stamp], build: Callable[[Sink], None]) -> Arrays:
+def open_or_build(
+    cache: Path, wanted: Any, stamps: dict[str, Stamp], build: Callable[[Sink], None]
+) -> Arrays:
     """The arrays of an entry, which is made if it is not there, or not as it should be.
 
     Args:
@@ -67,7 +71,8 @@ def open_or_build(cache: Path, wanted: Any, stamps: dict[str, Stamp], build: Cal
 
 
 def open_entry(entry: Path, stamps: dict[str, Stamp]) -> Arrays:
-    """An entry's arrays, memory-mapped, after all their bytes have been compared with the checksums.
+    """An entry's arrays, memory-mapped, after all their bytes have been compared with the
+    checksums.
 
     Raises:
         Unusable: a source has changed since, or the entry is damaged.
@@ -78,10 +83,16 @@ def open_entry(entry: Path, stamps: dict[str, Stamp]) -> Arrays:
         for name, stamp in stamps.items():
             if then[name] != stamp:
                 raise Unusable(f"{name} has changed since it was cached")
-        arrays = {f.name: np.load(entry / f"{f.name}.npy", mmap_mode="r") for f in fields(Arrays) if f.init}
+        arrays = {
+            f.name: np.load(entry / f"{f.name}.npy", mmap_mode="r")
+            for f in fields(Arrays)
+            if f.init
+        }
         for name, array in arrays.items():
             if sums[name] != [array.dtype.str, list(array.shape), checksum(array)]:
-                raise Unusable(f"the cache of {', '.join(stamps)} is damaged: {name} has another checksum")
+                raise Unusable(
+                    f"the cache of {', '.join(stamps)} is damaged: {name} has another checksum"
+                )
         return Arrays(**{name: np.asarray(array) for name, array in arrays.items()})
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise Unusable(f"the cache of {', '.join(stamps)} is damaged: {error}") from error
@@ -91,7 +102,10 @@ def stamp(path: Path) -> Stamp:
     """The state of a file, or of all files in a folder: names, sizes, times of the last change."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     states = ((file, file.stat()) for file in files)
-    return [[file.relative_to(path).as_posix(), state.st_size, state.st_mtime_ns] for file, state in states]
+    return [
+        [file.relative_to(path).as_posix(), state.st_size, state.st_mtime_ns]
+        for file, state in states
+    ]
 
 
 def checksum(array: NDArray[Any], start: int = 0) -> int:
@@ -103,10 +117,19 @@ def checksum(array: NDArray[Any], start: int = 0) -> int:
 
 
 class Column:
-    """A `.npy` file that grows by its first axis. The header, padded for that by numpy, is written again at the end."""
+    """A `.npy` file that grows by its first axis.
+
+    The header, padded for that by numpy, is written again at the end.
+    """
 
     def __init__(self, file: BinaryIO, first: NDArray[Any]) -> None:
-        self.file, self.dtype, self.tail, self.length, self.sum = file, first.dtype, first.shape[1:], 0, 0
+        self.file, self.dtype, self.tail, self.length, self.sum = (
+            file,
+            first.dtype,
+            first.shape[1:],
+            0,
+            0,
+        )
         self._header()
 
     def add(self, values: NDArray[Any]) -> None:
@@ -125,7 +148,11 @@ class Column:
 
     def _header(self) -> None:
         shape = (self.length, *self.tail)
-        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": shape}
+        header = {
+            "descr": np.lib.format.dtype_to_descr(self.dtype),
+            "fortran_order": False,
+            "shape": shape,
+        }
         np.lib.format.write_array_header_1_0(self.file, header)
 
 
@@ -144,7 +171,9 @@ class Files:
         with _named(self.folder):
             for name, values in part.items():
                 if name not in self.columns:
-                    file = self.stack.enter_context((self.folder / f"{name}.npy").open("wb", buffering=BLOCK // 16))
+                    file = self.stack.enter_context(
+                        (self.folder / f"{name}.npy").open("wb", buffering=BLOCK // 16)
+                    )
                     self.columns[name] = Column(file, values)
                 self.columns[name].add(values)
 

@@ -11,7 +11,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.training.data import units
 
 Item = TypeVar("Item")
-ENDINGS = {"npz": "npz", "xyz": "extxyz", "extxyz": "extxyz", "db": "db", "aselmdb": "lmdb", "lmdb": "lmdb"}
+ENDINGS = {
+    "npz": "npz",
+    "xyz": "extxyz",
+    "extxyz": "extxyz",
+    "db": "db",
+    "aselmdb": "lmdb",
+    "lmdb": "lmdb",
+}
 
 
 class Section(BaseModel):
@@ -45,11 +52,16 @@ def _symbols(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
 
 
 class Units(Section):
-    """Units of the labels in a file. A file may not contradict them (`energy_unit`, `forces_unit`, …)."""
+    """Units of the labels in a file.
+
+    A file may not contradict them (`energy_unit`, `forces_unit`, …).
+    """
 
     energy: Annotated[str, _one_of("energy")] = "eV"
     length: Annotated[str, _one_of("length")] = "Å"
-    force: Annotated[str, _one_of("force")] | None = Field(None, description="by default energy over length")
+    force: Annotated[str, _one_of("force")] | None = Field(
+        None, description="by default energy over length"
+    )
     stress: Annotated[str, _one_of("stress")] = "eV/Å³"
 
     @property
@@ -74,18 +86,31 @@ class Source(Section):
     """A file, or a folder, of labelled frames; or several files that match a pattern."""
 
     path: str = Field(
-        min_length=1, description="absolute, or relative to the data root or to the config file; may hold *, ? and []"
+        min_length=1,
+        description="absolute, or relative to the data root or to the config file; may hold *, ? and []",
     )
     format: Literal["auto", "extxyz", "ase", "db", "lmdb", "npz", "deepmd", "qm9"] = Field(
         "auto", description="auto goes by the file's name"
     )
-    index: Annotated[str, AfterValidator(_slice)] = Field(":", description="which frames, as a Python slice")
-    units: Units | None = Field(None, description="must be stated for npz; elsewhere eV, Å and eV/Å³")
+    index: Annotated[str, AfterValidator(_slice)] = Field(
+        ":", description="which frames, as a Python slice"
+    )
+    units: Units | None = Field(
+        None, description="must be stated for npz; elsewhere eV, Å and eV/Å³"
+    )
     keys: Keys = Keys()
-    weight: float = Field(1.0, gt=0, description="how many times the errors of these frames count in the loss")
-    missing_forces: bool = Field(False, description="frames may have no forces, and then teach energies only")
-    missing_stress: bool = Field(False, description="bulk frames may have no stress though the loss counts stresses")
-    leave_out: str | None = Field(None, description="qm9: file with numbers of molecules that are not to be used")
+    weight: float = Field(
+        1.0, gt=0, description="how many times the errors of these frames count in the loss"
+    )
+    missing_forces: bool = Field(
+        False, description="frames may have no forces, and then teach energies only"
+    )
+    missing_stress: bool = Field(
+        False, description="bulk frames may have no stress though the loss counts stresses"
+    )
+    leave_out: str | None = Field(
+        None, description="qm9: file with numbers of molecules that are not to be used"
+    )
 
     @property
     def label_units(self) -> Units:
@@ -111,7 +136,9 @@ class Source(Section):
         return slice(*(int(part) if part else None for part in self.index.split(":")))
 
     def chosen(self, items: Iterable[Item]) -> Iterator[tuple[int, Item]]:
-        """The items that `index` chooses, with their places; one at a time, unless it counts from the end."""
+        """The items that `index` chooses, with their places; one at a time, unless it counts from
+        the end.
+        """
         which = self.frames
         if any(part is not None and part < 0 for part in (which.start, which.stop, which.step)):
             return iter(list(enumerate(items))[which])
@@ -120,7 +147,9 @@ class Source(Section):
     @model_validator(mode="after")
     def _npz_states_units(self) -> "Source":
         if self.kind == "npz" and self.units is None:
-            raise ValueError("npz files carry no units; add units, for example {energy: kcal/mol, length: Å}")
+            raise ValueError(
+                "npz files carry no units; add units, for example {energy: kcal/mol, length: Å}"
+            )
         return self
 
     @model_validator(mode="after")

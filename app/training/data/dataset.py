@@ -45,13 +45,19 @@ class Dataset(Sequence[LabelledFrame]):
         edge_start: (F,) first edge of each frame in the arrays.
     """
 
-    def __init__(self, arrays: Arrays, origins: Sequence[Origin], rows: Integers | None = None) -> None:
+    def __init__(
+        self, arrays: Arrays, origins: Sequence[Origin], rows: Integers | None = None
+    ) -> None:
         self.arrays, self.origins = arrays, tuple(origins)
         self.rows = np.arange(len(arrays.energy)) if rows is None else rows
         self.n_atoms, self.n_edges, self.width = (
-            values[self.rows].astype(np.int64) for values in (arrays.n_atoms, arrays.n_edges, arrays.width)
+            values[self.rows].astype(np.int64)
+            for values in (arrays.n_atoms, arrays.n_edges, arrays.width)
         )
-        self.atom_start, self.edge_start = arrays.atom_start[self.rows], arrays.edge_start[self.rows]
+        self.atom_start, self.edge_start = (
+            arrays.atom_start[self.rows],
+            arrays.edge_start[self.rows],
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -147,12 +153,17 @@ class Dataset(Sequence[LabelledFrame]):
         """Bytes of these frames' atoms and edges in the arrays, on disk or in memory."""
         atom, edge = (
             sum(getattr(self.arrays, name)[:1].nbytes for name in names)
-            for names in (("numbers", "positions", "forces", "degree"), ("edge_vectors", "neighbors", "reverse"))
+            for names in (
+                ("numbers", "positions", "forces", "degree"),
+                ("edge_vectors", "neighbors", "reverse"),
+            )
         )
         return int(self.n_atoms.sum() * atom + self.n_edges.sum() * edge)
 
 
-def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "float32") -> Dataset:
+def build_dataset(
+    frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "float32"
+) -> Dataset:
     """Find all neighbours, and lay frames out in flat arrays in memory.
 
     Args:
@@ -161,7 +172,8 @@ def build_dataset(frames: Sequence[LabelledFrame], cutoff: float, dtype: str = "
         dtype: working precision, `float32` or `float64`.
 
     Raises:
-        InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and frame.
+        InvalidData: a structure has no neighbour list (atoms on one spot, say); names file and
+            frame.
     """
     memory = Memory()
     origins: dict[Origin, int] = {}

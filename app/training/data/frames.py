@@ -1,4 +1,6 @@
-"""Labelled frames: structures with reference energies, forces and, where there is one, stress, all checked."""
+"""Labelled frames: structures with reference energies, forces and, where there is one, stress, all
+checked.
+"""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,7 +18,13 @@ LARGEST_STRESS = 10.0
 """eV/Å³ (1600 GPa); a larger one is in another unit, not a material."""
 VOIGT = np.array(((0, 5, 4), (5, 1, 3), (4, 3, 2)))
 """Where the components of a (3, 3) tensor stand in Voigt's order xx, yy, zz, yz, xz, xy."""
-STATED = {"energy": "energy", "forces": "force", "force": "force", "stress": "stress", "length": "length"}
+STATED = {
+    "energy": "energy",
+    "forces": "force",
+    "force": "force",
+    "stress": "stress",
+    "length": "length",
+}
 """Quantities whose unit a frame may state, as `energy_unit=eV`."""
 
 
@@ -37,7 +45,9 @@ class Geometry(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What a file says about a frame's energy and derivatives, in its own units; None where it says nothing."""
+    """What a file says about a frame's energy and derivatives, in its own units; None where it says
+    nothing.
+    """
 
     energy: object = None
     forces: object = None
@@ -52,7 +62,8 @@ class LabelledFrame:
         structure: the atoms.
         energy: eV, total.
         forces: (N, 3), eV/Å; NaN where there is no label.
-        stress: (3, 3), eV/Å³, positive under tension; None where the structure is not bulk or has no label.
+        stress: (3, 3), eV/Å³, positive under tension; None where the structure is not bulk or has
+            no label.
         file: the file that it comes from, as the config names it.
         index: its number in that file, from 0.
         info: the other values of its comment line.
@@ -79,7 +90,9 @@ class LabelledFrame:
         return f"{self.file}, frame {self.index}"
 
 
-def labelled(geometry: Geometry, labels: Labels, source: Source, index: int, info: dict[str, object]) -> LabelledFrame:
+def labelled(
+    geometry: Geometry, labels: Labels, source: Source, index: int, info: dict[str, object]
+) -> LabelledFrame:
     """One checked frame, in eV and Å.
 
     Args:
@@ -103,19 +116,30 @@ def labelled(geometry: Geometry, labels: Labels, source: Source, index: int, inf
     stress = None
     if labels.stress is not None and structure.is_bulk:
         stress = _stress(labels.stress, unit, origin)
-    return LabelledFrame(structure, float(energy), forces, stress, source.path, index, info, source.weight)
+    return LabelledFrame(
+        structure, float(energy), forces, stress, source.path, index, info, source.weight
+    )
 
 
-def _structure(geometry: Geometry, length: float, info: dict[str, object], origin: str) -> Structure:
+def _structure(
+    geometry: Geometry, length: float, info: dict[str, object], origin: str
+) -> Structure:
     try:
         charge, multiplicity = read_charge(info), read_multiplicity(info)
         numbers, pbc = np.asarray(geometry.numbers), np.asarray(geometry.pbc, dtype=bool)
-        structure = Structure(numbers, length * np.asarray(geometry.positions), length * np.asarray(geometry.cell), pbc)
+        structure = Structure(
+            numbers,
+            length * np.asarray(geometry.positions),
+            length * np.asarray(geometry.cell),
+            pbc,
+        )
     except InvalidStructure as error:
         raise InvalidData(f"{origin}: {error}") from error
     if charge or multiplicity not in (None, 1):
         state = f"charge {charge}" if charge else f"multiplicity {multiplicity}"
-        raise InvalidData(f"{origin}: {state}; models know neutral closed shells only, leave this frame out")
+        raise InvalidData(
+            f"{origin}: {state}; models know neutral closed shells only, leave this frame out"
+        )
     return structure
 
 
@@ -164,7 +188,9 @@ def _check_stated_units(info: dict[str, object], unit: Units, origin: str) -> No
             stated = TABLES[quantity].get(str(info[key]))
             if stated is None:
                 known = ", ".join(TABLES[quantity])
-                raise InvalidData(f"{origin}: {key} is '{info[key]}', an unknown unit of {quantity}; known: {known}")
+                raise InvalidData(
+                    f"{origin}: {key} is '{info[key]}', an unknown unit of {quantity}; known: {known}"
+                )
             if not np.isclose(stated, expected[quantity], rtol=1e-6):
                 raise InvalidData(
                     f"{origin}: {key} is '{info[key]}', but the config reads another unit of {quantity}; "

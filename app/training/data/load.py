@@ -33,12 +33,14 @@ class Frames:
 
 
 class Finder:
-    """From paths as a config writes them to files: absolute, below the data root, or beside the config.
+    """From paths as a config writes them to files: absolute, below the data root, or beside the
+    config.
 
     Args:
         beside: the config's folder.
         root: the data root.
-        cache: folder in which neighbour lists are kept for later runs; None keeps the data in memory.
+        cache: folder in which neighbour lists are kept for later runs; None keeps the data in
+            memory.
     """
 
     def __init__(self, beside: Path, root: Path | None = None, cache: Path | None = None) -> None:
@@ -55,10 +57,13 @@ class Finder:
         for place in places:
             if place.exists():
                 return place
-        raise InvalidData(f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)")
+        raise InvalidData(
+            f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)"
+        )
 
     def all(self, path: str) -> list[Path]:
-        """The file of this name or, where there is none, those that match its `*`, `?` and `[]`, sorted.
+        """The file of this name or, where there is none, those that match its `*`, `?` and `[]`,
+        sorted.
 
         Raises:
             InvalidData: there is none.
@@ -98,7 +103,9 @@ def locate(sources: Sequence[Source], find: Finder) -> list[Located]:
     return located
 
 
-def load_frames(config: Data, find: Finder, cutoff: float, dtype: str, known: Sequence[str] = ()) -> Frames:
+def load_frames(
+    config: Data, find: Finder, cutoff: float, dtype: str, known: Sequence[str] = ()
+) -> Frames:
     """Read all sources, find all neighbours, set frames aside, and check the elements.
 
     Args:
@@ -112,7 +119,10 @@ def load_frames(config: Data, find: Finder, cutoff: float, dtype: str, known: Se
         InvalidData: naming file and frame; or an empty set.
     """
     train = load_dataset(config.train, find, cutoff, dtype)
-    shares = (0 if config.validation else config.split.validation, 0 if config.test else config.split.test)
+    shares = (
+        0 if config.validation else config.split.validation,
+        0 if config.test else config.split.test,
+    )
     kept, validation, test = split(train, config.split, *shares)
     if config.validation:
         validation = load_dataset(config.validation, find, cutoff, dtype)
@@ -121,7 +131,9 @@ def load_frames(config: Data, find: Finder, cutoff: float, dtype: str, known: Se
     frames = Frames(kept, validation, test)
     for name, part in (("train", frames.train), ("validation", frames.validation)):
         if not part:
-            raise InvalidData(f"the {name} set is empty: {len(train)} frames were read and split by {config.split}")
+            raise InvalidData(
+                f"the {name} set is empty: {len(train)} frames were read and split by {config.split}"
+            )
     learnt = "the training frames and the start model" if known else "the training frames"
     allowed = config.elements or tuple(dict.fromkeys((*known, *frames.elements())))
     for part in (frames.train, frames.validation, frames.test):
@@ -148,10 +160,14 @@ def load_dataset(sources: Sequence[Source], find: Finder, cutoff: float, dtype: 
         memory = Memory()
         fill(memory)
         return Dataset(memory.arrays(), origins)
-    files = [(s, path.resolve(), leave_out and leave_out.resolve()) for s, path, leave_out in located]
+    files = [
+        (s, path.resolve(), leave_out and leave_out.resolve()) for s, path, leave_out in located
+    ]
     reading = [s.model_dump(mode="json", exclude={"weight", "missing_stress"}) for s, _, _ in files]
     wanted = [cutoff, dtype, reading, [[str(path), str(leave_out)] for _, path, leave_out in files]]
-    stamps = {str(path): cache.stamp(path) for _, *paths in files for path in paths if path is not None}
+    stamps = {
+        str(path): cache.stamp(path) for _, *paths in files for path in paths if path is not None
+    }
     return Dataset(cache.open_or_build(find.cache, wanted, stamps, fill), origins)
 
 
@@ -189,7 +205,9 @@ def check_elements(frames: Iterable[LabelledFrame], elements: Sequence[str], of:
         strange = np.setdiff1d(frame.structure.numbers, known)
         if strange.size:
             symbol = chemical_symbols[strange[0]]
-            raise InvalidData(f"{frame.origin}: {symbol} is not among the elements of {of}: {', '.join(elements)}")
+            raise InvalidData(
+                f"{frame.origin}: {symbol} is not among the elements of {of}: {', '.join(elements)}"
+            )
 
 
 def check_stress(frames: Dataset, weight: float) -> None:
@@ -198,7 +216,9 @@ def check_stress(frames: Dataset, weight: float) -> None:
     Raises:
         InvalidData: naming the first frame without one.
     """
-    allowed = np.array([origin.missing_stress for origin in frames.origins])[frames.arrays.origin[frames.rows]]
+    allowed = np.array([origin.missing_stress for origin in frames.origins])[
+        frames.arrays.origin[frames.rows]
+    ]
     bulk = frames.arrays.pbc[frames.rows].all(axis=1)
     lacking = np.flatnonzero(bulk & ~frames.has_stress & ~allowed)
     if lacking.size:

@@ -1,4 +1,6 @@
-"""What a model takes from its training frames: reference energies of the atoms, scale of the forces, neighbours."""
+"""What a model takes from its training frames: reference energies of the atoms, scale of the
+forces, neighbours.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,9 @@ from app.training.models import Statistics
 logger = logging.getLogger(__name__)
 
 
-def fit_statistics(frames: Dataset, elements: Sequence[str], references: str | Mapping[str, float]) -> Statistics:
+def fit_statistics(
+    frames: Dataset, elements: Sequence[str], references: str | Mapping[str, float]
+) -> Statistics:
     """Statistics of the training frames.
 
     Args:
@@ -56,26 +60,31 @@ def element_energies(
         return least_squares(frames, elements, fixed)
     missing = [symbol for symbol in elements if symbol not in references]
     if missing:
-        raise InvalidConfig(f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}")
+        raise InvalidConfig(
+            f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}"
+        )
     return {symbol: float(references[symbol]) for symbol in elements}
 
 
 def least_squares(
     frames: Dataset, elements: Sequence[str], fixed: Mapping[str, float] = MappingProxyType({})
 ) -> dict[str, float]:
-    """eV; the reference energy of each element that best explains the frames' energies by composition alone.
+    """eV; the reference energy of each element that best explains the frames' energies by
+    composition alone.
 
     Elements with a `fixed` energy keep it.
 
-    Where compositions do not tell the elements apart (a single molecule, say), the solution of least norm is
-    taken, and the log says so. The equations are reduced by QR, some frames at a time, to as many as there are
-    elements (Golub & Van Loan, Matrix Computations, 5.3).
+    Where compositions do not tell the elements apart (a single molecule, say), the solution of
+    least norm is taken, and the log says so. The equations are reduced by QR, some frames at a
+    time, to as many as there are elements (Golub & Van Loan, Matrix Computations, 5.3).
     """
     free = [symbol for symbol in elements if symbol not in fixed]
     reduced = np.zeros((0, len(free) + 1))
     for part in frames.parts():
         rest = part.energy - composition(part, list(fixed)) @ np.array(list(fixed.values()))
-        reduced = np.linalg.qr(np.concatenate([reduced, np.column_stack([composition(part, free), rest])])).R
+        reduced = np.linalg.qr(
+            np.concatenate([reduced, np.column_stack([composition(part, free), rest])])
+        ).R
     cutoff = np.finfo(np.float64).eps * max(len(frames), len(free))
     solution, _, rank, _ = np.linalg.lstsq(reduced[:, :-1], reduced[:, -1], rcond=cutoff)
     if rank < len(free):

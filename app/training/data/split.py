@@ -8,11 +8,13 @@ from app.training.data.config import Share, Split
 from app.training.data.dataset import Dataset
 
 
-def split(frames: Dataset, how: Split, validation: Share, test: Share) -> tuple[Dataset, Dataset, Dataset]:
+def split(
+    frames: Dataset, how: Split, validation: Share, test: Share
+) -> tuple[Dataset, Dataset, Dataset]:
     """Frames that stay, frames for validation, frames for the test; the same for the same seed.
 
-    With `how.by`, frames that share the value of that info key stay together, and groups are added to a set
-    until it has as many frames as asked for.
+    With `how.by`, frames that share the value of that info key stay together, and groups are added
+    to a set until it has as many frames as asked for.
 
     Raises:
         InvalidData: a frame without that key, or fewer frames than the two sets need.
@@ -36,7 +38,9 @@ def split(frames: Dataset, how: Split, validation: Share, test: Share) -> tuple[
         part_of_group[order[taken : taken + several]] = part
         taken += several
     part_of_frame = part_of_group[group]
-    kept, for_validation, for_test = (frames.take(np.flatnonzero(part_of_frame == part)) for part in range(3))
+    kept, for_validation, for_test = (
+        frames.take(np.flatnonzero(part_of_frame == part)) for part in range(3)
+    )
     return kept, for_validation, for_test
 
 
@@ -59,6 +63,8 @@ def _groups(frames: Dataset, by: str) -> Integers:
         info = frames.arrays.info_of(row)
         if by not in info:
             origin = frames[place].origin
-            raise InvalidData(f"{origin}: no '{by}' to split by; it has: {', '.join(info) or 'nothing'}")
+            raise InvalidData(
+                f"{origin}: no '{by}' to split by; it has: {', '.join(info) or 'nothing'}"
+            )
         groups[place] = numbers.setdefault(str(info[by]), len(numbers))
     return groups

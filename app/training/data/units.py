@@ -15,9 +15,17 @@ ENERGY = {
 """eV in one unit of energy."""
 LENGTH = {"Å": 1.0, "A": 1.0, "Ang": 1.0, "Angstrom": 1.0, "bohr": units.Bohr, "nm": units.nm}
 """Å in one unit of length."""
-FORCE = {f"{energy}/{length}": ENERGY[energy] / LENGTH[length] for energy in ENERGY for length in LENGTH}
+FORCE = {
+    f"{energy}/{length}": ENERGY[energy] / LENGTH[length] for energy in ENERGY for length in LENGTH
+}
 """eV/Å in one unit of force."""
-STRESS = {"eV/Å³": 1.0, "eV/A^3": 1.0, "GPa": units.GPa, "kbar": 0.1 * units.GPa, "bar": 1e-4 * units.GPa}
+STRESS = {
+    "eV/Å³": 1.0,
+    "eV/A^3": 1.0,
+    "GPa": units.GPa,
+    "kbar": 0.1 * units.GPa,
+    "bar": 1e-4 * units.GPa,
+}
 """eV/Å³ in one unit of stress."""
 
 TABLES = {"energy": ENERGY, "length": LENGTH, "force": FORCE, "stress": STRESS}

@@ -33,13 +33,16 @@ class GroupErrors(BaseModel):
         return (-1.0 if self.forces_mae is None else self.forces_mae, self.energy_per_atom_mae)
 
 
-def by_molecule(predicted: Values, frames: Sequence[LabelledFrame], key: str | None = None) -> list[GroupErrors]:
+def by_molecule(
+    predicted: Values, frames: Sequence[LabelledFrame], key: str | None = None
+) -> list[GroupErrors]:
     """Errors of each group of frames, the worst first.
 
     Args:
         predicted: what a model says about the frames, in their order.
         frames: labelled.
-        key: of the comment lines, whose value names the group; the chemical formula where not given.
+        key: of the comment lines, whose value names the group; the chemical formula where not
+            given.
 
     Raises:
         InvalidData: a frame has no such key.
@@ -52,7 +55,9 @@ def by_molecule(predicted: Values, frames: Sequence[LabelledFrame], key: str | N
     known = np.isfinite(expected.forces).all(axis=1)
     count, atoms = (np.bincount(group, weights=w, minlength=len(names)) for w in (None, n_atoms))
     energies = _means(energy, group, len(names))
-    components = _means(forces[known].ravel(), np.repeat(group, n_atoms)[known].repeat(3), len(names))
+    components = _means(
+        forces[known].ravel(), np.repeat(group, n_atoms)[known].repeat(3), len(names)
+    )
     found = [
         GroupErrors(
             name=str(name),
@@ -73,7 +78,9 @@ def _name(frame: LabelledFrame, key: str | None) -> str:
         return str(Symbols(frame.structure.numbers).get_chemical_formula())
     if key not in frame.info:
         known = ", ".join(frame.info) or "none besides the labels"
-        raise InvalidData(f"--by {key}: {frame.origin} has no such key; its comment line has {known}")
+        raise InvalidData(
+            f"--by {key}: {frame.origin} has no such key; its comment line has {known}"
+        )
     return str(frame.info[key])
 
 
@@ -81,5 +88,8 @@ def _means(errors: Floats, group: Integers, groups: int) -> tuple[Floats, Floats
     """Mean absolute error, root mean square error and number of the errors of each group."""
     count = np.bincount(group, minlength=groups)
     several = np.maximum(count, 1)
-    absolute, square = (np.bincount(group, weights=w, minlength=groups) / several for w in (np.abs(errors), errors**2))
+    absolute, square = (
+        np.bincount(group, weights=w, minlength=groups) / several
+        for w in (np.abs(errors), errors**2)
+    )
     return absolute, np.sqrt(square), count

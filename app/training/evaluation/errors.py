@@ -24,7 +24,8 @@ class Values:
         forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
         energy_std: (F,), eV; standard deviation of the energy over a committee's members.
-        forces_std: (N,), eV/Å; that of each atom's force: root of the summed variances of its components.
+        forces_std: (N,), eV/Å; that of each atom's force: root of the summed variances of its
+            components.
     """
 
     energy: Floats
@@ -37,7 +38,8 @@ class Values:
 class Errors(BaseModel):
     """Mean absolute errors and root mean square errors over a set of frames.
 
-    Energies in meV (per structure) and meV/atom, forces in meV/Å per component, stress in meV/Å³ per component.
+    Energies in meV (per structure) and meV/atom, forces in meV/Å per component, stress in meV/Å³
+    per component.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,7 +68,9 @@ def labels(frames: Sequence[LabelledFrame]) -> Values:
     )
 
 
-def predict_frames(model: nn.Module, collator: Collator, limits: Limits, device: torch.device) -> Values:
+def predict_frames(
+    model: nn.Module, collator: Collator, limits: Limits, device: torch.device
+) -> Values:
     """What a model says about all frames of a data set, in their order."""
     data = collator.dataset
     order = np.argsort(data.n_atoms, kind="stable")

@@ -1,4 +1,6 @@
-"""Pictures of a run and of a model: predicted against labelled values, errors over time and against uncertainties."""
+"""Pictures of a run and of a model: predicted against labelled values, errors over time and against
+uncertainties.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,10 +29,11 @@ BINS = 12
 
 
 def parity(path: Path, title: str, frames: Sequence[LabelledFrame], predicted: Values) -> None:
-    """Draw predictions against labels: energies per atom, force components by element, and stress where there is one.
+    """Draw predictions against labels: energies per atom, force components by element, and stress
+    where there is one.
 
-    What the composition alone explains (a least-squares fit to the labels) is taken off both energies: it is large,
-    and would hide the errors.
+    What the composition alone explains (a least-squares fit to the labels) is taken off both
+    energies: it is large, and would hide the errors.
 
     Args:
         path: a PNG file.
@@ -63,13 +66,16 @@ def composition_energies(frames: Sequence[LabelledFrame], energy: Floats) -> Flo
     """(F,) eV: what the numbers of atoms of each element explain of energies, by least squares."""
     numbers = [f.structure.numbers for f in frames]
     elements = np.unique(np.concatenate(numbers))
-    counts = np.array([[(of_frame == z).sum() for z in elements] for of_frame in numbers], dtype=float)
+    counts = np.array(
+        [[(of_frame == z).sum() for z in elements] for of_frame in numbers], dtype=float
+    )
     explained: Floats = counts @ np.linalg.lstsq(counts, energy, rcond=None)[0]
     return explained
 
 
 def learning_curve(path: Path, lines: Sequence[Mapping[str, float]]) -> None:
-    """Draw losses of training and validation, and validation errors, over steps; the best step is marked.
+    """Draw losses of training and validation, and validation errors, over steps; the best step is
+    marked.
 
     Args:
         path: a PNG file.
@@ -77,17 +83,36 @@ def learning_curve(path: Path, lines: Sequence[Mapping[str, float]]) -> None:
     """
     steps = np.array([line["step"] for line in lines])
     panels = (
-        ("loss", (("train_total", "training, mean since the last evaluation"), ("validation_loss", "validation"))),
+        (
+            "loss",
+            (
+                ("train_total", "training, mean since the last evaluation"),
+                ("validation_loss", "validation"),
+            ),
+        ),
         ("validation: force error, meV/Å", (("forces_mae", "MAE"), ("forces_rmse", "RMSE"))),
-        ("validation: energy error, meV/atom", (("energy_per_atom_mae", "MAE"), ("energy_per_atom_rmse", "RMSE"))),
+        (
+            "validation: energy error, meV/atom",
+            (("energy_per_atom_mae", "MAE"), ("energy_per_atom_rmse", "RMSE")),
+        ),
     )
-    drawn = [panel for panel in panels if np.isfinite([line[key] for line in lines for key, _ in panel[1]]).any()]
+    drawn = [
+        panel
+        for panel in panels
+        if np.isfinite([line[key] for line in lines for key, _ in panel[1]]).any()
+    ]
     figure = Figure(figsize=(4.6 * len(drawn), 4.2), layout="constrained")
     best = steps[np.argmin([line["validation_loss"] for line in lines])]
-    for axes, (title, curves) in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+    for axes, (title, curves) in zip(
+        figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True
+    ):
         for key, label in curves:
-            axes.plot(steps, [line[key] for line in lines], "." if len(lines) == 1 else "-", label=label)
-        axes.axvline(best, color=GREY, linewidth=0.8, linestyle=":", label=f"best weights, step {best:.0f}")
+            axes.plot(
+                steps, [line[key] for line in lines], "." if len(lines) == 1 else "-", label=label
+            )
+        axes.axvline(
+            best, color=GREY, linewidth=0.8, linestyle=":", label=f"best weights, step {best:.0f}"
+        )
         axes.set(title=title, xlabel="step", yscale="log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -97,7 +122,9 @@ def learning_curve(path: Path, lines: Sequence[Mapping[str, float]]) -> None:
     _save(figure, path)
 
 
-def error_against_std(path: Path, title: str, frames: Sequence[LabelledFrame], predicted: Values) -> None:
+def error_against_std(
+    path: Path, title: str, frames: Sequence[LabelledFrame], predicted: Values
+) -> None:
     """Draw the length of each atom's force error against its standard deviation over a committee.
 
     Args:
@@ -112,10 +139,21 @@ def error_against_std(path: Path, title: str, frames: Sequence[LabelledFrame], p
     error, std = error[drawn], std[drawn]
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
     axes = figure.subplots()
-    axes.set(xscale="log", yscale="log", xlabel="standard deviation of the force, eV/Å", ylabel="force error, eV/Å")
+    axes.set(
+        xscale="log",
+        yscale="log",
+        xlabel="standard deviation of the force, eV/Å",
+        ylabel="force error, eV/Å",
+    )
     _cloud(axes, std, error)
     low, high = (f(np.concatenate([error, std])) for f in (np.min, np.max))
-    axes.plot([low, high], [low, high], color="black", linewidth=0.8, label="ideal: RMS error = standard deviation")
+    axes.plot(
+        [low, high],
+        [low, high],
+        color="black",
+        linewidth=0.8,
+        label="ideal: RMS error = standard deviation",
+    )
     centres, quantiles, rms = _binned(std, error)
     for values, style, label in zip(
         quantiles, ("--", "-", "--"), (None, "median", "10 and 90 % of the errors"), strict=True
@@ -125,12 +163,16 @@ def error_against_std(path: Path, title: str, frames: Sequence[LabelledFrame], p
     axes.legend(fontsize="small", loc="lower right")
     axes.set_aspect("equal")
     correlation = "not defined" if found.spearman is None else f"{found.spearman:.2f}"
-    axes.set_title(f"{title}\nSpearman correlation {correlation}, {found.count} atoms", fontsize="medium")
+    axes.set_title(
+        f"{title}\nSpearman correlation {correlation}, {found.count} atoms", fontsize="medium"
+    )
     _save(figure, path)
 
 
 def _binned(std: Floats, error: Floats) -> tuple[Floats, Floats, Floats]:
-    """Bins with equally many atoms: median σ (B,); 10, 50 and 90 % quantiles (3, B) and RMS (B,) of the errors."""
+    """Bins with equally many atoms: median σ (B,); 10, 50 and 90 % quantiles (3, B) and RMS (B,) of
+    the errors.
+    """
     order = np.argsort(std, kind="stable")
     bins = [part for part in np.array_split(order, BINS) if len(part)]
     centres = np.array([np.median(std[part]) for part in bins])
@@ -139,12 +181,23 @@ def _binned(std: Floats, error: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _against(
-    axes: Axes, expected: Floats, predicted: Floats, label: str, unit: str, numbers: Integers | None = None
+    axes: Axes,
+    expected: Floats,
+    predicted: Floats,
+    label: str,
+    unit: str,
+    numbers: Integers | None = None,
 ) -> None:
     difference = 1e3 * (predicted - expected)
     low, high = min(expected.min(), predicted.min()), max(expected.max(), predicted.max())
     margin = 0.03 * (high - low) or 1e-3
-    axes.plot([low - margin, high + margin], [low - margin, high + margin], color=GREY, linewidth=0.8, zorder=0)
+    axes.plot(
+        [low - margin, high + margin],
+        [low - margin, high + margin],
+        color=GREY,
+        linewidth=0.8,
+        zorder=0,
+    )
     if numbers is None or len(expected) > MOST_POINTS:
         _cloud(axes, expected, predicted)
     else:
@@ -159,10 +212,20 @@ def _against(
 def _cloud(axes: Axes, x: Floats, y: Floats) -> None:
     """Points, or how many there are in each place where there are too many."""
     if len(x) <= MOST_POINTS:
-        axes.plot(x, y, ".", color=BLUE, markersize=5 if len(x) < 1000 else 2, alpha=0.6, markeredgewidth=0)
+        axes.plot(
+            x,
+            y,
+            ".",
+            color=BLUE,
+            markersize=5 if len(x) < 1000 else 2,
+            alpha=0.6,
+            markeredgewidth=0,
+        )
         return
     scale: Literal["linear", "log"] = "log" if axes.get_xscale() == "log" else "linear"
-    density = axes.hexbin(x, y, gridsize=120, bins="log", mincnt=1, linewidths=0.1, xscale=scale, yscale=scale)
+    density = axes.hexbin(
+        x, y, gridsize=120, bins="log", mincnt=1, linewidths=0.1, xscale=scale, yscale=scale
+    )
     axes.figure.colorbar(density, ax=axes, label="points", fraction=0.046, pad=0.02)
 
 
@@ -177,7 +240,9 @@ def _by_element(axes: Axes, expected: Floats, predicted: Floats, numbers: Intege
     size = 4 if len(expected) < 3000 else 2
     for name, chosen, colour in groups:
         x, y = expected[chosen], predicted[chosen]
-        axes.plot(x, y, ".", color=colour, markersize=size, alpha=0.7, markeredgewidth=0, label=name)
+        axes.plot(
+            x, y, ".", color=colour, markersize=size, alpha=0.7, markeredgewidth=0, label=name
+        )
     axes.legend(fontsize="small", markerscale=3, loc="upper left")
 
 

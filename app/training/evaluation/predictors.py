@@ -51,14 +51,20 @@ def open_predictor(
         raise InvalidConfig(f"--batch-size {batch_size}: at least 1")
     if is_run(Path(model)):
         return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
-    opened = load_backend(ModelStore(store).load(model), threads=threads, device=device, backend=backend)
+    opened = load_backend(
+        ModelStore(store).load(model), threads=threads, device=device, backend=backend
+    )
     return backend_predictor(opened, batch_size)
 
 
 def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -> Predictor:
-    """Predictions of the best weights of a run or a committee, in the precision in which it was trained."""
+    """Predictions of the best weights of a run or a committee, in the precision in which it was
+    trained.
+    """
     if Device.of(device).is_cuda and not torch.cuda.is_available():
-        raise InvalidConfig(f"--device {device}: there is no CUDA device, or torch was built without CUDA")
+        raise InvalidConfig(
+            f"--device {device}: there is no CUDA device, or torch was built without CUDA"
+        )
     if threads:
         torch.set_num_threads(threads)
     target = torch.device(device)
@@ -67,18 +73,30 @@ def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -
     def predict(frames: Sequence[LabelledFrame]) -> Values:
         check_elements(frames, run.statistics.elements, "the model")
         dataset = build_dataset(frames, run.config.model.cutoff, run.config.dtype)
-        return predict_committee(models, Collator(dataset, run.statistics), Limits(batch_size), target)
+        return predict_committee(
+            models, Collator(dataset, run.statistics), Limits(batch_size), target
+        )
 
     return predict
 
 
-def predict_committee(models: Sequence[nn.Module], collator: Collator, limits: Limits, device: torch.device) -> Values:
-    """The mean of what M >= 1 models say about all frames of a data set; of more than one, with its uncertainty."""
+def predict_committee(
+    models: Sequence[nn.Module], collator: Collator, limits: Limits, device: torch.device
+) -> Values:
+    """The mean of what M >= 1 models say about all frames of a data set; of more than one, with its
+    uncertainty.
+    """
     members = [predict_frames(model, collator, limits, device) for model in models]
     if len(members) == 1:
         return members[0]
-    energy, forces, stress = (np.stack([getattr(v, name) for v in members]) for name in ("energy", "forces", "stress"))
-    means = {"energy": energy.mean(axis=0), "forces": forces.mean(axis=0), "stress": stress.mean(axis=0)}
+    energy, forces, stress = (
+        np.stack([getattr(v, name) for v in members]) for name in ("energy", "forces", "stress")
+    )
+    means = {
+        "energy": energy.mean(axis=0),
+        "forces": forces.mean(axis=0),
+        "stress": stress.mean(axis=0),
+    }
     return Values(**means, energy_std=energies_spread(energy), forces_std=forces_spread(forces))
 
 
@@ -91,8 +109,12 @@ def backend_predictor(backend: Backend, batch_size: int) -> Predictor:
         for start in range(0, len(frames), batch_size):
             structures = [frame.structure for frame in frames[start : start + batch_size]]
             parts.append(backend(build_graphs(structures, backend.card.cutoff)))
-        columns = {field.name: [getattr(part, field.name) for part in parts] for field in fields(Values)}
-        return Values(**{name: np.concatenate(c) for name, c in columns.items() if c[0] is not None})
+        columns = {
+            field.name: [getattr(part, field.name) for part in parts] for field in fields(Values)
+        }
+        return Values(
+            **{name: np.concatenate(c) for name, c in columns.items() if c[0] is not None}
+        )
 
     return predict
 

@@ -14,9 +14,16 @@ from app.training.evaluation.uncertainty import Uncertainty, uncertainty
 MOST_ELEMENTS = 12
 """Elements in a table, or in a line of one."""
 LONGEST_NAME = 28
-ROWS: tuple[tuple[str, str, Callable[[Errors], float | None], Callable[[Errors], float | None]], ...] = (
+ROWS: tuple[
+    tuple[str, str, Callable[[Errors], float | None], Callable[[Errors], float | None]], ...
+] = (
     ("energy", "meV", lambda e: e.energy_mae, lambda e: e.energy_rmse),
-    ("energy per atom", "meV/atom", lambda e: e.energy_per_atom_mae, lambda e: e.energy_per_atom_rmse),
+    (
+        "energy per atom",
+        "meV/atom",
+        lambda e: e.energy_per_atom_mae,
+        lambda e: e.energy_per_atom_rmse,
+    ),
     ("forces", "meV/Å", lambda e: e.forces_mae, lambda e: e.forces_rmse),
     ("stress", "meV/Å³", lambda e: e.stress_mae, lambda e: e.stress_rmse),
 )
@@ -61,7 +68,9 @@ def table(sets: Mapping[str, Errors]) -> str:
     for name, found in sets.items():
         lines += [f"{name:<12}{line}" for line in _quantities(found)]
     for name, found in sets.items():
-        lines.append(f"{name}: {found.frames} frames, {found.atoms} atoms{_by_element(found.forces_mae_by_element)}")
+        lines.append(
+            f"{name}: {found.frames} frames, {found.atoms} atoms{_by_element(found.forces_mae_by_element)}"
+        )
     return "\n".join(lines)
 
 
@@ -108,8 +117,14 @@ def _row(quantity: str, mae: float, rmse: float, unit: str) -> str:
 
 def _elements(found: Errors) -> list[str]:
     maes = found.forces_mae_by_element
-    chosen = sorted(maes, key=lambda symbol: -maes[symbol])[:MOST_ELEMENTS] if len(maes) > MOST_ELEMENTS else maes
-    lines = [_row(f"  forces on {s}", maes[s], found.forces_rmse_by_element[s], "meV/Å") for s in chosen]
+    chosen = (
+        sorted(maes, key=lambda symbol: -maes[symbol])[:MOST_ELEMENTS]
+        if len(maes) > MOST_ELEMENTS
+        else maes
+    )
+    lines = [
+        _row(f"  forces on {s}", maes[s], found.forces_rmse_by_element[s], "meV/Å") for s in chosen
+    ]
     if len(maes) > MOST_ELEMENTS:
         lines.append(f"  (the {MOST_ELEMENTS} largest of {len(maes)} elements; all with --json)")
     return lines
@@ -117,7 +132,10 @@ def _elements(found: Errors) -> list[str]:
 
 def _groups(found: Report, worst: int) -> list[str]:
     groups, shown = found.groups, found.groups[:worst]
-    names = [group.name if len(group.name) <= LONGEST_NAME else f"{group.name[: LONGEST_NAME - 1]}…" for group in shown]
+    names = [
+        group.name if len(group.name) <= LONGEST_NAME else f"{group.name[: LONGEST_NAME - 1]}…"
+        for group in shown
+    ]
     wide = max(len(name) for name in [*names, "0" * 16])
     title = f"by {found.grouped_by}, the worst first"
     if len(shown) < len(groups):
@@ -151,10 +169,15 @@ def _number(value: float | None) -> str:
 
 def _uncertainty(found: Uncertainty) -> list[str]:
     lines = [f"{'uncertainty':<18}{'Spearman':>10}{'RMSE/std':>10}{'errors < std':>14}"]
-    for name, reliable, normal in (("energy per atom", found.energy, "68 %"), ("forces", found.forces, "61 %")):
+    for name, reliable, normal in (
+        ("energy per atom", found.energy, "68 %"),
+        ("forces", found.forces, "61 %"),
+    ):
         if reliable is not None:
             numbers = f"{_number(reliable.spearman)}{_number(reliable.error_over_std)}"
-            lines.append(f"{name:<18}{numbers}{100 * reliable.within_std:>12.0f} %  ({normal} if normal)")
+            lines.append(
+                f"{name:<18}{numbers}{100 * reliable.within_std:>12.0f} %  ({normal} if normal)"
+            )
     return lines
 
 

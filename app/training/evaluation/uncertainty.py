@@ -17,9 +17,11 @@ class Reliability(BaseModel):
     Attributes:
         count: of the errors.
         spearman: rank correlation of |error| and σ; None where either is constant.
-        error_over_std: root mean square error over root mean square σ; above 1 the model is overconfident.
-        within_std: share of the errors that are smaller than their σ. Of normal errors it is 0.68 for energies, and
-            0.61 for the lengths of force errors, whose σ is that of three components.
+        error_over_std: root mean square error over root mean square σ; above 1 the model is
+            overconfident.
+        within_std: share of the errors that are smaller than their σ. Of normal errors it is 0.68
+            for energies, and 0.61 for the lengths of force errors, whose σ is that of three
+            components.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -46,7 +48,9 @@ def uncertainty(predicted: Values, frames: Sequence[LabelledFrame]) -> Uncertain
     energy = forces = None
     if predicted.energy_std is not None:
         n_atoms = np.array([len(f.structure) for f in frames])
-        energy = reliability((predicted.energy - labels(frames).energy) / n_atoms, predicted.energy_std / n_atoms)
+        energy = reliability(
+            (predicted.energy - labels(frames).energy) / n_atoms, predicted.energy_std / n_atoms
+        )
     if predicted.forces_std is not None:
         lengths, stds = force_errors(predicted, frames)
         forces = reliability(lengths, stds) if len(lengths) else None

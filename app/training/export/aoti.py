@@ -1,4 +1,6 @@
-"""A model as packages of AOTInductor, beside its ONNX files: compiled for the kind of processor that this is."""
+"""A model as packages of AOTInductor, beside its ONNX files: compiled for the kind of processor
+that this is.
+"""
 
 import platform
 from collections.abc import Sequence
@@ -55,7 +57,9 @@ def packages_for_here(model: nn.Module) -> Packages:
 
 
 def compile_packages(models: Sequence[nn.Module], packages: Packages, folder: Path) -> None:
-    """Write the packages of all members: with their gradients, and for the energies alone. Takes minutes.
+    """Write the packages of all members: with their gradients, and for the energies alone.
+
+    Takes minutes.
 
     Args:
         models: the members, in the dtype of the packages.
@@ -69,7 +73,9 @@ def compile_packages(models: Sequence[nn.Module], packages: Packages, folder: Pa
         compile_package(model, folder / energies, options, gradient=False)
 
 
-def compile_package(model: nn.Module, path: Path, options: dict[str, Any], gradient: bool = True) -> None:
+def compile_package(
+    model: nn.Module, path: Path, options: dict[str, Any], gradient: bool = True
+) -> None:
     """Write a model to a package.
 
     Args:
@@ -80,7 +86,8 @@ def compile_package(model: nn.Module, path: Path, options: dict[str, Any], gradi
     """
     program = export_program(model, gradient)
     for node in program.graph.nodes:
-        if node.target == torch.ops.aten.view.default:  # Inductor chooses strides that not all of them allow
+        # Inductor chooses strides that not all of them allow
+        if node.target == torch.ops.aten.view.default:
             node.target = torch.ops.aten.reshape.default
     program.graph_module.recompile()
     with quiet("torch._inductor"):

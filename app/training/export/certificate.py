@@ -1,4 +1,6 @@
-"""The certificate: an exported artifact compared with its model in float64, as a server will run it."""
+"""The certificate: an exported artifact compared with its model in float64, as a server will run
+it.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +30,8 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Reference:
-    """An eager model in float64, evaluated structure by structure: what an artifact is compared with.
+    """An eager model in float64, evaluated structure by structure: what an artifact is compared
+    with.
 
     Attributes:
         model: in float64.
@@ -42,18 +45,27 @@ class Reference:
         """Energies, forces and stress of one structure."""
         species = self.card.species(graph.numbers)
         energies, forces, virials = evaluate(self.model, model_inputs(graph, self.card))
-        return from_atoms(graph, energies.numpy() + self.card.references(species), forces.numpy(), virials.numpy())
+        return from_atoms(
+            graph, energies.numpy() + self.card.references(species), forces.numpy(), virials.numpy()
+        )
 
 
 def model_inputs(graph: Graph, card: ModelCard, dtype: torch.dtype = torch.float64) -> ModelInputs:
     """A graph as the tensors that a model takes, in one portion."""
     slots = dense_edges(graph)
-    feeds = slots.feeds(card.species(graph.numbers), graph.edge_vectors(), np.dtype(np.float64)) | slots.links()
-    tensors: dict[str, Tensor] = {name: torch.from_numpy(feeds[name]) for name in ModelInputs._fields}
+    feeds = (
+        slots.feeds(card.species(graph.numbers), graph.edge_vectors(), np.dtype(np.float64))
+        | slots.links()
+    )
+    tensors: dict[str, Tensor] = {
+        name: torch.from_numpy(feeds[name]) for name in ModelInputs._fields
+    }
     return ModelInputs(**{**tensors, "edge_vectors": tensors["edge_vectors"].to(dtype)})
 
 
-def certify(backend: Backend, models: Sequence[nn.Module], held_out: Sequence[Structure]) -> Certificate:
+def certify(
+    backend: Backend, models: Sequence[nn.Module], held_out: Sequence[Structure]
+) -> Certificate:
     """Compare an artifact with its model, or the artifacts of a committee with its members.
 
     Args:
@@ -69,8 +81,12 @@ def certify(backend: Backend, models: Sequence[nn.Module], held_out: Sequence[St
     """
     references = [Reference(model, backend.card) for model in models]
     synthetic, frames = _synthetic(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
-    of_synthetic = _largest([_compare(backend, references, batch, in_proportion=True) for batch in synthetic])
-    of_frames = _largest([_compare(backend, references, batch, in_proportion=False) for batch in frames])
+    of_synthetic = _largest(
+        [_compare(backend, references, batch, in_proportion=True) for batch in synthetic]
+    )
+    of_frames = _largest(
+        [_compare(backend, references, batch, in_proportion=False) for batch in frames]
+    )
     worst = _largest([of_synthetic, of_frames])
     tolerance = TOLERANCES[backend.card.dtype]
     _require_within(worst, tolerance)
@@ -84,7 +100,9 @@ def certify(backend: Backend, models: Sequence[nn.Module], held_out: Sequence[St
 
 
 def _synthetic(card: ModelCard) -> list[list[Structure]]:
-    """From one atom to a box of thousands of edges, 1 to 64 structures at a time, sizes that were never traced."""
+    """From one atom to a box of thousands of edges, 1 to 64 structures at a time, sizes that were
+    never traced.
+    """
     elements, reach = card.elements, card.cutoff
     clusters = [samples.cluster(elements, n, seed=n) for n in (2, 3, 5, 8, 13, 21, 34, 55)]
     boxes = [samples.box(elements, n, seed=n) for n in (1, 2, 7, 16, 40)]
@@ -100,11 +118,17 @@ def _synthetic(card: ModelCard) -> list[list[Structure]]:
 
 
 def _compare(
-    backend: Backend, references: Sequence[Reference], batch: Sequence[Structure], in_proportion: bool
+    backend: Backend,
+    references: Sequence[Reference],
+    batch: Sequence[Structure],
+    in_proportion: bool,
 ) -> Floats:
     """(3,): largest deviations of one batch, and of its energies alone."""
     graphs = [build_graph(structure, backend.card.cutoff) for structure in batch]
-    expected = [split(committee([reference(graph) for reference in references]), graph)[0] for graph in graphs]
+    expected = [
+        split(committee([reference(graph) for reference in references]), graph)[0]
+        for graph in graphs
+    ]
     pairs = zip(expected, graphs, strict=True)
     scales = [_scales(*pair, backend.card) if in_proportion else np.ones(3) for pair in pairs]
     together = collate(graphs)
@@ -113,15 +137,18 @@ def _compare(
         answers = [predict(together) for _ in range(REPEATS)]
         _require_same(answers, together)
         found = split(answers[0], together)
-        worst += [_deviations(*pair) / scale for *pair, scale in zip(found, expected, scales, strict=True)]
+        worst += [
+            _deviations(*pair) / scale for *pair, scale in zip(found, expected, scales, strict=True)
+        ]
     return _largest(worst)
 
 
 def _scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floats:
     """(3,): by what the deviations of a synthetic structure are divided.
 
-    Far from its training data a model says anything, absurd forces too, and rounding is in proportion to them: the
-    largest energy of an atom without its reference (eV), force (eV/Å) and stress (eV/Å³), where these exceed 1.
+    Far from its training data a model says anything, absurd forces too, and rounding is in
+    proportion to them: the largest energy of an atom without its reference (eV), force (eV/Å) and
+    stress (eV/Å³), where these exceed 1.
     """
     shares = expected.energies - card.references(card.species(graph.numbers))
     parts = (shares, expected.forces, expected.stress)
@@ -129,14 +156,24 @@ def _scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Flo
 
 
 def _deviations(found: StructurePrediction, expected: StructurePrediction) -> Floats:
-    """(3,): largest differences of energies per atom, forces and stress; a committee's uncertainties count as well."""
+    """(3,): largest differences of energies per atom, forces and stress; a committee's
+    uncertainties count as well.
+    """
 
     def off(*names: str) -> float:
         pairs = [(getattr(found, name), getattr(expected, name)) for name in names]
-        differences = [np.abs(one - two).max() for one, two in pairs if one is not None and two is not None]
+        differences = [
+            np.abs(one - two).max() for one, two in pairs if one is not None and two is not None
+        ]
         return float(np.max(differences, initial=0.0))
 
-    return np.array([off("energy", "energy_std") / len(expected.energies), off("forces", "forces_std"), off("stress")])
+    return np.array(
+        [
+            off("energy", "energy_std") / len(expected.energies),
+            off("forces", "forces_std"),
+            off("stress"),
+        ]
+    )
 
 
 def _largest(deviations: Sequence[Floats]) -> Floats:
@@ -157,7 +194,9 @@ def _require_same(found: Sequence[Prediction], graph: Graph) -> None:
             if one is not None and not np.array_equal(one, two, equal_nan=True):
                 difference = np.abs(one - two).max()
                 batch = f"one batch of {len(graph.n_atoms)} structures"
-                raise CertificateRefused(f"two runs of {batch} differ by {difference:.1e} {unit}: a race")
+                raise CertificateRefused(
+                    f"two runs of {batch} differ by {difference:.1e} {unit}: a race"
+                )
 
 
 def _require_within(worst: Floats, tolerance: Deviations) -> None:

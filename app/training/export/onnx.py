@@ -1,4 +1,6 @@
-"""A model as ONNX files, with its gradient and without: captured with `make_fx`, exported with the dynamo exporter."""
+"""A model as ONNX files, with its gradient and without: captured with `make_fx`, exported with the
+dynamo exporter.
+"""
 
 import logging
 import warnings
@@ -41,10 +43,10 @@ _WITHOUT_ONNX_LOWERING = [
 def export_onnx(model: nn.Module, path: Path) -> None:
     """Write a model with its gradient inside to one ONNX file.
 
-    Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies` (N,) in eV
-    and `edge_gradients` (N, K, 3) in eV/Å, from which forces and stress are sums (`app.training.models.derivatives`).
-    N and K are free. Nothing is summed over structures inside, so that their number is no dimension of the
-    graph and large totals keep their digits.
+    Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies`
+    (N,) in eV and `edge_gradients` (N, K, 3) in eV/Å, from which forces and stress are sums
+    (`app.training.models.derivatives`). N and K are free. Nothing is summed over structures inside,
+    so that their number is no dimension of the graph and large totals keep their digits.
     """
     program = export_program(model)
     with quiet("torch.onnx", "onnxscript"):
@@ -62,7 +64,8 @@ def export_onnx(model: nn.Module, path: Path) -> None:
 
 
 def export_program(model: nn.Module, gradient: bool = True) -> torch.export.ExportedProgram:
-    """A model with its gradient inside, captured for any N and K: the function that `export_onnx` writes.
+    """A model with its gradient inside, captured for any N and K: the function that `export_onnx`
+    writes.
 
     It takes the fields of `input_type` one after the other, on the model's device.
 
@@ -74,10 +77,16 @@ def export_program(model: nn.Module, gradient: bool = True) -> torch.export.Expo
     whole = tracing_inputs(parameter.dtype)
     taken = whole.local() if model.strictly_local else whole
     inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
-    graph = _capture(model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1])
-    dynamic = [dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs]
+    graph = _capture(
+        model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1]
+    )
+    dynamic = [
+        dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs
+    ]
     with quiet("torch.onnx", "onnxscript"):
-        return torch.export.export(graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False)
+        return torch.export.export(
+            graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False
+        )
 
 
 def input_type(model: nn.Module) -> type[LocalInputs] | type[ModelInputs]:
@@ -113,7 +122,9 @@ def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
     return ModelInputs(torch.zeros(atoms, dtype=torch.int64), vectors, neighbors, mask, reverse)
 
 
-def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequence[str]) -> torch.fx.GraphModule:
+def _capture(
+    model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequence[str]
+) -> torch.fx.GraphModule:
     def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
         return edge_gradients(model, type(inputs)(*tensors))
 
@@ -121,7 +132,10 @@ def _capture(model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequen
     table[aten.slice_backward.default] = _slice_backward
     table[aten.select_backward.default] = _select_backward
     graph = make_fx(
-        energies_and_gradients, tracing_mode="symbolic", _allow_non_fake_inputs=True, decomposition_table=table
+        energies_and_gradients,
+        tracing_mode="symbolic",
+        _allow_non_fake_inputs=True,
+        decomposition_table=table,
     )(*inputs)
     drop_aliases(graph)
     (output,) = graph.graph.find_nodes(op="output")
@@ -139,8 +153,12 @@ def drop_aliases(graph: torch.fx.GraphModule) -> None:
             graph.graph.erase_node(node)
 
 
-def _slice_backward(grad: Tensor, sizes: list[int], dim: int, start: int, end: int, step: int) -> Tensor:
-    """Gradient of a slice, as a concatenation with zeros: the stock one scatters, which is slow and can race."""
+def _slice_backward(
+    grad: Tensor, sizes: list[int], dim: int, start: int, end: int, step: int
+) -> Tensor:
+    """Gradient of a slice, as a concatenation with zeros: the stock one scatters, which is slow and
+    can race.
+    """
     if step != 1:
         raise ValueError(f"gradient of a slice with step {step} is not supported by the export")
     size, length, axis = sizes[dim], grad.shape[dim], dim % grad.dim()
@@ -149,7 +167,9 @@ def _slice_backward(grad: Tensor, sizes: list[int], dim: int, start: int, end: i
     if start != 0:
         parts.insert(0, grad.new_zeros([*grad.shape[:axis], start, *grad.shape[axis + 1 :]]))
     if size - start - length != 0:
-        parts.append(grad.new_zeros([*grad.shape[:axis], size - start - length, *grad.shape[axis + 1 :]]))
+        parts.append(
+            grad.new_zeros([*grad.shape[:axis], size - start - length, *grad.shape[axis + 1 :]])
+        )
     return torch.cat(parts, axis) if len(parts) > 1 else grad.clone()
 
 
@@ -161,7 +181,9 @@ def _select_backward(grad: Tensor, sizes: list[int], dim: int, index: int) -> Te
 
 @contextmanager
 def quiet(*names: str) -> Any:
-    """Exporter and compiler warn about their own internals; what matters is decided by the certificate."""
+    """Exporter and compiler warn about their own internals; what matters is decided by the
+    certificate.
+    """
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

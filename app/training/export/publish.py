@@ -14,13 +14,23 @@ from safetensors.torch import save_file
 from app.backends.aoti import open_aoti
 from app.backends.onnx import open_onnx
 from app.errors import InvalidConfig
-from app.store.store import ARTIFACT, ENERGIES, NAME_PATTERN, ModelCard, ModelStore, StoredModel, member_files
+from app.store.store import (
+    ARTIFACT,
+    ENERGIES,
+    NAME_PATTERN,
+    ModelCard,
+    ModelStore,
+    StoredModel,
+    member_files,
+)
 from app.training.export.aoti import compile_packages, packages_for_here
 from app.training.export.certificate import certify
 from app.training.export.onnx import cut_energies, export_onnx
 from app.training.runs.trained import TrainedRun
 
-UNTRAINED_FORCES = "its training was on energies alone: forces and stresses were compared with none in it"
+UNTRAINED_FORCES = (
+    "its training was on energies alone: forces and stresses were compared with none in it"
+)
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -48,7 +58,9 @@ def read_about(path: Path) -> About:
         raise InvalidConfig(f"{path}: not YAML: {error}") from error
     except ValidationError as error:
         detail = error.errors()[0]
-        raise InvalidConfig(f"{path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from error
+        raise InvalidConfig(
+            f"{path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}"
+        ) from error
 
 
 def check_name(name: str) -> None:
@@ -58,7 +70,9 @@ def check_name(name: str) -> None:
         InvalidConfig: it cannot.
     """
     if not re.fullmatch(NAME_PATTERN, name):
-        raise InvalidConfig(f"'{name}' cannot be the name of a model: lower-case letters, digits, '.', '_' and '-'")
+        raise InvalidConfig(
+            f"'{name}' cannot be the name of a model: lower-case letters, digits, '.', '_' and '-'"
+        )
 
 
 def export(
@@ -69,7 +83,8 @@ def export(
     dtype: Literal["float32", "float64"] = "float32",
     aoti: bool = False,
 ) -> StoredModel:
-    """Export, certify and publish the best weights of a run, or of all members, as the next version of a model.
+    """Export, certify and publish the best weights of a run, or of all members, as the next version
+    of a model.
 
     Args:
         run: the run, or the committee.
@@ -98,7 +113,9 @@ def export(
         for model, artifact, energies in zip(models, *files, strict=True):
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
-        certificate = certify(open_onnx(card, publication.folder), run.models(torch.float64), run.held_out())
+        certificate = certify(
+            open_onnx(card, publication.folder), run.models(torch.float64), run.held_out()
+        )
         if packages is not None:
             compile_packages(models, packages, publication.folder)
             compiled = open_aoti(card.model_copy(update={"aoti": packages}), publication.folder)
@@ -106,7 +123,9 @@ def export(
                 update={"certificate": certify(compiled, run.models(torch.float64), run.held_out())}
             )
         publication.card = card.model_copy(update={"certificate": certificate, "aoti": packages})
-        for weights, file in zip(run.weights, member_files(run.folder.weights.name, card.members), strict=True):
+        for weights, file in zip(
+            run.weights, member_files(run.folder.weights.name, card.members), strict=True
+        ):
             save_file(weights, publication.folder / file)
         for source in (run.folder.config, run.folder.statistics, run.result):
             if source.is_file():
@@ -114,7 +133,9 @@ def export(
     return store.load(f"{name}@{card.version}")
 
 
-def _card(run: TrainedRun, name: str, version: int, about: About, dtype: Any, parameters: int) -> ModelCard:
+def _card(
+    run: TrainedRun, name: str, version: int, about: About, dtype: Any, parameters: int
+) -> ModelCard:
     model, untrained = run.config.model, run.config.loss.largest("forces") == 0
     return ModelCard(
         name=name,

@@ -1,4 +1,6 @@
-"""Synthetic structures of given elements, of sizes and shapes that an exported model meets in service."""
+"""Synthetic structures of given elements, of sizes and shapes that an exported model meets in
+service.
+"""
 
 from collections.abc import Sequence
 
@@ -32,7 +34,12 @@ def cluster(elements: Sequence[str], atoms: int, seed: int) -> Structure:
     return Structure(numbers, _pack(numbers, np.eye(3) * side, False, random))
 
 
-def box(elements: Sequence[str], atoms: int, seed: int, pbc: tuple[bool, bool, bool] = (True, True, True)) -> Structure:
+def box(
+    elements: Sequence[str],
+    atoms: int,
+    seed: int,
+    pbc: tuple[bool, bool, bool] = (True, True, True),
+) -> Structure:
     """Random atoms in a periodic, slightly triclinic box; small boxes have atoms with many images."""
     random = np.random.default_rng(seed)
     numbers = _numbers(elements, atoms, random)
@@ -42,11 +49,15 @@ def box(elements: Sequence[str], atoms: int, seed: int, pbc: tuple[bool, bool, b
 
 
 def _numbers(elements: Sequence[str], atoms: int, random: np.random.Generator) -> Integers:
-    return np.array([atomic_numbers[symbol] for symbol in random.choice(elements, atoms)], dtype=np.int64)
+    return np.array(
+        [atomic_numbers[symbol] for symbol in random.choice(elements, atoms)], dtype=np.int64
+    )
 
 
 def _pack(numbers: Integers, cell: Floats, periodic: bool, random: np.random.Generator) -> Floats:
-    """(N, 3), Å: push random points apart until none is closer than allowed, or for some hundred rounds."""
+    """(N, 3), Å: push random points apart until none is closer than allowed, or for some hundred
+    rounds.
+    """
     positions: Floats = random.uniform(size=(len(numbers), 3)) @ cell
     radii = covalent_radii[numbers]
     closest = CLOSEST * (radii[:, None] + radii)

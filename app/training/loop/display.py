@@ -75,7 +75,9 @@ class Display(Quiet):
             self.first = (progress.step - 1, now)
             if self.stream.isatty():
                 total = self.epochs * steps_per_epoch
-                self.bar = tqdm(total=total, initial=progress.step - 1, file=self.stream, unit="step")
+                self.bar = tqdm(
+                    total=total, initial=progress.step - 1, file=self.stream, unit="step"
+                )
         mean = [part / progress.sums[-1] for part in progress.sums[:3]]
         text = f"epoch {progress.epoch}/{self.epochs} loss {mean[0]:.4g} energy {mean[1]:.4g} forces {mean[2]:.4g}"
         if self.bar is not None:

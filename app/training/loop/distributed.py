@@ -1,4 +1,6 @@
-"""The processes that train one model together: those that `torchrun` has started, or this one alone."""
+"""The processes that train one model together: those that `torchrun` has started, or this one
+alone.
+"""
 
 import logging
 import os
@@ -10,7 +12,9 @@ from typing import Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn  # keeps the process group that exists at its import, so that one's threads would never end
+
+# keeps the process group that exists at its import, so that one's threads would never end
+import torch.distributed.nn
 from torch import Tensor, nn
 
 from app.errors import EquipotError, TrainingError
@@ -22,7 +26,8 @@ PATIENCE = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Ranks:
-    """One of the processes of a run; every method but `first` must be called by all of them, in the same order.
+    """One of the processes of a run; every method but `first` must be called by all of them, in the
+    same order.
 
     Attributes:
         rank: number of this process.
@@ -40,7 +45,9 @@ class Ranks:
         return self.rank == 0
 
     def add(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one precision on one device by their sums over all processes, in one message."""
+        """Replace tensors of one precision on one device by their sums over all processes, in one
+        message.
+        """
         if self.size == 1:
             return
         flat = torch.cat([tensor.flatten() for tensor in tensors])
@@ -114,7 +121,9 @@ class Ranks:
             EquipotError: of the first process that failed.
         """
         reasons = self.gather(None if failure is None else str(failure))
-        rank, reason = next((rank, reason) for rank, reason in enumerate(reasons) if reason is not None)
+        rank, reason = next(
+            (rank, reason) for rank, reason in enumerate(reasons) if reason is not None
+        )
         if failure is not None and rank == self.rank:
             raise failure
         raise TrainingError(f"process {rank}: {reason}")
@@ -122,11 +131,15 @@ class Ranks:
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The processes that `torchrun` has started, connected within the block; this one alone without it."""
+    """The processes that `torchrun` has started, connected within the block; this one alone without
+    it.
+    """
     if not dist.is_torchelastic_launched():
         yield Ranks()
         return
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
+    dist.init_process_group(
+        "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE
+    )
     ranks = Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
     if not ranks.first:
         logging.disable(logging.WARNING)

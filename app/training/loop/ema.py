@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class Average:
     """Moving average of a model's parameters.
 
-    After step t, average ← d·average + (1 − d)·weights with d = min(decay, (1 + t) / (10 + t)), so that the
-    random start is soon forgotten.
+    After step t, average ← d·average + (1 − d)·weights with d = min(decay, (1 + t) / (10 + t)), so
+    that the random start is soon forgotten.
 
     Args:
         model: whose parameters are averaged.

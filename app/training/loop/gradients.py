@@ -1,4 +1,6 @@
-"""The gradient of a batch's loss: divided among processes and into pieces, and the same however it is divided."""
+"""The gradient of a batch's loss: divided among processes and into pieces, and the same however it
+is divided.
+"""
 
 import math
 from collections.abc import Callable
@@ -20,9 +22,10 @@ from app.training.runs.config import Loss, TrainConfig
 class Gradients:
     """Sets the gradients of a model's parameters to those of the loss of a batch.
 
-    The frames of a batch are divided among the processes, and each share into pieces of at most `edges_at_once`
-    edges. The losses of the pieces are normalised by the labels of the whole batch, so that their gradients add up
-    to that of its loss. Where memory runs out, the pieces become smaller, once.
+    The frames of a batch are divided among the processes, and each share into pieces of at most
+    `edges_at_once` edges. The losses of the pieces are normalised by the labels of the whole batch,
+    so that their gradients add up to that of its loss. Where memory runs out, the pieces become
+    smaller, once.
 
     Args:
         model: one of `app.training.models`, on its device.
@@ -35,7 +38,9 @@ class Gradients:
         lowered: whether memory ran out before.
     """
 
-    def __init__(self, model: nn.Module, collator: Collator, config: TrainConfig, ranks: Ranks) -> None:
+    def __init__(
+        self, model: nn.Module, collator: Collator, config: TrainConfig, ranks: Ranks
+    ) -> None:
         self.model, self.collator, self.ranks, self.seed = model, collator, ranks, config.seed
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.stress = config.loss.largest("stress") > 0
@@ -44,13 +49,16 @@ class Gradients:
         self.edges_at_once = config.edges_at_once
         self.lowered = False
 
-    def __call__(self, indices: Integers, loss: Loss, step: int, say: Callable[[str], None]) -> list[float]:
+    def __call__(
+        self, indices: Integers, loss: Loss, step: int, say: Callable[[str], None]
+    ) -> list[float]:
         """Set the gradients.
 
         Args:
             indices: frames of the batch.
             loss: with the weights of this step.
-            step: of the run; random numbers of dropout depend on it, the seed and the process alone.
+            step: of the run; random numbers of dropout depend on it, the seed and the process
+                alone.
             say: told where memory ran out.
 
         Returns:
@@ -64,7 +72,9 @@ class Gradients:
             sums = self._share(indices, loss, step)
         except TrainingError as error:
             failure, sums = error, self._zeros()
-        report = torch.cat([sums, sums.new_tensor([failure is not None, self.edges_at_once != before])])
+        report = torch.cat(
+            [sums, sums.new_tensor([failure is not None, self.edges_at_once != before])]
+        )
         # A process without a frame of this batch has no gradients, and all must send the same.
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
         self.ranks.add([*gradients, report])
@@ -84,7 +94,9 @@ class Gradients:
         return {"edges_at_once": self.edges_at_once, "lowered": self.lowered}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on with pieces of the size that memory had room for; smaller ones if the config says so now."""
+        """Go on with pieces of the size that memory had room for; smaller ones if the config says
+        so now.
+        """
         if state.get("lowered"):
             self.lowered, before = True, state["edges_at_once"]
             self.edges_at_once = min(before, self.edges_at_once or before)
@@ -93,7 +105,9 @@ class Gradients:
         """Gradients and losses (4,) of this process's share of a batch."""
         counts = count_labels(self.collator, indices)
         while True:
-            torch.manual_seed(int(np.random.SeedSequence([self.seed, step, self.ranks.rank]).generate_state(1)[0]))
+            torch.manual_seed(
+                int(np.random.SeedSequence([self.seed, step, self.ranks.rank]).generate_state(1)[0])
+            )
             for parameter in self.parameters:
                 parameter.grad = None
             sums = self._zeros()
@@ -183,10 +197,11 @@ class Gradients:
 
 
 def divide(costs: Integers, parts: int) -> list[Integers]:
-    """Positions of some costs, dealt out so that the parts' sums are much alike; a part may be empty.
+    """Positions of some costs, dealt out so that the parts' sums are much alike; a part may be
+    empty.
 
-    The largest is dealt first, and each goes to the part with the smallest sum so far; within a part, positions
-    keep their order.
+    The largest is dealt first, and each goes to the part with the smallest sum so far; within a
+    part, positions keep their order.
     """
     sums, owner = np.zeros(parts), np.empty(len(costs), dtype=np.int64)
     for position in np.argsort(-costs, kind="stable"):

@@ -25,7 +25,9 @@ def set_up(config: TrainConfig, local: int = 0) -> torch.device:
         InvalidConfig: `cuda` or `tf32` on a machine without CUDA, or more processes than devices.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidConfig("device = 'cuda': there is no CUDA device, or torch was built without CUDA; use 'cpu'")
+        raise InvalidConfig(
+            "device = 'cuda': there is no CUDA device, or torch was built without CUDA; use 'cpu'"
+        )
     keep_freed_memory()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -35,7 +37,9 @@ def set_up(config: TrainConfig, local: int = 0) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     wants_cuda = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
     if config.precision == "tf32" and not wants_cuda:
-        raise InvalidConfig("precision = 'tf32': only CUDA devices have it; use 'full', or 'bfloat16'")
+        raise InvalidConfig(
+            "precision = 'tf32': only CUDA devices have it; use 'full', or 'bfloat16'"
+        )
     if not wants_cuda:
         return torch.device("cpu")
     if local >= torch.cuda.device_count():
@@ -50,8 +54,9 @@ def set_up(config: TrainConfig, local: int = 0) -> torch.device:
 def keep_freed_memory() -> bool:
     """Tell glibc to reuse freed memory rather than hand each large block back to the system.
 
-    A training step frees and asks for the same large tensors over and over; giving their pages back and
-    faulting them in again can take longer than the arithmetic. Elsewhere than on glibc this does nothing.
+    A training step frees and asks for the same large tensors over and over; giving their pages back
+    and faulting them in again can take longer than the arithmetic. Elsewhere than on glibc this
+    does nothing.
 
     Returns:
         Whether the allocator took the settings.
@@ -76,7 +81,9 @@ def describe(device: torch.device) -> dict[str, str | int]:
 
 
 def peak_mebibytes(device: torch.device) -> float:
-    """MiB, the largest that torch has had on the device, or this process in memory where that is the CPU."""
+    """MiB, the largest that torch has had on the device, or this process in memory where that is
+    the CPU.
+    """
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory()
     return round(peak / 2**20, 1)
 
@@ -84,7 +91,9 @@ def peak_mebibytes(device: torch.device) -> float:
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+            names = [
+                line.partition(":")[2].strip() for line in file if line.startswith("model name")
+            ]
     except OSError:
         names = []
     return names[0] if names else platform.processor() or platform.machine()

@@ -6,7 +6,8 @@ from app.training.runs.config import Schedule
 
 
 class LearningRate:
-    """Learning rate as a function of steps, share of the run, and (for plateau) of the validation losses.
+    """Learning rate as a function of steps, share of the run, and (for plateau) of the validation
+    losses.
 
     Attributes:
         level: what a plateau schedule has come down to, from 1.

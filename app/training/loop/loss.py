@@ -27,7 +27,9 @@ class Outputs(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """Unweighted parts of the loss and their weighted sum, as scalars; energies in eV, lengths in Å."""
+    """Unweighted parts of the loss and their weighted sum, as scalars; energies in eV, lengths in
+    Å.
+    """
 
     total: Tensor
     energy: Tensor
@@ -36,7 +38,9 @@ class Losses(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """Labels over which the means of a loss are taken: structures, atoms with a force, structures with a stress."""
+    """Labels over which the means of a loss are taken: structures, atoms with a force, structures
+    with a stress.
+    """
 
     structures: int
     forces: int
@@ -65,21 +69,27 @@ def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = T
     if not stress:
         return Outputs(energy, forces, torch.zeros_like(batch.targets.stress))
     virial = virials.new_zeros(n_structures, 3, 3).index_add(0, batch.structure, virials)
-    return Outputs(energy, forces, (virial + virial.transpose(1, 2)) / (2 * batch.volume[:, None, None]))
+    return Outputs(
+        energy, forces, (virial + virial.transpose(1, 2)) / (2 * batch.volume[:, None, None])
+    )
 
 
-def compute_losses(outputs: Outputs, targets: Targets, config: Loss, counts: Counts | None = None) -> Losses:
-    """Mean errors over structures, and over the components of the forces and stresses that are labelled.
+def compute_losses(
+    outputs: Outputs, targets: Targets, config: Loss, counts: Counts | None = None
+) -> Losses:
+    """Mean errors over structures, and over the components of the forces and stresses that are
+    labelled.
 
-    With `forces_per: vector` the error of a force is the length of the difference, and the mean is one over atoms.
-    The errors of each structure count `targets.weight` times in these means.
+    With `forces_per: vector` the error of a force is the length of the difference, and the mean is
+    one over atoms. The errors of each structure count `targets.weight` times in these means.
 
     Args:
         outputs: what a model says.
         targets: what it should say.
         config: which errors, and their weights.
-        counts: what the sums of the errors are divided by. By default the labels of these targets; the losses of
-            the parts of a batch, divided by the labels of the whole one, add up to its loss.
+        counts: what the sums of the errors are divided by. By default the labels of these targets;
+            the losses of the parts of a batch, divided by the labels of the whole one, add up to
+            its loss.
     """
     energy = outputs.energy - targets.energy
     if config.energy_per == "atom":
@@ -87,7 +97,9 @@ def compute_losses(outputs: Outputs, targets: Targets, config: Loss, counts: Cou
     forces, of_atoms = outputs.forces - targets.forces, targets.atom_weight
     if not bool(targets.has_forces.all()):
         forces, of_atoms = forces[targets.has_forces], of_atoms[targets.has_forces]
-    stress, of_stress = (x[targets.has_stress] for x in (outputs.stress - targets.stress, targets.weight))
+    stress, of_stress = (
+        x[targets.has_stress] for x in (outputs.stress - targets.stress, targets.weight)
+    )
     if config.forces_per == "vector":
         forces = torch.linalg.vector_norm(forces, dim=1)
     counts = counts or Counts(len(energy), len(forces), len(stress))

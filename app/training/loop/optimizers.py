@@ -10,10 +10,11 @@ from app.training.runs.config import TrainConfig
 
 
 class MuonAdamW:
-    """Muon for the matrices of a model, AdamW for its other parameters: stacks of matrices, tables, scales and biases.
+    """Muon for the matrices of a model, AdamW for its other parameters: stacks of matrices, tables,
+    scales and biases.
 
-    Muon (Jordan et al. 2024) makes the update of a matrix orthogonal. Its length is that of AdamW's updates
-    (Liu et al., arXiv:2502.16982), so that one learning rate serves both.
+    Muon (Jordan et al. 2024) makes the update of a matrix orthogonal. Its length is that of AdamW's
+    updates (Liu et al., arXiv:2502.16982), so that one learning rate serves both.
 
     Args:
         model: whose parameters are trained.
@@ -21,13 +22,21 @@ class MuonAdamW:
     """
 
     def __init__(self, model: nn.Module, config: TrainConfig) -> None:
-        lr, decay, betas = config.optimizer.lr, config.optimizer.weight_decay, config.optimizer.betas
+        lr, decay, betas = (
+            config.optimizer.lr,
+            config.optimizer.weight_decay,
+            config.optimizer.betas,
+        )
         tables = cast(Elementwise, model.elementwise)
         parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        matrices = {name: p for name, p in parameters.items() if is_matrix(p) and not name.endswith(tables)}
+        matrices = {
+            name: p for name, p in parameters.items() if is_matrix(p) and not name.endswith(tables)
+        }
         others = decay_groups([p for name, p in parameters.items() if name not in matrices], decay)
         self.parts: tuple[torch.optim.Optimizer, ...] = (
-            torch.optim.Muon(list(matrices.values()), lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.Muon(
+                list(matrices.values()), lr=lr, weight_decay=decay, adjust_lr_fn="match_rms_adamw"
+            ),
             torch.optim.AdamW(others, lr=lr, betas=betas, fused=True),
         )
 
@@ -60,7 +69,9 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> AnyOptimizer:
     if options.name == "muon":
         return MuonAdamW(model, config)
     groups = decay_groups([p for p in model.parameters() if p.requires_grad], options.weight_decay)
-    make: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[options.name]
+    make: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[
+        options.name
+    ]
     return make(groups, lr=options.lr, betas=options.betas, fused=True)
 
 

@@ -9,11 +9,12 @@ import torch
 class Precision:
     """How exact the matrix products of a training step are.
 
-    Weights, gradients, sums of the loss and optimiser states keep the run's `dtype`; so do evaluations, which are
-    what decides which weights are kept.
+    Weights, gradients, sums of the loss and optimiser states keep the run's `dtype`; so do
+    evaluations, which are what decides which weights are kept.
 
     Args:
-        name: `full`; `tf32`, the 10-bit mantissas of CUDA's tensor cores; or `bfloat16`, by autocast.
+        name: `full`; `tf32`, the 10-bit mantissas of CUDA's tensor cores; or `bfloat16`, by
+            autocast.
         device: of the run.
     """
 
@@ -32,5 +33,7 @@ class Precision:
             torch.backends.cuda.matmul.fp32_precision = before
 
     def of_forward(self) -> torch.autocast:
-        """Holds while energies and forces are computed; the backward pass takes each product's precision from there."""
+        """Holds while energies and forces are computed; the backward pass takes each product's
+        precision from there.
+        """
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.name == "bfloat16")

@@ -22,7 +22,9 @@ class Board:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise InvalidConfig("tensorboard = true: it is not installed; pip install tensorboard") from error
+            raise InvalidConfig(
+                "tensorboard = true: it is not installed; pip install tensorboard"
+            ) from error
         self.writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def add(self, line: Mapping[str, float]) -> None:

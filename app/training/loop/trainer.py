@@ -30,7 +30,14 @@ from app.training.runs.config import TrainConfig
 from app.training.runs.fine_tuning import Base, grown_statistics, initial_model
 from app.training.runs.folder import RunFolder
 
-METRICS = ("energy_mae", "energy_rmse", "energy_per_atom_mae", "energy_per_atom_rmse", "forces_mae", "forces_rmse")
+METRICS = (
+    "energy_mae",
+    "energy_rmse",
+    "energy_per_atom_mae",
+    "energy_per_atom_rmse",
+    "forces_mae",
+    "forces_rmse",
+)
 """Validation errors in each line of the metrics."""
 
 
@@ -45,7 +52,10 @@ class Problem:
 
 
 def load_problem(
-    config: TrainConfig, find: Finder, base: Base | None = None, statistics: Statistics | None = None
+    config: TrainConfig,
+    find: Finder,
+    base: Base | None = None,
+    statistics: Statistics | None = None,
 ) -> Problem:
     """Read the data, find neighbours and fit the statistics.
 
@@ -73,7 +83,9 @@ def load_problem(
     if statistics is None and base is not None:
         statistics = grown_statistics(base, config, frames)
     if statistics is None:
-        statistics = fit_statistics(frames.train, config.data.elements or frames.elements(), config.references)
+        statistics = fit_statistics(
+            frames.train, config.data.elements or frames.elements(), config.references
+        )
     train, validation = (Collator(part, statistics) for part in (frames.train, frames.validation))
     return Problem(frames, statistics, train, validation)
 
@@ -114,14 +126,20 @@ class Trainer:
         self.started_cpu = time.process_time()
 
     def fit(self, watch: Watch) -> str:
-        """Train until something ends it, and say what: `epochs`, `patience`, `max_minutes` or `interrupted`."""
+        """Train until something ends it, and say what: `epochs`, `patience`, `max_minutes` or
+        `interrupted`.
+        """
         config, progress = self.config, self.progress
         while progress.epoch < config.epochs:
-            todo = epoch_batches(self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket)
+            todo = epoch_batches(
+                self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket
+            )
             for indices in todo[progress.batch :]:
                 if reason := self.reason_to_stop(watch):
                     return reason
-                losses = self.step(indices, (progress.epoch + progress.batch / len(todo)) / config.epochs, watch)
+                losses = self.step(
+                    indices, (progress.epoch + progress.batch / len(todo)) / config.epochs, watch
+                )
                 progress.batch += 1
                 if progress.batch == len(todo):
                     progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -136,7 +154,9 @@ class Trainer:
     def reason_to_stop(self, watch: Watch) -> str | None:
         """Why training ends before the next step, if it does: the same in all processes."""
         config = self.config
-        late = config.max_minutes is not None and self.elapsed()["seconds"] >= 60 * config.max_minutes
+        late = (
+            config.max_minutes is not None and self.elapsed()["seconds"] >= 60 * config.max_minutes
+        )
         interrupted, over = self.ranks.any(watch.interrupted, self.ranks.first and late)
         if interrupted:
             return "interrupted"
@@ -162,7 +182,9 @@ class Trainer:
         rate = self.rate.at(progress.step, done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        losses = self.gradients(indices, config.loss.at(done * config.epochs), progress.step, watch.say)
+        losses = self.gradients(
+            indices, config.loss.at(done * config.epochs), progress.step, watch.say
+        )
         if config.clip is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
         self.optimizer.step()
@@ -172,7 +194,9 @@ class Trainer:
         return losses
 
     def evaluate(self) -> dict[str, float]:
-        """Validate the averaged weights, keep them if they are the best so far, and write a line of metrics."""
+        """Validate the averaged weights, keep them if they are the best so far, and write a line of
+        metrics.
+        """
         progress = self.progress
         with self.average.applied():
             loss, found = self.ranks.share(
@@ -181,7 +205,9 @@ class Trainer:
             progress.since_best += 1
             if loss < progress.best_loss:
                 progress.best_loss, progress.best_step, progress.since_best = loss, progress.step, 0
-                progress.best = {name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()}
+                progress.best = {
+                    name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()
+                }
                 if self.ranks.first:
                     self.folder.write_weights(progress.best)
         self.rate.evaluated(loss)
@@ -203,9 +229,15 @@ class Trainer:
             "epoch": progress.epoch,
             **self.elapsed(),
             "lr": self.optimizer.param_groups[0]["lr"],
-            **{f"train_{name}": part / count for name, part in zip(Losses._fields, progress.sums, strict=False)},
+            **{
+                f"train_{name}": part / count
+                for name, part in zip(Losses._fields, progress.sums, strict=False)
+            },
             "validation_loss": loss,
-            **{name: math.nan if (value := getattr(found, name)) is None else value for name in METRICS},
+            **{
+                name: math.nan if (value := getattr(found, name)) is None else value
+                for name in METRICS
+            },
         }
 
     def evaluation_is_due(self) -> bool:
@@ -221,9 +253,14 @@ class Trainer:
         return time.monotonic() - self.saved > 60 * self.config.checkpoint_minutes
 
     def elapsed(self) -> dict[str, float]:
-        """Seconds of wall time and of this process's processor time, those before a resume included."""
+        """Seconds of wall time and of this process's processor time, those before a resume
+        included.
+        """
         wall, cpu = time.monotonic() - self.started, time.process_time() - self.started_cpu
-        return {"seconds": self.progress.seconds + wall, "cpu_seconds": self.progress.cpu_seconds + cpu}
+        return {
+            "seconds": self.progress.seconds + wall,
+            "cpu_seconds": self.progress.cpu_seconds + cpu,
+        }
 
     def save(self) -> None:
         """Write a checkpoint from which training goes on exactly."""

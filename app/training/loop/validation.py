@@ -13,7 +13,9 @@ from app.training.loop.loss import Outputs, compute_losses
 from app.training.runs.config import TrainConfig
 
 
-def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: torch.device) -> tuple[float, Errors]:
+def validate(
+    model: nn.Module, collator: Collator, config: TrainConfig, device: torch.device
+) -> tuple[float, Errors]:
     """Loss, with its weights at the end of the run, and errors on a whole set.
 
     Raises:
@@ -21,7 +23,9 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
     """
     values = predict_frames(model, collator, evaluation_limits(config), device)
     if not (np.isfinite(values.energy).all() and np.isfinite(values.forces).all()):
-        raise TrainingError("the model's predictions are not finite; a lower optimizer.lr, or clip, may help")
+        raise TrainingError(
+            "the model's predictions are not finite; a lower optimizer.lr, or clip, may help"
+        )
     parts = (values.energy - collator.references, values.forces, values.stress)
     outputs = Outputs(*(torch.from_numpy(part) for part in parts))
     losses = compute_losses(outputs, collator.all_targets(), config.loss.at(math.inf))
@@ -30,5 +34,7 @@ def validate(model: nn.Module, collator: Collator, config: TrainConfig, device: 
 
 def evaluation_limits(config: TrainConfig) -> Limits:
     """Batches for evaluation: twice as large as those of training, for they need half the memory."""
-    atoms, edges = (None if limit is None else 2 * limit for limit in (config.max_atoms, config.max_edges))
+    atoms, edges = (
+        None if limit is None else 2 * limit for limit in (config.max_atoms, config.max_edges)
+    )
     return Limits(2 * config.batch_size, atoms, edges)

@@ -18,7 +18,9 @@ from app.training.models.inputs import ModelInputs as ModelInputs
 if TYPE_CHECKING:
     ModelConfig: TypeAlias = ArchitectureConfig
 else:
-    ModelConfig = Annotated[reduce(or_, ArchitectureConfig.__subclasses__()), Field(discriminator="architecture")]
+    ModelConfig = Annotated[
+        reduce(or_, ArchitectureConfig.__subclasses__()), Field(discriminator="architecture")
+    ]
 
 
 class Statistics(BaseModel):
@@ -51,7 +53,9 @@ def build_model(
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = config.build(len(statistics.elements), statistics.force_scale, statistics.average_neighbors)
+            model = config.build(
+                len(statistics.elements), statistics.force_scale, statistics.average_neighbors
+            )
     finally:
         torch.set_default_dtype(before)
     return model.to(dtype)

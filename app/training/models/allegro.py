@@ -1,12 +1,12 @@
 """Allegro: a strictly local equivariant potential (Musaelian et al., Nat. Commun. 14, 579, 2023).
 
-Scalars x and tensors V live on directed edges. In each layer the tensors of an edge are multiplied with a
-weighted sum of the harmonics of all edges around the same centre, the scalars that come out update x through
-a latent MLP, and x decides the weights of the next layer's sum. No information leaves the cutoff sphere, so
-the receptive field is the cutoff however many layers there are.
+Scalars x and tensors V live on directed edges. In each layer the tensors of an edge are multiplied
+with a weighted sum of the harmonics of all edges around the same centre, the scalars that come out
+update x through a latent MLP, and x decides the weights of the next layer's sum. No information
+leaves the cutoff sphere, so the receptive field is the cutoff however many layers there are.
 
-Where this differs from the paper: each path of the tensor product has one weight per channel and paths of
-equal irrep are summed before the channels are mixed. (Scalars keep their paths apart.)
+Where this differs from the paper: each path of the tensor product has one weight per channel and
+paths of equal irrep are summed before the channels are mixed. (Scalars keep their paths apart.)
 """
 
 import math
@@ -42,8 +42,8 @@ class AllegroConfig(ArchitectureConfig):
         num_layers: tensor-product layers.
         num_scalars: width of the edges' scalars.
         num_tensors: channels of the edges' tensors.
-        parity: `full` keeps tensors of both mirror parities, `natural` those of the harmonics, (−1)^l, and
-            `none` ignores mirror symmetry (SO(3)).
+        parity: `full` keeps tensors of both mirror parities, `natural` those of the harmonics,
+            (−1)^l, and `none` ignores mirror symmetry (SO(3)).
         two_body_mlp: hidden widths of the two-body embedding.
         latent_mlp: hidden widths of each layer's latent MLP.
         readout_mlp: hidden widths of the edge-energy MLP.
@@ -79,13 +79,23 @@ class Allegro(nn.Module):
     """
 
     strictly_local = True
-    species_axes: ClassVar[SpeciesAxes] = {"scale": (0,), "embedding.centre": (0,), "embedding.neighbor": (0,)}
-    elementwise: ClassVar[Elementwise] = ("embedding.centre", "embedding.neighbor", "product.weights")
+    species_axes: ClassVar[SpeciesAxes] = {
+        "scale": (0,),
+        "embedding.centre": (0,),
+        "embedding.neighbor": (0,),
+    }
+    elementwise: ClassVar[Elementwise] = (
+        "embedding.centre",
+        "embedding.neighbor",
+        "product.weights",
+    )
     expand: Tensor
     far: Tensor
     normalization: Tensor
 
-    def __init__(self, config: AllegroConfig, num_elements: int, force_scale: float, average_neighbors: float) -> None:
+    def __init__(
+        self, config: AllegroConfig, num_elements: int, force_scale: float, average_neighbors: float
+    ) -> None:
         super().__init__()
         self.config = config
         mirror = config.parity != "none"
@@ -147,7 +157,12 @@ class AllegroLayer(nn.Module):
     """One tensor product with the environment, and the latent update that follows it."""
 
     def __init__(
-        self, config: AllegroConfig, harmonics: list[Irrep], ins: list[Irrep], outs: list[Irrep], last: bool
+        self,
+        config: AllegroConfig,
+        harmonics: list[Irrep],
+        ins: list[Irrep],
+        outs: list[Irrep],
+        last: bool,
     ) -> None:
         super().__init__()
         self.channels = config.num_tensors
@@ -162,7 +177,9 @@ class AllegroLayer(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """New (N, K, scalars) and (N, C, K, components) of the edges."""
         environment = self.environment(x, harmonics) * normalization
-        scalars, *rest = torch.split(self.product(tensors, environment), self.product.widths, dim=-1)
+        scalars, *rest = torch.split(
+            self.product(tensors, environment), self.product.widths, dim=-1
+        )
         x = self.latent(x, scalars.transpose(1, 2).flatten(2), envelope)
         return x, scalars if self.mix is None else self.mix(scalars, rest)
 
@@ -181,27 +198,34 @@ class Environment(nn.Module):
     def forward(self, x: Tensor, harmonics: Tensor) -> Tensor:
         """(N, C, components) from (N, K, scalars) and (N, K, components)."""
         sums = self.weights(x).transpose(1, 2) @ harmonics
-        by_degree: Tensor = sums.reshape(sums.shape[0], self.channels, *self.select.shape) * self.select
+        by_degree: Tensor = (
+            sums.reshape(sums.shape[0], self.channels, *self.select.shape) * self.select
+        )
         return by_degree.sum(2)
 
 
 class EnvironmentProduct(nn.Module):
     """Tensor product of each edge's tensors with its centre's environment.
 
-    The environment is contracted with the weighted Clebsch–Gordan tensors first, once an atom, to a matrix
-    that maps input to output components; each edge then costs one small matrix product a channel.
+    The environment is contracted with the weighted Clebsch–Gordan tensors first, once an atom, to a
+    matrix that maps input to output components; each edge then costs one small matrix product a
+    channel.
     """
 
     basis: Tensor
 
-    def __init__(self, channels: int, ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]) -> None:
+    def __init__(
+        self, channels: int, ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]
+    ) -> None:
         super().__init__()
         paths = [(a, b, o) for o in outs for a in ins for b in harmonics if o in couplings(a, b)]
         self.num_scalar_paths = sum(o == SCALAR for _, _, o in paths)
         self.widths = [self.num_scalar_paths, *(2 * l + 1 for l, _ in outs[1:])]
         self.in_width = width(ins)
         basis = _path_basis(paths, ins, harmonics, outs)
-        self.register_buffer("basis", basis.flatten(1).to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer(
+            "basis", basis.flatten(1).to(torch.get_default_dtype()), persistent=False
+        )
         self.weights = nn.Parameter(torch.randn(channels, len(paths)))
 
     def forward(self, tensors: Tensor, environment: Tensor) -> Tensor:
@@ -231,23 +255,30 @@ class LatentUpdate(nn.Module):
         """(N, K, scalars) from (N, K, scalars), (N, K, products) and the (N, K, 1) envelope."""
         hidden = nn.functional.silu(self.old(x) + self.new(scalars))
         amount = torch.sigmoid(self.amount)
-        # A vector: exporter and runtime leave out a scalar factor that is nearly 1, which costs float64 its digits.
+        # A vector: exporter and runtime leave out a scalar factor that is nearly 1, which costs
+        # float64 its digits.
         norm = torch.rsqrt(1 + amount * amount).expand(x.shape[-1])
         updated: Tensor = (x + self.rest(hidden) * (envelope * amount)) * norm
         return updated
 
 
 class ChannelMix(nn.Module):
-    """Linear mixing of the channels within each irrep; the scalar paths are mixed into one scalar a channel."""
+    """Linear mixing of the channels within each irrep; the scalar paths are mixed into one scalar a
+    channel.
+    """
 
     def __init__(self, channels: int, scalar_paths: int, outs: list[Irrep]) -> None:
         super().__init__()
         fan_in = channels * scalar_paths
         self.scalar = nn.Parameter(torch.randn(channels, fan_in) / math.sqrt(fan_in))
-        self.tensor = nn.Parameter(torch.randn(len(outs) - 1, channels, channels) / math.sqrt(channels))
+        self.tensor = nn.Parameter(
+            torch.randn(len(outs) - 1, channels, channels) / math.sqrt(channels)
+        )
 
     def forward(self, scalars: Tensor, tensors: list[Tensor]) -> Tensor:
-        """(N, C, K, components) from (N, C, K, scalar paths) and each other irrep's (N, C, K, 2l + 1)."""
+        """(N, C, K, components) from (N, C, K, scalar paths) and each other irrep's (N, C, K, 2l +
+        1).
+        """
         n, c, k, _ = scalars.shape
         mixed = [self.scalar @ scalars.transpose(2, 3).reshape(n, -1, k)]
         mixed += [w @ t.reshape(n, c, -1) for w, t in zip(self.tensor, tensors, strict=True)]
@@ -255,7 +286,8 @@ class ChannelMix(nn.Module):
 
 
 def tensor_irreps(config: AllegroConfig) -> list[list[Irrep]]:
-    """Irreps of the tensors before each layer and after the last: all that can still reach the energy.
+    """Irreps of the tensors before each layer and after the last: all that can still reach the
+    energy.
 
     The scalar comes first in every list.
     """
@@ -270,26 +302,37 @@ def tensor_irreps(config: AllegroConfig) -> list[list[Irrep]]:
     for i in range(config.num_layers - 1, 0, -1):
         useful = {a for a in reach[i] if any(reach[i + 1] & couplings(a, b) for b in harmonics)}
         reach[i] = useful | {SCALAR}
-    return [harmonics, *(sorted(irreps, key=lambda irrep: (irrep[0], -irrep[1])) for irreps in reach[1:])]
+    return [
+        harmonics,
+        *(sorted(irreps, key=lambda irrep: (irrep[0], -irrep[1])) for irreps in reach[1:]),
+    ]
 
 
 def _path_basis(
-    paths: list[tuple[Irrep, Irrep, Irrep]], ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]
+    paths: list[tuple[Irrep, Irrep, Irrep]],
+    ins: list[Irrep],
+    harmonics: list[Irrep],
+    outs: list[Irrep],
 ) -> Tensor:
     """(paths, environment, in, out) float64: the coupling of each path, where its components stand.
 
-    Scalar paths come first and have an output each; paths that share one are normalised by their number.
+    Scalar paths come first and have an output each; paths that share one are normalised by their
+    number.
     """
     scalar_paths = sum(o == SCALAR for _, _, o in paths)
     at_in = dict(zip(ins, slices(ins), strict=True))
     at_environment = dict(zip(harmonics, slices(harmonics), strict=True))
     out_slices = slices([SCALAR] * scalar_paths + outs[1:])
     at_out = dict(zip(outs[1:], out_slices[scalar_paths:], strict=True))
-    basis = torch.zeros(len(paths), width(harmonics), width(ins), out_slices[-1].stop, dtype=torch.float64)
+    basis = torch.zeros(
+        len(paths), width(harmonics), width(ins), out_slices[-1].stop, dtype=torch.float64
+    )
     for n, (a, b, o) in enumerate(paths):
         shared = 1 if o == SCALAR else sum(q == o for _, _, q in paths)
         where = out_slices[n] if o == SCALAR else at_out[o]
-        basis[n, at_environment[b], at_in[a], where] = coupling(a, b, o).transpose(0, 1) / math.sqrt(shared)
+        basis[n, at_environment[b], at_in[a], where] = coupling(a, b, o).transpose(
+            0, 1
+        ) / math.sqrt(shared)
     return basis
 
 

@@ -7,7 +7,8 @@ from torch import nn
 
 
 class ArchitectureConfig(BaseModel, ABC):
-    """Hyperparameters of an architecture; a subclass is known once `app.training.models` imports it.
+    """Hyperparameters of an architecture; a subclass is known once `app.training.models` imports
+    it.
 
     Attributes:
         architecture: its name, which a subclass narrows to a `Literal`.
@@ -28,10 +29,10 @@ class ArchitectureConfig(BaseModel, ABC):
     def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> nn.Module:
         """A freshly initialised model.
 
-        Its attribute `strictly_local` says what its `forward` takes: `LocalInputs` if true, else `ModelInputs`. It
-        gives the (N,) interaction energies in eV, zero for an atom without neighbours, and differentiates nothing.
-        Its `species_axes` names the parameters that have an entry for each element, its `elementwise` those that are
-        tables rather than matrices.
+        Its attribute `strictly_local` says what its `forward` takes: `LocalInputs` if true, else
+        `ModelInputs`. It gives the (N,) interaction energies in eV, zero for an atom without
+        neighbours, and differentiates nothing. Its `species_axes` names the parameters that have an
+        entry for each element, its `elementwise` those that are tables rather than matrices.
 
         Args:
             num_elements: S, number of elements.

@@ -1,18 +1,20 @@
 """Equivariant graph attention (Liao & Smidt, ICLR 2023, section 4.3), smooth at the cutoff.
 
-A message is the depth-wise product of features of both atoms with the harmonics of the edge, weighted by its
-length. It gives logits and values; the values' sum, weighted by attention, updates the centre.
+A message is the depth-wise product of features of both atoms with the harmonics of the edge,
+weighted by its length. It gives logits and values; the values' sum, weighted by attention, updates
+the centre.
 
-Everything that an edge gives carries the envelope u(r): the harmonics of the product, so that its learned
-weights and their offset are damped alike, and the attention, so that the biases behind it are. The attention
+Everything that an edge gives carries the envelope u(r): the harmonics of the product, so that its
+learned weights and their offset are damped alike, and the attention, so that the biases behind it
+are. The attention
 
     a_ij = u_ij exp(z_ij) / (1 + Σ_k u_ik exp(z_ik))
 
-has a 1 where the published softmax has none: a silent neighbour with logit 0. Without it the last neighbour
-within reach would keep the full weight up to the cutoff, and lose it at once.
+has a 1 where the published softmax has none: a silent neighbour with logit 0. Without it the last
+neighbour within reach would keep the full weight up to the cutoff, and lose it at once.
 
-Channels of values and keys are mixed linearly, and sums over neighbours are linear: the mixing is done once an
-atom and head instead of once an edge.
+Channels of values and keys are mixed linearly, and sums over neighbours are linear: the mixing is
+done once an atom and head instead of once an edge.
 """
 
 import math
@@ -23,13 +25,22 @@ import torch
 from torch import Tensor, nn
 
 from app.training.models.angular import Irrep
-from app.training.models.equivariant import SCALAR, SIGMOID_GAIN, Channels, EquivariantLinear, Features, Gate, added_up
+from app.training.models.equivariant import (
+    SCALAR,
+    SIGMOID_GAIN,
+    Channels,
+    EquivariantLinear,
+    Features,
+    Gate,
+    added_up,
+)
 from app.training.models.gather import gather
 from app.training.models.layers import SILU_GAIN
 from app.training.models.product import AttendedProduct, DepthwiseProduct, Messages
 
 LARGEST_SHIFT = 60.0
-"""Logits are shifted by at most this before exponentials are taken: exp(-60) is no zero in float32."""
+"""Logits are shifted by at most this before exponentials are taken: exp(-60) is no zero in float32.
+"""
 
 
 class Edges(NamedTuple):
@@ -110,7 +121,10 @@ class Attention(nn.Module):
 
     def alone(self, x: Features) -> Features:
         """The same for atoms without neighbours."""
-        silent = [x[0].new_zeros((x[0].shape[0], 2 * l + 1, self.project.fan_in[l, p])) for l, p in self.project.outs]
+        silent = [
+            x[0].new_zeros((x[0].shape[0], 2 * l + 1, self.project.fan_in[l, p]))
+            for l, p in self.project.outs
+        ]
         out: Features = self.project(silent)
         return out
 
@@ -121,11 +135,15 @@ class Attention(nn.Module):
         both = gather(source, edges.neighbors, edges.reverse, edges.mask) + target.unsqueeze(1)
         sizes = [((2 * l + 1), c) for (l, _), c in self.ins.items()]
         parts = torch.split(both, [m * c for m, c in sizes], dim=-1)
-        return [part.reshape(*part.shape[:-1], *size) for part, size in zip(parts, sizes, strict=True)]
+        return [
+            part.reshape(*part.shape[:-1], *size) for part, size in zip(parts, sizes, strict=True)
+        ]
 
 
 class RadialNetwork(nn.Module):
-    """Weights of a product from the length of the edge: linear, layer norm and SiLU, then linear with an offset."""
+    """Weights of a product from the length of the edge: linear, layer norm and SiLU, then linear
+    with an offset.
+    """
 
     def __init__(self, basis: int, hidden: Iterable[int], outs: int) -> None:
         super().__init__()
@@ -145,7 +163,8 @@ class RadialNetwork(nn.Module):
 
 
 class MlpLogits(nn.Module):
-    """z = a · LeakyReLU(W s), with the scalars s of the message and a learned vector a for each head.
+    """z = a · LeakyReLU(W s), with the scalars s of the message and a learned vector a for each
+    head.
 
     The leaky ReLU is the published smooth one, 0.2 h + 0.8 SiLU(h).
     """
@@ -156,7 +175,9 @@ class MlpLogits(nn.Module):
     def __init__(self, shape: Shape, message: Channels) -> None:
         super().__init__()
         width = shape.head[SCALAR]
-        self.scalars = nn.Parameter(torch.randn(message[SCALAR], shape.heads * width) / math.sqrt(message[SCALAR]))
+        self.scalars = nn.Parameter(
+            torch.randn(message[SCALAR], shape.heads * width) / math.sqrt(message[SCALAR])
+        )
         self.bias = nn.Parameter(torch.zeros(shape.heads * width))
         self.vector = nn.Parameter(nn.init.xavier_uniform_(torch.empty(shape.heads, width)))
         self.register_buffer("smooth", torch.tensor([0.2, 0.8]), persistent=False)
@@ -196,7 +217,9 @@ class DotProductLogits(nn.Module):
         )
 
     def _matrix(self, query: Tensor) -> Tensor:
-        """(N, (2l+1) · H · C, H) from (N, 2l+1, H · C): each head's column holds its own query, else zeros."""
+        """(N, (2l+1) · H · C, H) from (N, 2l+1, H · C): each head's column holds its own query,
+        else zeros.
+        """
         n, components, _ = query.shape
         by_head = query.reshape(n, components, len(self.heads), -1, 1)
         return (by_head * self.heads).flatten(1, 3)
@@ -225,7 +248,9 @@ class NonlinearValues(nn.Module):
         self.rise = EquivariantLinear(message, self.gate.ins)
         self.product = AttendedProduct(shape.ins, shape.harmonics, list(shape.outs))
         gain = (SILU_GAIN, SIGMOID_GAIN)
-        self.mix = HeadLinear(self.product.outs, {i: shape.head[i] for i in shape.outs}, shape.heads, gain)
+        self.mix = HeadLinear(
+            self.product.outs, {i: shape.head[i] for i in shape.outs}, shape.heads, gain
+        )
 
     def forward(self, messages: Messages, edges: Edges, attention: Tensor) -> Features:
         """(N, 2l+1, H · C) sums over the neighbours, from (N, H, K) attention."""
@@ -245,7 +270,9 @@ class HeadLinear(nn.Module):
         gain: as in `EquivariantLinear`.
     """
 
-    def __init__(self, ins: Channels, outs: Channels, heads: int, gain: tuple[float, float] = (1.0, 1.0)) -> None:
+    def __init__(
+        self, ins: Channels, outs: Channels, heads: int, gain: tuple[float, float] = (1.0, 1.0)
+    ) -> None:
         super().__init__()
         self.weights = nn.ParameterList(
             torch.randn(heads, ins[irrep], c) * (gain[irrep != SCALAR] / math.sqrt(ins[irrep]))
@@ -254,27 +281,41 @@ class HeadLinear(nn.Module):
         self.bias = nn.Parameter(torch.zeros(heads * outs[SCALAR]))
 
     def forward(self, sums: Features, total: Tensor) -> Features:
-        """(N, 2l+1, H · out) from (N, H, 2l+1, in) sums over edges and the (N, H) sum of their weights."""
+        """(N, 2l+1, H · out) from (N, H, 2l+1, in) sums over edges and the (N, H) sum of their
+        weights.
+        """
         mixed = [self._mixed(t, weight) for t, weight in zip(sums, self.weights, strict=True)]
-        mixed[0] = mixed[0] + (total.unsqueeze(-1) * self.bias.reshape(total.shape[1], -1)).flatten(1).unsqueeze(1)
+        mixed[0] = mixed[0] + (total.unsqueeze(-1) * self.bias.reshape(total.shape[1], -1)).flatten(
+            1
+        ).unsqueeze(1)
         return mixed
 
     @staticmethod
     def _mixed(t: Tensor, weight: Tensor) -> Tensor:
-        """One matrix product a head: heads in front, so that the matrices are not repeated for each atom."""
+        """One matrix product a head: heads in front, so that the matrices are not repeated for each
+        atom.
+        """
         n, _, components, _ = t.shape
         by_head = torch.bmm(t.transpose(0, 1).flatten(1, 2), weight)
         return by_head.reshape(len(weight), n, components, -1).permute(1, 2, 0, 3).flatten(2)
 
 
-LOGITS: dict[str, type[MlpLogits] | type[DotProductLogits]] = {"mlp": MlpLogits, "dot_product": DotProductLogits}
-VALUES: dict[bool, type[LinearValues] | type[NonlinearValues]] = {False: LinearValues, True: NonlinearValues}
+LOGITS: dict[str, type[MlpLogits] | type[DotProductLogits]] = {
+    "mlp": MlpLogits,
+    "dot_product": DotProductLogits,
+}
+VALUES: dict[bool, type[LinearValues] | type[NonlinearValues]] = {
+    False: LinearValues,
+    True: NonlinearValues,
+}
 
 
 def enveloped_softmax(logits: Tensor, envelope: Tensor) -> Tensor:
-    """u exp(z) / (1 + Σ u exp(z)), the sum over the K slots, from (N, K, H) logits and the (N, K, 1) envelope.
+    """u exp(z) / (1 + Σ u exp(z)), the sum over the K slots, from (N, K, H) logits and the (N, K,
+    1) envelope.
 
-    Every exponential is divided by that of the largest logit of the atom, which changes nothing but the range.
+    Every exponential is divided by that of the largest logit of the atom, which changes nothing but
+    the range.
     """
     shift = logits.detach().amax(1, keepdim=True).clamp(0.0, LARGEST_SHIFT)
     weights = torch.exp(logits - shift) * envelope

@@ -1,12 +1,12 @@
 """Activation checkpointing for losses that hold forces.
 
-Such a loss differentiates twice. Ordinary checkpointing saves little there: the forces come from a backward pass
-whose graph is kept, and with it all that the pass has computed again. Here the backward pass of a function is itself
-a function that keeps nothing but its inputs:
+Such a loss differentiates twice. Ordinary checkpointing saves little there: the forces come from a
+backward pass whose graph is kept, and with it all that the pass has computed again. Here the
+backward pass of a function is itself a function that keeps nothing but its inputs:
 
-    y = f(x, θ)                  forward pass; x is kept
-    v = (∂f/∂x)ᵀ u               first backward pass, for the forces; x and u are kept, f is computed again
-    gradients of y and of v      second backward pass, for the loss; f, v and f are computed again, each dropped
+    y = f(x, θ)                  forward pass; x is kept v = (∂f/∂x)ᵀ u               first backward
+    pass, for the forces; x and u are kept, f is computed again gradients of y and of v      second
+    backward pass, for the loss; f, v and f are computed again, each dropped
                                  before the next function's
 
 The largest graph that is ever held is that of one f and its v.
@@ -26,8 +26,8 @@ def checkpointed(module: nn.Module, function: Function, inputs: Sequence[Tensor]
     """function(inputs), twice differentiable, without keeping what it computes in between.
 
     Args:
-        module: whose parameters the function reads. A backward pass whose graph is kept gives these no gradients: it
-            is one for forces.
+        module: whose parameters the function reads. A backward pass whose graph is kept gives these
+            no gradients: it is one for forces.
         function: finds the same random numbers whenever it is computed again.
         inputs: all other tensors that it reads and that gradients are wanted of.
     """
@@ -36,7 +36,9 @@ def checkpointed(module: nn.Module, function: Function, inputs: Sequence[Tensor]
 
 
 class _Recipe:
-    """A function of `count` inputs and some parameters, and the state of the random numbers that it begins with."""
+    """A function of `count` inputs and some parameters, and the state of the random numbers that it
+    begins with.
+    """
 
     def __init__(self, function: Function, count: int, parameters: list[nn.Parameter]) -> None:
         self.function, self.count, self.parameters = function, count, parameters
@@ -53,7 +55,11 @@ class _Recipe:
             return self.function(inputs)
 
     def pullback(
-        self, wanted: Sequence[bool], inputs: list[Tensor], cotangents: Sequence[Tensor], create_graph: bool
+        self,
+        wanted: Sequence[bool],
+        inputs: list[Tensor],
+        cotangents: Sequence[Tensor],
+        create_graph: bool,
     ) -> list[Tensor | None]:
         """Gradients of Σ u · y by those of the inputs and parameters that are wanted, else None."""
         outputs = self.again(inputs)
@@ -61,7 +67,9 @@ class _Recipe:
         sources = [t for t, want in zip(variables, wanted, strict=True) if want]
         pairs = [(y, u) for y, u in zip(outputs, cotangents, strict=True) if y.requires_grad]
         y, u = zip(*pairs, strict=True)
-        found = iter(torch.autograd.grad(y, sources, u, create_graph=create_graph, allow_unused=True))
+        found = iter(
+            torch.autograd.grad(y, sources, u, create_graph=create_graph, allow_unused=True)
+        )
         return [next(found) if want else None for want in wanted]
 
 
@@ -89,7 +97,9 @@ class _Pullback(torch.autograd.Function):
     """x, θ, u ↦ (∂f/∂x)ᵀ u, (∂f/∂θ)ᵀ u."""
 
     @staticmethod
-    def forward(ctx: Any, recipe: _Recipe, wanted: list[bool], *tensors: Tensor) -> tuple[Tensor | None, ...]:
+    def forward(
+        ctx: Any, recipe: _Recipe, wanted: list[bool], *tensors: Tensor
+    ) -> tuple[Tensor | None, ...]:
         inputs, cotangents = tensors[: recipe.count], tensors[len(wanted) :]
         ctx.recipe, ctx.wanted = recipe, wanted
         ctx.save_for_backward(*inputs, *cotangents)
@@ -100,9 +110,14 @@ class _Pullback(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
         recipe, wanted = ctx.recipe, ctx.wanted
-        inputs, u = _leaves(ctx.saved_tensors[: recipe.count]), _leaves(ctx.saved_tensors[recipe.count :])
+        inputs, u = (
+            _leaves(ctx.saved_tensors[: recipe.count]),
+            _leaves(ctx.saved_tensors[recipe.count :]),
+        )
         v = recipe.pullback(wanted, inputs, u, create_graph=True)
-        pairs = [(a, t) for a, t in zip(v, cotangents, strict=True) if a is not None and t is not None]
+        pairs = [
+            (a, t) for a, t in zip(v, cotangents, strict=True) if a is not None and t is not None
+        ]
         outputs, gradients = zip(*pairs, strict=True)
         needed = ctx.needs_input_grad[2:]
         variables = [*inputs, *recipe.parameters, *u]

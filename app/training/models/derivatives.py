@@ -1,9 +1,10 @@
 """Forces and stress from the energy: the one place that differentiates it.
 
-The energy depends on positions and cell through the edge vectors r_ij = R_j + shift·cell − R_i alone. With
-g_ij = ∂E/∂r_ij, the force on atom i is F_i = Σ_j (g_ij − g_ji), and a strain ε, which takes every r to
-(1 + ε) r, gives ∂E/∂ε = Σ_ij r_ij ⊗ g_ij: the derivative that the strain trick takes, without its detour
-over strained positions and cells. `app.backends.exported` does the same two sums for an exported model.
+The energy depends on positions and cell through the edge vectors r_ij = R_j + shift·cell − R_i
+alone. With g_ij = ∂E/∂r_ij, the force on atom i is F_i = Σ_j (g_ij − g_ji), and a strain ε, which
+takes every r to (1 + ε) r, gives ∂E/∂ε = Σ_ij r_ij ⊗ g_ij: the derivative that the strain trick
+takes, without its detour over strained positions and cells. `app.backends.exported` does the same
+two sums for an exported model.
 """
 
 import torch
@@ -15,7 +16,9 @@ from app.training.models import LocalInputs, ModelInputs
 def edge_gradients(
     model: nn.Module, inputs: LocalInputs | ModelInputs, create_graph: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """Energies (N,) in eV and their gradient g (N, K, 3) in eV/Å by the edge vectors; zero where padded."""
+    """Energies (N,) in eV and their gradient g (N, K, 3) in eV/Å by the edge vectors; zero where
+    padded.
+    """
     with torch.enable_grad():
         vectors = inputs.edge_vectors.detach().requires_grad_(True)
         energies = model(inputs._replace(edge_vectors=vectors))
@@ -23,18 +26,24 @@ def edge_gradients(
     return energies if create_graph else energies.detach(), gradient
 
 
-def evaluate(model: nn.Module, inputs: ModelInputs, create_graph: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+def evaluate(
+    model: nn.Module, inputs: ModelInputs, create_graph: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
     """Interaction energies and their derivatives.
 
     Args:
-        model: gives the (N,) energies in eV of `LocalInputs` or, where not `strictly_local`, `ModelInputs`.
+        model: gives the (N,) energies in eV of `LocalInputs` or, where not `strictly_local`,
+            `ModelInputs`.
         inputs: the graph.
         create_graph: whether the derivatives can be differentiated again, as training needs.
 
     Returns:
-        energies (N,) in eV; forces (N, 3) in eV/Å; virials (N, 3, 3) in eV, the atoms' shares of dE/dstrain.
+        energies (N,) in eV; forces (N, 3) in eV/Å; virials (N, 3, 3) in eV, the atoms' shares of
+        dE/dstrain.
     """
-    energies, gradient = edge_gradients(model, inputs.local() if model.strictly_local else inputs, create_graph)
+    energies, gradient = edge_gradients(
+        model, inputs.local() if model.strictly_local else inputs, create_graph
+    )
     back = gradient.reshape(-1, 3).index_select(0, inputs.reverse.flatten()).reshape(gradient.shape)
     forces = (gradient - back).sum(1)
     virials = inputs.edge_vectors.transpose(1, 2) @ gradient

@@ -1,23 +1,27 @@
-"""Equiformer: an equivariant graph attention transformer (Liao & Smidt, ICLR 2023, arXiv:2206.11990).
+"""Equiformer: an equivariant graph attention transformer (Liao & Smidt, ICLR 2023,
+arXiv:2206.11990).
 
-Each atom has scalars and tensors. A block lets it attend to its neighbours (`app.training.models.attention`)
-and then passes it through a feed-forward network; both are residual, with an equivariant layer norm before.
-After B blocks an atom knows of atoms up to B cutoffs away. The scalars of the last one give its energy.
+Each atom has scalars and tensors. A block lets it attend to its neighbours
+(`app.training.models.attention`) and then passes it through a feed-forward network; both are
+residual, with an equivariant layer norm before. After B blocks an atom knows of atoms up to B
+cutoffs away. The scalars of the last one give its energy.
 
 Where this differs from the paper and its code:
 
-- It is smooth at the cutoff. An envelope damps all that an edge gives, and a silent neighbour takes the
-  attention that the last one leaves; theirs jumps by some 13 meV as a pair crosses 5 Å.
-- The energy of an atom without neighbours is subtracted, so that it is exactly the reference energy.
-- Parameters that cannot reach the energy are left out, as are those that another matrix makes redundant: tensors of
-  the last block's values and all behind them, paths of the degree embedding that start from tensors, species
-  that the data lack, and weights of a product that a full mixing of its channels follows. At the published
-  setting these are 5 % of 3.5 million.
+- It is smooth at the cutoff. An envelope damps all that an edge gives, and a silent neighbour takes
+  the attention that the last one leaves; theirs jumps by some 13 meV as a pair crosses 5 Å.
+- The energy of an atom without neighbours is subtracted, so that it is exactly the reference
+  energy.
+- Parameters that cannot reach the energy are left out, as are those that another matrix makes
+  redundant: tensors of the last block's values and all behind them, paths of the degree embedding
+  that start from tensors, species that the data lack, and weights of a product that a full mixing
+  of its channels follows. At the published setting these are 5 % of 3.5 million.
 - The layer norm of tensors has a larger ε; see `EquiformerConfig`.
-- `parity` offers E(3) besides the published SE(3). With `full`, parameters that meet features of the other parity
-  before there are any, or after they can matter, are kept and get no gradient.
-- Stochastic depth drops a branch for an atom rather than for a structure, of which a model knows nothing: the number of
-  structures is no dimension of its inputs. The published runs on molecules use none.
+- `parity` offers E(3) besides the published SE(3). With `full`, parameters that meet features of
+  the other parity before there are any, or after they can matter, are kept and get no gradient.
+- Stochastic depth drops a branch for an atom rather than for a structure, of which a model knows
+  nothing: the number of structures is no dimension of its inputs. The published runs on molecules
+  use none.
 """
 
 import math
@@ -62,26 +66,29 @@ class EquiformerConfig(ArchitectureConfig):
         num_blocks: attention and feed-forward blocks.
         num_heads: of the attention.
         head_channels: of the values and keys of one head, for each degree.
-        attention: `mlp` makes the logits from a message's scalars, `dot_product` from queries and keys.
+        attention: `mlp` makes the logits from a message's scalars, `dot_product` from queries and
+            keys.
         nonlinear_messages: pass messages through a gate and a second tensor product.
         feed_forward_channels: inside the feed-forward networks, for each degree.
         readout_channels: scalars of the last block.
-        parity: `none` ignores mirror symmetry (SE(3), as published), `natural` gives tensors the harmonics'
-            parity, (−1)^l, and keeps products that conserve it (E(3)), `full` has tensors of both parities; there
-            each width is halved, and an odd one gives the harmonics' parity one more.
+        parity: `none` ignores mirror symmetry (SE(3), as published), `natural` gives tensors the
+            harmonics' parity, (−1)^l, and keeps products that conserve it (E(3)), `full` has
+            tensors of both parities; there each width is halved, and an odd one gives the
+            harmonics' parity one more.
         radial_basis: `exp_normal` or `gaussian`.
         num_basis: radial basis functions.
         radial_hidden: hidden widths of the radial networks.
         envelope_power: p of the polynomial envelope.
-        norm_epsilon: ε of the tensors' layer norm, whose mean squares begin near 1. The published 1e-5 amplifies
-            displacements and rounding 300-fold in each layer where symmetry makes tensors vanish: virials of
-            fcc and diamond then come out as 1e14 eV.
+        norm_epsilon: ε of the tensors' layer norm, whose mean squares begin near 1. The published
+            1e-5 amplifies displacements and rounding 300-fold in each layer where symmetry makes
+            tensors vanish: virials of fcc and diamond then come out as 1e14 eV.
         attention_dropout: share of the attention weights dropped in training.
         dropout: share of the channels dropped at the end of each residual branch in training.
-        drop_path: chance that a residual branch is dropped for an atom in training, in the last block;
-            it rises linearly from zero in the first.
-        activation_checkpointing: in training, compute each block again in the backward passes rather than keep what
-            it computes (`app.training.models.checkpointing`): less memory, more time, the same gradients.
+        drop_path: chance that a residual branch is dropped for an atom in training, in the last
+            block; it rises linearly from zero in the first.
+        activation_checkpointing: in training, compute each block again in the backward passes
+            rather than keep what it computes (`app.training.models.checkpointing`): less memory,
+            more time, the same gradients.
     """
 
     architecture: Literal["equiformer"] = "equiformer"
@@ -107,10 +114,14 @@ class EquiformerConfig(ArchitectureConfig):
 
     @property
     def receptive_field(self) -> float:
-        """Å; a cutoff for the embedding of the neighbours' arrangement, and one more with each block."""
+        """Å; a cutoff for the embedding of the neighbours' arrangement, and one more with each
+        block.
+        """
         return (1 + self.num_blocks) * self.cutoff
 
-    def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> "Equiformer":
+    def build(
+        self, num_elements: int, force_scale: float, average_neighbors: float
+    ) -> "Equiformer":
         """A freshly initialised model."""
         return Equiformer(self, num_elements, force_scale, average_neighbors)
 
@@ -135,9 +146,13 @@ class EquiformerConfig(ArchitectureConfig):
         for name in ("channels", "head_channels", "feed_forward_channels"):
             widths = getattr(self, name)
             if len(widths) != self.l_max + 1:
-                raise ValueError(f"{name} has {len(widths)} entries; l_max {self.l_max} needs {self.l_max + 1}")
+                raise ValueError(
+                    f"{name} has {len(widths)} entries; l_max {self.l_max} needs {self.l_max + 1}"
+                )
             if self.parity == "full" and min(widths) < 2:
-                raise ValueError(f"{name} {widths} must be 2 or more each, one for either parity, with parity full")
+                raise ValueError(
+                    f"{name} {widths} must be 2 or more each, one for either parity, with parity full"
+                )
         return self
 
 
@@ -158,7 +173,11 @@ class Equiformer(nn.Module):
     scale: Tensor
 
     def __init__(
-        self, config: EquiformerConfig, num_elements: int, force_scale: float, average_neighbors: float
+        self,
+        config: EquiformerConfig,
+        num_elements: int,
+        force_scale: float,
+        average_neighbors: float,
     ) -> None:
         super().__init__()
         self.config = config
@@ -169,7 +188,9 @@ class Equiformer(nn.Module):
         self.species = nn.Parameter(torch.randn(num_elements, 1, channels[SCALAR]))
         self.degree = DegreeEmbedding(config, average_neighbors)
         last = config.num_blocks - 1
-        self.blocks = nn.ModuleList(Block(config, i / max(last, 1), i == last) for i in range(config.num_blocks))
+        self.blocks = nn.ModuleList(
+            Block(config, i / max(last, 1), i == last) for i in range(config.num_blocks)
+        )
         width = config.readout_channels
         self.readout_norm = EquivariantNorm({SCALAR: width}, config.norm_epsilon)
         hidden = nn.Linear(width, width)
@@ -189,21 +210,29 @@ class Equiformer(nn.Module):
         return energies
 
     def kept(self, part: nn.Module, x: Features, edges: Edges) -> Features:
-        """What a part of the model makes of the features; checkpointing keeps its inputs alone for the gradients."""
+        """What a part of the model makes of the features; checkpointing keeps its inputs alone for
+        the gradients.
+        """
         if self.training and self.config.activation_checkpointing:
-            return checkpointed(part, lambda t: part(t[: len(x)], Edges(*t[len(x) :])), [*x, *edges])
+            return checkpointed(
+                part, lambda t: part(t[: len(x)], Edges(*t[len(x) :])), [*x, *edges]
+            )
         out: Features = part(x, edges)
         return out
 
     def edges(self, inputs: ModelInputs) -> Edges:
-        """Functions of the edge vectors; all that a padded slot gives is multiplied with its envelope, zero."""
+        """Functions of the edge vectors; all that a padded slot gives is multiplied with its
+        envelope, zero.
+        """
         vectors = torch.where(inputs.mask.unsqueeze(-1), inputs.edge_vectors, self.far)
         distance = (vectors * vectors).sum(-1, keepdim=True).sqrt()
         harmonics = self.harmonics(vectors / distance)
         envelope = self.envelope(distance)
         mask = inputs.mask.unsqueeze(1).to(vectors.dtype)
         basis = self.basis(distance)
-        return Edges(harmonics, harmonics * envelope, basis, envelope, inputs.neighbors, inputs.reverse, mask)
+        return Edges(
+            harmonics, harmonics * envelope, basis, envelope, inputs.neighbors, inputs.reverse, mask
+        )
 
     def energies(self, x: Features) -> Tensor:
         """(N,) energies of the atoms, eV, from the last block's scalars."""
@@ -215,7 +244,8 @@ class Equiformer(nn.Module):
 class DegreeEmbedding(nn.Module):
     """What the arrangement of its neighbours, whatever their elements, gives to an atom at first.
 
-    x_l ← x_l + W_l Σ_j w_l(r_ij) Y_l(r_ij) / √(average number of neighbours), plus a bias on the scalars.
+    x_l ← x_l + W_l Σ_j w_l(r_ij) Y_l(r_ij) / √(average number of neighbours), plus a bias on the
+    scalars.
     """
 
     normalization: Tensor
@@ -225,7 +255,9 @@ class DegreeEmbedding(nn.Module):
         channels = config.spread(config.channels)
         self.harmonics = config.harmonics
         self.width = config.channels[0]
-        self.radial = RadialNetwork(config.num_basis, config.radial_hidden, self.width * len(self.harmonics))
+        self.radial = RadialNetwork(
+            config.num_basis, config.radial_hidden, self.width * len(self.harmonics)
+        )
         reached = {irrep: channels[irrep] for irrep in self.harmonics}
         self.mix = EquivariantLinear(dict.fromkeys(self.harmonics, self.width), reached)
         self.shapes = [(2 * l + 1, c) for (l, _), c in channels.items()]
@@ -271,11 +303,15 @@ class Block(nn.Module):
             radial=config.radial_hidden,
         )
         self.attention_norm = EquivariantNorm(ins, config.norm_epsilon)
-        self.attention = Attention(shape, config.attention, config.nonlinear_messages, config.attention_dropout)
+        self.attention = Attention(
+            shape, config.attention, config.nonlinear_messages, config.attention_dropout
+        )
         self.forward_norm = EquivariantNorm(middle, config.norm_epsilon)
         self.feed_forward = FeedForward(middle, {i: hidden[i] for i in middle}, outs)
         self.shortcut = EquivariantLinear(middle, outs) if last else None
-        self.drop = nn.Sequential(Dropout(config.dropout), Dropout(config.drop_path * depth, whole=True))
+        self.drop = nn.Sequential(
+            Dropout(config.dropout), Dropout(config.drop_path * depth, whole=True)
+        )
 
     def forward(self, x: Features, edges: Edges | None) -> Features:
         """New (N, 2l+1, C) features; without edges, those of atoms without neighbours."""

@@ -1,8 +1,8 @@
 """Layers on equivariant features: linear, norm, gate and dropout.
 
-Features are one tensor (..., 2l+1, C) an irrep, components before channels, so that every mixing of channels
-is one matrix product. `Channels` says which irreps there are, and how many channels each has; the scalar
-comes first.
+Features are one tensor (..., 2l+1, C) an irrep, components before channels, so that every mixing of
+channels is one matrix product. `Channels` says which irreps there are, and how many channels each
+has; the scalar comes first.
 """
 
 import functools
@@ -33,12 +33,17 @@ class EquivariantLinear(nn.Module):
     """
 
     def __init__(
-        self, ins: Channels, outs: Channels, bias: bool = True, gain: tuple[float, float] = (1.0, 1.0)
+        self,
+        ins: Channels,
+        outs: Channels,
+        bias: bool = True,
+        gain: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__()
         self.fan_in, self.outs = ins, outs
         self.weights = nn.ParameterList(
-            torch.randn(ins[irrep], c) * (gain[irrep != SCALAR] / math.sqrt(ins[irrep])) for irrep, c in outs.items()
+            torch.randn(ins[irrep], c) * (gain[irrep != SCALAR] / math.sqrt(ins[irrep]))
+            for irrep, c in outs.items()
         )
         self.bias = nn.Parameter(torch.zeros(outs[SCALAR])) if bias else None
 
@@ -56,13 +61,15 @@ class EquivariantLinear(nn.Module):
 
 
 class EquivariantNorm(nn.Module):
-    """Layer norm an irrep: scalars lose their mean, and each irrep is divided by its root mean square.
+    """Layer norm an irrep: scalars lose their mean, and each irrep is divided by its root mean
+    square.
 
     x_l ← g_l x_l / √(mean over channels and components of x_l² + ε)
 
-    Scalars of different elements differ, so that their mean square is never small and ε = 1e-5 (as published)
-    does. The other irreps vanish where the surroundings are symmetric; there the division multiplies
-    displacements and rounding alike by 1/√ε, once a layer, so that their ε is larger: see `EquiformerConfig`.
+    Scalars of different elements differ, so that their mean square is never small and ε = 1e-5 (as
+    published) does. The other irreps vanish where the surroundings are symmetric; there the
+    division multiplies displacements and rounding alike by 1/√ε, once a layer, so that their ε is
+    larger: see `EquiformerConfig`.
     """
 
     scalar_epsilon: Tensor
@@ -78,7 +85,10 @@ class EquivariantNorm(nn.Module):
     def forward(self, x: Features) -> Features:
         """Of the same shapes."""
         scalars = x[0] - x[0].mean(-1, keepdim=True)
-        normed = [self._divided(scalars, self.scalar_epsilon), *(self._divided(t, self.epsilon) for t in x[1:])]
+        normed = [
+            self._divided(scalars, self.scalar_epsilon),
+            *(self._divided(t, self.epsilon) for t in x[1:]),
+        ]
         normed = [t * weight for t, weight in zip(normed, self.weights, strict=True)]
         return [normed[0] + self.bias, *normed[1:]]
 
@@ -122,11 +132,13 @@ class FeedForward(nn.Module):
 
 
 class Dropout(nn.Module):
-    """In training, sets channels of an atom to zero, all their components at once, and enlarges the others.
+    """In training, sets channels of an atom to zero, all their components at once, and enlarges the
+    others.
 
     Args:
         rate: share of the channels that is dropped.
-        whole: drop all features of an atom together (stochastic depth, where this closes a residual branch).
+        whole: drop all features of an atom together (stochastic depth, where this closes a residual
+            branch).
     """
 
     def __init__(self, rate: float, whole: bool = False) -> None:

@@ -1,8 +1,10 @@
-"""Neighbours' features in the dense edge layout, differentiable any number of times without a scatter.
+"""Neighbours' features in the dense edge layout, differentiable any number of times without a
+scatter.
 
-The stock gradient of a gather adds into the gathered rows, which scatters. In slots, the edges that read an
-atom are the reverses of the edges that it owns, so that the gradient is a gather too, followed by a sum over
-the slots. The two operators are each other's adjoint, and either's derivative is the other one.
+The stock gradient of a gather adds into the gathered rows, which scatters. In slots, the edges that
+read an atom are the reverses of the edges that it owns, so that the gradient is a gather too,
+followed by a sum over the slots. The two operators are each other's adjoint, and either's
+derivative is the other one.
 """
 
 from typing import Any
@@ -46,7 +48,9 @@ class _Collect(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, neighbors: Tensor, reverse: Tensor, mask: Tensor) -> Tensor:
         ctx.save_for_backward(neighbors, reverse, mask)
-        back = y.flatten(0, 1).index_select(0, reverse.flatten()).reshape(*reverse.shape, y.shape[2])
+        back = (
+            y.flatten(0, 1).index_select(0, reverse.flatten()).reshape(*reverse.shape, y.shape[2])
+        )
         return (mask @ back).squeeze(1)
 
     @staticmethod

@@ -40,5 +40,7 @@ class ModelInputs(NamedTuple):
 
     def local(self) -> LocalInputs:
         """The part that a strictly local model takes."""
-        neighbor_species = self.species.index_select(0, self.neighbors.flatten()).reshape(self.neighbors.shape)
+        neighbor_species = self.species.index_select(0, self.neighbors.flatten()).reshape(
+            self.neighbors.shape
+        )
         return LocalInputs(self.species, neighbor_species, self.edge_vectors, self.mask)

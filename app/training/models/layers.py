@@ -9,14 +9,19 @@ SILU_GAIN = 1.6791767
 """1 / √E[silu(z)²] for normal z: keeps the variance through a hidden layer."""
 
 SpeciesAxes = Mapping[str, tuple[int, ...]]
-"""Of each parameter with an entry for every element: its name, and the axes along which they stand."""
+"""Of each parameter with an entry for every element: its name, and the axes along which they stand.
+"""
 
 Elementwise = tuple[str, ...]
-"""How the names of parameters end that have the shape of a matrix but are a table, whose entries work alone."""
+"""How the names of parameters end that have the shape of a matrix but are a table, whose entries
+work alone.
+"""
 
 
 def mlp(width_in: int, hidden: tuple[int, ...], width_out: int, gain: float = 1.0) -> nn.Sequential:
-    """Layers without biases, so that zero stays zero: linear, then SiLU and linear for each hidden width."""
+    """Layers without biases, so that zero stays zero: linear, then SiLU and linear for each hidden
+    width.
+    """
     layers: list[nn.Module] = []
     for width_hidden in hidden:
         layers += [linear(width_in, width_hidden, gain), nn.SiLU()]

@@ -4,9 +4,10 @@ Channel c of the input meets every harmonic that couples to a wanted irrep; no c
 
     y_{o,p,c} = w_{p,c} Σ C^p (x_{i,c} ⊗ Y_b),   a path p = (i, b, o)
 
-Couplings and harmonics are contracted first, to small matrices A(Y) of shape (2l_o+1, 2l_i+1) an edge and path,
-which all channels share. The products are never made as a whole: all that follows is linear in them, a mixing of
-their channels or a sum over the neighbours, and is done before the coupling where that leaves fewer numbers.
+Couplings and harmonics are contracted first, to small matrices A(Y) of shape (2l_o+1, 2l_i+1) an
+edge and path, which all channels share. The products are never made as a whole: all that follows is
+linear in them, a mixing of their channels or a sum over the neighbours, and is done before the
+coupling where that leaves fewer numbers.
 """
 
 from typing import NamedTuple
@@ -48,7 +49,9 @@ class Messages(NamedTuple):
     maps: list[Tensor | None]
 
     def mixed(self, weights: list[Tensor]) -> Features:
-        """(N, K, 2l+1, out) products y W with the (paths · C, out) matrices of the first output irreps."""
+        """(N, K, 2l+1, out) products y W with the (paths · C, out) matrices of the first output
+        irreps.
+        """
         return [self._mixed(o, weight) for o, weight in enumerate(weights)]
 
     def _mixed(self, o: int, weight: Tensor) -> Tensor:
@@ -61,11 +64,16 @@ class Messages(NamedTuple):
         return added_up(mixed)
 
     def summed(self, attention: Tensor, count: int) -> Features:
-        """(N, H, 2l+1, paths · C) sums over neighbours of the first `count` irreps, from (N, H, K) attention."""
+        """(N, H, 2l+1, paths · C) sums over neighbours of the first `count` irreps, from (N, H, K)
+        attention.
+        """
         return [joined(self._sums(o, attention), -1) for o in range(count)]
 
     def _sums(self, o: int, attention: Tensor) -> Features:
-        sums = [(attention @ t.flatten(2)).reshape(*attention.shape[:2], *t.shape[2:]) for t in self.coupled[o]]
+        sums = [
+            (attention @ t.flatten(2)).reshape(*attention.shape[:2], *t.shape[2:])
+            for t in self.coupled[o]
+        ]
         maps = self.maps[o]
         if maps is not None:
             matrices = torch.split(maps, [t.shape[2] for t in self.late[o]], dim=-1)
@@ -92,16 +100,25 @@ class DepthwiseProduct(nn.Module):
         self.outs_components = [2 * l + 1 for l, _ in outs]
         self.ins_components = [2 * l + 1 for l, _ in ins]
         self.parts = [_parts(irreps, harmonics, out, o) for o, out in enumerate(outs)]
-        self.counts = [widths[part.i] * len(part.partners) for group in self.parts for part in group]
+        self.counts = [
+            widths[part.i] * len(part.partners) for group in self.parts for part in group
+        ]
         self.num_weights = sum(self.counts)
-        counts = [sum(widths[part.i] * len(part.partners) for part in group) for group in self.parts]
+        counts = [
+            sum(widths[part.i] * len(part.partners) for part in group) for group in self.parts
+        ]
         self.outs: Channels = dict(zip(outs, counts, strict=True))
         self.rows = [
-            [(part.o, self.outs_components[part.o] * len(part.partners)) for part in self._coupled(i)]
+            [
+                (part.o, self.outs_components[part.o] * len(part.partners))
+                for part in self._coupled(i)
+            ]
             for i in range(len(ins))
         ]
         for i, left in enumerate(irreps):
-            blocks = [_coupling(left, part.partners, harmonics, outs[part.o]) for part in self._coupled(i)]
+            blocks = [
+                _coupling(left, part.partners, harmonics, outs[part.o]) for part in self._coupled(i)
+            ]
             self._register(f"coupling{i}", [block.flatten(1, 2) for block in blocks], 1)
         for o, out in enumerate(outs):
             late = [part for part in self.parts[o] if part.late]
@@ -112,11 +129,15 @@ class DepthwiseProduct(nn.Module):
         return [part for group in self.parts for part in group if part.i == i and not part.late]
 
     def _register(self, name: str, blocks: list[Tensor], dim: int) -> None:
-        matrix = torch.cat(blocks, dim=dim).flatten(1).to(torch.get_default_dtype()) if blocks else None
+        matrix = (
+            torch.cat(blocks, dim=dim).flatten(1).to(torch.get_default_dtype()) if blocks else None
+        )
         self.register_buffer(name, matrix, persistent=False)
 
     def forward(self, x: Features, harmonics: Tensor, weights: Tensor) -> Messages:
-        """Messages from (N, K, 2l+1, C) features, (N, K, components) harmonics and (N, K, `num_weights`) weights."""
+        """Messages from (N, K, 2l+1, C) features, (N, K, components) harmonics and (N, K,
+        `num_weights`) weights.
+        """
         split = iter(torch.split(weights.unsqueeze(2), self.counts, dim=-1))
         products = self._products(x, harmonics)
         coupled: list[Features] = [[] for _ in self.parts]
@@ -135,12 +156,16 @@ class DepthwiseProduct(nn.Module):
         return Messages(coupled, late, maps)
 
     def _products(self, x: Features, harmonics: Tensor) -> dict[tuple[int, int], Tensor]:
-        """(N, K, 2l_o+1, paths · C) unweighted products of input i, for output o, whose coupling comes first."""
+        """(N, K, 2l_o+1, paths · C) unweighted products of input i, for output o, whose coupling
+        comes first.
+        """
         products = {}
         for i, (t, size) in enumerate(zip(x, self.ins_components, strict=True)):
             if self.rows[i]:
                 a = (harmonics @ getattr(self, f"coupling{i}")).unflatten(-1, (-1, size))
-                for (o, _), part in zip(self.rows[i], torch.split(a @ t, [n for _, n in self.rows[i]], 2), strict=True):
+                for (o, _), part in zip(
+                    self.rows[i], torch.split(a @ t, [n for _, n in self.rows[i]], 2), strict=True
+                ):
                     products[i, o] = part.reshape(*part.shape[:2], self.outs_components[o], -1)
         return products
 
@@ -165,10 +190,15 @@ class AttendedProduct(nn.Module):
         self.components = [2 * l + 1 for l, _ in outs]
         self.paths = [[len(_partners(i, harmonics, o)) for o in outs] for i in ins]
         for n, i in enumerate(ins):
-            blocks = [_coupling(i, _partners(i, harmonics, o), harmonics, o).flatten(1, 2) for o in outs]
+            blocks = [
+                _coupling(i, _partners(i, harmonics, o), harmonics, o).flatten(1, 2) for o in outs
+            ]
             matrix = torch.cat(blocks, dim=1).flatten(1).to(torch.get_default_dtype())
             self.register_buffer(f"coupling{n}", matrix, persistent=False)
-        counts = [sum(c * row[n] for c, row in zip(ins.values(), self.paths, strict=True)) for n in range(len(outs))]
+        counts = [
+            sum(c * row[n] for c, row in zip(ins.values(), self.paths, strict=True))
+            for n in range(len(outs))
+        ]
         self.outs: Channels = dict(zip(outs, counts, strict=True))
 
     def forward(self, x: Features, harmonics: Tensor, attention: Tensor) -> Features:
@@ -186,7 +216,9 @@ class AttendedProduct(nn.Module):
 
 
 def attended(a: Tensor, t: Tensor, attention: Tensor) -> Tensor:
-    """(N, H, rows, C) sums Σ_j a_ij A_ij t_ij, from (N, K, rows, M) matrices A, (N, K, M, C) t and (N, H, K) a."""
+    """(N, H, rows, C) sums Σ_j a_ij A_ij t_ij, from (N, K, rows, M) matrices A, (N, K, M, C) t and
+    (N, H, K) a.
+    """
     n, heads, _ = attention.shape
     by_head = a.transpose(1, 2).unsqueeze(1) * attention.unsqueeze(2).unsqueeze(-1)
     rows = by_head.reshape(n, heads * a.shape[2], -1)
@@ -217,7 +249,9 @@ def _partners(i: Irrep, harmonics: list[Irrep], out: Irrep) -> list[Irrep]:
 def _coupling(i: Irrep, partners: list[Irrep], harmonics: list[Irrep], out: Irrep) -> Tensor:
     """(harmonics' components, 2l_o+1, partners, 2l_i+1): from harmonics to A(Y)."""
     at = dict(zip(harmonics, slices(harmonics), strict=True))
-    block = torch.zeros(width(harmonics), 2 * out[0] + 1, len(partners), 2 * i[0] + 1, dtype=torch.float64)
+    block = torch.zeros(
+        width(harmonics), 2 * out[0] + 1, len(partners), 2 * i[0] + 1, dtype=torch.float64
+    )
     for n, b in enumerate(partners):
         block[at[b], :, n] = coupling(i, b, out).permute(1, 2, 0)
     return block

@@ -14,7 +14,9 @@ class BesselBasis(nn.Module):
 
     def __init__(self, cutoff: float, count: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", torch.arange(1, count + 1) * math.pi / cutoff, persistent=False)
+        self.register_buffer(
+            "frequencies", torch.arange(1, count + 1) * math.pi / cutoff, persistent=False
+        )
         self.register_buffer("norm", torch.tensor(math.sqrt(2 / cutoff)), persistent=False)
 
     def forward(self, distance: Tensor) -> Tensor:
@@ -23,10 +25,12 @@ class BesselBasis(nn.Module):
 
 
 class ExponentialNormalBasis(nn.Module):
-    """φ_k(r) = f_c(r) exp(−β (exp(−5 r/r_c) − μ_k)²), f_c(r) = (1 + cos(π r/r_c))/2; zero from r_c on.
+    """φ_k(r) = f_c(r) exp(−β (exp(−5 r/r_c) − μ_k)²), f_c(r) = (1 + cos(π r/r_c))/2; zero from r_c
+    on.
 
-    The N centres μ_k are evenly spaced from e⁻⁵ to 1, β = (2 (1 − e⁻⁵)/N)⁻² (Unke & Meuwly, JCTC 15, 3678, 2019,
-    with the initial values of the published Equiformer and TorchMD-Net, held fixed).
+    The N centres μ_k are evenly spaced from e⁻⁵ to 1, β = (2 (1 − e⁻⁵)/N)⁻² (Unke & Meuwly, JCTC
+    15, 3678, 2019, with the initial values of the published Equiformer and TorchMD-Net, held
+    fixed).
     """
 
     centres: Tensor
@@ -52,11 +56,15 @@ class ExponentialNormalBasis(nn.Module):
         """(..., N) values at (..., 1) distances in Å."""
         offset = torch.exp(-distance * self.decay) - self.centres
         phase = (distance * self.frequency).clamp(max=math.pi)
-        return torch.exp(-offset * offset * self.steepness) * (self.one_half + self.one_half * torch.cos(phase))
+        return torch.exp(-offset * offset * self.steepness) * (
+            self.one_half + self.one_half * torch.cos(phase)
+        )
 
 
 class GaussianBasis(nn.Module):
-    """φ_k(r) = exp(−((r − μ_k)/σ)²/2) with N centres μ_k evenly spaced from 0 to r_c, σ their distance."""
+    """φ_k(r) = exp(−((r − μ_k)/σ)²/2) with N centres μ_k evenly spaced from 0 to r_c, σ their
+    distance.
+    """
 
     centres: Tensor
     steepness: Tensor

@@ -17,7 +17,8 @@ UNREADABLE = (pickle.UnpicklingError, RuntimeError, OSError, EOFError, LookupErr
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Put a file in place at once: a reader, or a kill at any moment, finds the old one or the new one.
+    """Put a file in place at once: a reader, or a kill at any moment, finds the old one or the new
+    one.
 
     Args:
         path: the file.
@@ -54,7 +55,8 @@ def load(path: Path, architecture: str | None = None) -> dict[str, Any]:
     """Read a checkpoint, of this architecture if one is given.
 
     Raises:
-        TrainingError: there is none, it is no checkpoint, or it is of another format or architecture.
+        TrainingError: there is none, it is no checkpoint, or it is of another format or
+            architecture.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -65,7 +67,11 @@ def load(path: Path, architecture: str | None = None) -> dict[str, Any]:
         raise TrainingError(f"{path}: not a checkpoint: {reason}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         found = state.get("format") if isinstance(state, dict) else None
-        raise TrainingError(f"{path}: checkpoint of format {found}; this version reads format {FORMAT}")
+        raise TrainingError(
+            f"{path}: checkpoint of format {found}; this version reads format {FORMAT}"
+        )
     if architecture not in (None, state["architecture"]):
-        raise TrainingError(f"{path}: checkpoint of architecture {state['architecture']}, not {architecture}")
+        raise TrainingError(
+            f"{path}: checkpoint of architecture {state['architecture']}, not {architecture}"
+        )
     return state

@@ -1,4 +1,7 @@
-"""TrainConfig: everything that decides what a training run does. `app.training.runs.config_file` reads it from YAML."""
+"""TrainConfig: everything that decides what a training run does.
+
+`app.training.runs.config_file` reads it from YAML.
+"""
 
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -29,7 +32,9 @@ class Loss(Section):
     forces_per: Literal["component", "vector"] = "vector"
     kind: Literal["mse", "mae", "huber"] = "mae"
     energy_per: Literal["atom", "structure"] = "atom"
-    huber_delta: float = Field(0.01, gt=0, description="error at which huber turns from quadratic to linear")
+    huber_delta: float = Field(
+        0.01, gt=0, description="error at which huber turns from quadratic to linear"
+    )
 
     @model_validator(mode="after")
     def _some_weight(self) -> "Loss":
@@ -42,7 +47,9 @@ class Loss(Section):
     def _changes_in_order(self) -> "Loss":
         for first, second in pairwise(self.changes):
             if second.epoch < first.epoch + first.over:
-                raise ValueError(f"the change at epoch {second.epoch:g} begins before the one before it has ended")
+                raise ValueError(
+                    f"the change at epoch {second.epoch:g} begins before the one before it has ended"
+                )
         return self
 
     def at(self, epoch: float) -> "Loss":
@@ -53,20 +60,31 @@ class Loss(Section):
                 share = min((epoch - change.epoch) / change.over, 1.0) if change.over else 1.0
                 for name, weight in weights.items():
                     target = getattr(change, name)
-                    weights[name] = weight if target is None else (1 - share) * weight + share * target
+                    weights[name] = (
+                        weight if target is None else (1 - share) * weight + share * target
+                    )
         return self.model_copy(update=weights) if self.changes else self
 
     def largest(self, name: str) -> float:
         """The largest weight that a part of the loss (`energy`, `forces` or `stress`) ever has."""
-        return float(max(getattr(self, name), *(getattr(change, name) or 0.0 for change in self.changes), 0.0))
+        return float(
+            max(
+                getattr(self, name), *(getattr(change, name) or 0.0 for change in self.changes), 0.0
+            )
+        )
 
 
 class Optimizer(Section):
-    """Adam, AdamW, or Muon for matrices and AdamW for the rest; decay acts on matrices, not on biases or scales."""
+    """Adam, AdamW, or Muon for matrices and AdamW for the rest; decay acts on matrices, not on
+    biases or scales.
+    """
 
     name: Literal["adam", "adamw", "muon"] = "muon"
     lr: float = Field(0.005, gt=0)
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
+        0.9,
+        0.999,
+    )
     weight_decay: float = Field(0.0, ge=0)
 
 
@@ -75,17 +93,28 @@ class Schedule(Section):
 
     kind: Literal["constant", "cosine", "exponential", "plateau"] = "cosine"
     warmup_steps: int = Field(0, ge=0)
-    final: float = Field(0.01, gt=0, le=1, description="factor reached at the last epoch; for plateau, the least")
+    final: float = Field(
+        0.01, gt=0, le=1, description="factor reached at the last epoch; for plateau, the least"
+    )
     factor: float = Field(0.8, gt=0, lt=1, description="plateau: what the rate is multiplied by")
-    patience: int = Field(10, ge=1, description="plateau: evaluations without a better validation loss")
+    patience: int = Field(
+        10, ge=1, description="plateau: evaluations without a better validation loss"
+    )
 
 
 class Start(Section):
     """A trained model whose weights a run begins with."""
 
-    model: str = Field(min_length=1, description="`name@version` of the store, the folder of a run, or a checkpoint")
-    freeze: tuple[str, ...] = Field((), description="patterns of the names of parameters that stay as they are")
-    references: Literal["keep", "refit"] = Field("keep", description="reference energies of the elements it knows")
+    model: str = Field(
+        min_length=1,
+        description="`name@version` of the store, the folder of a run, or a checkpoint",
+    )
+    freeze: tuple[str, ...] = Field(
+        (), description="patterns of the names of parameters that stay as they are"
+    )
+    references: Literal["keep", "refit"] = Field(
+        "keep", description="reference energies of the elements it knows"
+    )
 
 
 class TrainConfig(Section):
@@ -100,32 +129,60 @@ class TrainConfig(Section):
     references: Literal["least_squares"] | dict[str, float] = Field(
         "least_squares", description="eV; reference energy of an atom of each element"
     )
-    ema: float = Field(0.99, ge=0, lt=1, description="decay of the weights' moving average; 0 for none")
-    batch_size: int = Field(5, ge=1, description="structures a batch")
-    max_atoms: int | None = Field(None, ge=1, description="atoms a batch, at most (a larger structure goes alone)")
-    max_edges: int | None = Field(None, ge=1, description="edges a batch, at most (a larger structure goes alone)")
-    edges_at_once: int | None = Field(
-        None, ge=1, description="edges computed at once, at most; larger batches are computed in pieces"
+    ema: float = Field(
+        0.99, ge=0, lt=1, description="decay of the weights' moving average; 0 for none"
     )
-    bucket: int = Field(8, ge=1, description="batches' worth of frames sorted by neighbours, against padding; 1: none")
+    batch_size: int = Field(5, ge=1, description="structures a batch")
+    max_atoms: int | None = Field(
+        None, ge=1, description="atoms a batch, at most (a larger structure goes alone)"
+    )
+    max_edges: int | None = Field(
+        None, ge=1, description="edges a batch, at most (a larger structure goes alone)"
+    )
+    edges_at_once: int | None = Field(
+        None,
+        ge=1,
+        description="edges computed at once, at most; larger batches are computed in pieces",
+    )
+    bucket: int = Field(
+        8,
+        ge=1,
+        description="batches' worth of frames sorted by neighbours, against padding; 1: none",
+    )
     epochs: int = Field(100, ge=1)
     max_minutes: float | None = Field(None, gt=0, description="wall time after which training ends")
-    patience: int | None = Field(None, ge=1, description="evaluations without a better validation loss, then stop")
+    patience: int | None = Field(
+        None, ge=1, description="evaluations without a better validation loss, then stop"
+    )
     clip: float | None = Field(10.0, gt=0, description="largest norm of the gradient")
-    evaluate_steps: int | None = Field(None, ge=1, description="by default at the end of each epoch")
-    checkpoint_steps: int | None = Field(None, ge=1, description="besides those after each evaluation")
+    evaluate_steps: int | None = Field(
+        None, ge=1, description="by default at the end of each epoch"
+    )
+    checkpoint_steps: int | None = Field(
+        None, ge=1, description="besides those after each evaluation"
+    )
     checkpoint_minutes: float = Field(10.0, gt=0, description="longest time between checkpoints")
     tensorboard: bool = Field(False, description="write the metrics for TensorBoard, too")
     dtype: Literal["float32", "float64"] = "float32"
-    precision: Literal["full", "tf32", "bfloat16"] = Field("full", description="of matrix products in training steps")
+    precision: Literal["full", "tf32", "bfloat16"] = Field(
+        "full", description="of matrix products in training steps"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int | None = Field(None, ge=1, description="CPU threads; by default what torch chooses")
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads; by default what torch chooses"
+    )
     seed: int = Field(0, ge=0)
-    deterministic: bool = Field(True, description="same numbers from the same seed, at some cost on CUDA")
+    deterministic: bool = Field(
+        True, description="same numbers from the same seed, at some cost on CUDA"
+    )
 
     @model_validator(mode="after")
     def _references_once(self) -> "TrainConfig":
-        if self.start is not None and self.start.references == "keep" and not isinstance(self.references, str):
+        if (
+            self.start is not None
+            and self.start.references == "keep"
+            and not isinstance(self.references, str)
+        ):
             raise ValueError(
                 "references are given, but start.references keeps those of the start model; set it to refit"
             )

@@ -1,4 +1,6 @@
-"""Configs from and to YAML, with overrides, and errors that name the key, the value and what is allowed."""
+"""Configs from and to YAML, with overrides, and errors that name the key, the value and what is
+allowed.
+"""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -70,7 +72,9 @@ def known_keys(section: type[BaseModel] = TrainConfig) -> list[str]:
     return list(dict.fromkeys(_keys(section, "")))
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+def differences(
+    old: dict[str, Any], new: dict[str, Any], prefix: str = ""
+) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ between two dumped configs, with both values."""
     found: dict[str, tuple[Any, Any]] = {}
     for key in {**old, **new}:
@@ -114,7 +118,9 @@ def _put(place: Any, keys: list[str], value: Any, text: str) -> None:
         if rest and place.get(first) is None:
             place[first] = {}
     else:
-        raise InvalidConfig(f"--set {text}: there is {place!r} where '{first}' would be, which has no keys")
+        raise InvalidConfig(
+            f"--set {text}: there is {place!r} where '{first}' would be, which has no keys"
+        )
     if rest:
         _put(place[index], rest, value, text)
     else:
@@ -159,10 +165,14 @@ def _no_architecture(detail: Any, section: str, allowed: Iterable[str]) -> str:
 def _tags() -> dict[str, type[BaseModel]]:
     """The architectures by the names that pydantic puts into the places of errors."""
     models = _models(TrainConfig.model_fields["model"].annotation)
-    return {str(get_args(model.model_fields["architecture"].annotation)[0]): model for model in models}
+    return {
+        str(get_args(model.model_fields["architecture"].annotation)[0]): model for model in models
+    }
 
 
-def _keys(model: type[BaseModel], prefix: str, architecture: type[BaseModel] | None = None) -> Iterator[str]:
+def _keys(
+    model: type[BaseModel], prefix: str, architecture: type[BaseModel] | None = None
+) -> Iterator[str]:
     """Dotted keys; of one architecture only, where it is known."""
     others = set(_tags().values()) - {architecture} if architecture is not None else set()
     for name, field in model.model_fields.items():

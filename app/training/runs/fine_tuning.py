@@ -47,12 +47,19 @@ class Base:
         """Make sure that a run of this config can begin with these weights.
 
         Raises:
-            InvalidConfig: another architecture or hyperparameter, or patterns that freeze nothing or everything.
+            InvalidConfig: another architecture or hyperparameter, or patterns that freeze nothing
+                or everything.
         """
-        found = differences(self.model.model_dump(mode="json"), config.model.model_dump(mode="json"), "model.")
+        found = differences(
+            self.model.model_dump(mode="json"), config.model.model_dump(mode="json"), "model."
+        )
         if found:
-            listed = "; ".join(f"{key} is {now!r}, but {was!r} there" for key, (was, now) in found.items())
-            raise InvalidConfig(f"the model is not that of {self.origin.reference}: {listed}; leave these keys out")
+            listed = "; ".join(
+                f"{key} is {now!r}, but {was!r} there" for key, (was, now) in found.items()
+            )
+            raise InvalidConfig(
+                f"the model is not that of {self.origin.reference}: {listed}; leave these keys out"
+            )
         assert config.start is not None
         freeze(build_model(self.model, self.statistics), config.start.freeze)
 
@@ -99,7 +106,12 @@ def _from_checkpoint(path: Path) -> Base:
     statistics = RunFolder(path.parent).saved_statistics()
     names = [name for name, _ in build_model(model, statistics).named_parameters()]
     weights = state["model"] | dict(zip(names, state["average"], strict=True))
-    return Base(Origin(name=path.resolve().parent.name, digest=_digest([path])), model, statistics, [weights])
+    return Base(
+        Origin(name=path.resolve().parent.name, digest=_digest([path])),
+        model,
+        statistics,
+        [weights],
+    )
 
 
 def _from_store(stored: StoredModel) -> Base:
@@ -113,7 +125,12 @@ def _from_store(stored: StoredModel) -> Base:
         )
     content = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
     model = parse_config(content, str(folder.config)).model
-    return Base(origin, model, folder.saved_statistics(), [load_file(stored.folder / file) for file in files])
+    return Base(
+        origin,
+        model,
+        folder.saved_statistics(),
+        [load_file(stored.folder / file) for file in files],
+    )
 
 
 def _digest(files: Sequence[Path]) -> str:
@@ -124,11 +141,13 @@ def _digest(files: Sequence[Path]) -> str:
 
 
 def with_model(content: Mapping[str, Any], begun: Path | None, store: ModelStore) -> dict[str, Any]:
-    """A config's content with the keys of `model` that it leaves out, which are those of the model it starts from.
+    """A config's content with the keys of `model` that it leaves out, which are those of the model
+    it starts from.
 
     Args:
         content: as written; without a section `start` it comes back as it is.
-        begun: config of the run to go on with, for which the start model need not be there any more.
+        begun: config of the run to go on with, for which the start model need not be there any
+            more.
         store: the model store.
 
     Raises:
@@ -137,7 +156,11 @@ def with_model(content: Mapping[str, Any], begun: Path | None, store: ModelStore
         TrainingError: a model without weights, or a checkpoint of another format.
     """
     start, given = content.get("start"), content.get("model") or {}
-    if not isinstance(start, Mapping) or not isinstance(start.get("model"), str) or not isinstance(given, Mapping):
+    if (
+        not isinstance(start, Mapping)
+        or not isinstance(start.get("model"), str)
+        or not isinstance(given, Mapping)
+    ):
         return dict(content)
     if begun is not None:
         known = yaml.safe_load(begun.read_text(encoding="utf-8"))["model"]
@@ -152,12 +175,14 @@ def with_model(content: Mapping[str, Any], begun: Path | None, store: ModelStore
 
 
 def grown_statistics(base: Base, config: TrainConfig, frames: Frames) -> Statistics:
-    """The base's statistics with the elements that the data has besides, and their reference energies.
+    """The base's statistics with the elements that the data has besides, and their reference
+    energies.
 
     The scale of the forces and the number of neighbours are part of the function, and stay.
 
     Raises:
-        InvalidConfig: an element that neither has, or parameters frozen that would have to learn new elements.
+        InvalidConfig: an element that neither has, or parameters frozen that would have to learn
+            new elements.
     """
     assert config.start is not None
     old, present = base.statistics, frames.elements()
@@ -207,10 +232,12 @@ def initial_model(
 
 @torch.no_grad()
 def take_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model the weights of one that knows the first of its elements; those of the others stay as they are.
+    """Give a model the weights of one that knows the first of its elements; those of the others
+    stay as they are.
 
     Args:
-        model: its `species_axes` names the axes along which parameters have an entry for each element.
+        model: its `species_axes` names the axes along which parameters have an entry for each
+            element.
         weights: by name.
 
     Raises:
@@ -220,12 +247,18 @@ def take_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     for name, value in weights.items():
         axes = grow.get(name, ())
         own = state.pop(name, torch.empty(0))
-        place = tuple(slice(size) if axis in axes else slice(None) for axis, size in enumerate(value.shape))
+        place = tuple(
+            slice(size) if axis in axes else slice(None) for axis, size in enumerate(value.shape)
+        )
         if own.ndim != value.ndim or own[place].shape != value.shape:
-            raise TrainingError(f"the weights to start from are of another model: {name} has shape {[*value.shape]}")
+            raise TrainingError(
+                f"the weights to start from are of another model: {name} has shape {[*value.shape]}"
+            )
         own[place] = value.to(own.dtype)
     if state:
-        raise TrainingError(f"the weights to start from are of another model: {', '.join(state)} is missing")
+        raise TrainingError(
+            f"the weights to start from are of another model: {', '.join(state)} is missing"
+        )
 
 
 def species_axes(model: nn.Module) -> SpeciesAxes:
@@ -247,7 +280,9 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
     for pattern in patterns:
         matched = matching(names, pattern)
         if not matched:
-            raise InvalidConfig(f"start.freeze: '{pattern}' matches no parameter; there are: {', '.join(names)}")
+            raise InvalidConfig(
+                f"start.freeze: '{pattern}' matches no parameter; there are: {', '.join(names)}"
+            )
         for name in matched:
             model.get_parameter(name).requires_grad_(False)
     if not any(p.requires_grad for p in model.parameters()):

@@ -32,8 +32,9 @@ class RunFolder:
     Attributes:
         path: the folder; holds `config.yaml` (complete), `statistics.json`, `checkpoint.pt`,
             `weights.safetensors` (the best averaged weights), `metrics.csv` (a line an evaluation),
-            `metrics.json` (the result), `tensorboard` (a folder, if asked for), `heldout.xyz`, `parity.png`,
-            `learning_curve.png` and, if the run began with the weights of a model, `origin.json`.
+            `metrics.json` (the result), `tensorboard` (a folder, if asked for), `heldout.xyz`,
+            `parity.png`, `learning_curve.png` and, if the run began with the weights of a model,
+            `origin.json`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +64,9 @@ class RunFolder:
             TrainingError: a run is there and `resume` is False, or a committee is there.
         """
         if self.config.exists() and not resume:
-            raise TrainingError(f"{self.path} holds a run; go on with --resume, or choose another folder with --run")
+            raise TrainingError(
+                f"{self.path} holds a run; go on with --resume, or choose another folder with --run"
+            )
         if seeds := CommitteeFolder(self.path).seeds():
             raise TrainingError(_other_committee(self.path, seeds))
         _make(self.path)
@@ -95,7 +98,9 @@ class RunFolder:
         try:
             return Statistics.model_validate_json(self.statistics.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise TrainingError(f"{self.statistics} is missing; it belongs to the weights") from None
+            raise TrainingError(
+                f"{self.statistics} is missing; it belongs to the weights"
+            ) from None
 
     def write_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Replace the best weights."""
@@ -114,7 +119,9 @@ class RunFolder:
                 writer = csv.DictWriter(file, list(values), lineterminator="\n")
                 if fresh:
                     writer.writeheader()
-                writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()})
+                writer.writerow(
+                    {key: f"{v:.8g}" if isinstance(v, float) else v for key, v in values.items()}
+                )
         except OSError as error:
             raise TrainingError(f"{self.curve}: cannot be written: {error.strerror}") from error
 
@@ -122,14 +129,18 @@ class RunFolder:
         """Drop the lines of evaluations after the first ones, which will be made again."""
         if self.curve.exists():
             lines = self.curve.read_text(encoding="utf-8").splitlines(keepends=True)
-            _write_text(self.curve, "".join(lines[: count + 1]) if count else "") if count else self.curve.unlink()
+            _write_text(
+                self.curve, "".join(lines[: count + 1]) if count else ""
+            ) if count else self.curve.unlink()
 
     def lines(self) -> list[dict[str, float]]:
         """The lines of the metrics."""
         if not self.curve.exists():
             return []
         with self.curve.open(newline="", encoding="utf-8") as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            return [
+                {key: float(value) for key, value in row.items()} for row in csv.DictReader(file)
+            ]
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write the final metrics."""
@@ -140,8 +151,8 @@ class CommitteeFolder:
     """Where a committee writes.
 
     Attributes:
-        path: the folder; holds `committee.json` (the members' seeds), a run folder `seed-…` for each member, and
-            `metrics.json` and `parity.png` of the whole.
+        path: the folder; holds `committee.json` (the members' seeds), a run folder `seed-…` for
+            each member, and `metrics.json` and `parity.png` of the whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -172,7 +183,9 @@ class CommitteeFolder:
         if found and not (resume and found == list(seeds)):
             raise TrainingError(_other_committee(self.path, found))
         if RunFolder(self.path).config.exists():
-            raise TrainingError(f"{self.path} holds a single run; choose another folder with --run, or no --seeds")
+            raise TrainingError(
+                f"{self.path} holds a single run; choose another folder with --run, or no --seeds"
+            )
         _make(self.path)
         _write_text(self.list, json.dumps({"seeds": list(seeds)}) + "\n")
 

@@ -62,7 +62,10 @@ class TrainedRun:
 
     def held_out(self) -> list[Structure]:
         """Some structures that no member was trained on."""
-        return [from_ase(atoms) for atoms in ase.io.read(self.folder.held_out, index=":", format="extxyz")]
+        return [
+            from_ase(atoms)
+            for atoms in ase.io.read(self.folder.held_out, index=":", format="extxyz")
+        ]
 
     def origin(self) -> Origin | None:
         """The model whose weights the run began with."""

@@ -27,7 +27,10 @@ words = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
         ('a="open b=1', {"a": '"open', "b": "1"}),
         ("it's 5' long a=1", {"it's": "T", "5'": "T", "long": "T", "a": "1"}),
         ("a=1\r", {"a": "1"}),
-        ('Lattice="5.0 0 0 0 5.0 0 0 0 5.0" pbc="T T F"', {"Lattice": "5.0 0 0 0 5.0 0 0 0 5.0", "pbc": "T T F"}),
+        (
+            'Lattice="5.0 0 0 0 5.0 0 0 0 5.0" pbc="T T F"',
+            {"Lattice": "5.0 0 0 0 5.0 0 0 0 5.0", "pbc": "T T F"},
+        ),
     ],
 )
 def test_rules_of_the_comment_line(line, pairs):

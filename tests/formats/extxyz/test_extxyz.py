@@ -36,10 +36,17 @@ infos = st.dictionaries(texts.filter(is_remark), texts, max_size=3)
 def structures(draw: st.DrawFn) -> Structure:
     n = draw(st.integers(1, 6))
     numbers = draw(st.lists(st.integers(1, 118), min_size=n, max_size=n))
-    positions = draw(st.lists(st.tuples(coordinates, coordinates, coordinates), min_size=n, max_size=n))
-    cell = np.diag(draw(st.lists(st.floats(0.5, 100), min_size=3, max_size=3))) + np.triu(np.full((3, 3), 0.1), 1)
+    positions = draw(
+        st.lists(st.tuples(coordinates, coordinates, coordinates), min_size=n, max_size=n)
+    )
+    cell = np.diag(draw(st.lists(st.floats(0.5, 100), min_size=3, max_size=3))) + np.triu(
+        np.full((3, 3), 0.1), 1
+    )
     pbc = np.array(draw(st.lists(st.booleans(), min_size=3, max_size=3)))
-    state = {"charge": draw(st.integers(-3, 3)), "multiplicity": draw(st.none() | st.integers(1, 5))}
+    state = {
+        "charge": draw(st.integers(-3, 3)),
+        "multiplicity": draw(st.none() | st.integers(1, 5)),
+    }
     if draw(st.booleans()):
         return Structure(np.array(numbers), positions, **state)
     return Structure(np.array(numbers), positions, cell, pbc, **state)
@@ -69,7 +76,10 @@ def test_frames_with_their_id_and_remarks():
     assert_equal(water.structure, Structure(np.array([8, 1, 1]), POSITIONS, charge=-1))
     assert (water.id, water.info) == ("w1", {"id": "w1", "source": "a book"})
     cell = np.array([[5.0, 0, 0], [0.5, 5, 0], [0, 0, 6]])
-    assert_equal(argon.structure, Structure(np.array([18]), [[1.0, 2, 3]], cell, np.array([True, True, False])))
+    assert_equal(
+        argon.structure,
+        Structure(np.array([18]), [[1.0, 2, 3]], cell, np.array([True, True, False])),
+    )
     assert (argon.id, argon.info) == (None, {})
 
 
@@ -99,7 +109,11 @@ def test_ase_reads_the_same_results():
     forces, energies, stress = rng.normal(size=(2, 3)), rng.normal(size=2), rng.normal(size=(3, 3))
     stress += stress.T
     info = {"model": "m@1", "relaxed": True, "steps": 12, "told": 'a "word"', "fmax": 1e-5}
-    atoms = by_ase(format_frame(structure, energy=-1.0 / 3, forces=forces, stress=stress, energies=energies, info=info))
+    atoms = by_ase(
+        format_frame(
+            structure, energy=-1.0 / 3, forces=forces, stress=stress, energies=energies, info=info
+        )
+    )
     assert atoms.get_potential_energy() == -1.0 / 3
     np.testing.assert_array_equal(atoms.get_forces(), forces)
     np.testing.assert_array_equal(atoms.get_potential_energies(), energies)
@@ -111,7 +125,9 @@ def test_ase_reads_the_same_results():
 
 def test_uncertainties_are_a_value_and_a_column_and_no_remarks_of_the_input():
     structure = only(WATER)
-    text = format_frame(structure, energy_std=0.25, forces_std=np.array([0.5, 0.125, 3.0]), info={"energy_std": "9"})
+    text = format_frame(
+        structure, energy_std=0.25, forces_std=np.array([0.5, 0.125, 3.0]), info={"energy_std": "9"}
+    )
     atoms = by_ase(text)
     assert atoms.info["energy_std"] == 0.25
     np.testing.assert_array_equal(atoms.arrays["forces_std"], [0.5, 0.125, 3.0])
@@ -121,16 +137,25 @@ def test_uncertainties_are_a_value_and_a_column_and_no_remarks_of_the_input():
 @pytest.mark.parametrize("pbc", [False, True, (True, False, True)])
 def test_what_ase_writes_is_read(pbc, tmp_path):
     atoms = Atoms(
-        "OCSi", np.random.default_rng(0).normal(size=(3, 3)), pbc=pbc, cell=[[4, 0, 0], [1, 5, 0], [0, 0.5, 6]]
+        "OCSi",
+        np.random.default_rng(0).normal(size=(3, 3)),
+        pbc=pbc,
+        cell=[[4, 0, 0], [1, 5, 0], [0, 0.5, 6]],
     )
-    atoms.info.update(charge=1, multiplicity=2, name="two words", id="x", values=np.array([1.5, 2.0]), ok=True)
+    atoms.info.update(
+        charge=1, multiplicity=2, name="two words", id="x", values=np.array([1.5, 2.0]), ok=True
+    )
     atoms.set_array("tags2", np.arange(3))
     atoms.set_array("velo", np.ones((3, 3)))
-    atoms.calc = SinglePointCalculator(atoms, energy=-3.0, forces=np.ones((3, 3)), stress=np.arange(6.0))
+    atoms.calc = SinglePointCalculator(
+        atoms, energy=-3.0, forces=np.ones((3, 3)), stress=np.arange(6.0)
+    )
     ase.io.write(tmp_path / "a.xyz", [atoms, atoms], format="extxyz")
     frames = parse((tmp_path / "a.xyz").read_text())
     assert len(frames) == 2
-    expected = Structure(atoms.numbers, np.round(atoms.positions, 8), atoms.cell.array, atoms.pbc, 1, 2)
+    expected = Structure(
+        atoms.numbers, np.round(atoms.positions, 8), atoms.cell.array, atoms.pbc, 1, 2
+    )
     for frame in frames:
         assert_equal(frame.structure, expected)
         assert frame.info == {"name": "two words", "id": "x", "values": "1.5 2.0", "ok": "T"}
@@ -155,9 +180,14 @@ def test_an_atom_that_is_fixed_in_part_costs_only_its_frame():
 
 def test_results_of_the_input_are_not_passed_on():
     text = format_frame(
-        only(WATER), energy=1.0, info={"energy": "-5.0", "stress": "0", "pbc": "T", "spin": "3", "dft": "-5.0"}
+        only(WATER),
+        energy=1.0,
+        info={"energy": "-5.0", "stress": "0", "pbc": "T", "spin": "3", "dft": "-5.0"},
     )
-    assert text.splitlines()[1] == 'Properties=species:S:1:pos:R:3 pbc="F F F" energy=1.0 charge=-1 dft=-5.0'
+    assert (
+        text.splitlines()[1]
+        == 'Properties=species:S:1:pos:R:3 pbc="F F F" energy=1.0 charge=-1 dft=-5.0'
+    )
 
 
 def test_numbers_that_are_not_finite_are_written_as_nan():
@@ -179,7 +209,18 @@ def test_numbers_that_are_not_finite_are_written_as_nan():
         "3\nProperties=symbols:S:1:positions:R:3:fixed:L:1\nO 0 0 0.1 T\nH 0 0.9 -0.6 F\nH 0 -0.9 -0.6 F\n",
         "3\ncharge=0 E=-76.4\nO 0 0 0.1\nH 0 0.9 -0.6\nH 0 -0.9 -0.6\n",
     ],
-    ids=["plain", "text", "blanks", "windows", "fortran", "bom", "numbers", "order", "ase names", "pairs"],
+    ids=[
+        "plain",
+        "text",
+        "blanks",
+        "windows",
+        "fortran",
+        "bom",
+        "numbers",
+        "order",
+        "ase names",
+        "pairs",
+    ],
 )
 def test_ways_to_write_water(text):
     assert_equal(only(text), Structure(np.array([8, 1, 1]), POSITIONS))
@@ -263,31 +304,76 @@ def test_a_bad_structure_does_not_cost_the_others(frame, message):
         ("hello", "frame 0, line 1: 'hello' is not a number of atoms"),
         ("-1\n\n", "frame 0, line 1: '-1' is not a number of atoms"),
         ("2.0\n\n", "frame 0, line 1: '2.0' is not a number of atoms"),
-        (WATER.replace("3\n", "2\n", 1), "frame 1, line 5: 'H 0.0 -0.9 -0.6' is not a number of atoms; is the"),
-        (WATER.replace("3\n", "4\n", 1), "frame 0, line 1: 4 atoms announced, but only 3 lines follow; is it"),
-        (WATER.replace("3\n", "4\n", 1) + ARGON, "frame 0, line 6: 1 columns where 4 are expected, in '1'; check Prop"),
+        (
+            WATER.replace("3\n", "2\n", 1),
+            "frame 1, line 5: 'H 0.0 -0.9 -0.6' is not a number of atoms; is the",
+        ),
+        (
+            WATER.replace("3\n", "4\n", 1),
+            "frame 0, line 1: 4 atoms announced, but only 3 lines follow; is it",
+        ),
+        (
+            WATER.replace("3\n", "4\n", 1) + ARGON,
+            "frame 0, line 6: 1 columns where 4 are expected, in '1'; check Prop",
+        ),
         ("9" * 15 + "\n\nH 0 0 0\n", "999999999999999 atoms announced, but only 1 lines follow"),
         ("9" * 5000 + "\n\nH 0 0 0\n", "is not a number of atoms"),
         (WATER + "\n\n5\n", "frame 1, line 8: 5 atoms announced, but only 0 lines follow"),
-        (ARGON + WATER.replace("0.9", "up", 1), "frame 1, line 7: 'up' is not a number, in 'H 0.0 up -0.6'"),
+        (
+            ARGON + WATER.replace("0.9", "up", 1),
+            "frame 1, line 7: 'up' is not a number, in 'H 0.0 up -0.6'",
+        ),
         ("1\n\nH 0 0 1_0\n", "frame 0, line 3: '1_0' is not a number"),
-        ("1\n\nH 0 0\n", "frame 0, line 3: 3 columns where 4 are expected, in 'H 0 0'; check the number of atoms, 1"),
+        (
+            "1\n\nH 0 0\n",
+            "frame 0, line 3: 3 columns where 4 are expected, in 'H 0 0'; check the number of atoms, 1",
+        ),
         ("2\n\nH 0 0 0\n\nH 0 0 1\n", "frame 0, line 4: 0 columns where 4 are expected, in ''"),
-        ("1\nProperties=species:S:1:pos:R:3\nH 0 0 0 0\n", "frame 0, line 3: 5 columns where 4 are expected"),
-        ("1\nProperties=species:S:1:pos:R:3:forces:R:3\nH 0 0 0\n", "frame 0, line 3: 4 columns where 7 are expected"),
-        ("1\nProperties=species:S:1\nH\n", "frame 0, line 2: Properties: 'species:S:1' describes no structure; write"),
+        (
+            "1\nProperties=species:S:1:pos:R:3\nH 0 0 0 0\n",
+            "frame 0, line 3: 5 columns where 4 are expected",
+        ),
+        (
+            "1\nProperties=species:S:1:pos:R:3:forces:R:3\nH 0 0 0\n",
+            "frame 0, line 3: 4 columns where 7 are expected",
+        ),
+        (
+            "1\nProperties=species:S:1\nH\n",
+            "frame 0, line 2: Properties: 'species:S:1' describes no structure; write",
+        ),
         ("1\nProperties=pos:R:3\n0 0 0\n", "Properties: 'pos:R:3' describes no structure"),
-        ("1\nProperties=species:S:1:pos:R\nH 0 0 0\n", "Properties: 'species:S:1:pos:R' describes no structure"),
+        (
+            "1\nProperties=species:S:1:pos:R\nH 0 0 0\n",
+            "Properties: 'species:S:1:pos:R' describes no structure",
+        ),
         ("1\nProperties=species:S:1:pos:R:2\nH 0 0\n", "Properties: 'pos:R:2' is no valid column"),
-        ("1\nProperties=species:S:1:pos:Q:3\nH 0 0 0\n", "Properties: 'pos:Q:3' is no valid column"),
-        ("1\nProperties=species:S:1:pos:R:3:x:Q:1\nH 0 0 0 0\n", "Properties: 'x:Q:1' is no valid column"),
-        ("1\nProperties=species:S:x:pos:R:3\nH 0 0 0\n", "Properties: 'species:S:x' is no valid column"),
-        ("1\nProperties=species:S:1:pos:R:3:x:R:0\nH 0 0 0\n", "Properties: 'x:R:0' is no valid column"),
+        (
+            "1\nProperties=species:S:1:pos:Q:3\nH 0 0 0\n",
+            "Properties: 'pos:Q:3' is no valid column",
+        ),
+        (
+            "1\nProperties=species:S:1:pos:R:3:x:Q:1\nH 0 0 0 0\n",
+            "Properties: 'x:Q:1' is no valid column",
+        ),
+        (
+            "1\nProperties=species:S:x:pos:R:3\nH 0 0 0\n",
+            "Properties: 'species:S:x' is no valid column",
+        ),
+        (
+            "1\nProperties=species:S:1:pos:R:3:x:R:0\nH 0 0 0\n",
+            "Properties: 'x:R:0' is no valid column",
+        ),
         ("1\nProperties=Z:I:1:pos:R:3\nH 0 0 0\n", "frame 0, line 3: 'H' is not a number"),
-        ('1\nLattice="1 2 3"\nH 0 0 0\n', 'frame 0, line 2: Lattice="1 2 3" is not nine numbers; write'),
+        (
+            '1\nLattice="1 2 3"\nH 0 0 0\n',
+            'frame 0, line 2: Lattice="1 2 3" is not nine numbers; write',
+        ),
         ('1\nLattice="4 0 0 0 four 0 0 0 4"\nH 0 0 0\n', "is not nine numbers"),
         ('1\nLattice="4 0 0 0 4 0 0 0 4\nH 0 0 0\n', "is not nine numbers"),
-        ('1\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T"\nH 0 0 0\n', 'frame 0, line 2: pbc="T T" is not one or'),
+        (
+            '1\nLattice="4 0 0 0 4 0 0 0 4" pbc="T T"\nH 0 0 0\n',
+            'frame 0, line 2: pbc="T T" is not one or',
+        ),
         ("1\npbc=maybe\nH 0 0 0\n", 'pbc="maybe" is not one or three flags'),
     ],
 )

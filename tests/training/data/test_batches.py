@@ -1,4 +1,6 @@
-"""Batches: the same edges as the layout of the backends, targets, limits, and one answer however batched."""
+"""Batches: the same edges as the layout of the backends, targets, limits, and one answer however
+batched.
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from app.training.models import Statistics, build_model
 from tests.training.labelled import REFERENCES, crystals, molecules, tiny_config
 
 FRAMES = [*molecules(9, sizes=(1, 2, 5, 9)), *crystals(2)]
-STATISTICS = Statistics(elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0)
+STATISTICS = Statistics(
+    elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0
+)
 DATASET = build_dataset(FRAMES, 4.5, "float64")
 COLLATOR = Collator(DATASET, STATISTICS)
 
@@ -43,7 +47,9 @@ def test_targets_are_energies_above_the_references_forces_and_stresses():
         frame = FRAMES[index]
         references = sum(REFERENCES[symbol] for symbol in frame.structure.symbols)
         assert float(targets.energy[place]) == pytest.approx(frame.energy - references, abs=1e-12)
-    np.testing.assert_array_equal(targets.forces.numpy(), np.concatenate([FRAMES[9].forces, FRAMES[3].forces]))
+    np.testing.assert_array_equal(
+        targets.forces.numpy(), np.concatenate([FRAMES[9].forces, FRAMES[3].forces])
+    )
     assert targets.has_stress.tolist() == [True, False]
     np.testing.assert_array_equal(targets.stress[0].numpy(), FRAMES[9].stress)
     assert batch.volume.tolist() == [pytest.approx(FRAMES[9].structure.volume), 1.0]
@@ -52,7 +58,9 @@ def test_targets_are_energies_above_the_references_forces_and_stresses():
 def test_a_batch_gives_what_its_structures_give_alone():
     model = build_model(tiny_config().model, STATISTICS, torch.float64)
     together = predict(model, COLLATOR(np.arange(len(FRAMES))), create_graph=False)
-    single = [predict(model, COLLATOR(np.array([i])), create_graph=False) for i in range(len(FRAMES))]
+    single = [
+        predict(model, COLLATOR(np.array([i])), create_graph=False) for i in range(len(FRAMES))
+    ]
     for part, column in zip(together, zip(*single, strict=True), strict=True):
         np.testing.assert_allclose(part.numpy(), torch.cat(column).numpy(), atol=1e-10)
 
@@ -60,7 +68,9 @@ def test_a_batch_gives_what_its_structures_give_alone():
 def test_large_totals_keep_their_digits_in_float32():
     frame = FRAMES[2]
     heavy = LabelledFrame(frame.structure, frame.energy - 1e6, frame.forces, None, "made.xyz", 0)
-    references = {symbol: value - 1e6 / len(frame.structure) for symbol, value in REFERENCES.items()}
+    references = {
+        symbol: value - 1e6 / len(frame.structure) for symbol, value in REFERENCES.items()
+    }
     statistics = STATISTICS.model_copy(update={"atomic_energies": references})
     batch = Collator(build_dataset([heavy], 4.5, "float32"), statistics)(np.array([0]))
     expected = frame.energy - sum(REFERENCES[s] for s in frame.structure.symbols)
@@ -74,7 +84,9 @@ def test_atoms_on_one_spot_are_named_with_file_and_frame():
         build_dataset([*FRAMES[:3], bad], 4.5)
 
 
-@pytest.mark.parametrize("limits", [Limits(4), Limits(100, atoms=12), Limits(100, edges=60), Limits(2, 12, 60)])
+@pytest.mark.parametrize(
+    "limits", [Limits(4), Limits(100, atoms=12), Limits(100, edges=60), Limits(2, 12, 60)]
+)
 @pytest.mark.parametrize("bucket", [1, 2])
 def test_batches_hold_each_frame_once_within_the_limits(limits, bucket):
     cut = epoch_batches(DATASET, limits, seed=0, epoch=0, bucket=bucket)

@@ -33,7 +33,9 @@ def data(tmp_path):
 
 
 def load(data, cutoff=4.5, dtype="float64", **keys):
-    return load_dataset([Source(path="a.xyz", **keys)], Finder(data, cache=data / "cache"), cutoff, dtype)
+    return load_dataset(
+        [Source(path="a.xyz", **keys)], Finder(data, cache=data / "cache"), cutoff, dtype
+    )
 
 
 def entries(data):
@@ -68,7 +70,9 @@ def test_a_second_run_does_not_read_the_file_again(data):
     assert set(load(data, weight=2.0).weight) == {2.0}
 
 
-@pytest.mark.parametrize("keys", [{"cutoff": 4.0}, {"dtype": "float32"}, {"index": ":5"}, {"units": {"energy": "meV"}}])
+@pytest.mark.parametrize(
+    "keys", [{"cutoff": 4.0}, {"dtype": "float32"}, {"index": ":5"}, {"units": {"energy": "meV"}}]
+)
 def test_what_changes_the_arrays_has_an_entry_of_its_own(data, keys):
     load(data)
     load(data, **keys)
@@ -79,7 +83,9 @@ def test_a_changed_file_is_read_again_and_that_is_said(data, caplog):
     load(data)
     write(data / "a.xyz", FRAMES[:4])
     assert len(load(data)) == 4
-    assert "a.xyz has changed since it was cached; its neighbour lists are made again" in caplog.text
+    assert (
+        "a.xyz has changed since it was cached; its neighbour lists are made again" in caplog.text
+    )
     assert len(entries(data)) == 1
 
 
@@ -131,10 +137,14 @@ PART = flatten(FRAMES, [0] * len(FRAMES), 4.5, "float64")
 
 def test_what_a_killed_process_leaves_is_not_taken_for_whole(tmp_path):
     np.savez(tmp_path / "part.npz", **PART)
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(tmp_path / "part.npz")], check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(tmp_path / "part.npz")], check=False
+    )
     assert killed.returncode == -signal.SIGKILL
     assert [path.suffix for path in tmp_path.iterdir() if path.is_dir()] == [".new"]
-    found = cache.open_or_build(tmp_path, "wanted", {}, lambda sink: [sink.add(PART), sink.add(PART)])
+    found = cache.open_or_build(
+        tmp_path, "wanted", {}, lambda sink: [sink.add(PART), sink.add(PART)]
+    )
     assert len(found.energy) == 2 * len(FRAMES)
     assert [path.suffix for path in tmp_path.iterdir() if path.is_dir()] == [""]
 
@@ -149,7 +159,9 @@ def test_who_comes_second_waits_and_takes_what_the_first_has_made(tmp_path, capl
 
     def second():
         assert building.wait(60)
-        found.append(cache.open_or_build(tmp_path, "wanted", {}, lambda _: pytest.fail("made twice")))
+        found.append(
+            cache.open_or_build(tmp_path, "wanted", {}, lambda _: pytest.fail("made twice"))
+        )
 
     caplog.handler.addFilter(lambda record: waiting.set() or True)
     other = threading.Thread(target=second)
@@ -164,7 +176,9 @@ def test_a_full_disk_is_named_and_nothing_is_left(data):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
-        with pytest.raises(TrainingError, match=r"the cache .* cannot be written: .*File too large; make room"):
+        with pytest.raises(
+            TrainingError, match=r"the cache .* cannot be written: .*File too large; make room"
+        ):
             load(data)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -213,7 +227,14 @@ def test_data_larger_than_memory_is_batched_through_the_cache(tmp_path):
     np.save(folder / "set.000" / "force.npy", random.normal(size=(count, 3 * atoms)))
 
     def limited(*arguments):
-        command = [sys.executable, "-m", "tests.training.limited_memory", str(folder), "48", *map(str, arguments)]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.training.limited_memory",
+            str(folder),
+            "48",
+            *map(str, arguments),
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     size, total = epoch_sum(folder, None)

@@ -27,7 +27,9 @@ def test_extxyz_frames_come_back_with_labels_and_info(tmp_path):
     found = read_file(write(tmp_path / "a.xyz", frames))
     assert len(found) == 6
     for expected, frame in zip(frames, found, strict=True):
-        np.testing.assert_allclose(frame.structure.positions, expected.structure.positions, atol=1e-7)
+        np.testing.assert_allclose(
+            frame.structure.positions, expected.structure.positions, atol=1e-7
+        )
         np.testing.assert_allclose(frame.forces, expected.forces, atol=1e-7)
         assert frame.energy == pytest.approx(expected.energy, abs=1e-7)
     assert found[3].info["molecule"] == "kind 1"
@@ -40,7 +42,9 @@ def test_a_stress_is_positive_under_tension_and_only_in_bulk(tmp_path):
     for expected, frame in zip(frames, found, strict=False):
         np.testing.assert_allclose(frame.stress, expected.stress, atol=1e-7)
     assert found[2].stress is None
-    sparse = read_file(write(tmp_path / "b.xyz", molecules(1), lambda a: a.calc.results.update(stress=np.ones(6))))
+    sparse = read_file(
+        write(tmp_path / "b.xyz", molecules(1), lambda a: a.calc.results.update(stress=np.ones(6)))
+    )
     assert sparse[0].stress is None
 
 
@@ -54,7 +58,9 @@ def test_forces_may_be_missing_where_the_config_says_so(tmp_path):
     arrays = npz_arrays(molecules(3, sizes=[3]))
     del arrays["forces"]
     np.savez(tmp_path / "a.npz", **arrays)
-    assert not any(f.has_forces for f in read_file(tmp_path / "a.npz", units={}, missing_forces=True))
+    assert not any(
+        f.has_forces for f in read_file(tmp_path / "a.npz", units={}, missing_forces=True)
+    )
 
 
 def test_forces_that_are_there_are_checked_all_the_same(tmp_path):
@@ -71,7 +77,9 @@ def test_what_ase_reads_is_read(tmp_path):
     assert [f.energy for f in found] == pytest.approx([f.energy for f in frames], abs=1e-6)
 
 
-@pytest.mark.parametrize(("index", "expected"), [(":2", [0, 1]), ("-2:", [4, 5]), ("1:4:2", [1, 3]), ("::-3", [5, 2])])
+@pytest.mark.parametrize(
+    ("index", "expected"), [(":2", [0, 1]), ("-2:", [4, 5]), ("1:4:2", [1, 3]), ("::-3", [5, 2])]
+)
 def test_a_slice_keeps_the_frames_numbers(tmp_path, index, expected):
     found = read_file(write(tmp_path / "a.xyz", molecules(6)), index=index)
     assert [f.index for f in found] == expected
@@ -92,7 +100,11 @@ def test_labels_may_have_other_names(tmp_path):
 
 @pytest.mark.parametrize(
     ("energy", "length", "ev", "angstrom"),
-    [("kcal/mol", "Å", 0.0433641, 1.0), ("Hartree", "bohr", 27.211386, 0.52917721), ("meV", "nm", 1e-3, 10.0)],
+    [
+        ("kcal/mol", "Å", 0.0433641, 1.0),
+        ("Hartree", "bohr", 27.211386, 0.52917721),
+        ("meV", "nm", 1e-3, 10.0),
+    ],
 )
 def test_npz_labels_are_converted_to_ev_and_angstrom(tmp_path, energy, length, ev, angstrom):
     arrays = npz_arrays(molecules(3, sizes=[3]))
@@ -121,7 +133,10 @@ def test_the_original_md17_layout_is_read(tmp_path):
 
 def test_units_that_a_file_states_must_be_those_of_the_config(tmp_path):
     path = write(tmp_path / "a.xyz", molecules(2), lambda a: a.info.update(energy_unit="kcal/mol"))
-    with pytest.raises(InvalidData, match=r"a\.xyz, frame 0: energy_unit is 'kcal/mol', but the config reads another"):
+    with pytest.raises(
+        InvalidData,
+        match=r"a\.xyz, frame 0: energy_unit is 'kcal/mol', but the config reads another",
+    ):
         read_file(path)
     found = read_file(path, units={"energy": "kcal/mol", "force": "eV/Å"})
     assert found[0].energy == pytest.approx(molecules(1)[0].energy * 0.0433641, rel=1e-5)
@@ -157,8 +172,16 @@ def spoil(kind, value):
         ("info", {"charge": -1}, "charge -1; models know neutral closed shells only"),
         ("info", {"spin": 3}, "multiplicity 3; models know neutral closed shells only"),
         ("info", {"total_charge": "many"}, "total_charge: many; expected a whole number"),
-        ("info", {"forces_unit": "eV/parsec"}, "forces_unit is 'eV/parsec', an unknown unit of force; known: eV/Å"),
-        ("info", {"stress_units": "GPa"}, "stress_units is 'GPa', but the config reads another unit of stress"),
+        (
+            "info",
+            {"forces_unit": "eV/parsec"},
+            "forces_unit is 'eV/parsec', an unknown unit of force; known: eV/Å",
+        ),
+        (
+            "info",
+            {"stress_units": "GPa"},
+            "stress_units is 'GPa', but the config reads another unit of stress",
+        ),
         ("cell", 30.0, "a stress of 30 eV/Å³; it cannot be in eV/Å³"),
         ("cell", np.nan, "stress holds nan"),
     ],
@@ -169,16 +192,21 @@ def test_a_bad_frame_is_named_with_its_file(tmp_path, kind, value, message):
         read_file(path)
 
 
-@pytest.mark.parametrize(("value", "message"), [("low", "energy is 'low'"), ("1 2 3", r"energy has shape \(3,\)")])
+@pytest.mark.parametrize(
+    ("value", "message"), [("low", "energy is 'low'"), ("1 2 3", r"energy has shape \(3,\)")]
+)
 def test_an_energy_that_is_no_number_is_named(tmp_path, value, message):
     path = tmp_path / "bad.xyz"
-    path.write_text(f'1\nProperties=species:S:1:pos:R:3:forces:R:3 energy="{value}"\nAr 0 0 0 0 0 0\n')
+    path.write_text(
+        f'1\nProperties=species:S:1:pos:R:3:forces:R:3 energy="{value}"\nAr 0 0 0 0 0 0\n'
+    )
     with pytest.raises(InvalidData, match=rf"^bad\.xyz, frame 0: {message}"):
         read_file(path)
 
 
 @pytest.mark.parametrize(
-    "content", ["3\n\nAr 0 0 0\n", "two\n\nAr 0 0 0\nAr 0 0 1\n", "1\n\nAr 0 zero 0\n", "1\n\nQq 0 0 0\n"]
+    "content",
+    ["3\n\nAr 0 0 0\n", "two\n\nAr 0 0 0\nAr 0 0 1\n", "1\n\nAr 0 zero 0\n", "1\n\nQq 0 0 0\n"],
 )
 def test_a_file_that_cannot_be_parsed_is_named(tmp_path, content):
     path = tmp_path / "bad.xyz"
@@ -190,11 +218,26 @@ def test_a_file_that_cannot_be_parsed_is_named(tmp_path, content):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda a: a.update(energies=a["energies"][:-1]), r"frames differ: 3 of positions, 2 of energy, 3 of forces"),
-        (lambda a: a.update(forces=a["forces"][:, :-1]), r"frame 0: forces has shape \(2, 3\); expected \(3, 3\)"),
-        (lambda a: a.update(coords=a["coords"][0]), r"coords has shape \(3, 3\), not one entry a frame"),
-        (lambda a: a.update(nuclear_charges=a["nuclear_charges"][:2]), r"frame 0: positions: shape \(3, 3\)"),
-        (lambda a: a.pop("forces"), "no array forces or F for forces; it has: coords, energies, nuclear_charges"),
+        (
+            lambda a: a.update(energies=a["energies"][:-1]),
+            r"frames differ: 3 of positions, 2 of energy, 3 of forces",
+        ),
+        (
+            lambda a: a.update(forces=a["forces"][:, :-1]),
+            r"frame 0: forces has shape \(2, 3\); expected \(3, 3\)",
+        ),
+        (
+            lambda a: a.update(coords=a["coords"][0]),
+            r"coords has shape \(3, 3\), not one entry a frame",
+        ),
+        (
+            lambda a: a.update(nuclear_charges=a["nuclear_charges"][:2]),
+            r"frame 0: positions: shape \(3, 3\)",
+        ),
+        (
+            lambda a: a.pop("forces"),
+            "no array forces or F for forces; it has: coords, energies, nuclear_charges",
+        ),
         (lambda a: a["energies"].__setitem__(1, np.nan), "frame 1: energy holds nan"),
         (lambda a: a.update(energies=np.array([1, "x", None], dtype=object)), "cannot be read"),
     ],
@@ -224,7 +267,8 @@ def test_a_file_that_is_no_npz_is_named(tmp_path):
 
 def test_a_missing_file_is_named_with_the_places_looked_at(tmp_path):
     with pytest.raises(
-        InvalidData, match=re.escape(f"looked for {tmp_path / 'root' / 'a.xyz'} and {tmp_path / 'a.xyz'}")
+        InvalidData,
+        match=re.escape(f"looked for {tmp_path / 'root' / 'a.xyz'} and {tmp_path / 'a.xyz'}"),
     ):
         Finder(tmp_path, tmp_path / "root")("a.xyz")
 
@@ -243,20 +287,26 @@ def test_a_slice_without_frames_is_named(tmp_path):
         load_sources([Source(path="a.xyz", index="5:")], Finder(tmp_path))
 
 
-@pytest.mark.parametrize(("fixed", "message"), [(["Ne"], "of data.elements: Ne"), (None, "of the training frames: Ne")])
+@pytest.mark.parametrize(
+    ("fixed", "message"), [(["Ne"], "of data.elements: Ne"), (None, "of the training frames: Ne")]
+)
 def test_an_unknown_element_is_named(tmp_path, fixed, message):
     neon = [f for f in molecules(40, sizes=[2]) if set(f.structure.symbols) == {"Ne"}]
     write(tmp_path / "train.xyz", neon)
     write(tmp_path / "validation.xyz", molecules(4))
     config = Data(train="train.xyz", validation="validation.xyz", elements=fixed)
-    with pytest.raises(InvalidData, match=rf"validation\.xyz, frame \d: Ar is not among the elements {message}"):
+    with pytest.raises(
+        InvalidData, match=rf"validation\.xyz, frame \d: Ar is not among the elements {message}"
+    ):
         load_frames(config, Finder(tmp_path), 4.5, "float64")
 
 
 def test_an_empty_set_is_named(tmp_path):
     write(tmp_path / "train.xyz", molecules(4))
     with pytest.raises(InvalidData, match="the validation set is empty"):
-        load_frames(Data(train="train.xyz", split={"validation": 0}), Finder(tmp_path), 4.5, "float64")
+        load_frames(
+            Data(train="train.xyz", split={"validation": 0}), Finder(tmp_path), 4.5, "float64"
+        )
 
 
 def test_a_database_of_ase_is_read(tmp_path):

@@ -40,7 +40,10 @@ def test_files_of_several_folders_keep_their_names_apart(tmp_path):
     for name in ("x", "y"):
         (tmp_path / name).mkdir()
         write(tmp_path / name / "train.xyz", molecules(1))
-    assert [frame.file for frame in load(tmp_path, {"path": "*/train.xyz"})] == ["x/train.xyz", "y/train.xyz"]
+    assert [frame.file for frame in load(tmp_path, {"path": "*/train.xyz"})] == [
+        "x/train.xyz",
+        "y/train.xyz",
+    ]
 
 
 def test_a_pattern_that_nothing_matches_is_named(tmp_path):
@@ -76,7 +79,8 @@ def test_a_bulk_frame_without_stress_is_named_where_the_loss_counts_stresses(tmp
         return tiny_config(data=data, loss={"stress": stress})
 
     with pytest.raises(
-        InvalidData, match=r"b\.xyz, frame 0: no stress, but loss\.stress is 2 \(4 such frames\); set miss"
+        InvalidData,
+        match=r"b\.xyz, frame 0: no stress, but loss\.stress is 2 \(4 such frames\); set miss",
     ):
         load_problem(config(2), Finder(tmp_path))
     load_problem(config(0), Finder(tmp_path))
@@ -100,7 +104,8 @@ def test_forces_of_some_atoms_only_are_refused(tmp_path):
 
     write(tmp_path / "a.xyz", molecules(2), spoil)
     with pytest.raises(
-        InvalidData, match=r"a\.xyz, frame 0: forces holds nan; all atoms have one, or the frame has none"
+        InvalidData,
+        match=r"a\.xyz, frame 0: forces holds nan; all atoms have one, or the frame has none",
     ):
         load(tmp_path, {"path": "a.xyz", "missing_forces": True})
 
@@ -120,5 +125,7 @@ def test_a_model_is_not_evaluated_on_elements_that_it_lacks(tmp_path):
     run(tiny_config(data=data, epochs=1), RunFolder(tmp_path / "run"), Finder(tmp_path), display)
     display.close()
     predict = run_predictor(TrainedRun(tmp_path / "run"), "cpu", 1, 8)
-    with pytest.raises(InvalidData, match=r"made\.xyz, frame \d: Ar is not among the elements of the model: Ne"):
+    with pytest.raises(
+        InvalidData, match=r"made\.xyz, frame \d: Ar is not among the elements of the model: Ne"
+    ):
         predict(molecules(4))

@@ -24,11 +24,15 @@ def dataset(frames):
 
 
 def test_compositions_are_counts_of_the_elements():
-    np.testing.assert_array_equal(composition(dataset([frame([18, 10, 18], 0)]), ELEMENTS), [[1, 2]])
+    np.testing.assert_array_equal(
+        composition(dataset([frame([18, 10, 18], 0)]), ELEMENTS), [[1, 2]]
+    )
 
 
 def test_least_squares_finds_the_energies_of_atoms():
-    frames = [frame([10] * a + [18] * b, -3.5 * a - 7.25 * b) for a, b in ((1, 0), (1, 2), (3, 1), (2, 2))]
+    frames = [
+        frame([10] * a + [18] * b, -3.5 * a - 7.25 * b) for a, b in ((1, 0), (1, 2), (3, 1), (2, 2))
+    ]
     assert least_squares(dataset(frames), ELEMENTS) == pytest.approx({"Ne": -3.5, "Ar": -7.25})
 
 
@@ -39,8 +43,13 @@ def test_least_squares_averages_what_compositions_do_not_explain():
 
 def test_energies_that_are_fixed_leave_the_rest_to_the_others(caplog):
     frames = [frame([10, 18], -12.0), frame([10, 10, 18, 18], -24.0)]
-    assert least_squares(dataset(frames), ELEMENTS, {"Ne": -3.0, "Kr": 8.0}) == pytest.approx({"Ne": -3.0, "Ar": -9.0})
-    assert least_squares(dataset(frames), ELEMENTS, {"Ne": -3.0, "Ar": 1.0}) == {"Ne": -3.0, "Ar": 1.0}
+    assert least_squares(dataset(frames), ELEMENTS, {"Ne": -3.0, "Kr": 8.0}) == pytest.approx(
+        {"Ne": -3.0, "Ar": -9.0}
+    )
+    assert least_squares(dataset(frames), ELEMENTS, {"Ne": -3.0, "Ar": 1.0}) == {
+        "Ne": -3.0,
+        "Ar": 1.0,
+    }
     assert not caplog.text
 
 
@@ -51,7 +60,9 @@ def test_one_composition_gives_the_least_norm_and_says_so(caplog):
 
 
 def test_given_references_are_taken():
-    statistics = fit_statistics(dataset(molecules(4)), ELEMENTS, {"Ne": -1.0, "Ar": -2.0, "Kr": -3.0})
+    statistics = fit_statistics(
+        dataset(molecules(4)), ELEMENTS, {"Ne": -1.0, "Ar": -2.0, "Kr": -3.0}
+    )
     assert statistics.atomic_energies == {"Ne": -1.0, "Ar": -2.0}
 
 
@@ -68,7 +79,9 @@ def test_the_scale_is_the_root_mean_square_of_force_components():
 
 def test_neighbours_are_averaged_over_atoms():
     pair = Structure(np.array([18, 18]), np.array([[0.0, 0, 0], [3, 0, 0]]))
-    both = dataset([frame([10], 0.0), LabelledFrame(pair, 0.0, np.zeros((2, 3)), None, "made.xyz", 1)])
+    both = dataset(
+        [frame([10], 0.0), LabelledFrame(pair, 0.0, np.zeros((2, 3)), None, "made.xyz", 1)]
+    )
     assert fit_statistics(both, ELEMENTS, "least_squares").average_neighbors == pytest.approx(2 / 3)
 
 

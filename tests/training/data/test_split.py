@@ -16,7 +16,8 @@ def numbers(parts):
 
 
 @pytest.mark.parametrize(
-    ("validation", "test", "sizes"), [(5, 3, [22, 5, 3]), (0.2, 0.1, [21, 6, 3]), (0, 4, [26, 0, 4])]
+    ("validation", "test", "sizes"),
+    [(5, 3, [22, 5, 3]), (0.2, 0.1, [21, 6, 3]), (0, 4, [26, 0, 4])],
 )
 def test_counts_and_fractions(validation, test, sizes):
     parts = numbers(split(FRAMES, Split(), validation, test))
@@ -41,10 +42,14 @@ def test_frames_of_a_group_stay_together():
 
 
 def test_a_frame_without_the_key_is_named():
-    with pytest.raises(InvalidData, match=r"made\.xyz, frame 0: no 'family' to split by; it has: molecule"):
+    with pytest.raises(
+        InvalidData, match=r"made\.xyz, frame 0: no 'family' to split by; it has: molecule"
+    ):
         split(FRAMES, Split(by="family"), 5, 0)
 
 
 def test_too_few_frames_are_refused():
-    with pytest.raises(InvalidData, match="20 frames for validation and 10 for the test of 30 leave none"):
+    with pytest.raises(
+        InvalidData, match="20 frames for validation and 10 for the test of 30 leave none"
+    ):
         split(FRAMES, Split(), 20, 10)

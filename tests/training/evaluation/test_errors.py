@@ -42,7 +42,9 @@ def test_forces_without_a_label_do_not_count():
 
 def test_a_prediction_that_is_not_finite_is_no_missing_label():
     forces = np.where(PREDICTED.forces > 0, np.nan, PREDICTED.forces)
-    assert np.isnan(errors(Values(PREDICTED.energy, forces, PREDICTED.stress), two_frames()).forces_mae)
+    assert np.isnan(
+        errors(Values(PREDICTED.energy, forces, PREDICTED.stress), two_frames()).forces_mae
+    )
 
 
 def test_errors_by_hand():
@@ -56,21 +58,32 @@ def test_errors_by_hand():
     assert found.forces_rmse == pytest.approx(np.sqrt(81 / 12))
     assert found.stress_mae == found.stress_rmse == pytest.approx(2.0)
     assert found.forces_mae_by_element == pytest.approx({"Ne": 0.5, "Ar": 2.0})
-    assert found.forces_rmse_by_element == pytest.approx({"Ne": np.sqrt(9 / 6), "Ar": np.sqrt(72 / 6)})
+    assert found.forces_rmse_by_element == pytest.approx(
+        {"Ne": np.sqrt(9 / 6), "Ar": np.sqrt(72 / 6)}
+    )
 
 
 def test_predictions_come_in_the_frames_order():
     frames = [*molecules(7, sizes=(5, 2, 3)), *crystals(2), *molecules(2, sizes=(4,), seed=9)]
-    statistics = Statistics(elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0)
+    statistics = Statistics(
+        elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0
+    )
     model = build_model(tiny_config().model, statistics, torch.float64)
     collator = Collator(build_dataset(frames, 4.5, "float64"), statistics)
     values = predict_frames(model, collator, Limits(4), torch.device("cpu"))
-    alone = [predict(model, collator(np.array([i])), create_graph=False) for i in range(len(frames))]
+    alone = [
+        predict(model, collator(np.array([i])), create_graph=False) for i in range(len(frames))
+    ]
     np.testing.assert_allclose(
-        values.energy, [float(a.energy) + r for a, r in zip(alone, collator.references, strict=True)], atol=1e-10
+        values.energy,
+        [float(a.energy) + r for a, r in zip(alone, collator.references, strict=True)],
+        atol=1e-10,
     )
     np.testing.assert_allclose(values.forces, np.concatenate([a.forces for a in alone]), atol=1e-10)
-    assert np.isfinite(values.stress).all(axis=(1, 2)).tolist() == [False] * 7 + [True] * 2 + [False] * 2
+    assert (
+        np.isfinite(values.stress).all(axis=(1, 2)).tolist()
+        == [False] * 7 + [True] * 2 + [False] * 2
+    )
     np.testing.assert_allclose(values.stress[7], alone[7].stress[0], atol=1e-12)
 
 

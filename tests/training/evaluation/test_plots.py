@@ -7,7 +7,12 @@ import pytest
 
 from app.training.evaluation import plots
 from app.training.evaluation.errors import Values, labels
-from app.training.evaluation.plots import composition_energies, error_against_std, learning_curve, parity
+from app.training.evaluation.plots import (
+    composition_energies,
+    error_against_std,
+    learning_curve,
+    parity,
+)
 from tests.training.labelled import crystals, molecules
 
 LINE = {
@@ -41,7 +46,12 @@ def test_parity_has_a_panel_for_each_quantity_with_labels(tmp_path, monkeypatch,
     widths = {}
     for name, frames in sets.items():
         predicted = labels(both if name == "stress" else gas)
-        parity(tmp_path / f"{name}.png", "title", frames, replace(predicted, energy=predicted.energy + 0.01))
+        parity(
+            tmp_path / f"{name}.png",
+            "title",
+            frames,
+            replace(predicted, energy=predicted.energy + 0.01),
+        )
         widths[name] = size(tmp_path / f"{name}.png")[0]
     assert widths["stress"] > widths["forces"] > widths["energy"]
 
@@ -62,7 +72,9 @@ def test_errors_against_uncertainties(tmp_path, monkeypatch, most_points):
     std = np.exp(random.normal(size=len(truth.forces)))
     std[0] = 0  # has no place on a logarithmic axis
     forces = truth.forces + std[:, None] * random.normal(size=truth.forces.shape)
-    error_against_std(tmp_path / "std.png", "title", frames, Values(truth.energy, forces, truth.stress, None, std))
+    error_against_std(
+        tmp_path / "std.png", "title", frames, Values(truth.energy, forces, truth.stress, None, std)
+    )
     assert size(tmp_path / "std.png")[1] > 400
 
 

@@ -22,7 +22,9 @@ def frame(numbers: list[int], energy: float, forces: bool = True, **info: object
     """Atoms in a row; no forces act on them, or none is known."""
     structure = Structure(np.array(numbers), 3.0 * np.arange(3 * len(numbers)).reshape(-1, 3))
     value = 0.0 if forces else np.nan
-    return LabelledFrame(structure, energy, np.full((len(numbers), 3), value), None, "made.xyz", 0, dict(info))
+    return LabelledFrame(
+        structure, energy, np.full((len(numbers), 3), value), None, "made.xyz", 0, dict(info)
+    )
 
 
 FRAMES = [
@@ -54,14 +56,18 @@ def test_errors_by_a_key_of_the_comment_line():
     assert (found["a"].frames, found["b"].frames) == (1, 3)
     assert found["b"].forces_mae == pytest.approx(6 / 9)
     with pytest.raises(
-        InvalidData, match=r"--by smiles: made\.xyz, frame 0 has no such key; its comment line has name"
+        InvalidData,
+        match=r"--by smiles: made\.xyz, frame 0 has no such key; its comment line has name",
     ):
         by_molecule(PREDICTED, FRAMES, "smiles")
 
 
 def test_groups_without_forces_are_ordered_by_energy_and_stand_last():
     unlabelled = [replace(f, forces=np.full_like(f.forces, np.nan)) for f in FRAMES]
-    assert [g.name for g in by_molecule(PREDICTED, [*unlabelled[:3], FRAMES[3]], "name")] == ["b", "a"]
+    assert [g.name for g in by_molecule(PREDICTED, [*unlabelled[:3], FRAMES[3]], "name")] == [
+        "b",
+        "a",
+    ]
     groups = by_molecule(PREDICTED, unlabelled)
     assert [(g.name, g.forces_mae) for g in groups] == [("ArNe", None), ("Ne", None)]
 
@@ -71,12 +77,18 @@ def test_groups_add_up_to_the_whole():
     truth = labels(frames)
     noise = np.random.default_rng(0)
     off = Values(
-        truth.energy + noise.normal(size=12), truth.forces + noise.normal(size=truth.forces.shape), truth.stress
+        truth.energy + noise.normal(size=12),
+        truth.forces + noise.normal(size=truth.forces.shape),
+        truth.stress,
     )
     groups, whole = by_molecule(off, frames, "molecule"), errors(off, frames)
     assert len(groups) == 4
-    assert sum(g.atoms * g.forces_mae for g in groups) / whole.atoms == pytest.approx(whole.forces_mae)
-    assert sum(g.frames * g.energy_per_atom_mae for g in groups) / 12 == pytest.approx(whole.energy_per_atom_mae)
+    assert sum(g.atoms * g.forces_mae for g in groups) / whole.atoms == pytest.approx(
+        whole.forces_mae
+    )
+    assert sum(g.frames * g.energy_per_atom_mae for g in groups) / 12 == pytest.approx(
+        whole.energy_per_atom_mae
+    )
 
 
 def test_the_table_of_a_run_has_units_and_leaves_out_what_there_is_not():
@@ -87,7 +99,9 @@ def test_the_table_of_a_run_has_units_and_leaves_out_what_there_is_not():
     assert "energy per atom         1.00      1.00  meV/atom" in text
     assert "stress                  2.00      2.00  meV/Å³" in text
     assert "force MAE by element: Ne 0.0, Ar 0.0" in text
-    assert "stress" not in table({"test": found.model_copy(update={"stress_mae": None, "stress_rmse": None})})
+    assert "stress" not in table(
+        {"test": found.model_copy(update={"stress_mae": None, "stress_rmse": None})}
+    )
 
 
 def test_the_tables_name_the_worst_of_many_elements():
@@ -102,7 +116,9 @@ def test_the_tables_name_the_worst_of_many_elements():
 
 
 def many_molecules(count):
-    frames = [frame([10, 18], 0.0, molecule=f"kind {i:04d}{' of a long name' * 3}") for i in range(count)]
+    frames = [
+        frame([10, 18], 0.0, molecule=f"kind {i:04d}{' of a long name' * 3}") for i in range(count)
+    ]
     forces = np.repeat(np.arange(count), 2)[:, None] * np.array([[1e-3, 1e-3, 1e-3]])
     return Values(np.zeros(count), forces, np.full((count, 3, 3), np.nan)), frames
 
@@ -131,14 +147,19 @@ def test_the_page_of_one_formula_lists_no_groups_and_that_of_a_few_lists_all():
 def test_all_groups_as_csv():
     rows = list(csv.DictReader(io.StringIO(groups_csv(by_molecule(PREDICTED, FRAMES, "name")))))
     assert {row["name"]: row["frames"] for row in rows} == {"a": "1", "b": "3"}
-    assert float(next(row for row in rows if row["name"] == "a")["forces_mae"]) == pytest.approx(1.0)
+    assert float(next(row for row in rows if row["name"] == "a")["forces_mae"]) == pytest.approx(
+        1.0
+    )
 
 
 def committee(count: int, factor: float) -> tuple[Values, list[LabelledFrame]]:
     """Normal errors, `factor` times as large as a committee says."""
     random = np.random.default_rng(0)
     frames = [frame([10, 18], 0.0) for _ in range(count)]
-    force_std, energy_std = np.exp(random.normal(-3, 1, 2 * count)), np.exp(random.normal(-3, 1, count))
+    force_std, energy_std = (
+        np.exp(random.normal(-3, 1, 2 * count)),
+        np.exp(random.normal(-3, 1, count)),
+    )
     forces = factor * random.normal(size=(2 * count, 3)) * force_std[:, None] / np.sqrt(3)
     energy = factor * random.normal(size=count) * energy_std
     return Values(energy, forces, np.full((count, 3, 3), np.nan), energy_std, force_std), frames

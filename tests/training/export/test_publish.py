@@ -52,9 +52,14 @@ STATISTICS = Statistics(
 def run_folder(tmp_path_factory):
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     structures = [cluster(STATISTICS.elements, n, seed=n) for n in (6, 9, 12)]
-    frames = [LabelledFrame(s, 0.0, np.zeros((len(s), 3)), None, "made up", i) for i, s in enumerate(structures)]
+    frames = [
+        LabelledFrame(s, 0.0, np.zeros((len(s), 3)), None, "made up", i)
+        for i, s in enumerate(structures)
+    ]
     folder.write_setting(parse_config(CONFIG, "config"), STATISTICS, frames)
-    folder.write_weights(build_model(parse_config(CONFIG, "config").model, STATISTICS, seed=1).state_dict())
+    folder.write_weights(
+        build_model(parse_config(CONFIG, "config").model, STATISTICS, seed=1).state_dict()
+    )
     folder.write_result({"test": {"forces_mae": 1.0}})
     return folder
 
@@ -82,15 +87,29 @@ def test_the_card_says_what_was_exported_and_how_well(store):
     assert card.parameters > 1000
     assert card.metrics == {"test": {"forces_mae": 1.0}}
     assert card.certificate.tolerance == TOLERANCES["float32"]
-    assert 0 < card.certificate.held_out.forces <= card.certificate.largest.forces < TOLERANCES["float32"].forces
+    assert (
+        0
+        < card.certificate.held_out.forces
+        <= card.certificate.largest.forces
+        < TOLERANCES["float32"].forces
+    )
     assert card.certificate.systems > 100
     assert card.artifacts == ["model.onnx", "energies.onnx"]
-    assert set(card.files) == {*card.artifacts, "weights.safetensors", "config.yaml", "statistics.json", "metrics.json"}
+    assert set(card.files) == {
+        *card.artifacts,
+        "weights.safetensors",
+        "config.yaml",
+        "statistics.json",
+        "metrics.json",
+    }
 
 
 def test_the_artifact_takes_any_number_of_atoms_and_scatters_nothing(store):
     graph = onnx.load(store.load("random").folder / "model.onnx").graph
-    sizes = {i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim] for i in graph.input}
+    sizes = {
+        i.name: [d.dim_param or d.dim_value for d in i.type.tensor_type.shape.dim]
+        for i in graph.input
+    }
     assert set(sizes) == {"species", "neighbor_species", "edge_vectors", "mask"}
     assert isinstance(sizes["edge_vectors"][0], str)
     assert isinstance(sizes["edge_vectors"][1], str)
@@ -109,7 +128,9 @@ def raise_energies(path):
 
 @pytest.fixture(scope="module")
 def marked(store, tmp_path_factory):
-    """A store with the model in version 1, whose energies alone are 1 eV an atom off, and in 2, without artifact."""
+    """A store with the model in version 1, whose energies alone are 1 eV an atom off, and in 2,
+    without artifact.
+    """
     stored, marked = store.load("random@1"), ModelStore(tmp_path_factory.mktemp("marked"))
     for version, alone in ((1, True), (2, False)):
         update = {"version": version, "energies_alone": alone}
@@ -122,7 +143,10 @@ def marked(store, tmp_path_factory):
 
 
 def test_a_server_takes_the_artifact_of_the_energies_where_it_is_there_and_suffices(marked):
-    water = {"symbols": ["O", "H", "H"], "positions": [[0, 0, 0.1], [0, 0.9, -0.6], [0, -0.9, -0.6]]}
+    water = {
+        "symbols": ["O", "H", "H"],
+        "positions": [[0, 0, 0.1], [0, 0.9, -0.6], [0, -0.9, -0.6]],
+    }
     xyz = "3\n\nO 0 0 0.1\nH 0 0.9 -0.6\nH 0 -0.9 -0.6\n"
 
     def energy(**fields):
@@ -136,9 +160,9 @@ def test_a_server_takes_the_artifact_of_the_energies_where_it_is_there_and_suffi
         assert energy(properties=["energy"], relax={"steps": 1}) == whole
         kind = {"Content-Type": "chemical/x-xyz"}
         answer = server.client.post("/predict?properties=energy", content=xyz, headers=kind)
-        assert ase.io.read(io.StringIO(answer.text), format="extxyz").get_potential_energy() == energy(
-            properties=["energy"]
-        )
+        assert ase.io.read(
+            io.StringIO(answer.text), format="extxyz"
+        ).get_potential_energy() == energy(properties=["energy"])
         assert energy(model="random@2", properties=["energy"]) == energy(model="random@2") == whole
 
 
@@ -149,7 +173,8 @@ def test_a_second_export_is_the_next_version_and_in_double_precision_if_asked(st
     assert store.versions("random") == [1, 2]
 
 
-@pytest.mark.parametrize("amount", [-6.0, -9.5])  # the norms of the latent updates are then 1 - 3e-6 and 1 - 3e-9
+# the norms of the latent updates are then 1 - 3e-6 and 1 - 3e-9
+@pytest.mark.parametrize("amount", [-6.0, -9.5])
 def test_a_factor_that_is_nearly_one_is_not_taken_for_one(run_folder, tmp_path, amount):
     run = TrainedRun(run_folder.path)
     for name in [name for name in run.weights[0] if name.endswith(".amount")]:
@@ -174,7 +199,11 @@ class Tampered:
 
     def __call__(self, graph: Graph) -> Prediction:
         answer = self.backend(graph)
-        off = np.random.default_rng().normal(0, 1e-6, answer.forces.shape) if self.noise else self.force
+        off = (
+            np.random.default_rng().normal(0, 1e-6, answer.forces.shape)
+            if self.noise
+            else self.force
+        )
         return replace(answer, forces=answer.forces * (1 + self.share) + off)
 
     def energies(self, graph: Graph) -> Prediction:
@@ -218,7 +247,9 @@ def test_a_refused_artifact_leaves_nothing_in_the_store(run_folder, tmp_path, mo
     wrong = TrainedRun(run_folder.path)
     right = wrong.models
     other = build_model(wrong.config.model, STATISTICS, torch.float64, seed=2)
-    monkeypatch.setattr(wrong, "models", lambda dtype: [other] if dtype == torch.float64 else right(dtype))
+    monkeypatch.setattr(
+        wrong, "models", lambda dtype: [other] if dtype == torch.float64 else right(dtype)
+    )
     store = ModelStore(tmp_path)
     with pytest.raises(CertificateRefused):
         export(wrong, store, "wrong", About())

@@ -28,7 +28,9 @@ def show(stream):
     display = Display(2, stream)
     for step in range(1, 4):
         display.last_line = -1e9
-        display.stepped(Progress(step=step, sums=[step * 1.0, 0.5, 0.5, 0, step]), [1.0, 0.5, 0.5, 0], 5)
+        display.stepped(
+            Progress(step=step, sums=[step * 1.0, 0.5, 0.5, 0, step]), [1.0, 0.5, 0.5, 0], 5
+        )
     display.evaluated(LINE)
     display.close()
     return stream.getvalue()

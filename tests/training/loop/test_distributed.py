@@ -1,4 +1,6 @@
-"""Runs on two processes that `torchrun` starts: they learn what one process learns, and end together."""
+"""Runs on two processes that `torchrun` starts: they learn what one process learns, and end
+together.
+"""
 
 import io
 import os
@@ -21,7 +23,16 @@ from app.training.runs.folder import RunFolder
 from tests.training.labelled import drop_forces, molecules, tiny_config, write
 from tests.waiting import wait_for_steps
 
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--"]
+TORCHRUN = [
+    sys.executable,
+    "-m",
+    "torch.distributed.run",
+    "--standalone",
+    "--nproc-per-node",
+    "2",
+    "-m",
+    "--",
+]
 KEYS = {"dtype": "float64", "batch_size": 9, "schedule": {"kind": "plateau", "warmup_steps": 3}}
 
 
@@ -40,13 +51,25 @@ def config(**keys):
 
 def start(folder, settings, *options):
     (folder / "config.yaml").write_text(dump_config(settings))
-    command = [*TORCHRUN, "app.cli.main", "train", folder / "config.yaml", "--run", folder / "two", *options]
+    command = [
+        *TORCHRUN,
+        "app.cli.main",
+        "train",
+        folder / "config.yaml",
+        "--run",
+        folder / "two",
+        *options,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
 
 
 def alone(folder, name, settings, resume=False):
-    return run(settings, RunFolder(folder / name), Finder(folder), Display(99, io.StringIO()), resume)
+    return run(
+        settings, RunFolder(folder / name), Finder(folder), Display(99, io.StringIO()), resume
+    )
 
 
 def assert_same(folder):
@@ -142,7 +165,11 @@ def test_what_fails_in_one_process_fails_in_all(tmp_path):
     (tmp_path / "script.py").write_text(TOGETHER)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.getcwd()}
     done = subprocess.run(
-        [*TORCHRUN[:-2], tmp_path / "script.py"], capture_output=True, text=True, check=False, env=environment
+        [*TORCHRUN[:-2], tmp_path / "script.py"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     for message in (

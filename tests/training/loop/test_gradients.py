@@ -49,7 +49,9 @@ def test_pieces_add_up_to_the_batch():
     whole, config = make()
     losses = whole(ALL, config.loss, 0, pytest.fail)
     expected = [p.grad.clone() for p in whole.parameters]
-    alone = compute_losses(predict(whole.model, whole.collator(ALL), True), whole.collator.all_targets(), config.loss)
+    alone = compute_losses(
+        predict(whole.model, whole.collator(ALL), True), whole.collator.all_targets(), config.loss
+    )
     assert losses == pytest.approx([float(part.detach()) for part in alone], rel=1e-12)
     for edges in (1, 30):
         pieces, config = make(edges_at_once=edges)
@@ -70,20 +72,27 @@ def test_memory_that_runs_out_once_is_said_and_costs_nothing(monkeypatch):
     for p, gradient in zip(small.parameters, expected, strict=True):
         torch.testing.assert_close(p.grad, gradient, rtol=1e-10, atol=1e-12)
     assert len(said) == 1
-    assert f"out of memory; from now on batches are computed in pieces of at most {total // 2} edges" in said[0]
+    assert (
+        f"out of memory; from now on batches are computed in pieces of at most {total // 2} edges"
+        in said[0]
+    )
 
 
 def test_memory_that_runs_out_twice_ends_with_the_keys_to_change(monkeypatch):
     run_out_above(monkeypatch, 10**9, most_frames=1)
     small, config = make()
-    with pytest.raises(TrainingError, match=r"again, on \d+ frames .* set edges_at_once lower .*--resume"):
+    with pytest.raises(
+        TrainingError, match=r"again, on \d+ frames .* set edges_at_once lower .*--resume"
+    ):
         small(ALL, config.loss, 0, lambda _: None)
 
 
 def test_a_frame_that_is_too_large_alone_is_named(monkeypatch):
     run_out_above(monkeypatch, 0)
     small, config = make()
-    with pytest.raises(TrainingError, match=r"single frame, made\.xyz, frame 3, of \d+ atoms and \d+ edges; lower"):
+    with pytest.raises(
+        TrainingError, match=r"single frame, made\.xyz, frame 3, of \d+ atoms and \d+ edges; lower"
+    ):
         small(np.array([3]), config.loss, 0, lambda _: None)
 
 
@@ -112,6 +121,12 @@ def test_a_resumed_run_keeps_to_the_pieces_that_there_was_room_for(tmp_path, mon
         )
     go_on("part", resume=True)
     assert shown.getvalue().count("out of memory; from now on") == 2
-    whole, part = (checkpoint.load(tmp_path / name / "checkpoint.pt", "allegro") for name in ("whole", "part"))
-    assert whole["memory"] == part["memory"] == {"edges_at_once": whole["memory"]["edges_at_once"], "lowered": True}
+    whole, part = (
+        checkpoint.load(tmp_path / name / "checkpoint.pt", "allegro") for name in ("whole", "part")
+    )
+    assert (
+        whole["memory"]
+        == part["memory"]
+        == {"edges_at_once": whole["memory"]["edges_at_once"], "lowered": True}
+    )
     assert all(torch.equal(whole["model"][key], part["model"][key]) for key in whole["model"])

@@ -22,7 +22,11 @@ TARGETS = Targets(
     weight=torch.ones(2),
 )
 MEAN_SQUARE = Loss(kind="mse", forces_per="component")
-OUTPUTS = Outputs(energy=torch.tensor([1.5, 0.0]), forces=torch.full((3, 3), -0.1), stress=torch.full((2, 3, 3), 0.2))
+OUTPUTS = Outputs(
+    energy=torch.tensor([1.5, 0.0]),
+    forces=torch.full((3, 3), -0.1),
+    stress=torch.full((2, 3, 3), 0.2),
+)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,9 @@ OUTPUTS = Outputs(energy=torch.tensor([1.5, 0.0]), forces=torch.full((3, 3), -0.
     ],
 )
 def test_losses_by_hand(keys, energy, forces, stress):
-    losses = compute_losses(OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, forces_per="component", **keys))
+    losses = compute_losses(
+        OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, forces_per="component", **keys)
+    )
     assert [float(x) for x in losses[1:]] == pytest.approx([energy, forces, stress])
     assert float(losses.total) == pytest.approx(2 * energy + 3 * forces + 5 * stress)
 
@@ -50,14 +56,21 @@ def test_forces_by_vector_do_not_depend_on_the_axes(kind, expected):
 
 def test_the_gradient_of_a_vector_norm_is_finite_where_nothing_is_wrong():
     forces = torch.zeros(3, 3, requires_grad=True)
-    losses = compute_losses(OUTPUTS._replace(forces=forces), TARGETS, Loss(kind="mae", forces_per="vector"))
+    losses = compute_losses(
+        OUTPUTS._replace(forces=forces), TARGETS, Loss(kind="mae", forces_per="vector")
+    )
     losses.forces.backward()
     assert torch.equal(forces.grad, torch.zeros(3, 3))
 
 
 def test_weights_change_linearly_or_at_once():
-    loss = Loss(changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}])
-    seen = [(loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) for epoch in (0, 10, 15, 30, 39.9)]
+    loss = Loss(
+        changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}]
+    )
+    seen = [
+        (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress)
+        for epoch in (0, 10, 15, 30, 39.9)
+    ]
     assert seen == [(1, 1, 0), (1, 1, 0), (2, 1, 0), (5, 1, 0), (5, 1, 0)]
     for epoch in (40, 1e9, math.inf):
         assert (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) == (5, 0, 2)
@@ -74,9 +87,13 @@ def test_forces_that_are_not_labelled_are_not_learnt():
 
 
 def test_weights_multiply_the_errors_of_their_structures():
-    targets = TARGETS._replace(weight=torch.tensor([10.0, 1.0]), has_stress=torch.tensor([True, True]))
+    targets = TARGETS._replace(
+        weight=torch.tensor([10.0, 1.0]), has_stress=torch.tensor([True, True])
+    )
     losses = compute_losses(OUTPUTS, targets, MEAN_SQUARE)
-    assert [float(x) for x in losses[1:]] == pytest.approx([(2.5 + 1) / 2, 0.01 * 12 / 3, 0.04 * 11 / 2])
+    assert [float(x) for x in losses[1:]] == pytest.approx(
+        [(2.5 + 1) / 2, 0.01 * 12 / 3, 0.04 * 11 / 2]
+    )
 
 
 def test_without_any_stress_its_loss_is_zero():
@@ -88,7 +105,9 @@ def test_huber_is_continuous_where_it_turns():
     def at(error):
         outputs = OUTPUTS._replace(forces=torch.full((3, 3), error, dtype=torch.float64))
         return float(
-            compute_losses(outputs, TARGETS, Loss(kind="huber", forces_per="component", huber_delta=0.3)).forces
+            compute_losses(
+                outputs, TARGETS, Loss(kind="huber", forces_per="component", huber_delta=0.3)
+            ).forces
         )
 
     assert at(0.3 - 1e-9) == pytest.approx(at(0.3 + 1e-9), abs=1e-8) == pytest.approx(0.15)
@@ -150,7 +169,9 @@ def test_schedules_by_hand():
 
 def test_the_warm_up_is_linear():
     rate = LearningRate(Schedule(kind="constant", warmup_steps=4), 0.1)
-    assert [rate.at(step, 0.0) for step in range(6)] == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1, 0.1])
+    assert [rate.at(step, 0.0) for step in range(6)] == pytest.approx(
+        [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]
+    )
 
 
 def test_a_plateau_lowers_the_rate_down_to_its_end():

@@ -9,7 +9,9 @@ from tests.training.labelled import REFERENCES, tiny_config
 
 
 def make(**options):
-    statistics = Statistics(elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0)
+    statistics = Statistics(
+        elements=("Ne", "Ar"), atomic_energies=REFERENCES, force_scale=1.0, average_neighbors=4.0
+    )
     config = tiny_config(optimizer=options)
     model = build_model(config.model, statistics)
     return model, make_optimizer(model, config)

@@ -1,4 +1,6 @@
-"""Training steps in less precision: close to the full one, differentiable twice, and exported as any other run."""
+"""Training steps in less precision: close to the full one, differentiable twice, and exported as
+any other run.
+"""
 
 import io
 from pathlib import Path

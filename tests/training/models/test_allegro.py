@@ -7,7 +7,13 @@ from app.training.models.allegro import tensor_irreps
 from tests.contracts import BackendContract
 from tests.training.cards import reference
 
-SMALL = {"cutoff": 4.0, "num_scalars": 16, "num_tensors": 4, "two_body_mlp": (16,), "latent_mlp": (16,)}
+SMALL = {
+    "cutoff": 4.0,
+    "num_scalars": 16,
+    "num_tensors": 4,
+    "two_body_mlp": (16,),
+    "latent_mlp": (16,),
+}
 VARIANTS = {
     "default shape": AllegroConfig(**SMALL),
     "three layers, l 3, both parities": AllegroConfig(**SMALL, num_layers=3, l_max=3),
@@ -19,7 +25,9 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("backend", VARIANTS.values(), ids=VARIANTS.keys(), indirect=True, scope="class")
+@pytest.mark.parametrize(
+    "backend", VARIANTS.values(), ids=VARIANTS.keys(), indirect=True, scope="class"
+)
 class TestAllegro(BackendContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -44,14 +52,19 @@ def test_only_irreps_that_reach_the_energy_are_kept():
 
 
 def test_same_seed_same_weights_in_both_precisions():
-    statistics = Statistics(elements=("H",), atomic_energies={"H": 0.0}, force_scale=1.0, average_neighbors=1.0)
+    statistics = Statistics(
+        elements=("H",), atomic_energies={"H": 0.0}, force_scale=1.0, average_neighbors=1.0
+    )
     single, double = (
-        build_model(AllegroConfig(), statistics, dtype, seed=3) for dtype in (torch.float32, torch.float64)
+        build_model(AllegroConfig(), statistics, dtype, seed=3)
+        for dtype in (torch.float32, torch.float64)
     )
     other = build_model(AllegroConfig(), statistics, seed=4)
     for a, b in zip(single.parameters(), double.parameters(), strict=True):
         assert torch.equal(a, b.float())
-    assert any(not torch.equal(a, b) for a, b in zip(single.parameters(), other.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(single.parameters(), other.parameters(), strict=True)
+    )
     assert torch.get_default_dtype() == torch.float32
 
 
@@ -66,12 +79,16 @@ def test_the_published_setting_can_be_built():
         latent_mlp=(1024, 1024),
         readout_mlp=(128,),
     )
-    statistics = Statistics(elements=("H", "C", "O"), atomic_energies={}, force_scale=1.0, average_neighbors=15.0)
+    statistics = Statistics(
+        elements=("H", "C", "O"), atomic_energies={}, force_scale=1.0, average_neighbors=15.0
+    )
     model = build_model(published, statistics)
     assert sum(p.numel() for p in model.parameters()) > 5_000_000
 
 
-@pytest.mark.parametrize("wrong", [{"cutoff": 0}, {"l_max": -1}, {"parity": "odd"}, {"channels": 3}])
+@pytest.mark.parametrize(
+    "wrong", [{"cutoff": 0}, {"l_max": -1}, {"parity": "odd"}, {"channels": 3}]
+)
 def test_config_rejects(wrong):
     with pytest.raises(ValidationError):
         AllegroConfig(**wrong)

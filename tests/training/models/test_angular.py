@@ -2,7 +2,14 @@ import pytest
 import torch
 from e3nn import o3
 
-from app.training.models.angular import SphericalHarmonics, coupling, couplings, harmonic_irreps, slices, width
+from app.training.models.angular import (
+    SphericalHarmonics,
+    coupling,
+    couplings,
+    harmonic_irreps,
+    slices,
+    width,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +34,11 @@ def test_couplings_obey_triangle_and_parity():
 
 def test_coupling_rotates_as_its_irreps():
     rotation = o3.rand_matrix().double()
-    for left, right, out in [((1, -1), (1, -1), (2, 1)), ((1, -1), (2, 1), (1, -1)), ((2, 1), (2, 1), (0, 1))]:
+    for left, right, out in [
+        ((1, -1), (1, -1), (2, 1)),
+        ((1, -1), (2, 1), (1, -1)),
+        ((2, 1), (2, 1), (0, 1)),
+    ]:
         tensor = coupling(left, right, out)
         a, b, c = (o3.Irrep(*irrep).D_from_matrix(rotation) for irrep in (left, right, out))
         rotated = torch.einsum("ijk,ia,jb,kc->abc", tensor, a, b, c)

@@ -1,4 +1,6 @@
-"""Equiformer: the contract of a backend for each variant, smoothness, sizes, gradients and the export."""
+"""Equiformer: the contract of a backend for each variant, smoothness, sizes, gradients and the
+export.
+"""
 
 import io
 import weakref
@@ -70,7 +72,14 @@ E3 = {
         **SMALL, **DOT_PRODUCT, parity="natural", radial_basis="gaussian"
     ),
     "scalars only, linear": EquiformerConfig(
-        **{**SMALL, **LINEAR_MLP, "l_max": 0, "channels": (8,), "head_channels": (4,), "feed_forward_channels": (8,)}
+        **{
+            **SMALL,
+            **LINEAR_MLP,
+            "l_max": 0,
+            "channels": (8,),
+            "head_channels": (4,),
+            "feed_forward_channels": (8,),
+        }
     ),
 }
 
@@ -85,7 +94,9 @@ class TestEquiformer(BackendContract):
         return reference(request.param)
 
 
-@pytest.mark.parametrize("backend", [*E3.values(), *FULL.values()], ids=[*E3, *FULL], indirect=True, scope="class")
+@pytest.mark.parametrize(
+    "backend", [*E3.values(), *FULL.values()], ids=[*E3, *FULL], indirect=True, scope="class"
+)
 class TestEquiformerWithParity(BackendContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -102,7 +113,8 @@ PUBLISHED = {
 }
 UNUSED_SPECIES = (64 - 4) * 128
 DEGREE_PATHS_FROM_TENSORS = 576 * 65 + (64640 - 28800)
-LAST_BLOCK_TENSORS = 35840 + 5120 + 96 + 37152 + 15360  # values, projection, norm, gates, feed-forward
+# values, projection, norm, gates, feed-forward
+LAST_BLOCK_TENSORS = 35840 + 5120 + 96 + 37152 + 15360
 WITHOUT_GRADIENT = UNUSED_SPECIES + DEGREE_PATHS_FROM_TENSORS + LAST_BLOCK_TENSORS
 REDUNDANT = 128 + 256 + 1  # biases that the species' scalars and the subtracted energy make up for
 LAST_PATHS = 960 - 224
@@ -117,8 +129,12 @@ LAST_PATHS = 960 - 224
     ],
     ids=["non-linear MLP", "linear MLP", "dot product"],
 )
-def test_parameters_are_the_published_ones_without_those_that_do_nothing(variant, published, left_out):
-    statistics = Statistics(elements=("H", "C", "N", "O"), atomic_energies={}, force_scale=1.0, average_neighbors=15.58)
+def test_parameters_are_the_published_ones_without_those_that_do_nothing(
+    variant, published, left_out
+):
+    statistics = Statistics(
+        elements=("H", "C", "N", "O"), atomic_energies={}, force_scale=1.0, average_neighbors=15.58
+    )
     model = build_model(EquiformerConfig(**PUBLISHED, **variant), statistics)
     assert sum(p.numel() for p in model.parameters()) == published - left_out
 
@@ -126,17 +142,30 @@ def test_parameters_are_the_published_ones_without_those_that_do_nothing(variant
 @pytest.mark.parametrize("config", [*SE3.values(), *E3.values()], ids=[*SE3, *E3])
 def test_every_parameter_is_learnt(config):
     backend = reference(config)
-    inputs = model_inputs(build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card)
+    inputs = model_inputs(
+        build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card
+    )
     energies, forces, _ = evaluate(backend.model, inputs, create_graph=True)
     (energies.square().sum() + forces.square().sum()).backward()
-    assert [name for name, p in backend.model.named_parameters() if p.grad is None or not p.grad.any()] == []
+    assert [
+        name for name, p in backend.model.named_parameters() if p.grad is None or not p.grad.any()
+    ] == []
 
 
 def test_tensors_of_the_other_parity_reach_the_energy():
     config = FULL["both parities, non-linear"].model_copy(update={"num_blocks": 3})
     backend = reference(config)
-    assert config.spread((9, 6, 4)) == {(0, 1): 5, (1, -1): 3, (2, 1): 2, (0, -1): 4, (1, 1): 3, (2, -1): 2}
-    inputs = model_inputs(build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card)
+    assert config.spread((9, 6, 4)) == {
+        (0, 1): 5,
+        (1, -1): 3,
+        (2, 1): 2,
+        (0, -1): 4,
+        (1, 1): 3,
+        (2, -1): 2,
+    }
+    inputs = model_inputs(
+        build_graph(random_molecule(backend.card, 11, seed=1), config.cutoff), backend.card
+    )
     backend.model(inputs).square().sum().backward()
     assert all(weight.grad.any() for weight in backend.model.blocks[1].attention.source.weights)
 
@@ -144,14 +173,18 @@ def test_tensors_of_the_other_parity_reach_the_energy():
 def test_second_derivatives_are_those_of_the_forces():
     config = SE3["non-linear messages, MLP attention"]
     backend = reference(config)
-    inputs = model_inputs(build_graph(random_molecule(backend.card, 5, seed=1), config.cutoff), backend.card)
+    inputs = model_inputs(
+        build_graph(random_molecule(backend.card, 5, seed=1), config.cutoff), backend.card
+    )
     parameter = backend.model.blocks[0].attention.source.weights[1]
 
     def loss() -> torch.Tensor:
         return evaluate(backend.model, inputs, create_graph=True)[1].square().sum()
 
     (gradient,) = torch.autograd.grad(loss(), parameter)
-    direction = torch.randn(parameter.shape, dtype=parameter.dtype, generator=torch.Generator().manual_seed(0))
+    direction = torch.randn(
+        parameter.shape, dtype=parameter.dtype, generator=torch.Generator().manual_seed(0)
+    )
     values = []
     for step in (1e-4, -1e-4):
         with torch.no_grad():
@@ -159,7 +192,9 @@ def test_second_derivatives_are_those_of_the_forces():
         values.append(loss().item())
         with torch.no_grad():
             parameter -= step * direction
-    assert (gradient * direction).sum().item() == pytest.approx((values[0] - values[1]) / 2e-4, rel=1e-5)
+    assert (gradient * direction).sum().item() == pytest.approx(
+        (values[0] - values[1]) / 2e-4, rel=1e-5
+    )
 
 
 def test_the_gathers_gradients_are_each_others():
@@ -171,7 +206,9 @@ def test_the_gathers_gradients_are_each_others():
     def masked(x: torch.Tensor) -> torch.Tensor:
         return gather(x, inputs.neighbors, inputs.reverse, mask) * mask.transpose(1, 2)
 
-    x = torch.randn(11, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    x = torch.randn(
+        11, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_(True)
     assert torch.autograd.gradcheck(masked, x)
     assert torch.autograd.gradgradcheck(masked, x)
 
@@ -181,13 +218,20 @@ def test_the_products_are_those_of_e3nn(parity):
     ins = {(0, 1): 3, (1, parity): 2, (2, 1): 4}
     harmonics = [(0, 1), (1, parity), (2, 1)]
     generator = torch.Generator().manual_seed(0)
-    x = [torch.randn(5, 7, 2 * l + 1, c, dtype=torch.float64, generator=generator) for (l, _), c in ins.items()]
+    x = [
+        torch.randn(5, 7, 2 * l + 1, c, dtype=torch.float64, generator=generator)
+        for (l, _), c in ins.items()
+    ]
     y = torch.randn(5, 7, 9, dtype=torch.float64, generator=generator)
     attention = torch.randn(5, 2, 7, dtype=torch.float64, generator=generator)
-    product, summing = (make(ins, harmonics, list(ins)).double() for make in (DepthwiseProduct, AttendedProduct))
+    product, summing = (
+        make(ins, harmonics, list(ins)).double() for make in (DepthwiseProduct, AttendedProduct)
+    )
     weights = torch.randn(5, 7, product.num_weights, dtype=torch.float64, generator=generator)
     messages = product(x, y, weights)
-    mixed = messages.mixed([torch.eye(count, dtype=torch.float64) for count in product.outs.values()])
+    mixed = messages.mixed(
+        [torch.eye(count, dtype=torch.float64) for count in product.outs.values()]
+    )
     sums = messages.summed(attention, len(ins))
     unweighted = summing(x, y, attention)
     scales = iter(torch.split(weights.unsqueeze(2), product.counts, dim=-1))
@@ -196,13 +240,21 @@ def test_the_products_are_those_of_e3nn(parity):
         found = torch.cat([e3nn_path(x, y, i, b, irrep) for i, b in paths], dim=-1)
         found = found * torch.cat([next(scales) for _ in product.parts[o]], dim=-1)
         torch.testing.assert_close(mixed[o], found, **SINGLE)
-        torch.testing.assert_close(sums[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE)
-        paths = [(i, b) for i, left in enumerate(ins) for b in harmonics if irrep in couplings(left, b)]
+        torch.testing.assert_close(
+            sums[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE
+        )
+        paths = [
+            (i, b) for i, left in enumerate(ins) for b in harmonics if irrep in couplings(left, b)
+        ]
         found = torch.cat([e3nn_path(x, y, i, b, irrep) for i, b in paths], dim=-1)
-        torch.testing.assert_close(unweighted[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE)
+        torch.testing.assert_close(
+            unweighted[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE
+        )
 
 
-def e3nn_path(x: list[torch.Tensor], y: torch.Tensor, i: int, b: tuple[int, int], out: tuple[int, int]) -> torch.Tensor:
+def e3nn_path(
+    x: list[torch.Tensor], y: torch.Tensor, i: int, b: tuple[int, int], out: tuple[int, int]
+) -> torch.Tensor:
     """The product of input i, whose degree is i, with the harmonics b."""
     clebsch = o3.wigner_3j(i, b[0], out[0], dtype=torch.float64) * (2 * out[0] + 1) ** 0.5
     return torch.einsum("nkic,nkj,ijo->nkoc", x[i], y[..., b[0] ** 2 : (b[0] + 1) ** 2], clebsch)
@@ -228,18 +280,27 @@ def test_forces_stay_soft_where_symmetry_makes_tensors_vanish():
     cube = 2.2 * np.array(list(np.ndindex(2, 2, 2)), dtype=float)
     centred = np.concatenate([[[1.1, 1.1, 1.1]], cube])
     moved = centred + np.eye(9)[:, :1] * [1e-3, 0, 0]
-    still, shifted = (backend(build_graph(Structure(np.full(9, 6), p), config.cutoff)) for p in (centred, moved))
+    still, shifted = (
+        backend(build_graph(Structure(np.full(9, 6), p), config.cutoff)) for p in (centred, moved)
+    )
     np.testing.assert_allclose(still.forces[0], 0.0, atol=1e-10)
     assert np.abs(shifted.forces[0]).max() < 0.1 * np.abs(still.forces).max()
 
 
-@pytest.mark.parametrize("crystal", [bulk("C", "sc", 2.5), bulk("C", "fcc", 3.5), bulk("C", "diamond", 3.57)])
+@pytest.mark.parametrize(
+    "crystal", [bulk("C", "sc", 2.5), bulk("C", "fcc", 3.5), bulk("C", "diamond", 3.57)]
+)
 def test_single_precision_holds_where_symmetry_makes_tensors_vanish(crystal):
     card = random_card(5.0)
     graph = build_graph(from_ase(crystal), 5.0)
-    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=15.58)
+    statistics = Statistics(
+        elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=15.58
+    )
     single, double = (
-        evaluate(build_model(EquiformerConfig(**PUBLISHED), statistics, dtype), model_inputs(graph, card, dtype))
+        evaluate(
+            build_model(EquiformerConfig(**PUBLISHED), statistics, dtype),
+            model_inputs(graph, card, dtype),
+        )
         for dtype in (torch.float32, torch.float64)
     )
     for found, expected in zip(single, double, strict=True):
@@ -249,9 +310,13 @@ def test_single_precision_holds_where_symmetry_makes_tensors_vanish(crystal):
 def test_dropout_acts_in_training_only():
     card = random_card(4.0)
     inputs = model_inputs(build_graph(random_molecule(card, 11, seed=1), 4.0), card, torch.float32)
-    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.0, average_neighbors=10.0)
+    statistics = Statistics(
+        elements=card.elements, atomic_energies={}, force_scale=1.0, average_neighbors=10.0
+    )
     dropping = {"attention_dropout": 0.2, "dropout": 0.2, "drop_path": 0.2}
-    plain, model = (build_model(EquiformerConfig(**SMALL, **extra), statistics) for extra in ({}, dropping))
+    plain, model = (
+        build_model(EquiformerConfig(**SMALL, **extra), statistics) for extra in ({}, dropping)
+    )
     assert torch.equal(plain.eval()(inputs), model.eval()(inputs))
     model.train()
     assert not torch.equal(model(inputs), model(inputs))
@@ -260,12 +325,18 @@ def test_dropout_acts_in_training_only():
 @pytest.mark.parametrize("variant", [NONLINEAR_MLP, DOT_PRODUCT], ids=["non-linear", "dot product"])
 def test_checkpointing_changes_no_gradient(variant):
     card = random_card(4.0)
-    inputs = model_inputs(build_graphs([random_molecule(card, n, seed=n) for n in (5, 9)], 4.0), card)
-    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
+    inputs = model_inputs(
+        build_graphs([random_molecule(card, n, seed=n) for n in (5, 9)], 4.0), card
+    )
+    statistics = Statistics(
+        elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
+    )
     dropping = {"attention_dropout": 0.2, "dropout": 0.2, "drop_path": 0.2}
     answers = []
     for checkpointing in (False, True):
-        config = EquiformerConfig(**SMALL, **variant, **dropping, activation_checkpointing=checkpointing)
+        config = EquiformerConfig(
+            **SMALL, **variant, **dropping, activation_checkpointing=checkpointing
+        )
         model = build_model(config, statistics, torch.float64)
         torch.manual_seed(0)
         energies, forces, virials = evaluate(model, inputs, create_graph=True)
@@ -275,9 +346,13 @@ def test_checkpointing_changes_no_gradient(variant):
         model(inputs).sum().backward()
         with torch.no_grad():
             alone = model(inputs)
-        answers.append([energies, forces, virials, alone, *gradients, *(p.grad for p in model.parameters())])
+        answers.append(
+            [energies, forces, virials, alone, *gradients, *(p.grad for p in model.parameters())]
+        )
     for found, expected in zip(*answers, strict=True):
-        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12 * float(expected.detach().abs().max()))
+        torch.testing.assert_close(
+            found, expected, rtol=1e-9, atol=1e-12 * float(expected.detach().abs().max())
+        )
 
 
 @dataclass(eq=False)
@@ -288,10 +363,14 @@ class Kept:
 def test_checkpointing_keeps_the_inputs_of_blocks_only():
     card = random_card(4.0)
     inputs = model_inputs(build_graph(random_molecule(card, 20, seed=1), 4.0), card)
-    statistics = Statistics(elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
+    statistics = Statistics(
+        elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
+    )
 
     def kept(**extra: bool) -> int:
-        model = build_model(EquiformerConfig(**SMALL, **NONLINEAR_MLP, **extra), statistics, torch.float64)
+        model = build_model(
+            EquiformerConfig(**SMALL, **NONLINEAR_MLP, **extra), statistics, torch.float64
+        )
         alive: weakref.WeakSet[Kept] = weakref.WeakSet()
 
         def keep(tensor: torch.Tensor) -> Kept:
@@ -314,9 +393,16 @@ def exported(tmp_path_factory):
 
 
 def export_to(folder, variant):
-    narrow = {"l_max": 1, "channels": (8, 6), "head_channels": (4, 4), "feed_forward_channels": (12, 6)}
+    narrow = {
+        "l_max": 1,
+        "channels": (8, 6),
+        "head_channels": (4, 4),
+        "feed_forward_channels": (12, 6),
+    }
     config = EquiformerConfig(**{**SMALL, **variant, **narrow, "num_blocks": 1})
-    statistics = Statistics(elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0)
+    statistics = Statistics(
+        elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
+    )
     export_onnx(build_model(config, statistics), folder / ARTIFACT)
     cut_energies(folder / ARTIFACT, folder / ENERGIES)
     return folder, build_model(config, statistics, torch.float64)
@@ -331,7 +417,11 @@ def test_the_other_variants_pass_theirs(tmp_path, variant):
 def test_the_export_passes_its_certificate(exported):
     folder, model = exported
     card = random_card(4.0, "float32").model_copy(
-        update={"receptive_field": model.config.receptive_field, "atomic_energies": {}, "energies_alone": True}
+        update={
+            "receptive_field": model.config.receptive_field,
+            "atomic_energies": {},
+            "energies_alone": True,
+        }
     )
     backend = open_onnx(card, folder)
     assert not backend.is_strictly_local
@@ -350,7 +440,9 @@ def sheet():
 
 def in_pieces(backend, structure, derivatives=True):
     card = backend.card
-    cutter = Cutter(structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives)
+    cutter = Cutter(
+        structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives
+    )
     whole = Whole(structure, False)
     while (piece := cutter.next()) is not None:
         answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
@@ -378,11 +470,15 @@ def test_the_halo_of_the_energies_is_too_small_for_the_forces(sheet):
 
 def test_the_artifact_in_pieces_is_the_whole_one(exported, sheet):
     folder, model = exported
-    card = random_card(4.0, "float32").model_copy(update={"receptive_field": model.config.receptive_field})
+    card = random_card(4.0, "float32").model_copy(
+        update={"receptive_field": model.config.receptive_field}
+    )
     backend = open_onnx(card.model_copy(update={"energies_alone": True}), folder)
     expected = at_once(backend, sheet)
     assert_same(in_pieces(backend, sheet), expected, TOLERANCES["float32"])
-    assert_same_energies(in_pieces(backend, sheet, derivatives=False), expected, TOLERANCES["float32"])
+    assert_same_energies(
+        in_pieces(backend, sheet, derivatives=False), expected, TOLERANCES["float32"]
+    )
 
 
 def test_the_artifact_of_the_energies_leaves_the_gradient_out(exported):
@@ -393,7 +489,13 @@ def test_the_artifact_of_the_energies_leaves_the_gradient_out(exported):
 
 def test_the_export_scatters_nothing(exported):
     graph = onnx.load(exported[0] / ARTIFACT).graph
-    assert {i.name for i in graph.input} == {"species", "edge_vectors", "neighbors", "mask", "reverse"}
+    assert {i.name for i in graph.input} == {
+        "species",
+        "edge_vectors",
+        "neighbors",
+        "mask",
+        "reverse",
+    }
     assert not [node.op_type for node in graph.node if "Scatter" in node.op_type]
 
 
@@ -425,7 +527,11 @@ def test_the_recipes_hold_the_published_setting(recipe, variant):
     config = load_config(ROOT / "recipes" / "equiformer-md17" / f"{recipe}.yaml")
     assert config.model == EquiformerConfig(**PUBLISHED, **variant)
     assert (config.batch_size, config.epochs, config.optimizer.lr) == (8, 1500, 5e-4)
-    assert (config.loss.forces, config.loss.forces_per, config.loss.energy_per) == (80.0, "vector", "structure")
+    assert (config.loss.forces, config.loss.forces_per, config.loss.energy_per) == (
+        80.0,
+        "vector",
+        "structure",
+    )
 
 
 def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):

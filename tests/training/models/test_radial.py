@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from app.training.models.radial import BesselBasis, ExponentialNormalBasis, GaussianBasis, PolynomialEnvelope
+from app.training.models.radial import (
+    BesselBasis,
+    ExponentialNormalBasis,
+    GaussianBasis,
+    PolynomialEnvelope,
+)
 
 CUTOFF = 5.0
 
@@ -40,11 +45,15 @@ def test_first_bessel_function_by_hand():
 
 
 def test_exponential_normal_functions_by_hand():
-    values = ExponentialNormalBasis(CUTOFF, 32).double()(torch.tensor([[2.0]], dtype=torch.float64))[0]
+    values = ExponentialNormalBasis(CUTOFF, 32).double()(
+        torch.tensor([[2.0]], dtype=torch.float64)
+    )[0]
     beta = (2 / 32 * (1 - math.exp(-5))) ** -2
     for k in (0, 5, 31):
         centre = math.exp(-5) + k * (1 - math.exp(-5)) / 31
-        expected = 0.5 * (1 + math.cos(math.pi * 2 / 5)) * math.exp(-beta * (math.exp(-2) - centre) ** 2)
+        expected = (
+            0.5 * (1 + math.cos(math.pi * 2 / 5)) * math.exp(-beta * (math.exp(-2) - centre) ** 2)
+        )
         assert values[k].item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -55,4 +64,6 @@ def test_exponential_normal_functions_are_zero_from_the_cutoff_on():
 
 def test_each_gaussian_is_one_at_its_centre():
     basis = GaussianBasis(CUTOFF, 6).double()
-    torch.testing.assert_close(basis(torch.arange(6, dtype=torch.float64)[:, None]).diagonal(), torch.ones(6).double())
+    torch.testing.assert_close(
+        basis(torch.arange(6, dtype=torch.float64)[:, None]).diagonal(), torch.ones(6).double()
+    )

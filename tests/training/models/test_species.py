@@ -18,11 +18,15 @@ SYMBOLS = ("H", "C", "N", "O", "F")
 def model_for(config, count, seed=0):
     elements = SYMBOLS[:count]
     energies = dict.fromkeys(elements, 0.0)
-    statistics = Statistics(elements=elements, atomic_energies=energies, force_scale=1.3, average_neighbors=17.0)
+    statistics = Statistics(
+        elements=elements, atomic_energies=energies, force_scale=1.3, average_neighbors=17.0
+    )
     return build_model(config, statistics, torch.float64, seed)
 
 
-@pytest.fixture(scope="module", params=ArchitectureConfig.__subclasses__(), ids=lambda kind: kind.__name__)
+@pytest.fixture(
+    scope="module", params=ArchitectureConfig.__subclasses__(), ids=lambda kind: kind.__name__
+)
 def config(request):
     return request.param()
 

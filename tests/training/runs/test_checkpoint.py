@@ -57,11 +57,15 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
         checkpoint.load(path, "allegro")
 
 
-@pytest.mark.parametrize("content", [{"format": 99, "architecture": "allegro"}, {"weights": 1}, [1, 2]])
+@pytest.mark.parametrize(
+    "content", [{"format": 99, "architecture": "allegro"}, {"weights": 1}, [1, 2]]
+)
 def test_another_format_is_named(tmp_path, content):
     path = tmp_path / "old.pt"
     torch.save(content, path)
-    with pytest.raises(TrainingError, match=r"checkpoint of format (99|None); this version reads format 1"):
+    with pytest.raises(
+        TrainingError, match=r"checkpoint of format (99|None); this version reads format 1"
+    ):
         checkpoint.load(path, "allegro")
 
 

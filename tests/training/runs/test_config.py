@@ -1,4 +1,6 @@
-"""Configs: what is read, what is refused and how the message helps, and that every key is documented."""
+"""Configs: what is read, what is refused and how the message helps, and that every key is
+documented.
+"""
 
 import re
 from pathlib import Path
@@ -7,7 +9,13 @@ import pytest
 import yaml
 
 from app.errors import InvalidConfig
-from app.training.runs.config_file import differences, dump_config, known_keys, load_config, parse_config
+from app.training.runs.config_file import (
+    differences,
+    dump_config,
+    known_keys,
+    load_config,
+    parse_config,
+)
 from tests.paths import ROOT
 
 MINIMAL = {"data": {"train": "train.xyz"}, "model": {"architecture": "allegro"}}
@@ -68,22 +76,35 @@ def test_overrides_win_and_are_yaml(tmp_path):
     ],
 )
 def test_an_override_that_makes_no_sense_is_named(tmp_path, override, message):
-    with pytest.raises(InvalidConfig, match=re.escape(f"--set {override}: ") + ".*" + re.escape(message)):
+    with pytest.raises(
+        InvalidConfig, match=re.escape(f"--set {override}: ") + ".*" + re.escape(message)
+    ):
         load_config(written(tmp_path, {**MINIMAL, "epochs": 5}), [override])
 
 
 def test_an_override_beyond_a_list_is_named(tmp_path):
     with pytest.raises(InvalidConfig, match="'3' is no position in a list of 1"):
-        load_config(written(tmp_path, {**MINIMAL, "data": {"train": ["a.xyz"]}}), ["data.train.3=b.xyz"])
+        load_config(
+            written(tmp_path, {**MINIMAL, "data": {"train": ["a.xyz"]}}), ["data.train.3=b.xyz"]
+        )
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"epoch": 3}, "'epoch' is no key; did you mean 'epochs'?"),
-        ({"optimizer": {"learning_rate": 1}}, "'optimizer.learning_rate' is no key; allowed here: name, lr, betas"),
-        ({"model": {"architecture": "allegro", "lmax": 1}}, "'model.lmax' is no key; did you mean 'model.l_max'?"),
-        ({"model": {"architecture": "equiformer", "num_layers": 1}}, "'model.num_layers' is no key; did you mean"),
+        (
+            {"optimizer": {"learning_rate": 1}},
+            "'optimizer.learning_rate' is no key; allowed here: name, lr, betas",
+        ),
+        (
+            {"model": {"architecture": "allegro", "lmax": 1}},
+            "'model.lmax' is no key; did you mean 'model.l_max'?",
+        ),
+        (
+            {"model": {"architecture": "equiformer", "num_layers": 1}},
+            "'model.num_layers' is no key; did you mean",
+        ),
         (
             {"model": {"architecture": "equiformer", "latent_mlp": [8]}},
             "'model.latent_mlp' is no key; allowed here: architecture, cutoff, l_max, channels, num_blocks",
@@ -92,9 +113,15 @@ def test_an_override_beyond_a_list_is_named(tmp_path):
             {"model": {"architecture": "equiformer", "l_max": 1}},
             "channels has 3 entries; l_max 1 needs 2",
         ),
-        ({"model": {"architecture": "perceptron"}}, "model.architecture = 'perceptron': choose one of: allegro, "),
+        (
+            {"model": {"architecture": "perceptron"}},
+            "model.architecture = 'perceptron': choose one of: allegro, ",
+        ),
         ({"model": {"cutoff": 4.0}}, "'model.architecture' is missing; choose one of: allegro, "),
-        ({"model": {"cutoff": -1, "architecture": "allegro"}}, "model.cutoff = -1: Input should be greater than 0"),
+        (
+            {"model": {"cutoff": -1, "architecture": "allegro"}},
+            "model.cutoff = -1: Input should be greater than 0",
+        ),
         ({"data": {}}, "'data.train' is missing"),
         ({"data": {"train": []}}, "data.train = "),
         ({"data": {"train": "a.npz"}}, "npz files carry no units; add units"),
@@ -108,12 +135,21 @@ def test_an_override_beyond_a_list_is_named(tmp_path):
         ({"data": {"train": "a.xyz", "elements": ["H", "H"]}}, "an element stands twice"),
         ({"data": {"train": "a.xyz", "split": {"validation": 1.5}}}, "data.split.validation = 1.5"),
         ({"optimizer": {"lr": 0}}, "optimizer.lr = 0: Input should be greater than 0"),
-        ({"optimizer": {"name": "sgd"}}, "optimizer.name = 'sgd': Input should be 'adam', 'adamw' or 'muon'"),
+        (
+            {"optimizer": {"name": "sgd"}},
+            "optimizer.name = 'sgd': Input should be 'adam', 'adamw' or 'muon'",
+        ),
         ({"schedule": {"kind": "step"}}, "'constant', 'cosine', 'exponential' or 'plateau'"),
         ({"loss": {"energy": 0, "forces": 0}}, "all weights are zero"),
         ({"loss": {"changes": [{"epoch": 2, "energy": 0, "forces": 0}]}}, "all weights are zero"),
-        ({"loss": {"changes": [{"epoch": 2, "over": 3}, {"epoch": 4}]}}, "epoch 4 begins before the one before it"),
-        ({"loss": {"changes": [{"epoch": 2, "energie": 3}]}}, "'loss.changes.energie' is no key; did you mean"),
+        (
+            {"loss": {"changes": [{"epoch": 2, "over": 3}, {"epoch": 4}]}},
+            "epoch 4 begins before the one before it",
+        ),
+        (
+            {"loss": {"changes": [{"epoch": 2, "energie": 3}]}},
+            "'loss.changes.energie' is no key; did you mean",
+        ),
         ({"ema": 1.0}, "ema = 1.0: Input should be less than 1"),
         ({"max_minutes": float("nan")}, "max_minutes = nan"),
         ({"references": "guess"}, "references = 'guess'"),

@@ -35,7 +35,9 @@ NEON = CARD.model_copy(update={"elements": ("Ne",)})
 
 
 def neon(count, seed=0):
-    return [label(random_molecule(NEON, 2 + i % 4, seed=500 + 100 * seed + i), i) for i in range(count)]
+    return [
+        label(random_molecule(NEON, 2 + i % 4, seed=500 + 100 * seed + i), i) for i in range(count)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,10 @@ def test_a_tuned_run_is_better_at_once_than_one_from_scratch(here, tmp_path):
 
 
 def test_frozen_parameters_keep_their_bits_and_are_not_in_the_optimizer(here, tmp_path):
-    keys = {"data": {"train": "neon.xyz"}, "start_keys": {"freeze": ["embedding.*", "layers.0.latent.*"]}}
+    keys = {
+        "data": {"train": "neon.xyz"},
+        "start_keys": {"freeze": ["embedding.*", "layers.0.latent.*"]},
+    }
     train(here, tmp_path / "run", **keys)
     before, after = weights_of(here / "base"), weights_of(tmp_path / "run")
     frozen = {name for name in before if name.startswith(("embedding.", "layers.0.latent."))}
@@ -133,7 +138,9 @@ def test_known_elements_keep_their_reference_energies_and_new_ones_are_fitted(he
     train(here, tmp_path / "keep", epochs=1)
     train(here, tmp_path / "refit", epochs=1, start_keys={"references": "refit"})
     old = TrainedRun(here / "base").statistics.atomic_energies["Ne"]
-    keep, refit = (RunFolder(tmp_path / name).saved_statistics().atomic_energies for name in ("keep", "refit"))
+    keep, refit = (
+        RunFolder(tmp_path / name).saved_statistics().atomic_energies for name in ("keep", "refit")
+    )
     assert keep["Ne"] == old != refit["Ne"]
     assert keep["Ar"] == pytest.approx(-7, abs=1.5)
     assert refit == pytest.approx({"Ne": -3, "Ar": -7}, abs=1.5)
@@ -141,7 +148,11 @@ def test_known_elements_keep_their_reference_energies_and_new_ones_are_fitted(he
 
 def test_elements_that_the_new_data_lack_stay_known(here, tmp_path):
     train(here, tmp_path / "both", epochs=1)
-    keys = {"epochs": 1, "data": {"train": "neon.xyz", "test": "train.xyz"}, "start_keys": {"references": "refit"}}
+    keys = {
+        "epochs": 1,
+        "data": {"train": "neon.xyz", "test": "train.xyz"},
+        "start_keys": {"references": "refit"},
+    }
     result = train(here, tmp_path / "run", start=str(tmp_path / "both"), **keys)
     both, found = (RunFolder(tmp_path / name).saved_statistics() for name in ("both", "run"))
     assert found.elements == both.elements == ("Ne", "Ar")
@@ -169,13 +180,17 @@ def test_a_run_goes_on_when_the_start_model_is_gone(here, tmp_path):
     assert parse_config(filled, "config").model == tiny_config().model
 
 
-@pytest.mark.parametrize(("start", "name", "version"), [("neon@1", "neon", 1), ("base", "base", None)])
+@pytest.mark.parametrize(
+    ("start", "name", "version"), [("neon@1", "neon", 1), ("base", "base", None)]
+)
 def test_the_card_says_what_was_fine_tuned(here, tmp_path, start, name, version):
     train(here, tmp_path / "run", start=start, epochs=1)
     card = _card(TrainedRun(tmp_path / "run"), "tuned", 1, About(), "float32", 1)
     assert (card.fine_tuned_from.name, card.fine_tuned_from.version) == (name, version)
     stored = ModelStore(here / "store").load("neon@1").digest
-    assert card.fine_tuned_from.digest == (stored if version else sha256(here / "base" / "weights.safetensors"))
+    assert card.fine_tuned_from.digest == (
+        stored if version else sha256(here / "base" / "weights.safetensors")
+    )
     assert json.loads((tmp_path / "run" / "origin.json").read_text())["name"] == name
 
 
@@ -183,9 +198,13 @@ def test_keys_of_the_model_that_are_left_out_come_from_the_base(here):
     store = ModelStore(here / "store")
     content = {"data": {"train": "train.xyz"}, "start": {"model": "neon@1"}}
     for model in ({}, {"architecture": "allegro", "cutoff": 4.5}):
-        assert parse_config(with_model({**content, "model": model}, None, store), "config").model == tiny_config().model
+        assert (
+            parse_config(with_model({**content, "model": model}, None, store), "config").model
+            == tiny_config().model
+        )
     with pytest.raises(
-        InvalidConfig, match=r"model\.architecture is 'equiformer', but start\.model neon@1 is 'allegro'"
+        InvalidConfig,
+        match=r"model\.architecture is 'equiformer', but start\.model neon@1 is 'allegro'",
     ):
         with_model({**content, "model": {"architecture": "equiformer"}}, None, store)
 
@@ -197,7 +216,8 @@ def test_a_dry_run_counts_what_is_trained(here):
         r"start: neon@1 .*; (\d+) parameters trained, (\d+) frozen; new elements: Ar", text
     ).groups()
     model = initial_model(
-        config, Statistics(elements=("Ne", "Ar"), atomic_energies={}, force_scale=1, average_neighbors=1)
+        config,
+        Statistics(elements=("Ne", "Ar"), atomic_energies={}, force_scale=1, average_neighbors=1),
     )
     assert int(frozen) == sum(p.numel() for p in model.layers.parameters())
     assert int(trained) + int(frozen) == sum(p.numel() for p in model.parameters())
@@ -245,7 +265,9 @@ def test_a_model_without_weights_is_named(here, tmp_path):
     store = ModelStore(tmp_path)
     with store.publish(CARD):
         pass
-    with pytest.raises(TrainingError, match=r"pairs@1 has no weights to start from; its backend is 'pair'"):
+    with pytest.raises(
+        TrainingError, match=r"pairs@1 has no weights to start from; its backend is 'pair'"
+    ):
         load_base(Start(model="pairs"), store)
 
 
@@ -261,17 +283,31 @@ def test_checkpoints_that_do_not_fit_are_named(here, tmp_path):
 
 def test_given_reference_energies_go_with_refit_only():
     references = {"Ne": -3.0, "Ar": -7.0}
-    with pytest.raises(InvalidConfig, match=r"start\.references keeps those of the start model; set it to refit"):
+    with pytest.raises(
+        InvalidConfig, match=r"start\.references keeps those of the start model; set it to refit"
+    ):
         tiny_config(start={"model": "base"}, references=references)
-    assert tiny_config(start={"model": "base", "references": "refit"}, references=references).references == references
+    assert (
+        tiny_config(
+            start={"model": "base", "references": "refit"}, references=references
+        ).references
+        == references
+    )
 
 
 def test_the_command_line_starts_from_the_store(here, tmp_path, capsys):
     from app.cli.main import main
 
-    content = {"data": {"train": "train.xyz"}, "start": {"model": "neon@1"}, "epochs": 1, "threads": 1}
+    content = {
+        "data": {"train": "train.xyz"},
+        "start": {"model": "neon@1"},
+        "epochs": 1,
+        "threads": 1,
+    }
     (tmp_path / "tune.yaml").write_text(yaml.safe_dump(content))
     options = ["train", str(tmp_path / "tune.yaml"), "--data-root", ".", "--model-store", "store"]
     assert main([*options, "--run", str(tmp_path / "run")]) == 0
-    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["num_scalars"] == 16
+    assert (
+        yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["num_scalars"] == 16
+    )
     assert main([*options, "--run", str(tmp_path / "run"), "--resume"]) == 0

@@ -1,4 +1,5 @@
-"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 and MD22 npz layouts.
+"""Readers of labelled files: extXYZ and whatever else ASE reads, and the (r)MD17 and MD22 npz
+layouts.
 
 All give one frame at a time; npz files are held in memory as a whole.
 """
@@ -29,7 +30,15 @@ NPZ_NAMES = {
 """Names in the revised MD17 layout, and in the original one, which is MD22's, too."""
 NPZ_UNITS = {"e_unit": "energy_unit", "r_unit": "length_unit"}
 """Units that an npz may state, and their names in `frames`."""
-UNREADABLE = (OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, UnknownFileTypeError)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    UnknownFileTypeError,
+)
 """What ASE's readers raise on files that they cannot read."""
 Array = NDArray[np.generic]
 
@@ -61,7 +70,9 @@ def _read_ase(source: Source, path: Path) -> Iterator[LabelledFrame]:
 def _atoms(source: Source, path: Path) -> Iterator[Atoms]:
     count = 0
     try:
-        for atoms in ase.io.iread(path, index=":", format="extxyz" if source.kind == "extxyz" else None):
+        for atoms in ase.io.iread(
+            path, index=":", format="extxyz" if source.kind == "extxyz" else None
+        ):
             yield atoms
             count += 1
     except UNREADABLE as error:
@@ -78,7 +89,9 @@ def _labels(atoms: Atoms, keys: Keys) -> Labels:
                 return value
         return None
 
-    return Labels(find(keys.energy or "energy"), find(keys.forces or "forces"), find(keys.stress or "stress"))
+    return Labels(
+        find(keys.energy or "energy"), find(keys.forces or "forces"), find(keys.stress or "stress")
+    )
 
 
 def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
@@ -96,7 +109,9 @@ def _read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
         listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
         raise InvalidData(f"{source.path}: numbers of frames differ: {listed}")
     for index in range(count)[source.frames]:
-        geometry = Geometry(many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool))
+        geometry = Geometry(
+            many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool)
+        )
         labels = Labels(energies[index], None if forces is None else forces[index])
         yield labelled(geometry, labels, source, index, dict(info))
 
@@ -106,8 +121,12 @@ def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
         with np.load(path, allow_pickle=False) as file:
             present = set(file.files)
             if "lattice" in present:
-                raise InvalidData(f"{source.path}: has a lattice; npz files hold molecules here, write it as extXYZ")
-            wanted = [name for name in NPZ_NAMES if name != "forces" or not _lacks_forces(source, present)]
+                raise InvalidData(
+                    f"{source.path}: has a lattice; npz files hold molecules here, write it as extXYZ"
+                )
+            wanted = [
+                name for name in NPZ_NAMES if name != "forces" or not _lacks_forces(source, present)
+            ]
             names = {name: _npz_name(name, source, present) for name in wanted}
             arrays = {name: file[key] for name, key in names.items()}
             arrays |= {key: file[key] for key in NPZ_UNITS if key in present}
@@ -117,7 +136,9 @@ def _npz_arrays(source: Source, path: Path) -> dict[str, Array]:
         arrays["energy"] = arrays["energy"][:, 0]
     for name, dimensions in (("positions", 3), ("energy", 1), ("forces", 3)):
         if name in arrays and arrays[name].ndim != dimensions:
-            raise InvalidData(f"{source.path}: {names[name]} has shape {arrays[name].shape}, not one entry a frame")
+            raise InvalidData(
+                f"{source.path}: {names[name]} has shape {arrays[name].shape}, not one entry a frame"
+            )
     return arrays
 
 

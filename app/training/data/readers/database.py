@@ -1,4 +1,6 @@
-"""Reader of ASE's databases row by row: SQLite (`.db`), and LMDB (`.aselmdb`) through `ase-db-backends`."""
+"""Reader of ASE's databases row by row: SQLite (`.db`), and LMDB (`.aselmdb`) through
+`ase-db-backends`.
+"""
 
 import sqlite3
 import zlib
@@ -15,7 +17,15 @@ from app.training.data.frames import Geometry, LabelledFrame, Labels, labelled
 
 SQLITE = b"SQLite format 3\0"
 """How the files of SQLite begin."""
-UNREADABLE = (sqlite3.Error, zlib.error, OSError, ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (
+    sqlite3.Error,
+    zlib.error,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+)
 """What databases raise whose files are damaged."""
 
 
@@ -51,19 +61,25 @@ def _connect(source: Source, path: Path) -> Any:
 
 
 def _check_lmdb(source: Source, path: Path) -> None:
-    """Refuse files that are no LMDB, and those that end early: reading beyond their end would end the process."""
+    """Refuse files that are no LMDB, and those that end early: reading beyond their end would end
+    the process.
+    """
     try:
         import ase_db_backends  # noqa: F401
         import lmdb
     except ImportError as error:
-        raise InvalidConfig(f"{source.path}: LMDB needs the extra: pip install 'equipot[lmdb]'") from error
+        raise InvalidConfig(
+            f"{source.path}: LMDB needs the extra: pip install 'equipot[lmdb]'"
+        ) from error
     try:
         with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment:
             pages, page = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
     except lmdb.Error as error:
         raise InvalidData(f"{source.path}: cannot be read: {error}") from error
     if path.stat().st_size < pages * page:
-        raise InvalidData(f"{source.path}: ends early: {path.stat().st_size} bytes of {pages * page}")
+        raise InvalidData(
+            f"{source.path}: ends early: {path.stat().st_size} bytes of {pages * page}"
+        )
 
 
 def _ids(database: Any) -> Sequence[int]:
@@ -84,4 +100,6 @@ def _labels(row: Any, info: dict[str, object], keys: Keys) -> Labels:
         name = chosen or usual
         return info[name] if name in info else row.get(name)
 
-    return Labels(find(keys.energy, "energy"), find(keys.forces, "forces"), find(keys.stress, "stress"))
+    return Labels(
+        find(keys.energy, "energy"), find(keys.forces, "forces"), find(keys.stress, "stress")
+    )

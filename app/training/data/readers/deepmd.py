@@ -1,4 +1,6 @@
-"""Reader of DeePMD's folders: `type.raw`, `type_map.raw` and `set.*/{coord,box,energy,force,virial}.npy`."""
+"""Reader of DeePMD's folders: `type.raw`, `type_map.raw` and
+`set.*/{coord,box,energy,force,virial}.npy`.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,11 +47,17 @@ def read_deepmd(source: Source, folder: Path) -> Iterator[LabelledFrame]:
     for index in range(len(places))[source.frames]:
         part, row = places[index]
         if periodic and part.box is None:
-            raise InvalidData(f"{source.path}, frame {index}: no box.npy, and no file nopbc says that there is no box")
+            raise InvalidData(
+                f"{source.path}, frame {index}: no box.npy, and no file nopbc says that there is no box"
+            )
         cell = part.box[row] if periodic and part.box is not None else np.zeros((3, 3))
         geometry = Geometry(numbers, part.coord[row], cell, np.full(3, periodic))
-        energy, force = (None if values is None else values[row] for values in (part.energy, part.force))
-        stress = None if part.virial is None or not periodic else _stress(source, part.virial[row], cell)
+        energy, force = (
+            None if values is None else values[row] for values in (part.energy, part.force)
+        )
+        stress = (
+            None if part.virial is None or not periodic else _stress(source, part.virial[row], cell)
+        )
         yield labelled(geometry, Labels(energy, force, stress), source, index, {})
 
 
@@ -68,7 +76,9 @@ def _numbers(source: Source, folder: Path) -> Integers:
         raise InvalidData(f"{source.path}/type_map.raw: {strange[0]} is no chemical symbol")
     wrong = [kind for kind in kinds if not kind.isdecimal() or int(kind) >= len(names)]
     if wrong:
-        raise InvalidData(f"{source.path}/type.raw: {wrong[0]} is no position in a type map of {len(names)}")
+        raise InvalidData(
+            f"{source.path}/type.raw: {wrong[0]} is no position in a type map of {len(names)}"
+        )
     return np.array([atomic_numbers[names[int(kind)]] for kind in kinds], dtype=np.int64)
 
 
@@ -84,15 +94,25 @@ def _words(source: Source, path: Path) -> list[str]:
 
 def _read_set(source: Source, part: Path, atoms: int) -> Set:
     if (part / "real_atom_types.npy").exists():
-        raise InvalidData(f"{source.path}/{part.name}: frames of mixed types; write one folder for each composition")
-    shapes = {"coord": (atoms, 3), "box": (3, 3), "energy": (), "force": (atoms, 3), "virial": (3, 3)}
+        raise InvalidData(
+            f"{source.path}/{part.name}: frames of mixed types; write one folder for each composition"
+        )
+    shapes = {
+        "coord": (atoms, 3),
+        "box": (3, 3),
+        "energy": (),
+        "force": (atoms, 3),
+        "virial": (3, 3),
+    }
     arrays = {name: _array(source, part / f"{name}.npy", shape) for name, shape in shapes.items()}
     coord = arrays.pop("coord")
     if coord is None:
         raise InvalidData(f"{source.path}/{part.name}/coord.npy: is not there")
     for name, values in arrays.items():
         if values is not None and len(values) != len(coord):
-            raise InvalidData(f"{source.path}/{part.name}: {len(coord)} frames of coord, {len(values)} of {name}")
+            raise InvalidData(
+                f"{source.path}/{part.name}: {len(coord)} frames of coord, {len(values)} of {name}"
+            )
     return Set(coord, **arrays)
 
 

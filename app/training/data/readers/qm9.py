@@ -1,8 +1,11 @@
-"""Reader of QM9 (Ramakrishnan et al. 2014), in Hartree and Å, no forces, in the layouts in which it is distributed.
+"""Reader of QM9 (Ramakrishnan et al.
 
-The original has a file a molecule: the number of atoms; a line `gdb`, the molecule's number and fifteen properties; a
-line an atom with symbol, x, y, z and a charge; and lines of frequencies, SMILES and InChI. Exponents may be written
-as `*^`. Tables of it have a row a molecule; see `read_qm9_table`.
+2014), in Hartree and Å, no forces, in the layouts in which it is distributed.
+
+The original has a file a molecule: the number of atoms; a line `gdb`, the molecule's number and
+fifteen properties; a line an atom with symbol, x, y, z and a charge; and lines of frequencies,
+SMILES and InChI. Exponents may be written as `*^`. Tables of it have a row a molecule; see
+`read_qm9_table`.
 """
 
 import tarfile
@@ -17,11 +20,14 @@ from app.training.data.frames import LabelledFrame, Labels, labelled
 from app.training.data.readers.qm9_table import Molecule, open_molecule, read_table
 
 COLUMNS = {"U0": 12, "U": 13, "H": 14, "G": 15}
-"""Place of each energy in the line of properties: at 0 K, and at 298.15 K energy, enthalpy and free energy."""
+"""Place of each energy in the line of properties: at 0 K, and at 298.15 K energy, enthalpy and free
+energy.
+"""
 
 
 def read_qm9(source: Source, path: Path, leave_out: Path | None) -> Iterator[LabelledFrame]:
-    """The molecules of a folder, a tar archive or a single file, in the order of the files' names; or of a table.
+    """The molecules of a folder, a tar archive or a single file, in the order of the files' names;
+    or of a table.
 
     Args:
         source: the source.
@@ -41,7 +47,8 @@ def read_qm9(source: Source, path: Path, leave_out: Path | None) -> Iterator[Lab
 
 
 def read_list(path: Path) -> frozenset[int]:
-    """Numbers at the beginning of lines, as in QM9's `uncharacterized.txt`; other lines are comments.
+    """Numbers at the beginning of lines, as in QM9's `uncharacterized.txt`; other lines are
+    comments.
 
     Raises:
         InvalidData: it cannot be read, or holds no number.
@@ -69,7 +76,11 @@ def _texts(source: Source, path: Path) -> Iterator[tuple[str, str]]:
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 parts = ((member.name, archive.extractfile(member)) for member in archive)
-                found = {name: part.read().decode() for name, part in parts if part and name.endswith(".xyz")}
+                found = {
+                    name: part.read().decode()
+                    for name, part in parts
+                    if part and name.endswith(".xyz")
+                }
             yield from sorted(found.items())
         else:
             yield path.name, path.read_text(encoding="utf-8")
@@ -88,6 +99,8 @@ def _molecule(source: Source, name: str, text: str) -> Molecule:
         numbers = [atomic_numbers[row[0]] for row in rows]
         positions = [[float(x) for x in row[1:4]] for row in rows]
         energy = float(lines[1].split()[COLUMNS[source.keys.energy or "U0"]])
-        return Molecule(int(words[1]), lines[3 + count].split()[0], open_molecule(numbers, positions), energy)
+        return Molecule(
+            int(words[1]), lines[3 + count].split()[0], open_molecule(numbers, positions), energy
+        )
     except (ValueError, LookupError) as error:
         raise InvalidData(f"{source.path}, {name}: not a file of QM9: {error}") from error

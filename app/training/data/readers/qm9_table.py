@@ -1,7 +1,8 @@
 """Tables of QM9 with a row a molecule, total energies in Hartree and geometries in Å.
 
-Two layouts have geometries: the tables of `qm9pack`, with columns `Elements` and `XYZ_Ang`; and that of MoleculeNet,
-`gdb9.sdf` with `gdb9.sdf.csv` beside it. MoleculeNet's `qm9.csv` has SMILES only.
+Two layouts have geometries: the tables of `qm9pack`, with columns `Elements` and `XYZ_Ang`; and
+that of MoleculeNet, `gdb9.sdf` with `gdb9.sdf.csv` beside it. MoleculeNet's `qm9.csv` has SMILES
+only.
 """
 
 import csv
@@ -28,7 +29,9 @@ PACKED = {
 }
 """Columns of the total energies in the tables of `qm9pack`."""
 MOLECULE_NET = {"U0": "u0", "U": "u298", "H": "h298", "G": "g298"}
-"""The same in MoleculeNet's; its `u0_atom` and others are atomization energies in kcal/mol, and not read."""
+"""The same in MoleculeNet's; its `u0_atom` and others are atomization energies in kcal/mol, and not
+read.
+"""
 OPEN = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
 
@@ -70,11 +73,15 @@ def _packed(source: Source, path: Path) -> Iterator[Molecule]:
     energy = PACKED[source.keys.energy or "U0"]
     for line, row in _rows(source, path, ("Index", "Elements", "XYZ_Ang", energy)):
         try:
-            numbers = [atomic_numbers[symbol] for symbol in json.loads(row["Elements"].replace("'", '"'))]
+            numbers = [
+                atomic_numbers[symbol] for symbol in json.loads(row["Elements"].replace("'", '"'))
+            ]
             text = row["XYZ_Ang"].translate({ord("["): None, ord("]"): None})
             positions = np.array(text.split(","), dtype=np.float64).reshape(-1, 3)
             smiles = row.get("SMILES", "")
-            yield Molecule(int(row["Index"]), smiles, open_molecule(numbers, positions), float(row[energy]))
+            yield Molecule(
+                int(row["Index"]), smiles, open_molecule(numbers, positions), float(row[energy])
+            )
         except (ValueError, LookupError, TypeError) as error:
             raise InvalidData(f"{source.path}, line {line}: not a row of QM9: {error}") from error
 
@@ -83,25 +90,35 @@ def _molecule_net(source: Source, path: Path) -> Iterator[Molecule]:
     energy = MOLECULE_NET[source.keys.energy or "U0"]
     table = path.with_name(f"{path.name}.csv")
     if not table.exists():
-        raise InvalidData(f"{source.path}: its energies are in {table.name}, which is not beside it")
+        raise InvalidData(
+            f"{source.path}: its energies are in {table.name}, which is not beside it"
+        )
     frames = sdf.parse(path.read_text(encoding="utf-8"))
     rows = list(_rows(source, table, ("mol_id", energy)))
     if len(rows) != len(frames):
-        raise InvalidData(f"{source.path}: {len(frames)} molecules, but {len(rows)} rows in {table.name}")
+        raise InvalidData(
+            f"{source.path}: {len(frames)} molecules, but {len(rows)} rows in {table.name}"
+        )
     for frame, (line, row) in zip(frames, rows, strict=True):
         place = f"{source.path}, line {line} of {table.name}"
         if frame.id != row["mol_id"]:
-            raise InvalidData(f"{place}: {row['mol_id']}, but the molecule in this place is {frame.id}")
+            raise InvalidData(
+                f"{place}: {row['mol_id']}, but the molecule in this place is {frame.id}"
+            )
         if not isinstance(frame.structure, Structure):
             raise InvalidData(f"{place}: {row['mol_id']}: {frame.structure}")
         try:
             number, value = int(row["mol_id"].removeprefix("gdb_")), float(row[energy])
         except (ValueError, TypeError) as error:
             raise InvalidData(f"{place}: not a row of QM9: {error}") from error
-        yield Molecule(number, "", open_molecule(frame.structure.numbers, frame.structure.positions), value)
+        yield Molecule(
+            number, "", open_molecule(frame.structure.numbers, frame.structure.positions), value
+        )
 
 
-def _rows(source: Source, path: Path, needed: tuple[str, ...]) -> Iterator[tuple[int, Mapping[str, str]]]:
+def _rows(
+    source: Source, path: Path, needed: tuple[str, ...]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
     """The rows of a table, with the numbers of their lines."""
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)

@@ -1,4 +1,6 @@
-"""ASE's databases, SQLite and LMDB: rows in order, what belongs to a row, and files that are damaged."""
+"""ASE's databases, SQLite and LMDB: rows in order, what belongs to a row, and files that are
+damaged.
+"""
 
 import os
 import sys
@@ -56,7 +58,9 @@ def test_deleted_rows_leave_no_gap_and_slices_count_what_is_left(tmp_path, endin
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_labels_and_charges_may_be_among_the_data(tmp_path, ending):
-    path = write_database(tmp_path / f"a.{ending}", FRAMES[:1], {"dft": -7.5, "charge": 0, "spin": 1})
+    path = write_database(
+        tmp_path / f"a.{ending}", FRAMES[:1], {"dft": -7.5, "charge": 0, "spin": 1}
+    )
     (found,) = load(path, keys={"energy": "dft"})
     assert found.energy == -7.5
     charged = write_database(tmp_path / f"b.{ending}", FRAMES[:1], {"charge": 1})
@@ -80,8 +84,16 @@ def scribble(path):
         ("db", lambda path: path.write_text("text" * 3000), "cannot be read: no SQLite database"),
         ("db", lambda path: path.write_bytes(b""), "cannot be read: no SQLite database"),
         ("db", scribble, r"cannot be read after \d+ frames: "),
-        ("db", lambda path: path.unlink() or path.mkdir(), "cannot be read after 0 frames: .*directory"),
-        ("aselmdb", lambda path: path.write_text("text" * 3000), "cannot be read: .*not an LMDB file"),
+        (
+            "db",
+            lambda path: path.unlink() or path.mkdir(),
+            "cannot be read after 0 frames: .*directory",
+        ),
+        (
+            "aselmdb",
+            lambda path: path.write_text("text" * 3000),
+            "cannot be read: .*not an LMDB file",
+        ),
         ("aselmdb", cut, r"ends early: \d+ bytes of \d+"),
         ("aselmdb", lambda path: path.write_bytes(b""), "cannot be read: "),
     ],
@@ -97,7 +109,10 @@ def test_a_row_of_lmdb_that_is_damaged_is_named(tmp_path):
     import lmdb
 
     path = write_database(tmp_path / "a.aselmdb")
-    with lmdb.open(str(path), subdir=False) as environment, environment.begin(write=True) as transaction:
+    with (
+        lmdb.open(str(path), subdir=False) as environment,
+        environment.begin(write=True) as transaction,
+    ):
         transaction.put(b"3", b"no row")
     with pytest.raises(InvalidData, match=r"^a\.aselmdb: cannot be read after 2 frames: "):
         load(path)
@@ -106,5 +121,7 @@ def test_a_row_of_lmdb_that_is_damaged_is_named(tmp_path):
 def test_lmdb_without_its_library_says_what_to_install(tmp_path, monkeypatch):
     path = write_database(tmp_path / "a.aselmdb")
     monkeypatch.setitem(sys.modules, "ase_db_backends", None)
-    with pytest.raises(InvalidConfig, match=r"a\.aselmdb: LMDB needs the extra: pip install 'equipot\[lmdb\]'"):
+    with pytest.raises(
+        InvalidConfig, match=r"a\.aselmdb: LMDB needs the extra: pip install 'equipot\[lmdb\]'"
+    ):
         load(path)

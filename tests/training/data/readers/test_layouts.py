@@ -56,10 +56,14 @@ def same(found, expected):
 
 
 def of_one_kind(frames):
-    return [f for f in frames if f.structure.numbers.tolist() == frames[0].structure.numbers.tolist()]
+    return [
+        f for f in frames if f.structure.numbers.tolist() == frames[0].structure.numbers.tolist()
+    ]
 
 
-@pytest.mark.parametrize("frames", [of_one_kind(crystals(12)), of_one_kind(molecules(12, sizes=[2]))])
+@pytest.mark.parametrize(
+    "frames", [of_one_kind(crystals(12)), of_one_kind(molecules(12, sizes=[2]))]
+)
 def test_a_deepmd_folder_is_read(tmp_path, frames):
     write_deepmd(tmp_path / "system", frames, sets=2)
     (found,) = [load_sources([Source(path="system", format="deepmd")], Finder(tmp_path))]
@@ -71,15 +75,30 @@ def test_a_deepmd_folder_is_read(tmp_path, frames):
     ("change", "message"),
     [
         (lambda f: (f / "type_map.raw").unlink(), r"type_map\.raw: cannot be read"),
-        (lambda f: (f / "type.raw").write_text("0 7"), r"type\.raw: 7 is no position in a type map of 2"),
+        (
+            lambda f: (f / "type.raw").write_text("0 7"),
+            r"type\.raw: 7 is no position in a type map of 2",
+        ),
         (lambda f: (f / "type_map.raw").write_text("Qq Ne"), "Qq is no chemical symbol"),
         (lambda f: (f / "set.000" / "box.npy").unlink(), "frame 0: no box.npy, and no file nopbc"),
         (lambda f: (f / "set.000" / "coord.npy").unlink(), "set.000/coord.npy: is not there"),
         (lambda f: (f / "set.000" / "force.npy").unlink(), "frame 0: no forces; each frame needs"),
-        (lambda f: np.save(f / "set.000" / "energy.npy", np.zeros(9)), "1 frames of coord, 9 of energy"),
-        (lambda f: np.save(f / "set.000" / "force.npy", np.zeros((1, 5))), r"shape \(1, 5\); expected 12 numbers"),
-        (lambda f: np.save(f / "set.000" / "energy.npy", np.full(1, np.nan)), "frame 0: energy holds nan"),
-        (lambda f: (f / "set.000" / "force.npy").write_text("text"), "set.000/force.npy: cannot be read"),
+        (
+            lambda f: np.save(f / "set.000" / "energy.npy", np.zeros(9)),
+            "1 frames of coord, 9 of energy",
+        ),
+        (
+            lambda f: np.save(f / "set.000" / "force.npy", np.zeros((1, 5))),
+            r"shape \(1, 5\); expected 12 numbers",
+        ),
+        (
+            lambda f: np.save(f / "set.000" / "energy.npy", np.full(1, np.nan)),
+            "frame 0: energy holds nan",
+        ),
+        (
+            lambda f: (f / "set.000" / "force.npy").write_text("text"),
+            "set.000/force.npy: cannot be read",
+        ),
         (lambda f: (f / "set.000" / "real_atom_types.npy").touch(), "frames of mixed types"),
     ],
 )
@@ -95,8 +114,19 @@ def md22(tmp_path):
     frames = molecules(3, sizes=[3])
     arrays = dict(zip(("z", "R", "E", "F"), npz_arrays(frames).values(), strict=True))
     arrays["E"] = arrays["E"][:, None]
-    forces = {"F_min": arrays["F"].min(), "F_max": arrays["F"].max(), "F_mean": 0.0, "F_var": arrays["F"].var()}
-    about = {"type": "d", "name": "AT-AT", "theory": "PBE+MBD", "code_version": "0.4", "md5": "0" * 32}
+    forces = {
+        "F_min": arrays["F"].min(),
+        "F_max": arrays["F"].max(),
+        "F_mean": 0.0,
+        "F_var": arrays["F"].var(),
+    }
+    about = {
+        "type": "d",
+        "name": "AT-AT",
+        "theory": "PBE+MBD",
+        "code_version": "0.4",
+        "md5": "0" * 32,
+    }
     stated = {"e_unit": "kcal/mol", "r_unit": "Ang"}
 
     def write(**other):
@@ -112,9 +142,13 @@ def test_md22_is_read_and_its_units_are_checked(md22, unit):
     path = md22(e_unit=unit)
     found = list(read(Source(path="md22.npz", units={"energy": "kcal/mol", "length": "Å"}), path))
     factor = units.kcal / units.mol
-    assert [frame.energy for frame in found] == pytest.approx([frame.energy * factor for frame in md22.frames])
+    assert [frame.energy for frame in found] == pytest.approx(
+        [frame.energy * factor for frame in md22.frames]
+    )
     np.testing.assert_allclose(found[2].forces, md22.frames[2].forces * factor)
-    with pytest.raises(InvalidData, match=r"md22\.npz, frame 0: energy_unit is 'kcal/mol', but the config reads"):
+    with pytest.raises(
+        InvalidData, match=r"md22\.npz, frame 0: energy_unit is 'kcal/mol', but the config reads"
+    ):
         list(read(Source(path="md22.npz", units={"energy": "eV"}), path))
 
 
@@ -124,7 +158,13 @@ def test_a_lattice_in_an_npz_is_not_ignored(md22):
 
 
 def test_the_extxyz_of_sgdml_needs_its_key_and_units(tmp_path):
-    lines = ["2", "Energy=-100.5 Properties=species:S:1:pos:R:3:forces:R:3", "O 0 0 0 0 0 -23", "H 0 0 1 0 0 23", ""]
+    lines = [
+        "2",
+        "Energy=-100.5 Properties=species:S:1:pos:R:3:forces:R:3",
+        "O 0 0 0 0 0 -23",
+        "H 0 0 1 0 0 23",
+        "",
+    ]
     (tmp_path / "md22.xyz").write_text("\n".join(lines))
     source = {"path": "md22.xyz", "units": {"energy": "kcal/mol"}}
     (found,) = read(Source(**source, keys={"energy": "Energy"}), tmp_path / "md22.xyz")
@@ -135,13 +175,10 @@ def test_the_extxyz_of_sgdml_needs_its_key_and_units(tmp_path):
 
 
 QM9 = """3
-gdb {number}\t799.58\t437.9\t282.9\t1.85\t6.31\t-0.29\t0.06\t0.36\t19.0\t0.02\t-76.404702\t-76.4\t-76.3\t-76.2\t6.002\t
-O\t-0.0343\t 0.9775\t 0.0076\t-0.589706
-H\t 0.0647\t 2.0570*^-2\t 0.0015\t 0.294853
-H\t 0.8717\t 1.3008\t 0.0006\t 0.294853
-1671.4\t3803.3\t3907.7
-O\tO
-InChI=1S/H2O/h1H2\tInChI=1S/H2O/h1H2
+gdb
+{number}\t799.58\t437.9\t282.9\t1.85\t6.31\t-0.29\t0.06\t0.36\t19.0\t0.02\t-76.404702\t-76.4\t-76.3\t-76.2\t6.002\t
+O\t-0.0343\t 0.9775\t 0.0076\t-0.589706 H\t 0.0647\t 2.0570*^-2\t 0.0015\t 0.294853 H\t 0.8717\t
+1.3008\t 0.0006\t 0.294853 1671.4\t3803.3\t3907.7 O\tO InChI=1S/H2O/h1H2\tInChI=1S/H2O/h1H2
 """
 
 
@@ -151,7 +188,9 @@ def qm9(tmp_path):
     folder.mkdir()
     for number in (1, 2, 3):
         (folder / f"dsgdb9nsd_{number:06d}.xyz").write_text(QM9.format(number=number))
-    (tmp_path / "uncharacterized.txt").write_text("Inconsistent molecules\n===\nIndex  SMILES\n     2  O  O\n")
+    (tmp_path / "uncharacterized.txt").write_text(
+        "Inconsistent molecules\n===\nIndex  SMILES\n     2  O  O\n"
+    )
     return tmp_path
 
 
@@ -162,7 +201,9 @@ def test_qm9_is_in_hartree_without_forces(qm9):
     assert found[0].structure.numbers.tolist() == [8, 1, 1]
     assert found[0].structure.positions[1].tolist() == [0.0647, 0.02057, 0.0015]
     assert not found[0].has_forces
-    (at_298,) = load_sources([Source(path="qm9", format="qm9", index=":1", keys={"energy": "G"})], Finder(qm9))
+    (at_298,) = load_sources(
+        [Source(path="qm9", format="qm9", index=":1", keys={"energy": "G"})], Finder(qm9)
+    )
     assert at_298.energy == pytest.approx(-76.2 * units.Hartree)
 
 
@@ -170,7 +211,9 @@ def test_inconsistent_molecules_of_qm9_are_left_out(qm9):
     source = Source(path="qm9", format="qm9", leave_out="uncharacterized.txt")
     assert [f.info["molecule"] for f in load_sources([source], Finder(qm9))] == [1, 3]
     (qm9 / "uncharacterized.txt").write_text("nothing\n")
-    with pytest.raises(InvalidData, match=r"uncharacterized\.txt: no line begins with the number of a molecule"):
+    with pytest.raises(
+        InvalidData, match=r"uncharacterized\.txt: no line begins with the number of a molecule"
+    ):
         load_sources([source], Finder(qm9))
 
 

@@ -40,7 +40,12 @@ def load(folder, path, **keys):
 
 @pytest.fixture
 def tables(tmp_path):
-    for name, content in (("part1.csv", PACKED), ("gdb9.sdf", SDF), ("gdb9.sdf.csv", TABLE), ("qm9.csv", SMILES_ONLY)):
+    for name, content in (
+        ("part1.csv", PACKED),
+        ("gdb9.sdf", SDF),
+        ("gdb9.sdf.csv", TABLE),
+        ("qm9.csv", SMILES_ONLY),
+    ):
         (tmp_path / name).write_text(content)
     return tmp_path
 
@@ -49,7 +54,9 @@ def tables(tmp_path):
 def test_both_layouts_hold_total_energies_and_geometries(tables, path):
     found = load(tables, path)
     assert [f.info["molecule"] for f in found] == [3, 2]
-    assert [f.energy for f in found] == pytest.approx([-76.404702 * units.Hartree, -56.525887 * units.Hartree])
+    assert [f.energy for f in found] == pytest.approx(
+        [-76.404702 * units.Hartree, -56.525887 * units.Hartree]
+    )
     assert found[0].structure.numbers.tolist() == [8, 1, 1]
     assert found[0].structure.positions[1].tolist() == [0.06, 0.02, 0.0]
     assert not found[0].has_forces
@@ -67,7 +74,12 @@ def test_the_list_of_inconsistent_molecules_counts_for_tables_too(tables, path):
     ("path", "before", "after", "message"),
     [
         ("qm9.csv", "", "", "qm9.csv: no columns Elements and XYZ_Ang: a table without geometries"),
-        ("part1.csv", "Internal", "internal", "part1.csv: part1.csv has no column InternalEnergy_0K_au"),
+        (
+            "part1.csv",
+            "Internal",
+            "internal",
+            "part1.csv: part1.csv has no column InternalEnergy_0K_au",
+        ),
         ("part1.csv", "['N']", "['Qq']", "part1.csv, line 3: not a row of QM9: 'Qq'"),
         ("part1.csv", "[[0.,1.,2.]]", "[[0.,1.]]", "part1.csv, line 3: not a row of QM9: "),
         ("part1.csv", "-56.525887", "", "part1.csv, line 3: not a row of QM9: "),
@@ -77,7 +89,12 @@ def test_the_list_of_inconsistent_molecules_counts_for_tables_too(tables, path):
             "gdb_4",
             "gdb9.sdf, line 3 of gdb9.sdf.csv: gdb_2, but the molecule in this",
         ),
-        ("gdb9.sdf", SDF[SDF.index("gdb_2") :], "", "gdb9.sdf: 1 molecules, but 2 rows in gdb9.sdf.csv"),
+        (
+            "gdb9.sdf",
+            SDF[SDF.index("gdb_2") :],
+            "",
+            "gdb9.sdf: 1 molecules, but 2 rows in gdb9.sdf.csv",
+        ),
         ("gdb9.sdf", "V2000", "V3000", "gdb9.sdf: cannot be read: molecule 0: no V2000 molfile"),
     ],
 )
@@ -90,5 +107,7 @@ def test_a_bad_table_is_named(tables, path, before, after, message):
 
 def test_an_sdf_without_its_table_is_named(tables):
     (tables / "gdb9.sdf.csv").unlink()
-    with pytest.raises(InvalidData, match=r"gdb9\.sdf: its energies are in gdb9\.sdf\.csv, which is not beside it"):
+    with pytest.raises(
+        InvalidData, match=r"gdb9\.sdf: its energies are in gdb9\.sdf\.csv, which is not beside it"
+    ):
         load(tables, "gdb9.sdf")
