@@ -188,12 +188,14 @@ from app.backends.synthetic import lattice_piece
 from app.atoms.neighbors import build_graph
 from app.store.store import ModelStore
 
-model = ModelStore(Path(sys.argv[1])).load("tiny") backend = load_backend(model, threads=1,
-backend="aoti") graph = build_graph(lattice_piece(model.card, 8000, True), model.card.cutoff)
-(part,) = backend.portions(graph) feeds = part.feeds(model.card.species(graph.numbers),
-graph.edge_vectors(), np.dtype(np.float32)) | part.links() used =
-int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000,) * 2) try:
+model = ModelStore(Path(sys.argv[1])).load("tiny")
+backend = load_backend(model, threads=1, backend="aoti")
+graph = build_graph(lattice_piece(model.card, 8000, True), model.card.cutoff)
+(part,) = backend.portions(graph)
+feeds = part.feeds(model.card.species(graph.numbers), graph.edge_vectors(), np.dtype(np.float32)) | part.links()
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 1_000_000,) * 2)
+try:
     backend.artifacts[0].run(OUTPUTS, feeds)
 except RuntimeError as error:
     assert is_out_of_memory(error), error

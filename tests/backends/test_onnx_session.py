@@ -30,8 +30,8 @@ from tests.paths import MODEL_STORE
 from tests.training.cards import ELEMENTS, random_card
 
 PASSING = """
-<ir_version: 8, opset_import: ["": 18]> passing (int64[N] species, double[N, K, 3] edge_vectors,
-int64[N, K] neighbors, bool[N, K] mask, int64[N, K] reverse)
+<ir_version: 8, opset_import: ["": 18]>
+passing (int64[N] species, double[N, K, 3] edge_vectors, int64[N, K] neighbors, bool[N, K] mask, int64[N, K] reverse)
     => (double[N] energies, double[N, K, 3] edge_gradients)
 {
     last = Constant <value_ints = [-1]> ()

@@ -15,13 +15,16 @@ from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.store.store import ModelStore
 
-model = ModelStore(Path(sys.argv[1])).load("lennard-jones") backend = load_backend(model) graph =
-build_graph(lattice_piece(model.card, 2000, True), model.card.cutoff) (alone,) = evaluate(backend,
-[graph]) used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2) shortages = [] outcomes =
-evaluate(backend, [graph] * 16, lambda graphs: shortages.append(len(graphs))) assert shortages[0] ==
-16, shortages assert all(isinstance(o, StructurePrediction) and o.energy == alone.energy for o in
-outcomes), outcomes
+model = ModelStore(Path(sys.argv[1])).load("lennard-jones")
+backend = load_backend(model)
+graph = build_graph(lattice_piece(model.card, 2000, True), model.card.cutoff)
+(alone,) = evaluate(backend, [graph])
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)
+shortages = []
+outcomes = evaluate(backend, [graph] * 16, lambda graphs: shortages.append(len(graphs)))
+assert shortages[0] == 16, shortages
+assert all(isinstance(o, StructurePrediction) and o.energy == alone.energy for o in outcomes), outcomes
 """
 
 
