@@ -12,11 +12,11 @@ from starlette.routing import Route
 from app import __version__
 from app.api.disconnect import ClientLeft
 from app.api.errors import on_client_left, on_equipot_error, on_http_exception, on_surprise
+from app.api.middleware import PREDICT_PATH, MetricsMiddleware
 from app.api.openapi import complete
-from app.api.routes.predict import predict, router
+from app.api.routes import health, models, predict
 from app.errors import EquipotError
-from app.service.metrics import PREDICT_PATH, MetricsMiddleware
-from app.service.models import Service
+from app.service.service import Service
 from app.settings import Settings
 
 
@@ -35,10 +35,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
-    app.include_router(router)
+    for routes in (predict, models, health):
+        app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.
-    app.router.routes.insert(0, Route(PREDICT_PATH, predict, methods=["POST"]))
+    app.router.routes.insert(0, Route(PREDICT_PATH, predict.predict, methods=["POST"]))
     app.add_exception_handler(EquipotError, on_equipot_error)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(ClientLeft, on_client_left)
@@ -52,11 +53,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Listen at once, load meanwhile; finish what was admitted before the end."""
     service: Service = app.state.service
-    loading = asyncio.create_task(service.start())
+    loading = asyncio.create_task(service.models.start())
     try:
         yield
     finally:
         loading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loading
-        await service.stop()
+        await service.models.stop()

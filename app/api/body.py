@@ -7,12 +7,13 @@ from starlette.requests import Request
 
 from app.api.disconnect import ClientLeft
 from app.errors import StructureTooLarge
+from app.protocol.request import Kind
 
 JSON = "application/json"
 XYZ = "chemical/x-xyz"
 PLAIN = "text/plain"
 MSGPACK = "application/x-msgpack"
-KINDS = {
+KINDS: dict[str, Kind] = {
     JSON: "json",
     XYZ: "xyz",
     PLAIN: "xyz",
@@ -20,6 +21,9 @@ KINDS = {
     "application/msgpack": "msgpack",
     "application/vnd.msgpack": "msgpack",
 }
+
+
+MEDIA_TYPES: dict[Kind, str] = {"json": JSON, "msgpack": MSGPACK, "xyz": XYZ}
 
 
 async def read_body(request: Request, limit: int, timeout: float) -> bytes:
@@ -58,7 +62,7 @@ async def read_body(request: Request, limit: int, timeout: float) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def content_kind(request: Request) -> str:
+def content_kind(request: Request) -> Kind:
     """`json`, `xyz` or `msgpack`, from Content-Type; JSON where there is none.
 
     Raises:
@@ -74,7 +78,7 @@ def content_kind(request: Request) -> str:
     return kind
 
 
-def accepted_kind(request: Request, default: str) -> str:
+def accepted_kind(request: Request, default: Kind) -> Kind:
     """`json`, `xyz` or `msgpack`, whichever Accept prefers; the kind of the request where it does
     not say.
     """

@@ -2,26 +2,20 @@
 themselves.
 """
 
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from app.api.body import JSON, MSGPACK, XYZ
-from app.protocol.schemas import (
-    PROPERTIES,
-    WATER,
-    CellFreedom,
-    ErrorBody,
-    PredictAnswer,
-    PredictRequest,
-    StructureIn,
-)
+from app.atoms.properties import NAMES
+from app.protocol.schemas import WATER, ErrorBody, PredictAnswer, PredictBody, StructureIn
+from app.relax import RelaxOptions
 
 REF = "#/components/schemas/{model}"
 WATER_XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0.0 0.0 0.119\nH 0.0 0.763 -0.477\nH 0.0 -0.763 -0.477\n"
-SCHEMAS: tuple[type[BaseModel], ...] = (PredictRequest, StructureIn, PredictAnswer, ErrorBody)
+SCHEMAS: tuple[type[BaseModel], ...] = (PredictBody, StructureIn, PredictAnswer, ErrorBody)
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
@@ -39,7 +33,6 @@ BINARY = {
         "description": "the fields of JSON; arrays as bytes",
     }
 }
-CELL = "what of the cell may change; implies relax"
 
 
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -50,6 +43,20 @@ def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any
         "schema": schema,
         "description": description,
     }
+
+
+def _relax_parameters() -> list[dict[str, Any]]:
+    """A query parameter for each option of a relaxation."""
+    parameters = []
+    for name, schema in RelaxOptions.model_json_schema()["properties"].items():
+        kind = {key: schema[key] for key in ("type", "enum") if key in schema}
+        if kind["type"] == "array":
+            kind = {"type": "string"}
+        if name == "cell":
+            kind = {"enum": [True, False, *schema["enum"]]}
+        text = f"XYZ bodies only, implies relax: {schema['description']}"
+        parameters.append(_query(name, kind, text))
+    return parameters
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {503: _error("starting, or shutting down")}
@@ -77,7 +84,7 @@ PREDICT: dict[str, Any] = {
             "required": True,
             "content": {
                 JSON: {
-                    "schema": _ref(PredictRequest),
+                    "schema": _ref(PredictBody),
                     "examples": {
                         "one": {"summary": "one structure", "value": WATER},
                         "relax": {
@@ -92,26 +99,9 @@ PREDICT: dict[str, Any] = {
         },
         "parameters": [
             _query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
-            _query(
-                "properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(PROPERTIES)}"
-            ),
+            _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
             _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
-            _query("fmax", {"type": "number"}, "XYZ bodies only: eV/Å, implies relax"),
-            _query("steps", {"type": "integer"}, "XYZ bodies only: most steps, implies relax"),
-            _query("optimizer", {"enum": ["fire", "lbfgs"]}, "XYZ bodies only: implies relax"),
-            _query(
-                "cell", {"enum": [True, False, *get_args(CellFreedom)]}, f"XYZ bodies only: {CELL}"
-            ),
-            _query(
-                "fixed_axes",
-                {"type": "string"},
-                "XYZ bodies only: some of a,b,c that stay; implies relax",
-            ),
-            _query(
-                "pressure",
-                {"type": "number"},
-                "XYZ bodies only: eV/Å³, for cells that relax; implies relax",
-            ),
+            *_relax_parameters(),
         ],
     },
 }
@@ -129,7 +119,7 @@ def complete(app: FastAPI) -> None:
             )
             types = schema.setdefault("components", {}).setdefault("schemas", {})
             types.update(definitions["$defs"])
-            items = types["PredictRequest"]["properties"]["structures"]
+            items = types["PredictBody"]["properties"]["structures"]
             items["items"] = _ref(StructureIn)
         return app.openapi_schema or schema
 

@@ -24,12 +24,14 @@ the same number of atoms in a crystal, a slab or a cluster alike.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph, check_lattice, heights, search_cell
 from app.atoms.prediction import StructurePrediction
+from app.atoms.properties import STORED, Property
 from app.atoms.structure import MIN_DISTANCE, Booleans, Floats, Integers, Structure
 from app.errors import InvalidStructure, StructureTooLarge
 
@@ -199,52 +201,45 @@ class Cutter:
         return Piece(part, atoms[needed], core, own)
 
 
-class Whole:
-    """What the pieces of a structure add up to, in float64."""
+class Assembly:
+    """What the pieces of a structure add up to, in float64.
+
+    Args:
+        structure: that was cut.
+        strictly_local: whether the model is.
+    """
 
     def __init__(self, structure: Structure, strictly_local: bool) -> None:
+        self._n_atoms = len(structure)
         self._strictly_local = strictly_local
-        self._energies = np.zeros(len(structure))
-        self._forces: Floats | None = None
-        self._stress: Floats | None = None
-        self._member_energy: Floats | None = None
-        self._member_forces: Floats | None = None
+        self._values: dict[str, Any] = {}
 
-    def add(self, piece: Piece, found: StructurePrediction) -> None:
+    def add(self, piece: Piece, predicted: StructurePrediction) -> None:
         """Add what was predicted for a piece: derivatives of all pieces, or of none."""
-        self._energies[piece.atoms[: piece.core]] = found.energies[: piece.core]
-        if found.stress is not None:
-            self._stress = found.stress + (0.0 if self._stress is None else self._stress)
-        if found.member_energy is not None:
-            self._member_energy = found.member_energy + (
-                0.0 if self._member_energy is None else self._member_energy
-            )
-        if found.forces is not None:
-            self._forces = self._with_forces(self._forces, piece, found.forces)
-        if found.member_forces is not None:
-            self._member_forces = self._with_forces(self._member_forces, piece, found.member_forces)
-
-    def _with_forces(self, forces: Floats | None, piece: Piece, found: Floats) -> Floats:
-        """(..., N, 3) forces, or zeros, with those of a piece, (..., n, 3), in their places."""
-        if forces is None:
-            forces = np.zeros((*found.shape[:-2], len(self._energies), 3))
-        for whole, part in zip(
-            forces.reshape(-1, *forces.shape[-2:]),
-            found.reshape(-1, *found.shape[-2:]),
-            strict=True,
-        ):
-            if self._strictly_local:
-                np.add.at(whole, piece.atoms, part)
+        for row in STORED:
+            values = getattr(predicted, row.name)
+            if values is None:
+                continue
+            if row.pieces == "sum":
+                self._values[row.name] = values + self._values.get(row.name, 0.0)
             else:
-                whole[piece.atoms[: piece.core]] = part[: piece.core]
-        return forces
+                self._add_atoms(row, piece, values)
+
+    def _add_atoms(self, row: Property, piece: Piece, values: Floats) -> None:
+        """Write (..., n, ...) values of a piece's atoms to the places of these."""
+        axis = int(row.members)
+        if row.name not in self._values:
+            shape = (*values.shape[:axis], self._n_atoms, *values.shape[axis + 1 :])
+            self._values[row.name] = np.zeros(shape)
+        whole, part = np.moveaxis(self._values[row.name], axis, 0), np.moveaxis(values, axis, 0)
+        if row.pieces == "edges" and self._strictly_local:
+            np.add.at(whole, piece.atoms, part)
+        else:
+            whole[piece.atoms[: piece.core]] = part[: piece.core]
 
     def prediction(self) -> StructurePrediction:
         """The structure's own prediction, after all pieces."""
-        members = (self._member_energy, self._member_forces)
-        return StructurePrediction(
-            float(self._energies.sum()), self._forces, self._stress, self._energies, *members
-        )
+        return StructurePrediction(**self._values)
 
 
 def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:

@@ -1,12 +1,15 @@
-"""Prediction: what a backend answers for a graph, and how it is handed back structure by structure."""
+"""Prediction: what a backend answers for a graph, and how it is handed back by structure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from app.atoms.graph import Graph
-from app.atoms.structure import Booleans, Floats
+from app.atoms.properties import STORED, Property
+from app.atoms.structure import Floats
+from app.atoms.uncertainty import energies_spread, forces_spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,9 +29,9 @@ class Prediction:
     """
 
     energy: Floats
-    forces: Floats | None
-    stress: Floats | None
     energies: Floats
+    forces: Floats | None = None
+    stress: Floats | None = None
     member_energy: Floats | None = None
     member_forces: Floats | None = None
 
@@ -58,9 +61,9 @@ class StructurePrediction:
     """
 
     energy: float
-    forces: Floats | None
-    stress: Floats | None
     energies: Floats
+    forces: Floats | None = None
+    stress: Floats | None = None
     member_energy: Floats | None = None
     member_forces: Floats | None = None
 
@@ -77,8 +80,8 @@ class StructurePrediction:
     @property
     def is_finite(self) -> bool:
         """Whether every number is finite."""
-        parts = (self.energy, self.energies, self.forces, self.stress)
-        return all(bool(np.isfinite(part).all()) for part in parts if part is not None)
+        values = (getattr(self, row.name) for row in STORED)
+        return all(bool(np.isfinite(value).all()) for value in values if value is not None)
 
 
 def from_atoms(
@@ -100,10 +103,10 @@ def from_atoms(
     energies = _without_halo(graph, energies).astype(np.float64)
     energy = np.add.reduceat(energies, starts)
     if forces is None or virials is None:
-        return Prediction(energy, None, None, energies)
+        return Prediction(energy, energies)
     virial = np.add.reduceat(_without_halo(graph, virials).astype(np.float64), starts, axis=0)
     stress = 0.5 * (virial + virial.transpose(0, 2, 1)) / graph.volumes()[:, None, None]
-    return Prediction(energy, forces.astype(np.float64), stress, energies)
+    return Prediction(energy, energies, forces.astype(np.float64), stress)
 
 
 def _without_halo(graph: Graph, values: Floats) -> Floats:
@@ -124,16 +127,10 @@ def committee(members: Sequence[Prediction]) -> Prediction:
     if len(members) == 1:
         return first
 
-    def every(name: str) -> Floats:
-        return np.stack([getattr(member, name) for member in members])
-
-    energy, energies = every("energy"), _mean(every("energies"))
-    if first.forces is None:
-        return Prediction(_mean(energy), None, None, energies, energy)
-    forces = every("forces")
-    return Prediction(
-        _mean(energy), _mean(forces), _mean(every("stress")), energies, energy, forces
-    )
+    predicted = [row.name for row in STORED if getattr(first, row.name) is not None]
+    every = {name: np.stack([getattr(member, name) for member in members]) for name in predicted}
+    own = {f"member_{name}": every[name] for name in ("energy", "forces") if name in every}
+    return Prediction(**{name: _mean(values) for name, values in every.items()}, **own)
 
 
 def _mean(parts: Floats) -> Floats:
@@ -141,35 +138,26 @@ def _mean(parts: Floats) -> Floats:
     return mean
 
 
-def energies_spread(energy: Floats) -> Floats:
-    """(...), eV: standard deviation over the M members of (M, ...) energies, √⟨(E − ⟨E⟩)²⟩."""
-    spread: Floats = energy.std(axis=0)
-    return spread
-
-
-def forces_spread(forces: Floats) -> Floats:
-    """(N,), eV/Å: √⟨|F − ⟨F⟩|²⟩ over the M members of (M, N, 3) forces.
-
-    The model deviation of Zhang et al., Comput. Phys. Commun. 253, 107206 (2020), of each atom.
-    """
-    spread: Floats = np.sqrt(forces.var(axis=0).sum(axis=-1))
-    return spread
-
-
 def split(prediction: Prediction, graph: Graph) -> list[StructurePrediction]:
     """The B structures' own predictions, in the graph's order."""
-    bulk: Booleans = np.asarray(graph.pbc.all(axis=1))
+    bulk: list[bool] = np.all(graph.pbc, axis=1).tolist()
     ends = np.cumsum(graph.n_atoms)
-    forces, stress = prediction.forces, prediction.stress
-    member_energy, member_forces = prediction.member_energy, prediction.member_forces
+    stored = [(row, getattr(prediction, row.name)) for row in STORED]
+    predicted = [(row, values) for row, values in stored if values is not None]
     return [
         StructurePrediction(
-            float(prediction.energy[b]),
-            None if forces is None else forces[atoms],
-            None if stress is None or not bulk[b] else stress[b],
-            prediction.energies[atoms],
-            None if member_energy is None else member_energy[:, b],
-            None if member_forces is None else member_forces[:, atoms],
+            **{
+                row.name: _own(row, values, b, atoms)
+                for row, values in predicted
+                if bulk[b] or not row.bulk_only
+            }
         )
-        for b, atoms in enumerate(map(slice, ends - graph.n_atoms, ends))
+        for b, atoms in enumerate(map(slice, (ends - graph.n_atoms).tolist(), ends.tolist()))
     ]
+
+
+def _own(row: Property, values: Floats, structure: int, atoms: slice) -> Any:
+    """What is a structure's own of the values of a graph."""
+    chosen = atoms if row.per == "atom" else structure
+    own = values[:, chosen] if row.members else values[chosen]
+    return own if isinstance(own, np.ndarray) else float(own)

@@ -12,14 +12,11 @@ from app.atoms.prediction import Prediction
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.bench.samples import Sample
-from app.engine.admission import Bound
-from app.engine.potential import Potential
-from app.engine.scheduler import Budget
+from app.engine.budget import Budget
+from app.engine.potential import Potential, PotentialOptions
 from app.errors import EquipotError
 from app.relax import Relaxed, RelaxOptions, relax
 from app.store.store import ModelCard
-
-AMPLE = 10**9
 
 
 class Timed:
@@ -109,7 +106,7 @@ def relax_all(
     """Relax structures, so many at a time; what became of each, in their order."""
 
     async def main() -> dict[int, Relaxed | EquipotError]:
-        potential = Potential(backend, "", budget, Bound(AMPLE, AMPLE), AMPLE, AMPLE)
+        potential = Potential(backend, "", budget, PotentialOptions())
         potential.start()
         left = enumerate(structures)
         ended: dict[int, Relaxed | EquipotError] = {}
@@ -117,7 +114,7 @@ def relax_all(
         async def one_after_another() -> None:
             for place, structure in left:
                 try:
-                    with potential.admit(1, len(structure)):
+                    with potential.admission.admit(1, len(structure)):
                         ended[place] = await relax(potential, structure, options)
                 except EquipotError as error:
                     ended[place] = error

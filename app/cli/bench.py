@@ -7,20 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from app.backends import Backend, load_backend
+from app.backends import Backend
 from app.bench import report
 from app.bench.backend import batch_speeds, best
 from app.bench.relaxation import relax_speed
 from app.bench.samples import Sample, crystals, molecules, of_file
 from app.bench.service import bodies, served
-from app.cli.serve import settings_from
-from app.engine.calibration import Calibration, Place, calibrate_at_once
-from app.engine.limits import Cache, Limits
-from app.engine.potential import place_of
-from app.engine.scheduler import Budget
+from app.cli.options import settings_from
+from app.engine.budget import Budget
+from app.engine.calibration import Calibration, CalibrationKey, calibrate_at_once
+from app.engine.calibration_cache import CalibrationCache
+from app.engine.load import calibration_key, open_backend
 from app.errors import InvalidRequest
 from app.machine import machine
 from app.relax import RelaxOptions
+from app.service.options import potential_options
 from app.settings import Settings
 from app.store.store import ModelStore, StoredModel
 
@@ -102,7 +103,7 @@ class _Subject:
     model: StoredModel
     backend: Backend
     samples: list[Sample]
-    place: Place
+    key: CalibrationKey
     budget: Budget
 
     @property
@@ -113,36 +114,34 @@ class _Subject:
 def _subject(settings: Settings, model: StoredModel, options: argparse.Namespace) -> _Subject:
     own, card = options.structures, model.card
     samples = [of_file(own, card)] if own else [molecules(card), crystals(card)]
-    backend = load_backend(
-        model, threads=settings.threads, device=settings.device, backend=settings.backend
-    )
-    place = place_of(model, backend, settings.threads, settings.device)
-    budget = Limits.of(settings).budget(_calibration(settings, backend, place))
-    return _Subject(options, settings, model, backend, samples, place, budget)
+    run_options = potential_options(settings)
+    backend = open_backend(model, run_options)
+    key = calibration_key(model, backend, run_options)
+    budget = run_options.batch.budget(_calibration(settings, backend, key))
+    return _Subject(options, settings, model, backend, samples, key, budget)
 
 
-def _calibration(settings: Settings, backend: Backend, place: Place) -> Calibration:
+def _calibration(settings: Settings, backend: Backend, key: CalibrationKey) -> Calibration:
     """From the cache, as the service takes it; measured now, and left there, where it is not there
     yet.
     """
-    cache = Cache(settings.cache)
-    found = cache.read(place)
-    if found is None:
-        found = calibrate_at_once(backend, place, "quick")
-        cache.write(found)
-    return found
+    cache = CalibrationCache(settings.cache)
+    calibration = cache.read(key)
+    if calibration is None:
+        calibration = calibrate_at_once(backend, key, "quick")
+        cache.write(calibration)
+    return calibration
 
 
 def _described(subject: _Subject) -> dict[str, Any]:
-    budget, place = subject.budget, subject.place
     return {
         "model": {"reference": subject.reference, "digest": subject.model.digest},
         "machine": {
             "processor": machine(),
-            **place.model_dump(include={"device", "threads", "runtime"}),
+            **subject.key.model_dump(include={"device", "threads", "runtime"}),
         },
         "budget": {
-            name: getattr(budget, name)
+            name: getattr(subject.budget, name)
             for name in ("atoms", "edges", "structures", "seconds", "source")
         },
     }

@@ -3,21 +3,24 @@
 import argparse
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from pydantic import ValidationError
-
-from app.cli.serve import settings_from
-from app.engine.admission import Bound
-from app.engine.limits import Cache, Limits
-from app.engine.potential import Potential, load_potential
-from app.errors import InvalidRequest
+from app.atoms.properties import NAMES
+from app.cli.options import settings_from
+from app.engine.calibration_cache import CalibrationCache
+from app.engine.load import load_potential
+from app.engine.potential import UNLIMITED, Potential
 from app.formats.extxyz import parse
 from app.formats.files import read_structures
-from app.protocol.request import Ask, Entry, query_properties, relax_options
-from app.protocol.schemas import CellFreedom, RelaxIn, explain
-from app.service.answer import Answered, Result, answer, as_json, as_xyz
+from app.protocol.decode import properties_from, relax_from
+from app.protocol.encode import encode
+from app.protocol.request import Entry, PredictRequest
+from app.protocol.response import Answered, PredictResponse
+from app.relax import RelaxOptions
+from app.service.answer import answer
+from app.service.options import potential_options, request_limits, safeguards
 from app.settings import Settings
 from app.store.store import ModelStore
 
@@ -33,34 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", help="`name` or `name@version`; the default model where not given"
     )
-    parser.add_argument(
-        "--properties", help="some of energy,forces,stress,energies, separated by commas"
-    )
+    parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
     parser.add_argument("--relax", action="store_true", help="relax the structures")
-    parser.add_argument(
-        "--fmax",
-        type=float,
-        default=0.05,
-        help="eV/Å, where a relaxation is converged (%(default)s)",
-    )
-    parser.add_argument(
-        "--steps", type=int, default=200, help="most steps of a relaxation (%(default)s)"
-    )
-    parser.add_argument(
-        "--optimizer", choices=["fire", "lbfgs"], default="fire", help="(%(default)s)"
-    )
-    parser.add_argument(
-        "--cell",
-        nargs="?",
-        const="full",
-        default="fixed",
-        choices=get_args(CellFreedom),
-        help="what of the cells of bulk structures may change, besides the atoms' places (full if nothing is said)",
-    )
-    parser.add_argument("--fixed-axes", default="", help="lattice vectors that stay, some of a,b,c")
-    parser.add_argument(
-        "--pressure", type=float, default=0.0, help="eV/Å³, under which cells relax (%(default)s)"
-    )
+    _add_relax_options(parser)
     parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"
@@ -77,6 +55,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_relax_options(parser: argparse.ArgumentParser) -> None:
+    """An option for each one of a relaxation, with its own description and default."""
+    for name, field in RelaxOptions.model_fields.items():
+        how: dict[str, Any] = {"help": f"{field.description} ({field.default or 'none'})"}
+        if field.annotation in (int, float):
+            how["type"] = field.annotation
+        elif isinstance(field.default, str):
+            how["choices"] = get_args(field.annotation)
+        if name == "cell":
+            how |= {"nargs": "?", "const": "full"}
+        parser.add_argument(f"--{name.replace('_', '-')}", **how)
+
+
 def run(options: argparse.Namespace) -> int:
     """Answer for all files.
 
@@ -84,27 +75,20 @@ def run(options: argparse.Namespace) -> int:
         0 if every structure has an answer, otherwise 1; the errors are named on standard error.
     """
     settings = settings_from(options)
-    entries = [entry for file in options.files for entry in _entries(file)]
-    relax = relax_options(_relax(options), settings)
-    ask = Ask(
-        entries,
-        options.model,
-        query_properties(options.properties),
-        relax,
-        options.properties is not None,
+    request = PredictRequest(
+        entries=[entry for file in options.files for entry in _entries(file)],
+        model=options.model,
+        properties=properties_from(options.properties),
+        relax=_relax(options, settings),
+        explicit=options.properties is not None,
     )
-    potential = _load(settings, options.model)
-    results = asyncio.run(_answer(potential, ask))
-    content = (
-        as_json(potential, ask, results) + b"\n"
-        if options.json
-        else as_xyz(potential, ask, results).encode()
-    )
+    response = asyncio.run(_answer(_load(settings, options.model), request, settings))
+    content = encode(response, "json") + b"\n" if options.json else encode(response, "xyz")
     if options.output:
         options.output.write_bytes(content)
     else:
         sys.stdout.write(content.decode())
-    return _report(entries, results)
+    return _report(response)
 
 
 def _entries(file: str) -> list[Entry]:
@@ -112,51 +96,42 @@ def _entries(file: str) -> list[Entry]:
     return [Entry(frame.id, frame.structure, frame.info) for frame in frames]
 
 
-def _relax(options: argparse.Namespace) -> RelaxIn | None:
+def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:
     if not options.relax:
         return None
-    try:
-        return RelaxIn(
-            fmax=options.fmax,
-            steps=options.steps,
-            optimizer=options.optimizer,
-            cell=options.cell,
-            fixed_axes=options.fixed_axes.split(",") if options.fixed_axes else [],
-            pressure=options.pressure,
-        )
-    except ValidationError as error:
-        raise InvalidRequest(explain(error, RelaxIn)) from None
+    given = {name: getattr(options, name) for name in RelaxOptions.model_fields}
+    relax = relax_from({name: value for name, value in given.items() if value is not None})
+    request_limits(settings).check_relax(relax)
+    return relax
 
 
 def _load(settings: Settings, model: str | None) -> Potential:
     """The model, with a queue that all files fit into, and without the limits that protect a
     service.
     """
+    options = potential_options(settings)
+    most = sys.maxsize
     return load_potential(
         ModelStore(settings.model_store).load(model or settings.default_model),
-        Limits.of(settings),
-        Bound(sys.maxsize, sys.maxsize),
-        max_atoms=sys.maxsize,
-        max_edges=sys.maxsize,
-        threads=settings.threads,
-        device=settings.device,
-        deterministic=settings.deterministic,
-        backend=settings.backend,
-        cache=Cache(settings.cache),
+        replace(options, queue=UNLIMITED, max_atoms=most, max_edges=most),
+        cache=CalibrationCache(settings.cache),
     )
 
 
-async def _answer(potential: Potential, ask: Ask) -> list[Result]:
+async def _answer(
+    potential: Potential, request: PredictRequest, settings: Settings
+) -> PredictResponse:
     potential.start()
     try:
-        return await answer(potential, ask)
+        return await answer(potential, request, safeguards(settings))
     finally:
         await potential.stop()
 
 
-def _report(entries: list[Entry], results: list[Result]) -> int:
+def _report(response: PredictResponse) -> int:
     failed = 0
-    for number, (entry, result) in enumerate(zip(entries, results, strict=True)):
+    pairs = zip(response.request.entries, response.results, strict=True)
+    for number, (entry, result) in enumerate(pairs):
         if not isinstance(result, Answered):
             failed += 1
             name = f"structure {number}" + (f" ({entry.id})" if entry.id else "")

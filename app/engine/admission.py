@@ -1,4 +1,4 @@
-"""Admission: how much may be in the house before new requests are turned away."""
+"""Admission: how much may be inside before new requests are turned away."""
 
 import asyncio
 import math
@@ -12,18 +12,18 @@ RETRY_SECONDS = (1.0, 60.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """The most structures and atoms that may be in the house before new ones are turned away."""
+class QueueLimits:
+    """The most structures and atoms that may be admitted before new ones are turned away."""
 
     structures: int
     atoms: int
 
 
-class House:
-    """Who is inside; belongs to one event loop."""
+class Admission:
+    """How much is inside, and whether more may come in; belongs to one event loop."""
 
-    def __init__(self, bound: Bound) -> None:
-        self.bound = bound
+    def __init__(self, limits: QueueLimits) -> None:
+        self.limits = limits
         self._closed = False
         self._structures = 0
         self._atoms = 0
@@ -33,12 +33,11 @@ class House:
 
     @contextmanager
     def admit(self, structures: int, atoms: int) -> Iterator[None]:
-        """A place in the house for as long as the block lasts, however many evaluations it asks
-        for.
+        """A place inside for as long as the block lasts, however many evaluations it asks for.
 
         Raises:
-            Overloaded: the house is full; says when to come back.
-            Unavailable: the house is closed.
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the model is shutting down.
         """
         self.check_room(structures, atoms)
         self._structures += structures
@@ -55,23 +54,23 @@ class House:
     def check_room(self, structures: int = 1, atoms: int = 1) -> None:
         """Whether so much could be admitted now.
 
-        Whatever is within a request's limits may enter an empty house.
+        Whatever is within a request's limits may enter an empty queue.
 
         Raises:
-            Overloaded: the house is full; says when to come back.
-            Unavailable: the house is closed.
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the model is shutting down.
         """
         if self._closed:
             raise Unavailable("the service is shutting down; send the request to another instance")
         full = (
-            self._structures + structures > self.bound.structures
-            or self._atoms + atoms > self.bound.atoms
+            self._structures + structures > self.limits.structures
+            or self._atoms + atoms > self.limits.atoms
         )
         if self._structures and full:
             wait = self._speed.seconds(self._atoms)
             raise Overloaded(
                 f"{self._structures} structures with {self._atoms} atoms are waiting, at most "
-                f"{self.bound.structures} and {self.bound.atoms} may; try again in {wait:.0f} s",
+                f"{self.limits.structures} and {self.limits.atoms} may; try again in {wait:.0f} s",
                 retry_after=wait,
             )
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.atoms.graph import Graph, collate
 from app.atoms.prediction import Prediction, StructurePrediction, split
+from app.atoms.properties import STORED
 from app.backends import Backend
 from app.errors import BackendError, EquipotError, OutOfMemory
 
@@ -90,9 +91,13 @@ NOT_FINITE = "the model's answer is not finite; the structure may be far from wh
 
 
 def _is_finite(prediction: Prediction, batch: Graph) -> bool:
-    stress = None if prediction.stress is None else prediction.stress[batch.pbc.all(axis=1)]
-    parts = (prediction.energy, prediction.energies, prediction.forces, stress)
-    return all(np.isfinite(part).all() for part in parts if part is not None)
+    """Whether all numbers are that are defined for the structures of the batch."""
+    bulk = batch.pbc.all(axis=1)
+    for row in STORED:
+        values = getattr(prediction, row.name)
+        if values is not None and not np.isfinite(values[bulk] if row.bulk_only else values).all():
+            return False
+    return True
 
 
 def _explain(error: Exception) -> EquipotError:

@@ -23,7 +23,7 @@ from app.atoms.graph import collate
 from app.atoms.neighbors import build_graph
 from app.backends import Backend
 from app.backends.synthetic import lattice_piece
-from app.engine.scheduler import Cost, Speed
+from app.engine.budget import Cost, Speed
 from app.errors import OutOfMemory
 
 ENOUGH = 0.95
@@ -45,7 +45,7 @@ Effort = Literal["quick", "thorough"]
 _ALONE = threading.Lock()  # models that are measured at the same time take turns
 
 
-class Point(BaseModel):
+class Measurement(BaseModel):
     """One batch that was measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,7 +57,7 @@ class Point(BaseModel):
     peak: int = Field(description="bytes, the most resident memory of the process so far")
 
 
-class Place(BaseModel):
+class CalibrationKey(BaseModel):
     """What a calibration holds for: a model on a device."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,18 +73,18 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    place: Place
+    key: CalibrationKey
     effort: Effort
     base: float = Field(ge=0, description="s a batch")
     atom: float = Field(ge=0, description="s an atom")
     edge: float = Field(ge=0, description="s an edge")
-    best: Point = Field(
+    best: Measurement = Field(
         description="the smallest batch of molecules with almost the best throughput"
     )
     bytes_per_edge: float | None = Field(
         description="growth of memory; none where it was not measured"
     )
-    points: tuple[Point, ...]
+    measurements: tuple[Measurement, ...]
 
     @property
     def speed(self) -> Speed:
@@ -92,18 +92,20 @@ class Calibration(BaseModel):
         return Speed(self.base, self.atom, self.edge)
 
 
-def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None, None, Calibration]:
+def calibrate(
+    backend: Backend, key: CalibrationKey, effort: Effort
+) -> Generator[None, None, Calibration]:
     """Measure a backend, one evaluation a step, so that others may use it between two of them.
 
     Returns:
         The calibration, after the last step.
     """
-    points: list[list[Point]] = []
+    measurements: list[list[Measurement]] = []
     longest, repeats = EFFORTS[effort]
     for atoms, periodic in KINDS:
         graph = build_graph(lattice_piece(backend.card, atoms, periodic), backend.card.cutoff)
-        series: list[Point] = []
-        points.append(series)
+        series: list[Measurement] = []
+        measurements.append(series)
         while _goes_on(series, longest):
             batch = collate([graph] * (2 * series[-1].structures if series else 1))
             seconds = np.inf
@@ -113,7 +115,7 @@ def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None,
                         began, busy = time.perf_counter(), time.process_time()
                         backend(batch)
                         seconds = min(seconds, time.perf_counter() - began)
-                        if place.device == "cpu":
+                        if key.device == "cpu":
                             seconds = min(seconds, max(time.process_time() - busy, 1e-6))
                     yield
             except (MemoryError, OutOfMemory):
@@ -122,25 +124,31 @@ def calibrate(backend: Backend, place: Place, effort: Effort) -> Generator[None,
                 break
             size = (len(batch.n_atoms), len(batch.numbers), len(batch.edge_reverse))
             series.append(
-                Point(**dict(zip(Point.model_fields, (*size, seconds, peak_memory()), strict=True)))
+                Measurement(
+                    **dict(
+                        zip(Measurement.model_fields, (*size, seconds, peak_memory()), strict=True)
+                    )
+                )
             )
-    flat = tuple(chain.from_iterable(points))
+    flat = tuple(chain.from_iterable(measurements))
     speed = fit(flat)
     return Calibration(
-        place=place,
+        key=key,
         effort=effort,
         base=speed.base,
         atom=speed.atom,
         edge=speed.edge,
-        best=smallest_of_the_best(points[0]),
-        bytes_per_edge=_growth(points) if effort == "thorough" and place.device == "cpu" else None,
-        points=flat,
+        best=smallest_of_the_best(measurements[0]),
+        bytes_per_edge=_growth(measurements)
+        if effort == "thorough" and key.device == "cpu"
+        else None,
+        measurements=flat,
     )
 
 
-def calibrate_at_once(backend: Backend, place: Place, effort: Effort) -> Calibration:
+def calibrate_at_once(backend: Backend, key: CalibrationKey, effort: Effort) -> Calibration:
     """The calibration of a backend that nobody else uses meanwhile."""
-    steps = calibrate(backend, place, effort)
+    steps = calibrate(backend, key, effort)
     while True:
         try:
             next(steps)
@@ -149,12 +157,12 @@ def calibrate_at_once(backend: Backend, place: Place, effort: Effort) -> Calibra
             return found
 
 
-def fit(points: Sequence[Point]) -> Speed:
+def fit(measurements: Sequence[Measurement]) -> Speed:
     """The speed with the least relative deviation from what was measured, no coefficient of it
     negative.
     """
-    rows = np.array([[1.0, p.atoms, p.edges] for p in points]) / np.array(
-        [[p.seconds] for p in points]
+    rows = np.array([[1.0, p.atoms, p.edges] for p in measurements]) / np.array(
+        [[p.seconds] for p in measurements]
     )
     best, least = Speed(), np.inf
     for columns in chain.from_iterable(combinations(range(3), n) for n in (1, 2, 3)):
@@ -167,16 +175,16 @@ def fit(points: Sequence[Point]) -> Speed:
     return best
 
 
-def smallest_of_the_best(points: Sequence[Point]) -> Point:
+def smallest_of_the_best(measurements: Sequence[Measurement]) -> Measurement:
     """The smallest batch that reaches `ENOUGH` of the best throughput, of `LEAST_STRUCTURES` at
     least if measured.
     """
-    most = max(point.structures / point.seconds for point in points)
-    enough = [p for p in points if p.structures / p.seconds >= ENOUGH * most]
+    most = max(point.structures / point.seconds for point in measurements)
+    enough = [p for p in measurements if p.structures / p.seconds >= ENOUGH * most]
     return next((p for p in enough if p.structures >= LEAST_STRUCTURES), enough[-1])
 
 
-def _goes_on(series: Sequence[Point], longest: float) -> bool:
+def _goes_on(series: Sequence[Measurement], longest: float) -> bool:
     """Whether a larger batch is worth measuring: a small one, up to four times as long as the
     others may be.
     """
@@ -190,7 +198,8 @@ def deviation(calibration: Calibration) -> float:
     """Largest relative difference of a prediction from what was measured."""
     speed = calibration.speed
     return max(
-        abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0) for p in calibration.points
+        abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0)
+        for p in calibration.measurements
     )
 
 
@@ -200,7 +209,9 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _growth(series: Sequence[Sequence[Point]]) -> float:
+def _growth(series: Sequence[Sequence[Measurement]]) -> float:
     """Bytes that the peak grew by with each edge, of the kind of structure for which it grew most."""
-    pairs = [(points[0], points[-1]) for points in series if len(points) > 1]
+    pairs = [
+        (measurements[0], measurements[-1]) for measurements in series if len(measurements) > 1
+    ]
     return max((max(0, b.peak - a.peak) / max(1, b.edges - a.edges) for a, b in pairs), default=0.0)

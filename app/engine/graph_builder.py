@@ -1,21 +1,22 @@
-"""Neighbour lists of the structures that arrive together: of a few at once, of many on another
-thread.
+"""Graphs of the structures that arrive together: of a few at once, of many on other threads.
 
 A request with a thousand molecules would hold up the event loop, and with it every other request,
-for as long as their lists take. What goes beyond `TURN_ATOMS` in one turn of the loop is handed to
-a thread, where molecules are searched together.
+for as long as their neighbour lists take. What goes beyond `TURN_ATOMS` in one turn of the loop is
+handed to a thread, where molecules are searched together.
 """
 
 import asyncio
+import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
 from app.atoms.graph import Graph, separate
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.structure import Structure
+from app.engine.observer import Observer
 
 TURN_ATOMS = 2000
 """Atoms whose lists are made in one turn of the event loop itself; they take some milliseconds."""
@@ -23,8 +24,11 @@ ALONE_ATOMS = 200
 """Lists of larger structures are always made on another thread."""
 JOB_ATOMS = 8000
 """Atoms of one job of the thread, so that the first lists are there early."""
+THREADS = 2
 
-Found: TypeAlias = Graph | Exception
+Built: TypeAlias = Graph | Exception
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class _Wanted(NamedTuple):
@@ -32,52 +36,77 @@ class _Wanted(NamedTuple):
     future: asyncio.Future[Graph]
 
 
-class Lists:
-    """Makes graphs on an event loop and a pool of threads.
+class GraphBuilder:
+    """Makes the graphs of one model on an event loop and on threads of its own.
 
     Args:
-        loop: on which it is asked.
-        pool: whose threads make the lists of many or large structures.
+        cutoff: Å.
+        max_edges: of one structure.
+        observer: is told how long each took.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pool: Executor) -> None:
-        self._loop, self._pool = loop, pool
-        self._atoms = 0
-        self._waiting: dict[tuple[float, int], list[_Wanted]] = defaultdict(list)
+    def __init__(self, cutoff: float, max_edges: int, observer: Observer) -> None:
+        self.cutoff, self.max_edges = cutoff, max_edges
+        self._observer = observer
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="graphs")
+        self._turn_atoms = 0
+        self._waiting: dict[float, list[_Wanted]] = defaultdict(list)
 
-    async def graph(self, structure: Structure, cutoff: float, max_edges: int) -> Graph:
-        """The graph of a structure, as `build_graph` makes it.
+    def start(self) -> None:
+        """To be called on the event loop that will ask for graphs."""
+        self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
+    async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
+        """The graph of a structure within the cutoff and a skin, in Å, beyond it.
 
         Raises:
             InputError: the structure has no graph, or one with too many edges.
         """
+        began = time.perf_counter()
+        graph = await self._graph(structure, skin)
+        self._observer.graph(time.perf_counter() - began)
+        return graph
+
+    def threaded(
+        self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> asyncio.Future[T]:
+        """The result of work that is done on one of the threads."""
+        return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
+
+    async def _graph(self, structure: Structure, skin: float) -> Graph:
+        reach = self._reach(skin)
         if len(structure) > ALONE_ATOMS:
-            return await self._loop.run_in_executor(
-                self._pool, build_graph, structure, cutoff, max_edges
-            )
-        if not self._atoms:
+            return await self.threaded(build_graph, structure, *reach)
+        if not self._turn_atoms:
             self._loop.call_soon(self._end_turn)
-        self._atoms += len(structure)
-        if self._atoms <= TURN_ATOMS:
-            return build_graph(structure, cutoff, max_edges)
+        self._turn_atoms += len(structure)
+        if self._turn_atoms <= TURN_ATOMS:
+            return build_graph(structure, *reach)
         wanted = _Wanted(structure, self._loop.create_future())
-        self._waiting[cutoff, max_edges].append(wanted)
+        self._waiting[skin].append(wanted)
         return await wanted.future
 
+    def _reach(self, skin: float) -> tuple[float, int]:
+        """Å to search within, and the most edges there, in proportion to the volume."""
+        growth = 1.0 + skin / self.cutoff
+        return self.cutoff + skin, int(self.max_edges * growth**3) if skin else self.max_edges
+
     def _end_turn(self) -> None:
-        self._atoms = 0
-        for (cutoff, max_edges), wanted in self._waiting.items():
+        self._turn_atoms = 0
+        for skin, wanted in self._waiting.items():
             for job in _jobs(wanted):
                 structures = [one.structure for one in job]
-                made = self._loop.run_in_executor(
-                    self._pool, graphs_of, structures, cutoff, max_edges
-                )
-                made.add_done_callback(partial(_tell, job))
+                built = self.threaded(graphs_of, structures, *self._reach(skin))
+                built.add_done_callback(partial(_tell, job))
         self._waiting.clear()
 
 
-def _tell(job: Sequence[_Wanted], made: asyncio.Future[list[Found]]) -> None:
-    for one, graph in zip(job, made.result(), strict=True):
+def _tell(job: Sequence[_Wanted], built: asyncio.Future[list[Built]]) -> None:
+    for one, graph in zip(job, built.result(), strict=True):
         if one.future.done():
             continue
         if isinstance(graph, Exception):
@@ -86,7 +115,7 @@ def _tell(job: Sequence[_Wanted], made: asyncio.Future[list[Found]]) -> None:
             one.future.set_result(graph)
 
 
-def graphs_of(structures: Sequence[Structure], cutoff: float, max_edges: int) -> list[Found]:
+def graphs_of(structures: Sequence[Structure], cutoff: float, max_edges: int) -> list[Built]:
     """The graph of each structure, or the error that it gives alone."""
     try:
         return list(separate(build_graphs(structures, cutoff, max_edges)))
@@ -94,7 +123,7 @@ def graphs_of(structures: Sequence[Structure], cutoff: float, max_edges: int) ->
         return [_alone(structure, cutoff, max_edges) for structure in structures]
 
 
-def _alone(structure: Structure, cutoff: float, max_edges: int) -> Found:
+def _alone(structure: Structure, cutoff: float, max_edges: int) -> Built:
     try:
         return build_graph(structure, cutoff, max_edges)
     except Exception as error:

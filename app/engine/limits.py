@@ -1,20 +1,14 @@
-"""Budgets: the largest batch, from settings and from what was measured, and the folder that
-remembers the latter.
-"""
+"""Limits of a batch: the budget that follows from settings and from what was measured."""
 
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
-
-from pydantic import ValidationError
 
 from app.backends import Backend
-from app.engine.calibration import Calibration, Effort, Place, calibrate
-from app.engine.scheduler import Budget, Cost
-from app.settings import Settings
+from app.engine.budget import Budget, Cost
+from app.engine.calibration import Calibration, CalibrationKey, Effort, calibrate
+from app.engine.calibration_cache import CalibrationCache
 
 FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
 """Until something was measured."""
@@ -25,11 +19,9 @@ see.
 MEMORY_SHARE = 0.5
 """Of what is free, for one evaluation, where no setting says how much."""
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatchLimits:
     """What the settings say about batches; 0 leaves it to the measurement.
 
     Attributes:
@@ -46,18 +38,12 @@ class Limits:
     seconds: float = math.inf
     memory: int = 0
 
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """What the settings say."""
-        sizes = (settings.batch_atoms, settings.batch_edges, settings.batch_structures)
-        return cls(*sizes, settings.batch_seconds, settings.memory_mb * 1_000_000)
-
-    def budget(self, found: Calibration | None, source: str = "measured") -> Budget:
+    def budget(self, calibration: Calibration | None, source: str = "measured") -> Budget:
         """The budget in force: what is set wins over what was measured, and that over `FALLBACK`."""
         budget = (
             replace(FALLBACK, longest=self.seconds)
-            if found is None
-            else self._measured(found, source)
+            if calibration is None
+            else self._measured(calibration, source)
         )
         given = {
             name: getattr(self, name)
@@ -70,14 +56,14 @@ class Limits:
             budget, **given, seconds=self.seconds, longest=self.seconds, source="setting"
         )
 
-    def _measured(self, found: Calibration, source: str) -> Budget:
+    def _measured(self, calibration: Calibration, source: str) -> Budget:
         """As long as the batch with almost the best throughput; memory bounds it from above."""
-        speed, best = found.speed, found.best
+        speed, best = calibration.speed, calibration.best
         seconds = max(SHORTEST, speed.seconds(Cost(best.atoms, best.edges)))
         capacity = math.inf
-        if found.bytes_per_edge:
+        if calibration.bytes_per_edge:
             capacity = max(
-                1.0, (self.memory or MEMORY_SHARE * free_memory()) // found.bytes_per_edge
+                1.0, (self.memory or MEMORY_SHARE * free_memory()) // calibration.bytes_per_edge
             )
         return Budget(
             atoms=max(FALLBACK.atoms, best.atoms),
@@ -91,54 +77,17 @@ class Limits:
         )
 
 
-class Cache:
-    """Calibrations in a folder, one file for each model, device and number of threads."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
-
-    def read(self, place: Place) -> Calibration | None:
-        """What was measured at a place; None if nothing was, or with another runtime."""
-        if self._folder is None:
-            return None
-        try:
-            found = Calibration.model_validate_json(self._path(self._folder, place).read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError) as error:
-            log.warning("%s is not used: %s", self._path(self._folder, place), error)
-            return None
-        return found if found.place == place else None
-
-    def write(self, found: Calibration) -> Path | None:
-        """Remember it; says in the log where that cannot be done, and returns None."""
-        if self._folder is None:
-            return None
-        path = self._path(self._folder, found.place)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".partial")
-            partial.write_text(found.model_dump_json(indent=2) + "\n")
-            partial.replace(path)
-        except OSError as error:
-            log.info(
-                "calibrations are not kept: %s cannot be written (%s)", path.parent, error.strerror
-            )
-            self._folder = None
-            return None
-        return path
-
-    def _path(self, folder: Path, place: Place) -> Path:
-        return folder / f"{place.digest[:16]}-{place.device}-{place.threads}.json"
-
-
 def measured(
-    backend: Backend, place: Place, limits: Limits, cache: Cache, effort: Effort = "quick"
+    backend: Backend,
+    key: CalibrationKey,
+    limits: BatchLimits,
+    cache: CalibrationCache,
+    effort: Effort = "quick",
 ) -> Iterator[Budget | None]:
     """Measure a backend step by step; the last item is the budget, those before it None."""
-    found = yield from calibrate(backend, place, effort)
-    cache.write(found)
-    yield limits.budget(found)
+    calibration = yield from calibrate(backend, key, effort)
+    cache.write(calibration)
+    yield limits.budget(calibration)
 
 
 def free_memory() -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from app.engine.scheduler import Cost
+from app.engine.budget import Cost
 
 
 class Observer(Protocol):
@@ -19,7 +19,7 @@ class Observer(Protocol):
         """A batch, or a part of one, did not fit into memory."""
 
 
-class Silent:
+class NullObserver:
     """An observer that does nothing."""
 
     def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:

@@ -1,35 +1,76 @@
-"""Potential: a model ready to answer, the one thing that routes, relaxations and the command line
-call.
+"""Potential: a model ready to answer, the one thing that the service, relaxations and the command
+line call.
 """
 
+import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any
+from dataclasses import dataclass, field
 
-from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
-from app.backends import Backend, load_backend, worker_threads
+from app.backends import Backend
 from app.backends.synthetic import lattice_piece
-from app.engine.admission import Bound
+from app.engine.admission import Admission, QueueLimits
 from app.engine.batcher import Batcher
-from app.engine.calibration import Place
-from app.engine.limits import Cache, Limits, measured
-from app.engine.observer import Observer
-from app.engine.scheduler import Budget
-from app.engine.task import Task
+from app.engine.budget import Budget
+from app.engine.graph_builder import GraphBuilder
+from app.engine.limits import BatchLimits
+from app.engine.observer import NullObserver, Observer
+from app.engine.workers import IN_FLIGHT, Workers
 from app.errors import StructureTooLarge
 from app.settings import BackendChoice
-from app.store.store import ModelCard, StoredModel
+from app.store.store import ModelCard
+
+UNLIMITED = QueueLimits(sys.maxsize, sys.maxsize)
+
+
+@dataclass(frozen=True, slots=True)
+class PotentialOptions:
+    """How a model is run. Without arguments, on all cores and without limits.
+
+    Attributes:
+        batch: limits of a batch; what they leave open is measured.
+        queue: how much may be admitted.
+        max_atoms: of one structure.
+        max_edges: of one structure.
+        threads: numerics threads of one evaluation; 0 takes all cores.
+        device: `cpu`, `cuda` or `cuda:N`.
+        deterministic: answers have the same bits whatever else is in the batch. The budget, which
+            says where large structures are cut, then comes from `batch` alone and not from a
+            measurement.
+        backend: what runs an exported model; `auto` measures where there is a choice.
+        in_flight: batches at the same time.
+    """
+
+    batch: BatchLimits = field(default_factory=BatchLimits)
+    queue: QueueLimits = UNLIMITED
+    max_atoms: int = sys.maxsize
+    max_edges: int = sys.maxsize
+    threads: int = 0
+    device: str = "cpu"
+    deterministic: bool = False
+    backend: BackendChoice = "auto"
+    in_flight: int = IN_FLIGHT
 
 
 class Potential:
-    """A model of the store behind its own queue and worker.
+    """A model of the store behind its own queue and workers.
+
+    Args:
+        backend: what evaluates.
+        digest: sha256 of the card, which holds those of all files.
+        budget: the largest batch to begin with.
+        options: how it is run.
+        observer: is told of batches and graphs.
+        measurement: steps that end with a better budget, for moments when nothing waits.
 
     Attributes:
         card: what the model is.
-        digest: sha256 of the card, which holds those of all files.
+        digest: as given.
+        admission: who may come in; every call of `predict` is made inside of `admission.admit`.
+        graphs: makes the graphs of structures.
+        workers: the queue and the threads that evaluate what waits in it.
     """
 
     def __init__(
@@ -37,23 +78,21 @@ class Potential:
         backend: Backend,
         digest: str,
         budget: Budget,
-        bound: Bound,
-        max_atoms: int,
-        max_edges: int,
+        options: PotentialOptions,
         observer: Observer | None = None,
         measurement: Iterator[Budget | None] | None = None,
     ) -> None:
+        observer = observer or NullObserver()
         self.card: ModelCard = backend.card
         self.digest = digest
-        self._max_atoms = max_atoms
+        self.admission = Admission(options.queue)
+        self.graphs = GraphBuilder(self.card.cutoff, options.max_edges, observer)
+        evaluated = self.admission.evaluated
+        self.workers = Workers(backend, budget, observer, evaluated, options.in_flight)
         self._backend = backend
-        self._batcher = Batcher(backend, budget, bound, max_edges, observer)
+        self._batcher = Batcher(backend, self.graphs, self.workers)
+        self._max_atoms = options.max_atoms
         self._measurement = measurement
-
-    @property
-    def budget(self) -> Budget:
-        """The largest batch, as it is now."""
-        return self._batcher.budget
 
     @property
     def reference(self) -> str:
@@ -65,22 +104,18 @@ class Potential:
         """Name and version of what computes."""
         return self._backend.runtime
 
-    @property
-    def depth(self) -> int:
-        """Structures that wait for their batch."""
-        return self._batcher.depth
-
     def start(self) -> None:
-        """Start the worker, on the event loop that will ask for predictions."""
-        self._batcher.start()
+        """Start the workers, on the event loop that will ask for predictions."""
+        self.graphs.start()
+        self.workers.start()
 
     def warm_up(self) -> None:
         """Evaluate a molecule and a crystal, so that the first request does not pay for it.
 
         Blocks.
         """
-        for structure in (lattice_piece(self.card, 21, False), lattice_piece(self.card, 8, True)):
-            graph = build_graph(structure, self.card.cutoff)
+        for atoms, periodic in ((21, False), (8, True)):
+            graph = build_graph(lattice_piece(self.card, atoms, periodic), self.card.cutoff)
             self._backend(graph)
             self._backend.energies(graph)
 
@@ -89,7 +124,7 @@ class Potential:
         nothing.
         """
         if self._measurement is not None:
-            self._batcher.when_idle(self._measurement)
+            self.workers.when_idle(self._measurement)
             self._measurement = None
 
     def check(self, structure: Structure) -> None:
@@ -106,27 +141,8 @@ class Potential:
                 f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed"
             )
 
-    def check_room(self, structures: int = 1, atoms: int = 1) -> None:
-        """Whether `admit` would let so much in now.
-
-        Raises:
-            Overloaded: the queue is full; says when to come back.
-            Unavailable: the potential is shutting down.
-        """
-        self._batcher.check_room(structures, atoms)
-
-    def admit(self, structures: int, atoms: int) -> AbstractContextManager[None]:
-        """A place in the queue for as long as the block lasts.
-
-        Raises:
-            Overloaded: the queue is full; says when to come back.
-            Unavailable: the potential is shutting down.
-        """
-        return self._batcher.admit(structures, atoms)
-
     async def predict(self, structure: Structure, derivatives: bool = True) -> StructurePrediction:
-        """Energy and derivatives of a structure, evaluated with whatever else waits; inside
-        `admit`.
+        """Energy and derivatives of a structure, evaluated with whatever else waits.
 
         Args:
             structure: the atoms.
@@ -134,80 +150,14 @@ class Potential:
 
         Raises:
             InputError: the model cannot answer for this structure.
+            OutOfMemory: not even a piece of it fits into memory.
             BackendError: the model failed, or its answer is not finite.
         """
         self.check(structure)
         return await self._batcher.predict(structure, derivatives)
 
-    async def graph(self, structure: Structure, skin: float = 0.0) -> Graph:
-        """The graph of a structure within the cutoff and a skin, in Å, beyond it.
-
-        Raises:
-            InputError: the structure has no graph, or one with too many edges.
-        """
-        return await self._batcher.graph(structure, skin)
-
-    async def run(self, task: Task) -> Any:
-        """What a task has to say once it is over; inside `admit`."""
-        return await self._batcher.run(task)
-
     async def stop(self) -> None:
-        """Refuse new structures and finish the admitted ones."""
-        await self._batcher.stop()
-
-
-def load_potential(
-    model: StoredModel,
-    limits: Limits | Budget,
-    bound: Bound,
-    *,
-    max_atoms: int,
-    max_edges: int,
-    threads: int = 0,
-    device: str = "cpu",
-    deterministic: bool = False,
-    backend: BackendChoice = "auto",
-    observer: Observer | None = None,
-    cache: Cache | None = None,
-) -> Potential:
-    """The potential of a verified store version.
-
-    Args:
-        model: the version.
-        limits: of a batch; what they leave open is taken from the cache, or measured in idle
-            moments.
-        bound: how much may be admitted.
-        max_atoms: of one structure.
-        max_edges: of one structure.
-        threads: numerics threads of one evaluation; 0 takes all cores.
-        device: `cpu`, `cuda` or `cuda:N`.
-        deterministic: answers have the same bits whatever else is in the batch. The budget, which
-            says where large structures are cut, then comes from `limits` alone and not from a
-            measurement.
-        backend: what runs an exported model; `auto` measures where there is a choice.
-        observer: is told of batches and neighbour lists.
-        cache: what was measured before.
-
-    Raises:
-        BackendError: the runtime is missing or cannot use the device or the artifact.
-    """
-    opened = load_backend(
-        model, threads=threads, device=device, deterministic=deterministic, backend=backend
-    )
-    rest = (bound, max_atoms, max_edges, observer)
-    if isinstance(limits, Budget):
-        return Potential(opened, model.digest, limits, *rest)
-    if deterministic:
-        return Potential(opened, model.digest, limits.budget(None), *rest)
-    cache = cache or Cache(None)
-    place = place_of(model, opened, threads, device)
-    known = cache.read(place)
-    measurement = measured(opened, place, limits, cache) if known is None else None
-    return Potential(opened, model.digest, limits.budget(known, "cached"), *rest, measurement)
-
-
-def place_of(model: StoredModel, backend: Backend, threads: int, device: str) -> Place:
-    """What a calibration of the model holds for."""
-    return Place(
-        digest=model.digest, device=device, threads=worker_threads(threads), runtime=backend.runtime
-    )
+        """Refuse new structures, finish the admitted ones, end the threads."""
+        await self.admission.close()
+        await self.workers.stop()
+        self.graphs.stop()

@@ -1,9 +1,10 @@
 """Which of the waiting items make the next batch: a policy on predicted cost, as pure functions.
 
 There are two lanes. What fits into a batch waits in the *small* lane. What does not waits in the
-*large* lane: a structure that alone takes no longer than `Budget.longest` goes whole, any other in
-pieces that fit into a batch (`app.atoms.decomposition`), of which one at a time is in the lane, at
-its end. Steps of relaxations go whole. Within a lane, the oldest goes first, with whatever else
+*large* lane: whole where `Budget.goes_whole`, otherwise in pieces that fit into a batch
+(`app.atoms.decomposition`), of which one at a time is in the lane, at its end. Whole goes what
+alone takes no longer than `Budget.longest`, and what memory bears where cutting is not free; steps
+of relaxations always do. Within a lane, the oldest goes first, with whatever else
 fits. Between the lanes, the one that has had less of the backend goes: each is charged the weight
 of its batches, in units of the longest one allowed, and one that was empty may be behind the other
 by one unit at most.
@@ -31,114 +32,19 @@ by a second `Speed.base`, and no more.
    that one of p pieces is done within p (2 (m − 1) + 5) M.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import islice
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from app.engine.budget import Budget, Cost
 
 LOOK_AHEAD = 64
 """How many waiting items may be looked at past one that does not fit."""
-LOWERED = "lowered, out of memory"
-"""Source of a budget that a shortage of memory has made smaller."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one item takes of a batch, or what a batch takes in all."""
-
-    atoms: int
-    edges: int
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.atoms + other.atoms, self.edges + other.edges)
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How long a batch lasts: seconds = base + atom · atoms + edge · edges.
-
-    All zero where nothing is known.
-    """
-
-    base: float = 0.0
-    atom: float = 0.0
-    edge: float = 0.0
-
-    def seconds(self, cost: Cost) -> float:
-        """The predicted duration of a batch."""
-        return self.base + self.atom * cost.atoms + self.edge * cost.edges
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The largest batch.
-
-    Attributes:
-        atoms: most atoms.
-        edges: most edges.
-        structures: most structures.
-        seconds: the longest batch of several items, as `speed` predicts it.
-        longest: seconds of the longest batch of one item that is not cut.
-        speed: of the model.
-        capacity: most edges of a structure that goes alone because it cannot be cut for free;
-            memory limits it.
-        source: where the budget comes from.
-    """
-
-    atoms: int
-    edges: int
-    structures: int
-    seconds: float = math.inf
-    longest: float = math.inf
-    speed: Speed = Speed()
-    capacity: float = math.inf
-    source: str = "setting"
-
-    def __post_init__(self) -> None:
-        if min(self.atoms, self.edges, self.structures) < 1:
-            raise ValueError(f"a batch needs room for something: {self}")
-
-    def holds(self, cost: Cost) -> bool:
-        """Whether a batch of this cost is within the budget."""
-        return (
-            cost.atoms <= self.atoms
-            and cost.edges <= self.edges
-            and self.speed.seconds(cost) <= self.seconds
-        )
-
-    def bears(self, cost: Cost) -> bool:
-        """Whether an item of this cost may go whole, if alone."""
-        return (
-            cost.atoms <= self.atoms
-            and cost.edges <= self.edges
-            and self.speed.seconds(cost) <= self.longest
-        )
-
-    def weight(self, cost: Cost) -> float:
-        """A batch in units of the longest one allowed; by its size where nothing is known of the
-        speed.
-        """
-        if self.speed == Speed() or math.isinf(self.longest):
-            return max(cost.atoms / self.atoms, cost.edges / self.edges)
-        return self.speed.seconds(cost) / self.longest
-
-    def lowered(self, failed: Cost) -> Self:
-        """The budget after a batch did not fit into memory: at most half of that batch, at least
-        one atom.
-        """
-        return replace(
-            self,
-            atoms=max(1, min(self.atoms, failed.atoms // 2)),
-            edges=max(1, min(self.edges, failed.edges // 2)),
-            capacity=max(1, min(self.capacity, failed.edges // 2)),
-            source=LOWERED,
-        )
-
-
-def take(costs: Iterable[Cost], budget: Budget) -> list[int]:
+def fill_batch(costs: Iterable[Cost], budget: Budget) -> list[int]:
     """Which of a lane's items make its next batch.
 
     The first one always goes, so that nothing starves; then, in order, each that still fits. A few
@@ -172,7 +78,7 @@ class Lane(IntEnum):
     LARGE = 1
 
 
-def turn(waiting: Sequence[bool], spent: Sequence[float]) -> Lane:
+def next_lane(waiting: Sequence[bool], spent: Sequence[float]) -> Lane:
     """The lane that makes the next batch: of those where something waits, the one that has had
     less.
 
@@ -238,9 +144,9 @@ class Lanes(Generic[W]):
             _drop_abandoned(lane)
         if not len(self):
             return []
-        chosen = turn([bool(lane) for lane in self._lanes], self._spent)
+        chosen = next_lane([bool(lane) for lane in self._lanes], self._spent)
         lane, horizon = self._lanes[chosen], budget.structures + LOOK_AHEAD
-        batch = list(_pop(lane, take([item.cost for item in islice(lane, horizon)], budget)))
+        batch = list(_pop(lane, fill_batch([item.cost for item in islice(lane, horizon)], budget)))
         self._spent[chosen] += budget.weight(sum((item.cost for item in batch), Cost(0, 0)))
         return batch
 

@@ -1,25 +1,49 @@
-"""Task: what waits in the queue for an evaluation."""
+"""Task: what waits in the queue for an evaluation, and how a batch of tasks is taken a step further."""
 
 import asyncio
 import logging
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Generic, Self, TypeAlias, TypeVar
 
 import numpy as np
 
 from app.atoms.graph import Graph
+from app.atoms.prediction import StructurePrediction
 from app.backends import Backend
 from app.engine.bisect import OnShortage, Outcome, evaluate
-from app.engine.scheduler import Cost, Lane
-from app.errors import BackendError
+from app.engine.budget import Cost
+from app.engine.scheduler import Lane
+from app.errors import BackendError, EquipotError
 
 log = logging.getLogger(__name__)
 
+R_co = TypeVar("R_co", covariant=True)
 
-class Task:
-    """A structure, or a piece of one, in the queue that wants one evaluation; a subclass may want
-    more.
+
+@dataclass(frozen=True, slots=True)
+class Goes:
+    """The task goes on: its new graph waits for a batch of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Generic[R_co]):
+    """The task is over.
+
+    Attributes:
+        outcome: what its caller gets, or the error that is raised there.
+    """
+
+    outcome: R_co | EquipotError
+
+
+Step: TypeAlias = Goes | Ended[R_co]
+
+
+class Task(ABC, Generic[R_co]):
+    """A structure, or a piece of one, in the queue; `R_co` is what its caller gets in the end.
 
     Attributes:
         graph: what is to be evaluated next.
@@ -34,7 +58,7 @@ class Task:
         self.derivatives = derivatives
         self.lane = Lane.SMALL
         self.since = time.perf_counter()
-        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.future: asyncio.Future[R_co] = asyncio.get_running_loop().create_future()
 
     @property
     def cost(self) -> Cost:
@@ -47,52 +71,61 @@ class Task:
         return self.future.cancelled()
 
     @classmethod
-    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
-        """What the caller of each task gets, or its error; None for one that goes on with its new
-        graph.
+    @abstractmethod
+    def advance(cls, tasks: Sequence[Self], outcomes: Sequence[Outcome]) -> list[Step[R_co]]:
+        """What becomes of each task of this class in a batch, now that its graph is evaluated.
 
-        Called on the worker's thread for all tasks of this class in a batch.
+        Called on the worker's thread.
         """
-        return list(outcomes)
 
 
-def evaluated(backend: Backend, tasks: Sequence[Task], on_shortage: OnShortage) -> list[Outcome]:
-    """The outcome of each task of a batch; those that want energies alone are evaluated by
-    themselves.
+class SinglePoint(Task[StructurePrediction]):
+    """A task that wants one evaluation and nothing more."""
+
+    @classmethod
+    def advance(
+        cls, tasks: Sequence[Self], outcomes: Sequence[Outcome]
+    ) -> list[Step[StructurePrediction]]:
+        """Each task ends with its outcome."""
+        return [Ended(outcome) for outcome in outcomes]
+
+
+def evaluate_tasks(
+    backend: Backend, tasks: Sequence[Task[object]], on_shortage: OnShortage
+) -> list[Outcome]:
+    """The outcome of each task of a batch.
+
+    Those that want energies alone are evaluated by themselves.
     """
     outcomes: dict[int, Outcome] = {}
     for derivatives in (True, False):
-        places = [i for i, task in enumerate(tasks) if task.derivatives is derivatives]
-        if places:
-            found = evaluate(backend, [tasks[i].graph for i in places], on_shortage, derivatives)
-            outcomes |= zip(places, found, strict=True)
+        members = [i for i, task in enumerate(tasks) if task.derivatives is derivatives]
+        if members:
+            graphs = [tasks[i].graph for i in members]
+            kind = evaluate(backend, graphs, on_shortage, derivatives)
+            outcomes |= zip(members, kind, strict=True)
     return [outcomes[i] for i in range(len(tasks))]
 
 
-def absorb(tasks: list[Task], outcomes: list[Outcome]) -> list[Any]:
-    """What each task has to say after a batch, in the order of the tasks."""
-    results: list[Any] = [None] * len(tasks)
+def advance(tasks: Sequence[Task[object]], outcomes: Sequence[Outcome]) -> list[Step[object]]:
+    """What becomes of each task after a batch; a class that fails costs the other classes nothing."""
+    steps: dict[int, Step[object]] = {}
     for kind in {type(task) for task in tasks}:
-        places = [i for i, task in enumerate(tasks) if type(task) is kind]
+        members = [i for i, task in enumerate(tasks) if type(task) is kind]
+        own = [tasks[i] for i in members], [outcomes[i] for i in members]
         try:
-            said = kind.absorb([tasks[i] for i in places], [outcomes[i] for i in places])
+            steps |= zip(members, kind.advance(*own), strict=True)
         except Exception as error:
             log.exception("a batch of %s could not be taken further", kind.__name__)
-            said = [
-                BackendError(
-                    f"internal error after the evaluation: {type(error).__name__}: {error}"
-                )
-            ] * len(places)
-        for place, result in zip(places, said, strict=True):
-            results[place] = result
-    return results
+            text = f"internal error after the evaluation: {type(error).__name__}: {error}"
+            steps |= dict.fromkeys(members, Ended(BackendError(text)))
+    return [steps[i] for i in range(len(tasks))]
 
 
 def cost_of(graph: Graph) -> Cost:
     """What a graph takes of a batch."""
     atoms, edges = len(graph.numbers), len(graph.edge_reverse)
     if graph.halo.any():  # what is no centre is not evaluated
-        atoms = int(
-            np.count_nonzero(~graph.halo | (np.bincount(graph.edge_index[0], minlength=atoms) > 0))
-        )
+        is_centre = np.bincount(graph.edge_index[0], minlength=atoms) > 0
+        atoms = int(np.count_nonzero(~graph.halo | is_centre))
     return Cost(atoms, edges)

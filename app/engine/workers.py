@@ -11,25 +11,50 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias, TypeVar
 
 from app.atoms.graph import Graph
 from app.backends import Backend
+from app.engine.budget import LOWERED, Budget, Cost
 from app.engine.observer import Observer
-from app.engine.scheduler import LOWERED, Budget, Cost, Lane, Lanes
-from app.engine.task import Task, absorb, cost_of, evaluated
+from app.engine.scheduler import Lane, Lanes
+from app.engine.task import Ended, Goes, Step, Task, advance, cost_of, evaluate_tasks
 from app.errors import BackendError, EquipotError
 
 IN_FLIGHT = 2
 """Batches at the same time."""
 
+R = TypeVar("R")
+
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Evaluate these tasks."""
+
+    tasks: list[Task[object]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdleStep:
+    """Do one step of the work for idle times; nothing else begins meanwhile."""
+
+    steps: Iterator[Budget | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the thread."""
+
+
+Work: TypeAlias = Batch | IdleStep | Stop
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    tasks: list[Task]
-    results: list[Any]
+    tasks: list[Task[object]]
+    steps: list[Step[object]]
     costs: list[Cost]
     waited: list[float]
     seconds: float
@@ -61,16 +86,15 @@ class Workers:
         self._backend = backend
         self._observer = observer
         self._evaluated = evaluated
-        self._idle_work: Iterator[Budget | None] | None = None
-        self._waiting: Lanes[Task] = Lanes()
-        self._arrived: list[Task] = []
+        self._idle_steps: Iterator[Budget | None] | None = None
+        self._waiting: Lanes[Task[object]] = Lanes()
+        self._arrived: list[Task[object]] = []
         self._wake = threading.Condition()
-        self._busy = 0
-        self._stepping = False
+        self._in_progress: list[Work] = []
         self._stopping = False
         names = [f"model-{backend.card.name}-{number}" for number in range(in_flight)]
         self._threads = [
-            threading.Thread(target=self._work, name=name, daemon=True) for name in names
+            threading.Thread(target=self._run, name=name, daemon=True) for name in names
         ]
 
     @property
@@ -84,21 +108,30 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def put(self, task: Task, lane: Lane) -> None:
-        """Let a task wait in a lane."""
-        task.lane = lane
+    async def run(self, task: Task[R], lane: Lane | None = None) -> R:
+        """What a task has to say once it is over. Cancelling takes it out of the queue.
+
+        Args:
+            task: what waits from now on.
+            lane: where; None lets its cost decide.
+
+        Raises:
+            EquipotError: the error that the task ended with.
+        """
+        task.lane = self._lane(task) if lane is None else lane
         if not self._arrived:
             self._loop.call_soon(self._flush)
         self._arrived.append(task)
+        return await task.future
 
     def when_idle(self, steps: Iterator[Budget | None]) -> None:
-        """Have short steps of work done on the backend while nothing waits.
+        """Have short steps of work done on the backend while nothing waits or is evaluated.
 
         Args:
             steps: what they yield other than None is the new budget.
         """
         with self._wake:
-            self._idle_work = steps
+            self._idle_steps = steps
             self._wake.notify()
 
     async def stop(self) -> None:
@@ -109,6 +142,9 @@ class Workers:
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
 
+    def _lane(self, task: Task[object]) -> Lane:
+        return Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE
+
     def _flush(self) -> None:
         """Show the workers all that arrived in one turn of the event loop at once, so that it
         shares a batch.
@@ -118,67 +154,44 @@ class Workers:
             self._wake.notify()
         self._arrived.clear()
 
-    def _work(self) -> None:
-        while (tasks := self._next()) is not None:
+    def _run(self) -> None:
+        while not isinstance(work := self._next(), Stop):
             try:
-                if tasks:
-                    self._evaluate(tasks)
+                if isinstance(work, Batch):
+                    self._evaluate(work.tasks)
                 else:
-                    self._step()
+                    self._step(work.steps)
             except Exception as error:
-                self._lose(tasks, error)
-            with self._wake:
-                self._busy -= 1
-                if self._stepping:
-                    self._stepping = False
-                    self._wake.notify_all()
+                self._lose(work.tasks if isinstance(work, Batch) else [], error)
+            self._over(work)
 
-    def _lose(self, tasks: Sequence[Task], error: Exception) -> None:
-        """After a fault of this program: nobody shall wait for ever."""
-        log.error("a worker of model %s failed", self._backend.card.name, exc_info=error)
+    def _next(self) -> Work:
+        """What this thread does next; waits for it."""
         with self._wake:
-            lost = [*tasks, *self._waiting.clear()]
-        fault = BackendError(f"internal error in the queue: {type(error).__name__}: {error}")
-        self._loop.call_soon_threadsafe(_tell, lost, [fault] * len(lost))
-
-    def _evaluate(self, tasks: list[Task]) -> None:
-        began = time.perf_counter()
-        costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
-        outcomes = evaluated(self._backend, tasks, self._on_shortage)
-        seconds = time.perf_counter() - began
-        done = _Done(tasks, absorb(tasks, outcomes), costs, waited, seconds)
-        self._requeue(
-            [task for task, result in zip(tasks, done.results, strict=True) if result is None]
-        )
-        self._loop.call_soon_threadsafe(self._deliver, done)
-
-    def _requeue(self, tasks: list[Task]) -> None:
-        now = time.perf_counter()
-        for task in tasks:
-            task.since = now
-            task.lane = Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE
-        with self._wake:
-            self._waiting.add(tasks)
-
-    def _next(self) -> list[Task] | None:
-        """The next batch; empty where nothing else goes on and there is time for other work, None
-        at the end.
-        """
-        with self._wake:
-            while True:
-                if not self._stepping:
-                    if tasks := self._take():
-                        self._busy += 1
-                        return tasks
-                    if self._stopping:
-                        return None
-                    if self._idle_work and not self._busy:
-                        self._busy += 1
-                        self._stepping = True
-                        return []
+            while (work := self._ready()) is None:
                 self._wake.wait()
+            self._in_progress.append(work)
+            return work
 
-    def _take(self) -> list[Task]:
+    def _ready(self) -> Work | None:
+        """What a free thread may begin now; None where it has to wait."""
+        if any(isinstance(work, IdleStep) for work in self._in_progress):
+            return None
+        if tasks := self._take():
+            return Batch(tasks)
+        if self._stopping:
+            return Stop()
+        if self._idle_steps is not None and not self._in_progress:
+            return IdleStep(self._idle_steps)
+        return None
+
+    def _over(self, work: Work) -> None:
+        with self._wake:
+            self._in_progress.remove(work)
+            if isinstance(work, IdleStep):
+                self._wake.notify_all()
+
+    def _take(self) -> list[Task[object]]:
         """The next batch; where it leaves something, the other worker is told."""
         try:
             tasks = self._waiting.next(self.budget)
@@ -189,16 +202,41 @@ class Workers:
             self._wake.notify()
         return tasks
 
-    def _step(self) -> None:
+    def _lose(self, tasks: Sequence[Task[object]], error: Exception) -> None:
+        """After a fault of this program: nobody shall wait for ever."""
+        log.error("a worker of model %s failed", self._backend.card.name, exc_info=error)
+        with self._wake:
+            lost = [*tasks, *self._waiting.clear()]
+        fault = BackendError(f"internal error in the queue: {type(error).__name__}: {error}")
+        self._loop.call_soon_threadsafe(_tell, lost, [Ended(fault)] * len(lost))
+
+    def _evaluate(self, tasks: list[Task[object]]) -> None:
+        began = time.perf_counter()
+        costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
+        outcomes = evaluate_tasks(self._backend, tasks, self._on_shortage)
+        seconds = time.perf_counter() - began
+        done = _Done(tasks, advance(tasks, outcomes), costs, waited, seconds)
+        going = [t for t, step in zip(tasks, done.steps, strict=True) if isinstance(step, Goes)]
+        self._requeue(going)
+        self._loop.call_soon_threadsafe(self._deliver, done)
+
+    def _requeue(self, tasks: list[Task[object]]) -> None:
+        now = time.perf_counter()
+        for task in tasks:
+            task.since = now
+            task.lane = self._lane(task)
+        with self._wake:
+            self._waiting.add(tasks)
+
+    def _step(self, steps: Iterator[Budget | None]) -> None:
         """One step of the work for idle times; it ends with its first error."""
-        assert self._idle_work is not None
         try:
-            budget = next(self._idle_work)
+            budget = next(steps)
         except StopIteration:
-            self._idle_work = None
+            self._idle_steps = None
         except Exception as error:
             log.error("model %s could not be measured", self._backend.card.name, exc_info=error)
-            self._idle_work = None
+            self._idle_steps = None
         else:
             if budget and self.budget.source != LOWERED:
                 self.budget = budget
@@ -208,31 +246,25 @@ class Workers:
         failed = sum((cost_of(graph) for graph in graphs), Cost(0, 0))
         self.budget = self.budget.lowered(failed)
         log.warning(
-            "model %s: a batch of %d structures with %d atoms and %d edges did not fit into memory; "
-            "from now on batches have at most %d atoms and %d edges",
-            *(
-                self._backend.card.name,
-                len(graphs),
-                failed.atoms,
-                failed.edges,
-                self.budget.atoms,
-                self.budget.edges,
-            ),
+            "model %s: a batch of %d structures with %d atoms and %d edges did not fit into "
+            "memory; from now on batches have at most %d atoms and %d edges",
+            *(self._backend.card.name, len(graphs), failed.atoms, failed.edges),
+            *(self.budget.atoms, self.budget.edges),
         )
         self._loop.call_soon_threadsafe(self._observer.shortage)
 
     def _deliver(self, done: _Done) -> None:
-        _tell(done.tasks, done.results)
+        _tell(done.tasks, done.steps)
         self._evaluated(sum(cost.atoms for cost in done.costs), done.seconds)
         self._observer.batch(done.costs, done.waited, done.seconds)
 
 
-def _tell(tasks: Sequence[Task], results: Sequence[Any]) -> None:
-    """Hand each task's result to its caller, on the event loop; None is no result yet."""
-    for task, result in zip(tasks, results, strict=True):
-        if result is None or task.future.done():
+def _tell(tasks: Sequence[Task[object]], steps: Sequence[Step[object]]) -> None:
+    """Hand the results of those that have ended to their callers, on the event loop."""
+    for task, step in zip(tasks, steps, strict=True):
+        if isinstance(step, Goes) or task.future.done():
             continue
-        if isinstance(result, EquipotError):
-            task.future.set_exception(result)
+        if isinstance(step.outcome, EquipotError):
+            task.future.set_exception(step.outcome)
         else:
-            task.future.set_result(result)
+            task.future.set_result(step.outcome)

@@ -8,39 +8,25 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
-    ValidationError,
     WrapValidator,
+    create_model,
     model_validator,
 )
 
+from app.atoms.properties import ANSWERED, DEFAULT, Name, Property, answered
 from app.atoms.structure import Booleans, Structure, numbers_from_symbols
-from app.errors import InvalidRequest, InvalidStructure
+from app.errors import InvalidStructure
 from app.protocol.arrays import as_floats, as_integers, as_rows
+from app.relax import RelaxOptions
 
-CellFreedom = Literal["fixed", "full", "isotropic", "lengths"]
-Axis = Literal["a", "b", "c"]
-Property = Literal["energy", "forces", "stress", "energies"]
-PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress", "energies")
-DEFAULT_PROPERTIES: tuple[Property, ...] = ("energy", "forces", "stress")
-DERIVATIVES: frozenset[Property] = frozenset({"forces", "stress"})
-"""Where none of them is asked for, none is computed."""
-UNITS = {
-    "energy": "eV",
-    "energies": "eV",
-    "forces": "eV/Å",
-    "stress": "eV/Å³",
-    "energy_std": "eV",
-    "forces_std": "eV/Å",
+UNITS = {row.name: row.unit for row in ANSWERED} | {
     "fmax": "eV/Å",
     "positions": "Å",
     "cell": "Å",
 }
-ENERGY_STD = "eV, standard deviation over the members; beside `energy`, of a committee only"
-FORCES_STD = "(N) eV/Å, standard deviation of each atom's force over the members; beside `forces`, of a committee only"
 
 Vector = Annotated[list[float], Field(min_length=3, max_length=3)]
 Matrix = Annotated[list[Vector], Field(min_length=3, max_length=3)]
@@ -112,30 +98,7 @@ class StructureIn(_Wire):
         )
 
 
-def _freedom(cell: object) -> object:
-    return {"true": "full", "false": "fixed"}.get(str(cell).lower(), cell)
-
-
-class RelaxIn(_Wire):
-    """Move the atoms until no force is longer than `fmax`."""
-
-    fmax: float = Field(default=0.05, gt=0, allow_inf_nan=False, description="eV/Å")
-    steps: int = Field(default=200, ge=0, description="most optimiser steps")
-    optimizer: Literal["fire", "lbfgs"] = "fire"
-    cell: Annotated[CellFreedom, BeforeValidator(_freedom)] = Field(
-        default="fixed",
-        description="what of the cell of a bulk structure may change: nothing (`fixed` or false), everything (`full` "
-        "or true), its volume only (`isotropic`), or the lengths of its edges but no angle (`lengths`)",
-    )
-    fixed_axes: list[Axis] = Field(
-        default=[], description="lattice vectors that stay while the others relax"
-    )
-    pressure: float = Field(
-        default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes"
-    )
-
-
-class PredictRequest(_Wire):
+class PredictBody(_Wire):
     """Structures to evaluate.
 
     The fields of a single structure may stand here in place of `structures`.
@@ -149,13 +112,13 @@ class PredictRequest(_Wire):
     structures: Annotated[
         list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})
     ]
-    properties: list[Property] | None = Field(
+    properties: list[Name] | None = Field(
         default=None, description="default: energy, forces, and stress of bulk"
     )
-    relax: RelaxIn | None = None
+    relax: RelaxOptions | None = None
 
 
-class ModelRef(_Wire):
+class ModelOut(_Wire):
     """Which model answered."""
 
     name: str
@@ -178,107 +141,68 @@ class ErrorBody(_Wire):
     error: ErrorOut
 
 
-class RelaxedOut(_Wire):
+def _fields(rows: tuple[Property, ...], required: bool) -> dict[str, Any]:
+    """Types and descriptions of what is predicted, by name, as `create_model` takes them."""
+    return {row.name: _field(row, required and not (row.bulk_only or row.beside)) for row in rows}
+
+
+def _field(row: Property, required: bool) -> tuple[Any, Any]:
+    value: Any = {(): float, (3,): Vector, (3, 3): Matrix}[row.shape]
+    sizes = ["N"] * (row.per == "atom") + [str(size) for size in row.shape]
+    shape = f"({', '.join(sizes)}) " if sizes else ""
+    description = shape + row.unit + (f", {row.text}" if row.text else "")
+    kind = list[value] if row.per == "atom" else value
+    if required:
+        return kind, Field(description=description)
+    return kind | None, Field(default=None, description=description)
+
+
+class _RelaxedHead(_Wire):
     """Where the relaxation ended; whether it converged, on what, and why it stopped."""
 
     positions: list[Vector]
     cell: Matrix | None = None
-    energy: float
-    forces: list[Vector]
-    stress: Matrix | None = None
-    energy_std: float | None = Field(default=None, description=ENERGY_STD)
-    forces_std: list[float] | None = Field(default=None, description=FORCES_STD)
-    fmax: float
-    steps: int
-    converged: bool
-    criterion: str
-    reason: str = Field(description="`converged`, `steps`, or `exploded: ...`")
 
 
-class ResultOut(_Wire):
+RelaxedOut = create_model(
+    "RelaxedOut",
+    __base__=_RelaxedHead,
+    __doc__=_RelaxedHead.__doc__,
+    **_fields(answered(DEFAULT), required=True),
+    fmax=(float, ...),
+    steps=(int, ...),
+    converged=(bool, ...),
+    criterion=(str, ...),
+    reason=(str, Field(description="`converged`, `steps`, or `exploded: ...`")),
+)
+
+
+class _ResultHead(_Wire):
     """The answer for one structure: numbers with status `ok`, or an error with status `error`."""
 
     id: str | None
     status: Literal["ok", "error"]
-    energy: float | None = Field(default=None, description="eV")
-    forces: list[Vector] | None = Field(default=None, description="(N, 3) eV/Å")
-    stress: Matrix | None = Field(
-        default=None, description="(3, 3) eV/Å³, positive under tension; bulk only"
-    )
-    energies: list[float] | None = Field(default=None, description="(N) eV, the atoms' shares")
-    energy_std: float | None = Field(default=None, description=ENERGY_STD)
-    forces_std: list[float] | None = Field(default=None, description=FORCES_STD)
-    relaxed: RelaxedOut | None = None
-    error: ErrorOut | None = None
+
+
+ResultOut = create_model(
+    "ResultOut",
+    __base__=_ResultHead,
+    __doc__=_ResultHead.__doc__,
+    **_fields(ANSWERED, required=False),
+    relaxed=(RelaxedOut | None, None),
+    error=(ErrorOut | None, None),
+)
 
 
 class PredictAnswer(_Wire):
     """Results in the order asked."""
 
-    model: ModelRef
+    model: ModelOut
     units: dict[str, str]
     results: list[ResultOut]
     error: ErrorOut | None = Field(
         default=None, description="only where no structure could be answered"
     )
-
-
-def parse_request(body: object) -> PredictRequest:
-    """The request in a decoded JSON body.
-
-    Raises:
-        InvalidRequest: naming the field and what it may be.
-    """
-    if not isinstance(body, dict):
-        raise InvalidRequest(
-            "the body must be a JSON object with 'structures', or with the fields of one structure"
-        )
-    if "structures" not in body:
-        single = {
-            key: value for key, value in body.items() if key not in PredictRequest.model_fields
-        }
-        body = {key: value for key, value in body.items() if key in PredictRequest.model_fields}
-        body["structures"] = [single]
-    try:
-        return PredictRequest.model_validate(body)
-    except ValidationError as error:
-        raise InvalidRequest(explain(error, PredictRequest)) from None
-
-
-def parse_structure(value: object) -> Structure:
-    """The structure in one element of `structures`.
-
-    Raises:
-        InputError: naming the field or atom, the value, the limit and the remedy.
-    """
-    try:
-        return StructureIn.model_validate(value).structure()
-    except ValidationError as error:
-        raise InvalidRequest(explain(error, StructureIn)) from None
-
-
-def structure_id(value: object) -> str | None:
-    """The `id` that a structure was sent with, whether or not the rest of it is sound."""
-    given = value.get("id") if isinstance(value, dict) else None
-    return given if isinstance(given, str) else None
-
-
-def explain(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first fault that pydantic found, as `field: what is wrong`; unknown fields with the known
-    ones.
-    """
-    first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{place}: unknown field; known are {', '.join(schema.model_fields)}"
-    if first["type"] == "missing":
-        return f"{place}: this field is required"
-    if first["type"] in ("model_type", "model_attributes_type"):
-        return f"{place or 'a structure'}: must be an object with the fields {', '.join(schema.model_fields)}"
-    message = first["msg"].removeprefix("Value error, ")
-    shown = repr(first["input"])
-    suffix = f", not {shown}" if len(shown) <= 80 and first["type"] != "value_error" else ""
-    return f"{place}: {message}{suffix}" if place else message + suffix
 
 
 def _fixed(atoms: list[int], n_atoms: int) -> Booleans:

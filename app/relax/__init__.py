@@ -1,6 +1,6 @@
 """Relaxation of many structures at once, on the queue that single points use as well."""
 
-from app.relax.options import Relaxed, RelaxOptions
+from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.relaxation import relax
 
-__all__ = ["RelaxOptions", "Relaxed", "relax"]
+__all__ = ["RelaxOptions", "Relaxed", "Safeguards", "relax"]

@@ -1,8 +1,9 @@
 """FIRE and L-BFGS in ASE's variants and with its parameters, one step for many structures at once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
@@ -18,19 +19,19 @@ ALPHA = 70.0
 TINY = np.finfo(np.float64).tiny
 
 
-class Optimizer(Protocol):
+class Optimizer(ABC):
     """What an optimiser remembers of one structure."""
 
     @classmethod
+    @abstractmethod
     def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
         """(M, 3), Å: displacements of B structures at x (M, 3) under forces (M, 3), whose states go
         on.
         """
-        ...
 
 
 @dataclass(slots=True)
-class Fire:
+class Fire(Optimizer):
     """FIRE: Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006).
 
     Attributes:
@@ -83,7 +84,7 @@ class Fire:
 
 
 @dataclass(slots=True)
-class Lbfgs:
+class Lbfgs(Optimizer):
     """L-BFGS without a line search: Nocedal, Math. Comp. 35, 773 (1980), the two-loop recursion.
 
     Attributes:
@@ -117,6 +118,9 @@ class Lbfgs:
             if curvature:
                 self.history = [*self.history, (s, y, 1.0 / curvature)][-MEMORY:]
         self.last = x, forces
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"fire": Fire, "lbfgs": Lbfgs}
 
 
 def _direction(

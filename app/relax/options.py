@@ -1,35 +1,61 @@
 """What a relaxation is asked for, and where it ended."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
-from app.protocol.schemas import Axis, CellFreedom
+
+CellFreedom: TypeAlias = Literal["fixed", "full", "isotropic", "lengths"]
+Axis: TypeAlias = Literal["a", "b", "c"]
+
+
+def _freedom(cell: object) -> object:
+    return {"true": "full", "false": "fixed"}.get(str(cell).lower(), cell)
+
+
+class RelaxOptions(BaseModel):
+    """Move the atoms until no force is longer than `fmax`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    fmax: float = Field(
+        default=0.05,
+        gt=0,
+        allow_inf_nan=False,
+        description="eV/Å; converged when no force is longer",
+    )
+    steps: int = Field(default=200, ge=0, description="most optimiser steps")
+    optimizer: Literal["fire", "lbfgs"] = Field(
+        default="fire", description="FIRE or L-BFGS, in ASE's variants"
+    )
+    cell: Annotated[CellFreedom, BeforeValidator(_freedom)] = Field(
+        default="fixed",
+        description="what of the cell of a bulk structure may change: nothing (`fixed` or false), "
+        "everything (`full` or true), its volume only (`isotropic`), or the lengths of its edges "
+        "but no angle (`lengths`)",
+    )
+    fixed_axes: tuple[Axis, ...] = Field(
+        default=(),
+        strict=False,
+        description="lattice vectors that stay while the others relax, some of a, b, c",
+    )
+    pressure: float = Field(
+        default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes"
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class RelaxOptions:
-    """What to relax, how far, and when to stop.
+class Safeguards:
+    """Where a relaxation is given up.
 
     Attributes:
-        fmax: eV/Å; converged when no row of the forces is longer.
-        steps: the most optimiser steps.
-        optimizer: `fire` or `lbfgs`.
-        cell: what of the cell may change: nothing, everything, its volume only, or its edges'
-            lengths but no angle.
-        fixed_axes: lattice vectors that keep length and direction while the others change.
-        pressure: eV/Å³, under which the cell is relaxed.
         max_force: eV/Å; a longer force means that the structure has exploded.
         max_displacement: Å; an atom that is further from its start has flown off.
     """
 
-    fmax: float = 0.05
-    steps: int = 200
-    optimizer: Literal["fire", "lbfgs"] = "fire"
-    cell: CellFreedom = "fixed"
-    fixed_axes: tuple[Axis, ...] = ()
-    pressure: float = 0.0
     max_force: float = 1000.0
     max_displacement: float = 50.0
 

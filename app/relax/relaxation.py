@@ -8,7 +8,6 @@ leave, the others go back to the end of the queue, so that a new one enters with
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -19,21 +18,26 @@ from app.atoms.structure import Floats, Structure
 from app.atoms.verlet import SKIN, VerletList, pick, still_valid
 from app.engine.bisect import Outcome
 from app.engine.potential import Potential
-from app.engine.task import Task
+from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError
 from app.relax.cells import projector
-from app.relax.optimizers import Fire, Lbfgs, Optimizer
-from app.relax.options import Relaxed, RelaxOptions
+from app.relax.optimizers import OPTIMIZERS, Optimizer
+from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.rows import Rows, first_rows
 
 VOLUME_RATIOS = (0.2, 5.0)
 """A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated.
 """
-OPTIMIZERS: dict[str, type[Fire] | type[Lbfgs]] = {"fire": Fire, "lbfgs": Lbfgs}
+SAFEGUARDS = Safeguards()
 
 
-async def relax(potential: Potential, structure: Structure, options: RelaxOptions) -> Relaxed:
-    """Move atoms, and the cell if asked, until no force is left; inside `potential.admit`.
+async def relax(
+    potential: Potential,
+    structure: Structure,
+    options: RelaxOptions,
+    safeguards: Safeguards = SAFEGUARDS,
+) -> Relaxed:
+    """Move atoms, and the cell if asked, until no force is left; inside `admission.admit`.
 
     Not converging is a result: `steps`, or `exploded` with the last geometry that was sound.
 
@@ -44,20 +48,25 @@ async def relax(potential: Potential, structure: Structure, options: RelaxOption
     """
     potential.check(structure)
     allowed = projector(structure, options)
-    graph = await potential.graph(structure, SKIN)
-    relaxed: Relaxed = await potential.run(
-        Relaxation(structure, options, allowed, graph, potential.card.cutoff)
+    pairs = await potential.graphs.graph(structure, SKIN)
+    cutoff = potential.card.cutoff
+    return await potential.workers.run(
+        Relaxation(structure, options, safeguards, allowed, pairs, cutoff)
     )
-    return relaxed
 
 
-class Relaxation(Task):
+class Relaxation(Task[Relaxed]):
     """One structure on its way to a minimum.
 
-    Attributes:
+    Args:
         origin: the structure as it was given.
         options: how it is relaxed.
+        safeguards: where it is given up.
         allowed: (9, 9), projector onto the changes of its cell.
+        pairs: its graph within the cutoff and the skin.
+        cutoff: Å, of the model.
+
+    Attributes:
         x: (N + 3, 3), rows that are being evaluated.
         sound: rows of the last sound geometry, its prediction and what is left of the criterion's
             quantity.
@@ -68,11 +77,18 @@ class Relaxation(Task):
     """
 
     def __init__(
-        self, origin: Structure, options: RelaxOptions, allowed: Floats, graph: Graph, cutoff: float
+        self,
+        origin: Structure,
+        options: RelaxOptions,
+        safeguards: Safeguards,
+        allowed: Floats,
+        pairs: Graph,
+        cutoff: float,
     ) -> None:
-        super().__init__(pick(graph, cutoff)[0])
-        self.origin, self.options, self.allowed, self.cutoff = origin, options, allowed, cutoff
-        self.pairs = VerletList(graph, np.eye(3))
+        super().__init__(pick(pairs, cutoff)[0])
+        self.origin, self.options, self.safeguards = origin, options, safeguards
+        self.allowed, self.cutoff = allowed, cutoff
+        self.pairs = VerletList(pairs, np.eye(3))
         self.x = first_rows(origin.positions)
         self.sound: tuple[Floats, StructurePrediction, float] | None = None
         self.initial: StructurePrediction | None = None
@@ -80,22 +96,24 @@ class Relaxation(Task):
         self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
 
     @classmethod
-    def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+    def advance(
+        cls, tasks: Sequence["Relaxation"], outcomes: Sequence[Outcome]
+    ) -> list[Step[Relaxed]]:
         """Take a step with each relaxation whose geometry is sound and whose forces are not small
         yet.
         """
-        relaxations: Sequence[Relaxation] = tasks
-        ends: dict[Relaxation, Any] = {}
-        found: dict[Relaxation, StructurePrediction] = {}
-        for relaxation, outcome in zip(relaxations, outcomes, strict=True):
+        ends: dict[Relaxation, Relaxed | EquipotError] = {}
+        predictions: dict[Relaxation, StructurePrediction] = {}
+        for relaxation, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, EquipotError):
                 ends[relaxation] = relaxation.failed(outcome)
             else:
-                found[relaxation] = outcome
-        ends |= _step(found) if found else {}
-        return [ends.get(relaxation) for relaxation in relaxations]
+                predictions[relaxation] = outcome
+        if predictions:
+            ends |= _step(predictions)
+        return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
 
-    def failed(self, error: EquipotError) -> "Relaxed | EquipotError":
+    def failed(self, error: EquipotError) -> Relaxed | EquipotError:
         """The end of a relaxation whose geometry cannot be evaluated: the error itself if it is the
         first one.
         """
@@ -126,24 +144,26 @@ class Relaxation(Task):
         return replace(self.origin, positions=x[:-3] @ turned, cell=self.origin.cell @ turned)
 
 
-def _step(found: dict[Relaxation, StructurePrediction]) -> dict[Relaxation, Relaxed | EquipotError]:
-    """Note what was found for some relaxations, and move those that go on; the ends of the others."""
-    relaxations = list(found)
+def _step(
+    predictions: dict[Relaxation, StructurePrediction],
+) -> dict[Relaxation, Relaxed | EquipotError]:
+    """Note what was predicted for some relaxations, and move those that go on; the ends of the others."""
+    relaxations = list(predictions)
     rows = Rows(np.array([len(r.origin) for r in relaxations]))
     x = np.concatenate([r.x for r in relaxations])
-    forces = _forces(relaxations, list(found.values()), x, rows)
+    forces = _forces(relaxations, list(predictions.values()), x, rows)
     left = rows.longest(forces)
     ends: dict[Relaxation, Relaxed | EquipotError] = {}
     for relaxation, fault, fmax in zip(
         relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True
     ):
         if relaxation.initial is None:
-            relaxation.initial = found[relaxation]
-            relaxation.sound = (relaxation.x, found[relaxation], fmax)
+            relaxation.initial = predictions[relaxation]
+            relaxation.sound = (relaxation.x, predictions[relaxation], fmax)
         if fault:
             ends[relaxation] = relaxation.ended(f"exploded: {fault}")
             continue
-        relaxation.sound = (relaxation.x, found[relaxation], fmax)
+        relaxation.sound = (relaxation.x, predictions[relaxation], fmax)
         if fmax < relaxation.options.fmax:
             ends[relaxation] = relaxation.ended("converged")
         elif relaxation.steps >= relaxation.options.steps:
@@ -205,27 +225,26 @@ def _faults(relaxations: list[Relaxation], x: Floats, forces: Floats, rows: Rows
     least, most = VOLUME_RATIOS
     faults = []
     for i, (relaxation, own) in enumerate(zip(relaxations, rows.split(forces), strict=True)):
-        options, fault = relaxation.options, ""
-        if not largest[i] <= options.max_force:
+        limits, fault = relaxation.safeguards, ""
+        if not largest[i] <= limits.max_force:
             atom = int(np.argmax(np.linalg.norm(own[:-3], axis=1)))
-            limit = f"over the limit of {options.max_force:g} (largest on atom {atom})"
+            limit = f"over the limit of {limits.max_force:g} (largest on atom {atom})"
             fault = f"a force of {largest[i]:.3g} eV/Å, {limit}"
         elif not least <= ratios[i] <= most:
             fault = f"the cell has {ratios[i]:.3g} times its first volume; between {least:g} and {most:g} is sound"
-        elif furthest[i] > options.max_displacement:
-            fault = f"an atom is {furthest[i]:.3g} Å from its start, over the limit of {options.max_displacement:g}"
+        elif furthest[i] > limits.max_displacement:
+            fault = f"an atom is {furthest[i]:.3g} Å from its start, over the limit of {limits.max_displacement:g}"
         faults.append(fault)
     return faults
 
 
 def _move(
-    kind: type[Fire] | type[Lbfgs], relaxations: list[Relaxation], forces: Floats
+    kind: type[Optimizer], relaxations: list[Relaxation], forces: Floats
 ) -> dict[Relaxation, Relaxed | EquipotError]:
     """One optimiser step; the ends of relaxations that cannot be evaluated after it."""
     rows = Rows(np.array([len(r.origin) for r in relaxations]))
     x = np.concatenate([r.x for r in relaxations])
-    states: list[Any] = [r.optimizer for r in relaxations]
-    x = x + kind.moves(states, x, forces, rows)
+    x = x + kind.moves([r.optimizer for r in relaxations], x, forces, rows)
     for relaxation, own in zip(relaxations, rows.split(x), strict=True):
         relaxation.x = own
         relaxation.steps += 1

@@ -1,19 +1,16 @@
 """Prometheus metrics of one app, in a registry of its own."""
 
-import time
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.engine.scheduler import Cost
+from app.engine.budget import Cost
 from app.relax import Relaxed
 from app.store.store import ModelCard
 
 SIZES = tuple(4.0**k for k in range(11))
 STRUCTURES = tuple(2.0**k for k in range(11))
 SECONDS = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-PREDICT_PATH = "/predict"
 STEPS = (1, 3, 10, 30, 100, 300, 1000)
 
 
@@ -111,7 +108,7 @@ class ModelObserver:
         }
 
     def batch(self, costs: Sequence[Cost], waited: Sequence[float], seconds: float) -> None:
-        """See `app.engine.batcher.Observer`."""
+        """See `app.engine.observer.Observer`."""
         self._observe["structures"](len(costs))
         self._observe["atoms"](sum(cost.atoms for cost in costs))
         self._observe["edges"](sum(cost.edges for cost in costs))
@@ -120,39 +117,9 @@ class ModelObserver:
             self._observe["queue"](wait)
 
     def graph(self, seconds: float) -> None:
-        """See `app.engine.batcher.Observer`."""
+        """See `app.engine.observer.Observer`."""
         self._observe["graph"](seconds)
 
     def shortage(self) -> None:
-        """See `app.engine.batcher.Observer`."""
+        """See `app.engine.observer.Observer`."""
         self._shortages.inc()
-
-
-class MetricsMiddleware:
-    """Counts requests by route and status, and measures how long they took."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and note its status."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        status = 500
-        began = time.perf_counter()
-
-        async def noting(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
-            route = getattr(scope.get("route"), "path", default)
-            self._metrics.requests.labels(route, scope["method"], status).inc()
-            self._metrics.latency.labels(route).observe(time.perf_counter() - began)

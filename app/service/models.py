@@ -1,4 +1,4 @@
-"""Service: the models of one app, from loading and warm-up over reloads to the last answer."""
+"""Models: those of one service, from loading and warm-up over reloads to the last answer."""
 
 import asyncio
 import logging
@@ -8,12 +8,13 @@ import time
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.engine.admission import Bound
-from app.engine.limits import Cache, Limits
-from app.engine.potential import Potential, load_potential
-from app.engine.scheduler import Budget
+from app.engine.budget import Budget
+from app.engine.calibration_cache import CalibrationCache
+from app.engine.load import load_potential
+from app.engine.potential import Potential
 from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
 from app.service.metrics import Metrics
+from app.service.options import potential_options
 from app.settings import Settings
 from app.store.store import ModelStore
 
@@ -28,14 +29,27 @@ class Refused:
     reason: str
 
 
-class Service:
-    """Models by `name@version`, and whether the service may be asked."""
+class Models:
+    """Models by `name@version`, and whether they may be asked.
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.metrics = Metrics()
+    Args:
+        settings: of the service.
+        metrics: is told of models and of what they do.
+
+    Attributes:
+        store: where they come from.
+        potentials: those that are served, by `name@version`.
+        refused: those that are not, and why.
+        state: of all of them.
+        loaded: is set once they were loaded for the first time.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._options = potential_options(settings)
         self.store = ModelStore(settings.model_store)
-        self.cache = Cache(settings.cache)
+        self._cache = CalibrationCache(settings.cache)
         self.potentials: dict[str, Potential] = {}
         self.refused: dict[str, Refused] = {}
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
@@ -100,9 +114,13 @@ class Service:
             log.info("reloaded: %s", ", ".join(self.potentials) or "no model")
             await asyncio.gather(*(self._leave(potential) for potential in leaving))
 
+    def drain(self) -> None:
+        """Be ready no longer; what was admitted goes on."""
+        self.state = "stopping"
+
     async def stop(self) -> None:
         """Refuse new requests and finish the admitted ones."""
-        self.state = "stopping"
+        self.drain()
         await asyncio.gather(*self._reloads, return_exceptions=True)
         await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
 
@@ -115,7 +133,7 @@ class Service:
             CorruptModel: refused when it was to be loaded; says why.
         """
         self.check_ready()
-        name, _, version = (reference or self.settings.default_model).partition("@")
+        name, _, version = (reference or self._settings.default_model).partition("@")
         key = f"{name}@{version}" if version else self._newest(name)
         if key in self.potentials:
             return self.potentials[key]
@@ -147,15 +165,15 @@ class Service:
         }
         raise Unavailable(reasons[self.state])
 
-    def models(self) -> list[dict[str, Any]]:
+    def listed(self) -> list[dict[str, Any]]:
         """All models, served or refused, as `GET /models` shows them."""
-        default = self._newest(self.settings.default_model)
+        default = self._newest(self._settings.default_model)
         served = [
             {
                 "name": p.card.name,
                 "version": p.card.version,
                 "status": "ready",
-                "default": key in (default, self.settings.default_model),
+                "default": key in (default, self._settings.default_model),
                 "digest": p.digest,
                 **p.card.model_dump(
                     include={"description", "architecture", "elements", "cutoff", "takes_charge"}
@@ -172,7 +190,7 @@ class Service:
             )
         return served + refused
 
-    def model(self, reference: str) -> dict[str, Any]:
+    def card(self, reference: str) -> dict[str, Any]:
         """The whole card of one model, as `GET /models/{name}` shows it.
 
         Raises:
@@ -184,7 +202,7 @@ class Service:
         about = {
             "digest": potential.digest,
             "runs_on": potential.runs_on,
-            "budget": _shown(potential.budget),
+            "budget": _shown(potential.workers.budget),
         }
         return {"status": "ready", **about, "card": card}
 
@@ -200,12 +218,12 @@ class Service:
         """References to load, the default model's first; a bare name only where the store has no
         such model.
         """
-        listed = [self._resolved(reference) for reference in self.settings.models] or [
+        listed = [self._resolved(reference) for reference in self._settings.models] or [
             f"{name}@{version}"
             for name in self.store.names()
             for version in reversed(self.store.versions(name))
         ]
-        default = self.settings.default_model.partition("@")[0]
+        default = self._settings.default_model.partition("@")[0]
         return sorted(
             dict.fromkeys(listed), key=lambda reference: reference.partition("@")[0] != default
         )
@@ -234,14 +252,14 @@ class Service:
         """What follows when models were loaded: the state, and measuring the new ones."""
         if self.state != "stopping":
             self.state = "ready" if self.potentials else "failed"
-        if self.settings.measure:
+        if self._settings.measure:
             for potential in self.potentials.values():
                 potential.measure_when_idle()
 
     async def _leave(self, potential: Potential) -> None:
         """Finish what the model admitted; nothing refers to it afterwards."""
         await potential.stop()
-        self.metrics.gone(potential.card, potential.digest)
+        self._metrics.gone(potential.card, potential.digest)
         log.info("model %s is no longer served", potential.reference)
 
     async def _load(self, reference: str) -> None:
@@ -259,24 +277,13 @@ class Service:
         potential.start()
         self.refused.pop(reference, None)
         self.potentials[potential.reference] = potential
-        self.metrics.model(potential.card, potential.digest, lambda: potential.depth)
+        self._metrics.model(potential.card, potential.digest, lambda: potential.workers.depth)
         log.info("model %s is served (%s)", potential.reference, potential.digest[:12])
 
     def _open(self, reference: str) -> Potential:
-        settings, model = self.settings, self.store.load(reference)
-        potential = load_potential(
-            model,
-            Limits.of(settings),
-            Bound(settings.queue_structures, settings.queue_atoms),
-            max_atoms=settings.max_atoms,
-            max_edges=settings.max_edges,
-            threads=settings.threads,
-            device=settings.device,
-            deterministic=settings.deterministic,
-            backend=settings.backend,
-            observer=self.metrics.observer(f"{model.card.name}@{model.card.version}"),
-            cache=self.cache,
-        )
+        model = self.store.load(reference)
+        observer = self._metrics.observer(f"{model.card.name}@{model.card.version}")
+        potential = load_potential(model, self._options, observer, self._cache)
         potential.warm_up()
         return potential
 

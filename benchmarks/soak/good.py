@@ -15,8 +15,8 @@ from ase.build import bulk, fcc111, graphene, molecule
 
 from app.atoms.structure import Floats, Structure
 from app.engine.admission import Bound
+from app.engine.budget import Budget
 from app.engine.potential import load_potential
-from app.engine.scheduler import Budget
 from app.formats.ase_atoms import from_ase
 from app.protocol.request import Ask, Entry
 from app.relax import RelaxOptions

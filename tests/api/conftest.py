@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import app.engine.potential
+import app.engine.load
 from app.store.store import ModelCard
 from tests.api.server import Gated, Running, running
 
@@ -29,7 +29,7 @@ def gated(
 ) -> Iterator[tuple[Running, Gated]]:
     """A server with room for two structures, whose backend waits when told to."""
     backend = Gated(pair_card.model_copy(update={"version": 2}))
-    monkeypatch.setattr(app.engine.potential, "load_backend", lambda *_, **__: backend)
+    monkeypatch.setattr(app.engine.load, "load_backend", lambda *_: backend)
     limits = {"models": "pairs@2", "max_structures": 3, "queue_structures": 3}
     with running(pair_store, **limits) as server:
         backend.structures = 0

@@ -1,5 +1,6 @@
 """A real server on a free port, in a thread."""
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -12,10 +13,10 @@ from typing import Any
 import httpx
 import numpy as np
 
+from app.api.server import Server
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
 from app.backends.pair import PairBackend
-from app.cli.serve import Server
 from app.errors import OutOfMemory
 from app.settings import Settings
 from app.store.store import ModelCard
@@ -40,6 +41,7 @@ class Announcing(Server):
         self.listening = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
         self.listening.set()
 
@@ -101,7 +103,7 @@ def running(store: Path, wait: bool = True, **settings: Any) -> Iterator[Running
 
 def until_loaded(server: Announcing) -> None:
     """Wait for the end of loading, whatever came of it."""
-    assert server.service_app.state.service.loaded.wait(60)
+    assert server.service.models.loaded.wait(60)
 
 
 class Gated(PairBackend):

@@ -2,7 +2,7 @@ from starlette.requests import Request
 
 from app import errors
 from app.api.body import accepted_kind
-from app.api.errors import TABLE, fault
+from app.protocol.faults import TABLE, fault
 
 
 def leaves(kind: type[errors.EquipotError]) -> set[type[errors.EquipotError]]:

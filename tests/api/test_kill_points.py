@@ -79,7 +79,7 @@ def test_before_and_after_the_model(
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [("app.protocol.request", "parse_structure"), ("app.service.answer", "_result_json")],
+    [("app.protocol.decode", "parse_structure"), ("app.protocol.encode", "_result")],
 )
 def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, name: str) -> None:
     breaks(place, name)
@@ -94,7 +94,7 @@ def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, 
 @pytest.mark.parametrize(
     ("name", "kind", "content"),
     [
-        ("_result_json", "application/x-msgpack", ormsgpack.packb(CULPRIT)),
+        ("_result", "application/x-msgpack", ormsgpack.packb(CULPRIT)),
         ("_frame", "chemical/x-xyz", CULPRIT_XYZ.encode()),
     ],
     ids=["MessagePack", "XYZ"],
@@ -102,7 +102,7 @@ def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, 
 def test_in_writing_other_kinds(
     service: Running, breaks: Any, name: str, kind: str, content: bytes
 ) -> None:
-    breaks("app.service.answer", name)
+    breaks("app.protocol.encode", name)
     response = service.client.post("/predict", content=content, headers={"content-type": kind})
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "internal"
@@ -122,7 +122,7 @@ def test_in_a_step_of_a_relaxation(service: Running, monkeypatch: pytest.MonkeyP
     assert service.predict({**ARGON, "relax": RELAX}).json()["results"][0]["relaxed"]["converged"]
 
 
-@pytest.mark.parametrize("name", ["evaluated", "absorb"])
+@pytest.mark.parametrize("name", ["evaluate_tasks", "advance"])
 def test_in_the_worker_itself(service: Running, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def broken(*args: Any) -> Any:
         raise RuntimeError("no luck")

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-import app.engine.potential
+import app.engine.load
 from app.backends import load_backend
 from app.store.store import CARD, ModelCard, ModelStore, StoredModel
 from tests.api.server import ARGON, Gated, Running, running
@@ -46,9 +46,8 @@ def spoil(store: ModelStore, version: int) -> None:
 
 def start_reload(service: Running) -> "asyncio.Future[None]":
     """Reload on the server's loop; what `SIGHUP` does in a process."""
-    found = service.server.service_app.state.service
-    loop = next(iter(found.potentials.values()))._batcher._workers._loop
-    return asyncio.run_coroutine_threadsafe(found.reload(), loop)  # type: ignore[return-value]
+    models = service.server.service.models
+    return asyncio.run_coroutine_threadsafe(models.reload(), service.server.loop)  # type: ignore[return-value]
 
 
 def reload(service: Running) -> None:
@@ -90,12 +89,12 @@ def test_nothing_of_a_version_that_left_stays_in_memory(
     service: Running, store: ModelStore, pair_card: ModelCard
 ) -> None:
     service.predict(ARGON)
-    backend = weakref.ref(service.server.service_app.state.service.potentials["pairs@1"]._backend)
+    left = weakref.ref(service.server.service.models.potentials["pairs@1"])
     publish(store, pair_card, 2)
     shutil.rmtree(store.root / "pairs" / "1")
     reload(service)
     gc.collect()
-    assert backend() is None
+    assert left() is None
 
 
 def test_one_that_cannot_be_loaded_changes_nothing_else(
@@ -139,10 +138,10 @@ def test_what_was_admitted_is_answered_by_the_version_that_admitted_it(
 ) -> None:
     gated = Gated(pair_card)
 
-    def load(model: StoredModel, **options: object) -> object:
+    def load(model: StoredModel, *options: object) -> object:
         return gated if model.card.version == 1 else load_backend(model)
 
-    monkeypatch.setattr(app.engine.potential, "load_backend", load)
+    monkeypatch.setattr(app.engine.load, "load_backend", load)
     with running(store.root) as service, ThreadPoolExecutor() as pool:
         gated.close()
         inside = pool.submit(service.predict, ARGON)

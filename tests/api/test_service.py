@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from app.backends import load_backend
-from app.engine import potential
+from app.engine import load
 from app.engine.workers import IN_FLIGHT
 from app.store.store import ModelStore
 from tests.api.server import ARGON, WATER, Gated, Running, running
@@ -112,7 +112,7 @@ def test_alive_before_ready(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -
         assert gate.wait(60)
         return load_backend(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(potential, "load_backend", slow)
+    monkeypatch.setattr(load, "load_backend", slow)
     with running(pair_store, wait=False) as service:
         try:
             assert service.client.get("/livez").status_code == 200
@@ -121,7 +121,7 @@ def test_alive_before_ready(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -
                 assert "being loaded" in response.json()["error"]["message"]
         finally:
             gate.set()
-        assert service.server.service_app.state.service.loaded.wait(60)
+        assert service.server.service.models.loaded.wait(60)
         assert service.client.get("/readyz").json()["models"] == ["pairs@2", "pairs@1"]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.atoms.decomposition import Cutter, Piece, Whole
+from app.atoms.decomposition import Assembly, Cutter, Piece
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import Prediction, StructurePrediction, committee, split
@@ -26,12 +26,12 @@ class Two(PairBackend):
     def __call__(self, graph: Graph) -> Prediction:
         one = super().__call__(graph)
         return committee(
-            [one, Prediction(2 * one.energy, 2 * one.forces, 2 * one.stress, 2 * one.energies)]
+            [one, Prediction(2 * one.energy, 2 * one.energies, 2 * one.forces, 2 * one.stress)]
         )
 
     def energies(self, graph: Graph) -> Prediction:
         one = super().energies(graph)
-        return committee([one, Prediction(2 * one.energy, None, None, 2 * one.energies)])
+        return committee([one, Prediction(2 * one.energy, 2 * one.energies)])
 
 
 @pytest.fixture(scope="module", params=["pair", "committee", "onnx"])
@@ -60,7 +60,7 @@ def pieces(cut: Cutter) -> list[Piece]:
 
 
 def in_pieces(structure: Structure, backend: Backend, most: int) -> StructurePrediction:
-    whole = Whole(structure, backend.is_strictly_local)
+    whole = Assembly(structure, backend.is_strictly_local)
     parts = pieces(cutter(structure, backend, most))
     assert len(parts) >= len(structure) / most
     for piece in parts:
@@ -108,7 +108,7 @@ def test_the_pieces_are_the_whole(backend: Backend, kind: str) -> None:
 
 def test_energies_alone_have_no_other_sum(backend: Backend) -> None:
     structure, most = structures(backend.card)["crystal"]
-    whole = Whole(structure, backend.is_strictly_local)
+    whole = Assembly(structure, backend.is_strictly_local)
     for piece in pieces(cutter(structure, backend, most)):
         whole.add(piece, split(backend.energies(piece.graph), piece.graph)[0])
     found = whole.prediction()

@@ -75,7 +75,7 @@ def test_calibrate(
     assert "pairs@2" in shown
     assert models(pair_store, "calibrate", "pairs", "--threads", "1", "--json") == 0
     (entry,) = json.loads(capsys.readouterr().out)
-    assert entry["points"][0]["structures"] == 1
+    assert entry["measurements"][0]["structures"] == 1
 
 
 def test_unknown(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,12 +12,13 @@ from app.atoms.prediction import Prediction, StructurePrediction, split
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.engine.admission import Bound
-from app.engine.batcher import Batcher
+from app.engine.admission import QueueLimits
 from app.engine.bisect import Outcome, evaluate
-from app.engine.observer import Observer, Silent
-from app.engine.scheduler import Budget
-from app.engine.task import Task
+from app.engine.budget import Budget
+from app.engine.observer import NullObserver, Observer
+from app.engine.potential import Potential, PotentialOptions
+from app.engine.scheduler import Lanes
+from app.engine.task import Step, Task
 from app.errors import (
     BackendError,
     EquipotError,
@@ -29,7 +30,7 @@ from app.errors import (
 )
 from app.store.store import ModelCard
 
-AMPLE = Bound(1000, 10_000)
+AMPLE = QueueLimits(1000, 10_000)
 BUDGET = Budget(atoms=1000, edges=100_000, structures=8)
 
 
@@ -126,11 +127,11 @@ class TestEvaluate:
 
 
 async def outcome_of(
-    batcher: Batcher, structure: Structure, derivatives: bool = True
+    potential: Potential, structure: Structure, derivatives: bool = True
 ) -> StructurePrediction | EquipotError:
     try:
-        with batcher.admit(1, len(structure)):
-            return await batcher.predict(structure, derivatives)
+        with potential.admission.admit(1, len(structure)):
+            return await potential.predict(structure, derivatives)
     except EquipotError as error:
         return error
 
@@ -155,51 +156,52 @@ async def entered(backend: Scripted) -> None:
     assert await asyncio.to_thread(backend.entered.wait, 60)
 
 
-class TestBatcher:
+class TestBatches:
     def run(
         self,
         backend: Scripted,
-        scene: Callable[[Batcher], object],
-        bound: Bound = AMPLE,
+        scene: Callable[[Potential], object],
+        queue: QueueLimits = AMPLE,
         observer: Observer | None = None,
         in_flight: int = 1,
     ) -> None:
         async def main() -> None:
-            batcher = Batcher(backend, BUDGET, bound, 10_000, observer, in_flight)
-            batcher.start()
+            options = PotentialOptions(queue=queue, max_edges=10_000, in_flight=in_flight)
+            potential = Potential(backend, "", BUDGET, options, observer)
+            potential.start()
             try:
-                await scene(batcher)  # type: ignore[misc]
+                await scene(potential)  # type: ignore[misc]
             finally:
                 backend.gate.set()
-                await batcher.stop()
+                await potential.stop()
 
         asyncio.run(main())
 
     def test_what_waits_becomes_the_next_batch(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.gate.clear()
-            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            first = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
             others = [
-                asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)
+                asyncio.create_task(outcome_of(potential, dimer(4.0 + 0.1 * i))) for i in range(5)
             ]
             await asyncio.sleep(0)
-            assert batcher.depth == 5
+            assert potential.workers.depth == 5
             backend.gate.set()
             results = await asyncio.gather(first, *others)
             assert backend.sizes == [1, 5]
-            alone = [await outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(5)]
+            alone = [await outcome_of(potential, dimer(4.0 + 0.1 * i)) for i in range(5)]
             assert [r.energy for r in results[1:]] == [a.energy for a in alone]
 
         self.run(backend, scene)
 
     def test_a_second_batch_goes_while_the_first_is_evaluated(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
-            batcher._workers.budget = Budget(atoms=4, edges=100, structures=8)
+        async def scene(potential: Potential) -> None:
+            potential.workers.budget = Budget(atoms=4, edges=100, structures=8)
             both = threading.Barrier(2, timeout=60)
             backend.raise_for = lambda _: both.wait() < 0
             results = await asyncio.gather(
-                *(outcome_of(batcher, dimer(4.0 + 0.1 * i)) for i in range(4))
+                *(outcome_of(potential, dimer(4.0 + 0.1 * i)) for i in range(4))
             )
             for i, result in enumerate(results):
                 assert_same(result, alone(backend, dimer(4.0 + 0.1 * i)))
@@ -210,7 +212,7 @@ class TestBatcher:
     def test_work_for_idle_times_waits_until_no_batch_is_in_flight_and_none_begins_meanwhile(
         self, backend: Scripted
     ) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             events: list[str] = []
             stepping, go = threading.Event(), threading.Event()
 
@@ -222,15 +224,15 @@ class TestBatcher:
 
             backend.gate.clear()
             backend.raise_for = lambda _: bool(events.append("batch"))
-            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            first = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
-            batcher.when_idle(steps())
+            potential.workers.when_idle(steps())
             await asyncio.sleep(0.05)
             assert events == []
             backend.gate.set()
             await first
             assert await asyncio.to_thread(stepping.wait, 60)
-            second = asyncio.create_task(outcome_of(batcher, dimer(4.1)))
+            second = asyncio.create_task(outcome_of(potential, dimer(4.1)))
             await asyncio.sleep(0.05)
             assert events == ["batch", "step"]
             go.set()
@@ -242,14 +244,14 @@ class TestBatcher:
     def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(
         self, backend: Scripted
     ) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.gate.clear()
-            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            first = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
             backend.raise_for = lambda graph: bool((graph.positions == 4.2).any())
             wants = [False, True, True, False, True]
             others = [
-                outcome_of(batcher, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)
+                outcome_of(potential, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)
             ]
             waiting = asyncio.gather(*others)
             await asyncio.sleep(0)
@@ -277,9 +279,9 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_a_large_structure_has_its_energies_alone_in_pieces(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
-            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
-            found = await outcome_of(batcher, grid(4), derivatives=False)
+        async def scene(potential: Potential) -> None:
+            potential.workers.budget = Budget(atoms=25, edges=100_000, structures=8)
+            found = await outcome_of(potential, grid(4), derivatives=False)
             assert isinstance(found, StructurePrediction)
             assert found.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
             assert found.forces is None
@@ -288,12 +290,12 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_abandoned_ones_cost_nothing(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.gate.clear()
-            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            first = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
-            left = asyncio.create_task(outcome_of(batcher, dimer(4.1)))
-            stayed = asyncio.create_task(outcome_of(batcher, dimer(4.2)))
+            left = asyncio.create_task(outcome_of(potential, dimer(4.1)))
+            stayed = asyncio.create_task(outcome_of(potential, dimer(4.2)))
             await asyncio.sleep(0)
             left.cancel()
             await asyncio.gather(left, return_exceptions=True)
@@ -304,33 +306,33 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_a_full_house_says_when_to_come_back(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.gate.clear()
-            inside = [asyncio.create_task(outcome_of(batcher, dimer(4.0))) for _ in range(2)]
+            inside = [asyncio.create_task(outcome_of(potential, dimer(4.0))) for _ in range(2)]
             await asyncio.sleep(0)
-            refused = await outcome_of(batcher, dimer(4.0))
+            refused = await outcome_of(potential, dimer(4.0))
             assert isinstance(refused, Overloaded)
             assert refused.retry_after >= 1
             backend.gate.set()
             assert not any(isinstance(o, EquipotError) for o in await asyncio.gather(*inside))
-            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+            assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
 
-        self.run(backend, scene, Bound(structures=2, atoms=100))
+        self.run(backend, scene, QueueLimits(structures=2, atoms=100))
 
     def test_the_largest_request_enters_an_empty_house(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
-            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+        async def scene(potential: Potential) -> None:
+            assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
 
-        self.run(backend, scene, Bound(structures=1, atoms=1))
+        self.run(backend, scene, QueueLimits(structures=1, atoms=1))
 
     def test_stop_finishes_what_was_admitted(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.gate.clear()
-            inside = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            inside = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
-            stopping = asyncio.create_task(batcher.stop())
+            stopping = asyncio.create_task(potential.stop())
             await asyncio.sleep(0)
-            assert isinstance(await outcome_of(batcher, dimer(4.0)), Unavailable)
+            assert isinstance(await outcome_of(potential, dimer(4.0)), Unavailable)
             assert not stopping.done()
             backend.gate.set()
             await stopping
@@ -341,13 +343,13 @@ class TestBatcher:
     def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(
         self, backend: Scripted
     ) -> None:
-        async def scene(batcher: Batcher) -> None:
-            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
+        async def scene(potential: Potential) -> None:
+            potential.workers.budget = Budget(atoms=25, edges=100_000, structures=8)
             backend.gate.clear()
-            large = asyncio.create_task(outcome_of(batcher, grid(4)))
+            large = asyncio.create_task(outcome_of(potential, grid(4)))
             await entered(backend)
             small = [
-                asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(5)
+                asyncio.create_task(outcome_of(potential, dimer(4.0 + 0.1 * i))) for i in range(5)
             ]
             await asyncio.sleep(0)
             backend.gate.set()
@@ -361,14 +363,14 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_more_edges_than_allowed_end_it(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
-            batcher._workers.budget = Budget(atoms=25, edges=100_000, structures=8)
-            assert isinstance(await outcome_of(batcher, grid(10)), StructureTooLarge)
+        async def scene(potential: Potential) -> None:
+            potential.workers.budget = Budget(atoms=25, edges=100_000, structures=8)
+            assert isinstance(await outcome_of(potential, grid(10)), StructureTooLarge)
 
         self.run(backend, scene)
 
     def test_a_batch_beyond_the_memory_is_halved_and_loses_nothing(self, backend: Scripted) -> None:
-        class Counting(Silent):
+        class Counting(NullObserver):
             shortages = 0
 
             def shortage(self) -> None:
@@ -376,13 +378,13 @@ class TestBatcher:
 
         observer = Counting()
 
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.memory = 4
             backend.gate.clear()
-            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            first = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
             others = [
-                asyncio.create_task(outcome_of(batcher, dimer(4.0 + 0.1 * i))) for i in range(8)
+                asyncio.create_task(outcome_of(potential, dimer(4.0 + 0.1 * i))) for i in range(8)
             ]
             await asyncio.sleep(0)
             backend.gate.set()
@@ -390,8 +392,8 @@ class TestBatcher:
             assert all(isinstance(r, StructurePrediction) for r in results)
             assert backend.sizes == [1, 8, 4, 2, 2, 4, 2, 2]
             assert observer.shortages == 3
-            assert batcher.budget.edges == 4
-            assert batcher.budget.atoms == 4
+            assert potential.workers.budget.edges == 4
+            assert potential.workers.budget.atoms == 4
 
         self.run(backend, scene, observer=observer)
 
@@ -401,10 +403,10 @@ class TestBatcher:
     ) -> None:
         backend.is_strictly_local = local
 
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.memory = 30
             chain = Structure(np.full(40, 18), np.outer(np.arange(40), [0.0, 0.0, 3.8]))
-            found = await outcome_of(batcher, chain)
+            found = await outcome_of(potential, chain)
             assert backend.sizes[0] == 1
             assert len(backend.sizes) > 2
             assert_same(found, alone(backend, chain))
@@ -412,10 +414,10 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_an_atom_beyond_the_memory_is_an_error_of_its_own(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.memory = 2
             found = await asyncio.gather(
-                outcome_of(batcher, grid(2)), outcome_of(batcher, dimer(4.0))
+                outcome_of(potential, grid(2)), outcome_of(potential, dimer(4.0))
             )
             assert isinstance(found[0], OutOfMemory)
             assert isinstance(found[1], StructurePrediction)
@@ -423,8 +425,8 @@ class TestBatcher:
         self.run(backend, scene)
 
     def test_a_bad_structure_fails_before_the_queue(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
-            assert isinstance(await outcome_of(batcher, dimer(0.01)), InvalidStructure)
+        async def scene(potential: Potential) -> None:
+            assert isinstance(await outcome_of(potential, dimer(0.01)), InvalidStructure)
             assert backend.sizes == []
 
         self.run(backend, scene)
@@ -432,18 +434,20 @@ class TestBatcher:
     def test_a_task_that_breaks_after_its_evaluation_gets_an_error_and_the_others_their_answers(
         self, backend: Scripted
     ) -> None:
-        class Broken(Task):
+        class Broken(Task[str]):
             @classmethod
-            def absorb(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Any]:
+            def advance(cls, tasks: Sequence[Any], outcomes: Sequence[Outcome]) -> list[Step[str]]:
                 raise RuntimeError("no luck")
 
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             backend.gate.clear()
-            first = asyncio.create_task(outcome_of(batcher, dimer(4.0)))
+            first = asyncio.create_task(outcome_of(potential, dimer(4.0)))
             await entered(backend)
-            with batcher.admit(1, 2):
-                broken = asyncio.create_task(batcher.run(Broken(await batcher.graph(dimer(4.1)))))
-                sound = asyncio.create_task(outcome_of(batcher, dimer(4.2)))
+            with potential.admission.admit(1, 2):
+                broken = asyncio.create_task(
+                    potential.workers.run(Broken(await potential.graphs.graph(dimer(4.1))))
+                )
+                sound = asyncio.create_task(outcome_of(potential, dimer(4.2)))
                 await asyncio.sleep(0)
                 backend.gate.set()
                 with pytest.raises(BackendError, match="RuntimeError: no luck"):
@@ -457,25 +461,25 @@ class TestBatcher:
     def test_a_fault_in_the_queue_itself_leaves_nobody_waiting(
         self, backend: Scripted, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        async def scene(batcher: Batcher) -> None:
+        async def scene(potential: Potential) -> None:
             with monkeypatch.context() as patch:
 
-                def fail_once(_: Budget) -> list[Task]:
-                    if len(batcher._workers._waiting):
+                def fail_once(lanes: Lanes[Any], _: Budget) -> list[Task[object]]:
+                    if len(lanes):
                         patch.undo()
                         raise IndexError("no luck")
                     return []
 
-                patch.setattr(batcher._workers._waiting, "next", fail_once)
-                lost = await outcome_of(batcher, dimer(4.0))
+                patch.setattr(Lanes, "next", fail_once)
+                lost = await outcome_of(potential, dimer(4.0))
             assert isinstance(lost, BackendError)
             assert "IndexError: no luck" in str(lost)
-            assert isinstance(await outcome_of(batcher, dimer(4.0)), StructurePrediction)
+            assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
 
         self.run(backend, scene)
 
     def test_large_structures_are_built_in_another_thread(self, backend: Scripted) -> None:
-        async def scene(batcher: Batcher) -> None:
-            assert isinstance(await outcome_of(batcher, grid(6)), StructurePrediction)
+        async def scene(potential: Potential) -> None:
+            assert isinstance(await outcome_of(potential, grid(6)), StructurePrediction)
 
         self.run(backend, scene)

@@ -4,15 +4,15 @@ they are many.
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from app.atoms.neighbors import MAX_EDGES, build_graph
 from app.atoms.structure import Structure
-from app.engine import graph_builder as lists
-from app.engine.graph_builder import TURN_ATOMS, Lists
+from app.engine import graph_builder
+from app.engine.graph_builder import ALONE_ATOMS, TURN_ATOMS, GraphBuilder
+from app.engine.observer import NullObserver
 from app.errors import InvalidStructure
 from app.training.export.synthetic import box, cluster
 
@@ -31,10 +31,10 @@ FIELDS = (
 )
 
 
-def asked(structures, cutoffs=(CUTOFF,)):
-    """What became of all structures, asked for in one turn, and the threads that made lists."""
+def asked(structures, skins=(0.0,)):
+    """What became of all structures, asked for in one turn, and the threads that made graph_builder."""
     threads = set()
-    build = lists.build_graph, lists.build_graphs
+    build = graph_builder.build_graph, graph_builder.build_graphs
 
     def noted(make):
         def run(*arguments):
@@ -44,17 +44,17 @@ def asked(structures, cutoffs=(CUTOFF,)):
         return run
 
     async def main():
-        with ThreadPoolExecutor(2, thread_name_prefix="graphs") as pool:
-            maker = Lists(asyncio.get_running_loop(), pool)
-            turns = (
-                maker.graph(s, cutoffs[i % len(cutoffs)], MAX_EDGES)
-                for i, s in enumerate(structures)
-            )
+        builder = GraphBuilder(CUTOFF, MAX_EDGES, NullObserver())
+        builder.start()
+        turns = (builder.graph(s, skins[i % len(skins)]) for i, s in enumerate(structures))
+        try:
             return await asyncio.gather(*turns, return_exceptions=True)
+        finally:
+            builder.stop()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "build_graph", noted(build[0]))
-        patch.setattr(lists, "build_graphs", noted(build[1]))
+        patch.setattr(graph_builder, "build_graph", noted(build[0]))
+        patch.setattr(graph_builder, "build_graphs", noted(build[1]))
         return asyncio.run(main()), threads
 
 
@@ -73,26 +73,26 @@ def test_a_few_are_made_at_once():
 
 
 def test_a_large_one_is_made_elsewhere():
-    structure = cluster(ELEMENTS, lists.ALONE_ATOMS + 1, seed=1)
+    structure = cluster(ELEMENTS, ALONE_ATOMS + 1, seed=1)
     (found,), threads = asked([structure])
     assert threads == {"graphs"}
     assert_equal(found, structure)
 
 
-def test_of_many_the_rest_is_made_elsewhere_each_with_its_own_cutoff(monkeypatch):
-    monkeypatch.setattr(lists, "TURN_ATOMS", 30)
-    monkeypatch.setattr(lists, "JOB_ATOMS", 50)
+def test_of_many_the_rest_is_made_elsewhere_each_with_its_own_skin(monkeypatch):
+    monkeypatch.setattr(graph_builder, "TURN_ATOMS", 30)
+    monkeypatch.setattr(graph_builder, "JOB_ATOMS", 50)
     structures = [cluster(ELEMENTS, 5 + n % 20, seed=n) for n in range(20)] + [
         box(ELEMENTS, 12, seed=1)
     ]
-    found, threads = asked(structures, cutoffs=(CUTOFF, 3.0))
+    found, threads = asked(structures, skins=(0.0, 0.5))
     assert threads == {"MainThread", "graphs"}
     for i, (graph, structure) in enumerate(zip(found, structures, strict=True)):
-        assert_equal(graph, structure, (CUTOFF, 3.0)[i % 2])
+        assert_equal(graph, structure, (CUTOFF, CUTOFF + 0.5)[i % 2])
 
 
 def test_a_bad_one_among_many_costs_the_others_nothing(monkeypatch):
-    monkeypatch.setattr(lists, "TURN_ATOMS", 1)
+    monkeypatch.setattr(graph_builder, "TURN_ATOMS", 1)
     structures = [cluster(ELEMENTS, 6, seed=n) for n in range(6)]
     structures[3] = Structure(np.array([1, 1]), np.array([[0.0, 0, 0], [0.0, 0, 0.01]]))
     found, _ = asked(structures)
@@ -104,13 +104,16 @@ def test_a_bad_one_among_many_costs_the_others_nothing(monkeypatch):
 
 def test_the_next_turn_begins_anew():
     async def main():
-        with ThreadPoolExecutor(1) as pool:
-            maker = Lists(asyncio.get_running_loop(), pool)
-            structure = cluster(ELEMENTS, 150, seed=1)
+        builder = GraphBuilder(CUTOFF, MAX_EDGES, NullObserver())
+        builder.start()
+        threads = set()
+        build = graph_builder.build_graphs
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(graph_builder, "build_graphs", lambda *a: threads.add(a) or build(*a))
             for _ in range(2 * TURN_ATOMS // 150):
-                await maker.graph(structure, CUTOFF, MAX_EDGES)
+                await builder.graph(cluster(ELEMENTS, 150, seed=1))
                 await asyncio.sleep(0)
-                assert not maker._waiting
-                assert maker._atoms == 0
+        builder.stop()
+        return threads
 
-    asyncio.run(main())
+    assert not asyncio.run(main())

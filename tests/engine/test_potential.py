@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from app.atoms.structure import Structure
-from app.engine.admission import Bound
-from app.engine.potential import Potential, load_potential
-from app.engine.scheduler import Budget
+from app.engine.admission import QueueLimits
+from app.engine.limits import BatchLimits
+from app.engine.load import load_potential
+from app.engine.potential import Potential, PotentialOptions
 from app.errors import (
     EquipotError,
     StructureTooLarge,
@@ -20,10 +21,9 @@ from app.store.store import ModelStore
 
 
 def open_potential(store: Path) -> Potential:
-    model = ModelStore(store).load("pairs@2")
-    return load_potential(
-        model, Budget(1000, 10**6, 64), Bound(100, 10_000), max_atoms=50, max_edges=300
-    )
+    batch, queue = BatchLimits(1000, 10**6, 64), QueueLimits(100, 10_000)
+    options = PotentialOptions(batch=batch, queue=queue, max_atoms=50, max_edges=300)
+    return load_potential(ModelStore(store).load("pairs@2"), options)
 
 
 def played(store: Path, scene: Callable[[Potential], Awaitable[object]]) -> object:
@@ -47,7 +47,7 @@ def argon(atoms: int, spacing: float = 3.8) -> Structure:
 def test_predicts(pair_store: Path) -> None:
     async def scene(potential: Potential) -> object:
         assert potential.reference == "pairs@2"
-        with potential.admit(2, 4):
+        with potential.admission.admit(2, 4):
             return await asyncio.gather(potential.predict(argon(2)), potential.predict(argon(3)))
 
     two, three = played(pair_store, scene)  # type: ignore[misc]
@@ -67,7 +67,7 @@ def test_predicts(pair_store: Path) -> None:
 )
 def test_refuses(pair_store: Path, structure: Structure, error: type[EquipotError]) -> None:
     async def scene(potential: Potential) -> None:
-        with potential.admit(1, 1), pytest.raises(error):
+        with potential.admission.admit(1, 1), pytest.raises(error):
             await potential.predict(structure)
 
     played(pair_store, scene)
@@ -82,7 +82,7 @@ def test_stopped_is_unavailable(pair_store: Path) -> None:
         potential = open_potential(pair_store)
         potential.start()
         await potential.stop()
-        with pytest.raises(Unavailable), potential.admit(1, 1):
+        with pytest.raises(Unavailable), potential.admission.admit(1, 1):
             pass
 
     asyncio.run(main())

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.scheduler import LOOK_AHEAD, Budget, Cost, Lane, Lanes, Speed, take, turn
+from app.engine.budget import Budget, Cost, Speed
+from app.engine.scheduler import LOOK_AHEAD, Lane, Lanes, fill_batch, next_lane
 
 costs = st.lists(st.builds(Cost, st.integers(1, 60), st.integers(0, 400)), max_size=100)
 speeds = st.builds(Speed, st.floats(0, 0.01), st.floats(0, 0.01), st.floats(0, 0.01))
@@ -21,7 +22,7 @@ budgets = st.builds(
 class TestTake:
     @given(costs, budgets)
     def test_first_always_goes_and_the_rest_fits(self, waiting: list[Cost], budget: Budget) -> None:
-        taken = take(waiting, budget)
+        taken = fill_batch(waiting, budget)
         assert taken == sorted(set(taken))
         assert taken[:1] == ([0] if waiting else [])
         assert len(taken) <= budget.structures
@@ -33,13 +34,13 @@ class TestTake:
         rest = list(enumerate(waiting))
         for batch in range(len(waiting)):
             assert not rest or rest[0][0] >= batch, "each batch takes at least the oldest"
-            taken = set(take([cost for _, cost in rest], budget))
+            taken = set(fill_batch([cost for _, cost in rest], budget))
             rest = [item for i, item in enumerate(rest) if i not in taken]
         assert not rest
 
     @given(costs, budgets)
     def test_what_fits_at_the_front_is_not_left(self, waiting: list[Cost], budget: Budget) -> None:
-        taken = take(waiting, budget)
+        taken = fill_batch(waiting, budget)
         left = [i for i in range(min(len(waiting), LOOK_AHEAD)) if i not in taken]
         if len(taken) < budget.structures and left:
             before = [i for i in taken if i < left[0]]
@@ -47,13 +48,13 @@ class TestTake:
 
     def test_too_large_goes_alone(self) -> None:
         budget = Budget(10, 10, 4)
-        assert take([Cost(50, 0), Cost(1, 0)], budget) == [0]
-        assert take([Cost(1, 0), Cost(50, 0), Cost(1, 0)], budget) == [0, 2]
+        assert fill_batch([Cost(50, 0), Cost(1, 0)], budget) == [0]
+        assert fill_batch([Cost(1, 0), Cost(50, 0), Cost(1, 0)], budget) == [0, 2]
 
     def test_no_batch_is_predicted_to_last_too_long(self) -> None:
         budget = Budget(10**6, 10**6, 100, seconds=0.25, speed=Speed(base=0.01, edge=0.001))
-        assert take([Cost(10, 100)] * 5, budget) == [0, 1]
-        assert take([Cost(10, 500), Cost(1, 1)], budget) == [0]
+        assert fill_batch([Cost(10, 100)] * 5, budget) == [0, 1]
+        assert fill_batch([Cost(10, 500), Cost(1, 1)], budget) == [0]
 
 
 def total(waiting: list[Cost], indices: list[int]) -> Cost:
@@ -81,7 +82,7 @@ def ahead_of_last(lane: list[Waiting], budget: Budget) -> int:
     """Number of the batches that a lane makes before that of its last item."""
     rest, before = list(lane), 0
     while True:
-        chosen = [rest[i] for i in take([item.cost for item in rest], budget)]
+        chosen = [rest[i] for i in fill_batch([item.cost for item in rest], budget)]
         if lane[-1] in chosen:
             return before
         before += 1
@@ -150,9 +151,9 @@ class TestLanes:
                         assert clock <= bounds[item]
 
     def test_the_lane_that_had_less_goes(self) -> None:
-        assert turn([True, True], [0.2, 0.1]) is Lane.LARGE
-        assert turn([True, True], [0.1, 0.1]) is Lane.SMALL
-        assert turn([True, False], [0.2, 0.1]) is Lane.SMALL
+        assert next_lane([True, True], [0.2, 0.1]) is Lane.LARGE
+        assert next_lane([True, True], [0.1, 0.1]) is Lane.SMALL
+        assert next_lane([True, False], [0.2, 0.1]) is Lane.SMALL
 
     def test_a_lane_that_was_empty_saves_no_more_than_one_batch(self) -> None:
         budget = Budget(10, 10, 10)

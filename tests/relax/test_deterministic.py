@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.atoms.structure import Structure
-from app.engine.admission import Bound
-from app.engine.limits import Limits
-from app.engine.potential import load_potential
+from app.engine.load import load_potential
+from app.engine.potential import PotentialOptions
 from app.formats.ase_atoms import from_ase
 from app.relax import Relaxed, RelaxOptions, relax
 from app.store.store import ModelStore
@@ -29,13 +28,11 @@ def relaxed(structures: list[Structure], optimizer: str) -> list[Relaxed]:
     options = RelaxOptions(fmax=0.02, steps=15, optimizer=optimizer)  # type: ignore[arg-type]
 
     async def main() -> list[Relaxed]:
-        model, limits = STORE.load("organic-xtb"), {"max_atoms": 100, "max_edges": 10_000}
-        potential = load_potential(
-            model, Limits(), Bound(100, 1000), threads=1, deterministic=True, **limits
-        )
+        once = PotentialOptions(threads=1, deterministic=True)
+        potential = load_potential(STORE.load("organic-xtb"), once)
         potential.start()
         try:
-            with potential.admit(len(structures), sum(map(len, structures))):
+            with potential.admission.admit(len(structures), sum(map(len, structures))):
                 return await asyncio.gather(*(relax(potential, s, options) for s in structures))
         finally:
             await potential.stop()

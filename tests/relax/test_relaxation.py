@@ -17,18 +17,18 @@ from app.atoms.prediction import Prediction
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.engine.admission import Bound
-from app.engine.potential import Potential
-from app.engine.scheduler import Budget
+from app.engine.budget import Budget
+from app.engine.potential import Potential, PotentialOptions
 from app.errors import BackendError, InvalidRequest, InvalidStructure
 from app.formats.ase_atoms import from_ase
 from app.integrations.ase import EquipotCalculator
-from app.protocol.schemas import CellFreedom
-from app.relax import Relaxed, RelaxOptions, relax
+from app.relax import Relaxed, RelaxOptions, Safeguards, relax
+from app.relax.options import CellFreedom
 from app.store.store import ModelCard
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 MILLI = 1e-3
+SAFEGUARDS = Safeguards()
 
 
 def cluster(atoms: int, seed: int) -> Atoms:
@@ -46,21 +46,26 @@ def strained_crystal() -> Atoms:
 
 
 def relaxed(
-    backend: Backend, structures: Sequence[Structure], options: RelaxOptions
+    backend: Backend,
+    structures: Sequence[Structure],
+    options: RelaxOptions,
+    safeguards: Safeguards = SAFEGUARDS,
 ) -> list[Relaxed]:
-    return relaxed_each(backend, [(structure, options) for structure in structures])
+    return relaxed_each(backend, [(structure, options) for structure in structures], safeguards)
 
 
 def relaxed_each(
-    backend: Backend, wanted: Sequence[tuple[Structure, RelaxOptions]]
+    backend: Backend,
+    wanted: Sequence[tuple[Structure, RelaxOptions]],
+    safeguards: Safeguards = SAFEGUARDS,
 ) -> list[Relaxed]:
     async def main() -> list[Relaxed]:
-        potential = Potential(backend, "", Budget(4096, 10**6, 64), Bound(1000, 10**6), 1000, 10**6)
+        potential = Potential(backend, "", Budget(4096, 10**6, 64), PotentialOptions())
         potential.start()
         try:
-            with potential.admit(len(wanted), 1):
+            with potential.admission.admit(len(wanted), 1):
                 return await asyncio.gather(
-                    *(relax(potential, s, options) for s, options in wanted)
+                    *(relax(potential, s, options, safeguards) for s, options in wanted)
                 )
         finally:
             await potential.stop()
@@ -215,11 +220,9 @@ def test_single_points_ride_with_relaxations(pair_card: ModelCard) -> None:
             return super().__call__(graph)
 
     async def main() -> None:
-        potential = Potential(
-            Recording(pair_card), "", Budget(4096, 10**6, 64), Bound(1000, 10**6), 1000, 10**6
-        )
+        potential = Potential(Recording(pair_card), "", Budget(4096, 10**6, 64), PotentialOptions())
         potential.start()
-        with potential.admit(2, 10):
+        with potential.admission.admit(2, 10):
             moving = asyncio.create_task(
                 relax(potential, from_ase(cluster(7, 1)), RelaxOptions(fmax=1e-9, steps=400))
             )
@@ -234,9 +237,9 @@ def test_single_points_ride_with_relaxations(pair_card: ModelCard) -> None:
 
 def test_a_relaxation_whose_caller_has_gone_leaves_the_queue(backend: PairBackend) -> None:
     async def main() -> int:
-        potential = Potential(backend, "", Budget(4096, 10**6, 64), Bound(1000, 10**6), 1000, 10**6)
+        potential = Potential(backend, "", Budget(4096, 10**6, 64), PotentialOptions())
         potential.start()
-        with potential.admit(1, 10):
+        with potential.admission.admit(1, 10):
             moving = asyncio.create_task(
                 relax(potential, from_ase(cluster(7, 1)), RelaxOptions(fmax=1e-12, steps=10**9))
             )
@@ -245,7 +248,7 @@ def test_a_relaxation_whose_caller_has_gone_leaves_the_queue(backend: PairBacken
             await asyncio.gather(moving, return_exceptions=True)
             await potential.predict(from_ase(cluster(3, 1)))
         await potential.stop()
-        return potential.depth
+        return potential.workers.depth
 
     assert asyncio.run(main()) == 0
 
@@ -258,7 +261,8 @@ def test_an_atom_that_flies_off_is_stopped(pair_card: ModelCard) -> None:
             return prediction
 
     start = from_ase(cluster(2, 1))
-    (mine,) = relaxed(Blowing(pair_card), [start], RelaxOptions(max_displacement=3.0, steps=1000))
+    options, near = RelaxOptions(steps=1000), Safeguards(max_displacement=3.0)
+    (mine,) = relaxed(Blowing(pair_card), [start], options, near)
     assert "from its start, over the limit of 3" in mine.reason
     assert np.linalg.norm(mine.structure.positions - start.positions, axis=1).max() <= 3.0
 

@@ -1,10 +1,12 @@
 """Write extXYZ."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import orjson
 
+from app.atoms.properties import ANSWERED
 from app.atoms.structure import Floats, Structure
 from app.formats.extxyz.comment_line import write_pairs
 from app.formats.info_keys import is_remark
@@ -12,13 +14,7 @@ from app.formats.info_keys import is_remark
 
 def format_frame(
     structure: Structure,
-    *,
-    energy: float | None = None,
-    forces: Floats | None = None,
-    stress: Floats | None = None,
-    energies: Floats | None = None,
-    energy_std: float | None = None,
-    forces_std: Floats | None = None,
+    predicted: Mapping[str, Any] | None = None,
     info: Mapping[str, object] | None = None,
 ) -> str:
     """One frame of extXYZ, which reads back to the last bit; ASE reads the results into a
@@ -26,29 +22,24 @@ def format_frame(
 
     Args:
         structure: atoms and cell.
-        energy: eV.
-        forces: (N, 3), eV/Å.
-        stress: (3, 3), eV/Å³, positive under tension, as in ASE.
-        energies: (N,), eV.
-        energy_std: eV, uncertainty of the energy.
-        forces_std: (N,), eV/Å, uncertainty of the forces.
+        predicted: values of what is predicted, by the names of `app.atoms.properties`: those of
+            atoms become columns, those of structures stand in the comment line.
         info: further pairs for the comment line; those named like geometry or results are left out.
     """
+    predicted = predicted or {}
     columns, properties = [structure.positions], "species:S:1:pos:R:3"
-    if forces is not None:
-        columns, properties = [*columns, forces], f"{properties}:forces:R:3"
-    for name, values in (("energies", energies), ("forces_std", forces_std)):
-        if values is not None:
-            columns, properties = [*columns, values[:, None]], f"{properties}:{name}:R:1"
+    for row in ANSWERED:
+        if row.per == "atom" and row.name in predicted:
+            values = predicted[row.name].reshape(len(structure), -1)
+            columns.append(values)
+            properties += f":{row.name}:R:{values.shape[1]}"
     if structure.fixed is not None:
-        properties = f"{properties}:move_mask:L:1"
+        properties += ":move_mask:L:1"
     pairs = {
         "Lattice": structure.cell.ravel() if structure.cell.any() else None,
         "Properties": properties,
         "pbc": structure.pbc,
-        "energy": energy,
-        "stress": stress,
-        "energy_std": energy_std,
+        **{row.name: predicted.get(row.name) for row in ANSWERED if row.per == "structure"},
         "charge": structure.charge or None,
         "multiplicity": structure.multiplicity,
         **{key: value for key, value in (info or {}).items() if is_remark(key)},

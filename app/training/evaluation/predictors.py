@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from app.atoms.neighbors import build_graphs
-from app.atoms.prediction import energies_spread, forces_spread
+from app.atoms.uncertainty import energies_spread, forces_spread
 from app.backends import Backend, load_backend
 from app.backends.onnx_runtime import Device
 from app.errors import InputError, InvalidConfig, InvalidData

@@ -111,7 +111,9 @@ def test_ase_reads_the_same_results():
     info = {"model": "m@1", "relaxed": True, "steps": 12, "told": 'a "word"', "fmax": 1e-5}
     atoms = by_ase(
         format_frame(
-            structure, energy=-1.0 / 3, forces=forces, stress=stress, energies=energies, info=info
+            structure,
+            {"energy": -1.0 / 3, "forces": forces, "stress": stress, "energies": energies},
+            info,
         )
     )
     assert atoms.get_potential_energy() == -1.0 / 3
@@ -126,7 +128,9 @@ def test_ase_reads_the_same_results():
 def test_uncertainties_are_a_value_and_a_column_and_no_remarks_of_the_input():
     structure = only(WATER)
     text = format_frame(
-        structure, energy_std=0.25, forces_std=np.array([0.5, 0.125, 3.0]), info={"energy_std": "9"}
+        structure,
+        {"energy_std": 0.25, "forces_std": np.array([0.5, 0.125, 3.0])},
+        {"energy_std": "9"},
     )
     atoms = by_ase(text)
     assert atoms.info["energy_std"] == 0.25
@@ -166,7 +170,7 @@ def test_atoms_that_may_not_move_as_ase_writes_them(tmp_path):
     ase.io.write(tmp_path / "fixed.xyz", atoms)
     (frame,) = parse((tmp_path / "fixed.xyz").read_text())
     assert frame.structure.fixed.tolist() == [False, True, False]
-    (tmp_path / "again.xyz").write_text(format_frame(frame.structure, forces=np.ones((3, 3))))
+    (tmp_path / "again.xyz").write_text(format_frame(frame.structure, {"forces": np.ones((3, 3))}))
     (constraint,) = ase.io.read(tmp_path / "again.xyz").constraints
     assert constraint.index.tolist() == [1]
 
@@ -181,8 +185,8 @@ def test_an_atom_that_is_fixed_in_part_costs_only_its_frame():
 def test_results_of_the_input_are_not_passed_on():
     text = format_frame(
         only(WATER),
-        energy=1.0,
-        info={"energy": "-5.0", "stress": "0", "pbc": "T", "spin": "3", "dft": "-5.0"},
+        {"energy": 1.0},
+        {"energy": "-5.0", "stress": "0", "pbc": "T", "spin": "3", "dft": "-5.0"},
     )
     assert (
         text.splitlines()[1]
@@ -192,7 +196,10 @@ def test_results_of_the_input_are_not_passed_on():
 
 def test_numbers_that_are_not_finite_are_written_as_nan():
     forces = np.array([[np.inf, 0.0, np.nan]])
-    assert format_frame(only(ARGON), forces=forces).splitlines()[2] == "Ar 1.0 2.0 3.0 nan 0.0 nan"
+    assert (
+        format_frame(only(ARGON), {"forces": forces}).splitlines()[2]
+        == "Ar 1.0 2.0 3.0 nan 0.0 nan"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,39 @@
+"""What is done with every request, whatever its route."""
+
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.service.metrics import Metrics
+
+PREDICT_PATH = "/predict"
+
+
+class MetricsMiddleware:
+    """Counts requests by route and status, and measures how long they took."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and note its status."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        began = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
+            route = getattr(scope.get("route"), "path", default)
+            self._metrics.requests.labels(route, scope["method"], status).inc()
+            self._metrics.latency.labels(route).observe(time.perf_counter() - began)

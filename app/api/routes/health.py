@@ -1,0 +1,32 @@
+"""`GET /livez`, `/readyz` and `/metrics`."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.openapi import ERRORS
+from app.api.routes.common import get, json_response, service_of
+
+METRICS = "text/plain; version=0.0.4; charset=utf-8"
+
+router = APIRouter(tags=["health"])
+
+
+@get(router, "/livez", summary="Is the process alive?")
+async def livez() -> Response:
+    """Alive as soon as the process listens."""
+    return json_response({"status": "alive"})
+
+
+@get(router, "/readyz", summary="May it be asked?", responses=ERRORS)
+async def readyz(request: Request) -> Response:
+    """Ready once the models are loaded and warm; 503 with the reason before, and while shutting
+    down.
+    """
+    models = service_of(request).models
+    models.check_ready()
+    return json_response({"status": "ready", "models": list(models.potentials)})
+
+
+@get(router, "/metrics", summary="Prometheus metrics")
+async def metrics(request: Request) -> Response:
+    """Metrics in Prometheus' text format."""
+    return Response(service_of(request).metrics.text(), media_type=METRICS)

@@ -1,0 +1,22 @@
+"""`GET /models` and `GET /models/{name}`."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.openapi import MODEL, MODELS
+from app.api.routes.common import get, json_response, service_of
+
+router = APIRouter(tags=["models"])
+
+
+@get(router, "/models", summary="All models and their state", **MODELS)
+async def models(request: Request) -> Response:
+    """The models of the store: those that are served, and those that are refused, with the
+    reason.
+    """
+    return json_response({"models": service_of(request).models.listed()})
+
+
+@get(router, "/models/{name}", summary="The card of a model", **MODEL)
+async def model(request: Request, name: str) -> Response:
+    """Everything that is known of one model; `name` or `name@version`."""
+    return json_response(service_of(request).models.card(name))

@@ -1,0 +1,49 @@
+"""Faults: errors as a caller sees them, and the one table from error class to status and code."""
+
+from dataclasses import dataclass
+
+from app import errors
+
+TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
+    errors.InvalidStructure: (422, "invalid_structure"),
+    errors.InvalidFormat: (422, "invalid_format"),
+    errors.InvalidRequest: (422, "invalid_request"),
+    errors.UnsupportedElement: (422, "unsupported_element"),
+    errors.UnsupportedCharge: (422, "unsupported_charge"),
+    errors.StructureTooLarge: (413, "too_large"),
+    errors.UnknownModel: (404, "unknown_model"),
+    errors.CorruptModel: (503, "corrupt_model"),
+    errors.ModelExists: (409, "model_exists"),
+    errors.CertificateRefused: (409, "certificate_refused"),
+    errors.Overloaded: (429, "overloaded"),
+    errors.Unavailable: (503, "unavailable"),
+    errors.BackendError: (500, "model_failed"),
+    errors.OutOfMemory: (503, "out_of_memory"),
+    errors.InvalidConfig: (500, "invalid_config"),
+    errors.InvalidData: (500, "invalid_data"),
+}
+"""Statuses are those of HTTP, whatever carries the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An error as the caller sees it."""
+
+    status: int
+    code: str
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        """`{"code", "message"}`."""
+        return {"code": self.code, "message": self.message}
+
+
+def fault(error: errors.EquipotError) -> Fault:
+    """Status, code and message of an error; a subclass that is not in the table is looked up by its
+    bases.
+    """
+    for kind in type(error).__mro__:
+        if kind in TABLE:
+            status, code = TABLE[kind]
+            return Fault(status, code, str(error))
+    return Fault(500, "internal", str(error))

@@ -1,0 +1,47 @@
+"""What the settings say to each part of the service."""
+
+from app.engine.admission import QueueLimits
+from app.engine.limits import BatchLimits
+from app.engine.potential import PotentialOptions
+from app.protocol.request import RequestLimits
+from app.relax import Safeguards
+from app.settings import Settings
+
+
+def potential_options(settings: Settings) -> PotentialOptions:
+    """How each model is run."""
+    return PotentialOptions(
+        batch=batch_limits(settings),
+        queue=QueueLimits(settings.queue_structures, settings.queue_atoms),
+        max_atoms=settings.max_atoms,
+        max_edges=settings.max_edges,
+        threads=settings.threads,
+        device=settings.device,
+        deterministic=settings.deterministic,
+        backend=settings.backend,
+    )
+
+
+def batch_limits(settings: Settings) -> BatchLimits:
+    """How large a batch may be."""
+    return BatchLimits(
+        atoms=settings.batch_atoms,
+        edges=settings.batch_edges,
+        structures=settings.batch_structures,
+        seconds=settings.batch_seconds,
+        memory=settings.memory_mb * 1_000_000,
+    )
+
+
+def request_limits(settings: Settings) -> RequestLimits:
+    """How much one request may ask for."""
+    return RequestLimits(
+        structures=settings.max_structures,
+        atoms=settings.max_request_atoms,
+        relax_steps=settings.max_relax_steps,
+    )
+
+
+def safeguards(settings: Settings) -> Safeguards:
+    """Where a relaxation is given up."""
+    return Safeguards(settings.max_relax_force, settings.max_relax_displacement)
