@@ -1,6 +1,5 @@
 """Backends: pure functions from a graph to a prediction, each imported only when it is asked for."""
 
-import os
 from typing import Protocol
 
 from app.atoms.graph import Graph
@@ -50,13 +49,6 @@ class Backend(Protocol):
             BackendError: the model failed.
         """
         ...
-
-
-def worker_threads(threads: int) -> int:
-    """Numerics threads of one evaluation; 0 takes all cores that the process may use."""
-    if threads:
-        return threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_backend(

@@ -20,13 +20,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from app.backends import worker_threads
 from app.backends.aoti_package import Package
 from app.backends.exported import ExportedBackend
 from app.backends.onnx import SLOTS_PER_RUN
 from app.backends.onnx_runtime import Device
 from app.backends.onnx_session import OUTPUTS, Execution, Feeds
 from app.errors import BackendError
+from app.machine import worker_threads
 from app.store.store import ENERGY_PACKAGE, PACKAGE, ModelCard, Packages, member_files
 
 CAPABILITIES = ("AVX2", "AVX512")

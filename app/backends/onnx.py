@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from app.backends import worker_threads
 from app.backends.exported import ExportedBackend
 from app.backends.onnx_runtime import Device, distribution
 from app.backends.onnx_session import Artifact, Execution, open_artifact
+from app.machine import worker_threads
 from app.store.store import ARTIFACT, ENERGIES, ModelCard, member_files
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from app.backends import Backend
 from app.engine.calibration import Calibration, Effort, Place, calibrate
 from app.engine.scheduler import Budget, Cost
+from app.machine import free_memory
 from app.settings import Settings
 
 FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
@@ -139,21 +140,3 @@ def measured(
     found = yield from calibrate(backend, place, effort)
     cache.write(found)
     yield limits.budget(found)
-
-
-def free_memory() -> int:
-    """Bytes that the system, or the control group of the process, would still give; from Linux's
-    own files.
-    """
-    values = [_meminfo("MemAvailable")]
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdecimal():
-        values.append(max(0, int(text) - int(used.read_text())))
-    return min(values)
-
-
-def _meminfo(field: str) -> int:
-    path = Path("/proc/meminfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")]
-    return found[0] if found else 4 << 30

@@ -10,7 +10,7 @@ from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
-from app.backends import Backend, load_backend, worker_threads
+from app.backends import Backend, load_backend
 from app.backends.synthetic import lattice_piece
 from app.engine.admission import Bound
 from app.engine.batcher import Batcher
@@ -20,6 +20,7 @@ from app.engine.observer import Observer
 from app.engine.scheduler import Budget
 from app.engine.task import Task
 from app.errors import StructureTooLarge
+from app.machine import worker_threads
 from app.settings import BackendChoice
 from app.store.store import ModelCard, StoredModel
 
