@@ -5,16 +5,14 @@ at import.
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.backends.device import DEVICE, BackendChoice
+
 ENV_PREFIX = "EQUIPOT_"
-DEVICE = r"cpu|cuda(:\d+)?"
-"""Names of devices."""
-BackendChoice: TypeAlias = Literal["auto", "onnx", "aoti"]
-"""What runs exported models; `auto` measures."""
 SOURCE_STORE = Path(__file__).resolve().parent.parent / "model_store"
 """The store of a source checkout; not there once the package is installed elsewhere."""
 

@@ -4,8 +4,8 @@ from typing import Protocol
 
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
+from app.backends.device import BackendChoice
 from app.errors import BackendError
-from app.settings import BackendChoice
 from app.store.store import ModelCard, StoredModel
 
 

@@ -21,10 +21,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from app.backends.aoti_package import Package
+from app.backends.artifact import OUTPUTS, Execution, Feeds
+from app.backends.device import Device
 from app.backends.exported import ExportedBackend
 from app.backends.onnx import SLOTS_PER_RUN
-from app.backends.onnx_runtime import Device
-from app.backends.onnx_session import OUTPUTS, Execution, Feeds
 from app.errors import BackendError
 from app.machine import worker_threads
 from app.store.store import ENERGY_PACKAGE, PACKAGE, ModelCard, Packages, member_files

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from app.backends.artifact import Artifact, Execution
+from app.backends.device import Device
 from app.backends.exported import ExportedBackend
-from app.backends.onnx_runtime import Device, distribution
-from app.backends.onnx_session import Artifact, Execution, open_artifact
+from app.backends.onnx_runtime import distribution
+from app.backends.onnx_session import open_artifact
 from app.machine import worker_threads
 from app.store.store import ARTIFACT, ENERGIES, ModelCard, member_files
 

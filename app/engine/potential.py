@@ -11,6 +11,7 @@ from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
+from app.backends.device import BackendChoice
 from app.backends.synthetic import lattice_piece
 from app.engine.admission import Bound
 from app.engine.batcher import Batcher
@@ -21,7 +22,6 @@ from app.engine.scheduler import Budget
 from app.engine.task import Task
 from app.errors import StructureTooLarge
 from app.machine import worker_threads
-from app.settings import BackendChoice
 from app.store.store import ModelCard, StoredModel
 
 

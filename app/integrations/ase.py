@@ -12,8 +12,8 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import split
 from app.backends import Backend, load_backend
+from app.backends.device import BackendChoice
 from app.formats.ase_atoms import from_ase
-from app.settings import BackendChoice
 from app.store.store import ModelStore
 
 ENERGIES = frozenset({"energy", "free_energy", "energies"})

@@ -182,8 +182,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from app.backends import load_backend
-from app.backends.onnx_runtime import is_out_of_memory
-from app.backends.onnx_session import OUTPUTS
+from app.backends.artifact import OUTPUTS, is_out_of_memory
 from app.backends.synthetic import lattice_piece
 from app.atoms.neighbors import build_graph
 from app.store.store import ModelStore
