@@ -6,7 +6,8 @@ from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
 from app.backends.device import BackendChoice
 from app.errors import BackendError
-from app.store.store import ModelCard, StoredModel
+from app.store.card import ModelCard
+from app.store.store import StoredModel
 
 
 class Backend(Protocol):

@@ -27,7 +27,7 @@ from app.backends.exported import ExportedBackend
 from app.backends.onnx import SLOTS_PER_RUN
 from app.errors import BackendError
 from app.machine import worker_threads
-from app.store.store import ENERGY_PACKAGE, PACKAGE, ModelCard, Packages, member_files
+from app.store.card import ENERGY_PACKAGE, PACKAGE, ModelCard, Packages, member_files
 
 CAPABILITIES = ("AVX2", "AVX512")
 """Vector instructions, each of which a processor with the next one has as well."""

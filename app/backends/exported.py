@@ -23,7 +23,7 @@ from app.backends.artifact import OUTPUTS, Artifact, Execution, Feeds, is_out_of
 from app.backends.layout import Slots, portions
 from app.backends.onnx_session import bucket
 from app.errors import BackendError, OutOfMemory
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 
 class ExportedBackend:

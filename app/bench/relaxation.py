@@ -17,7 +17,7 @@ from app.engine.potential import Potential
 from app.engine.scheduler import Budget
 from app.errors import EquipotError
 from app.relax import Relaxed, RelaxOptions, relax
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 AMPLE = 10**9
 

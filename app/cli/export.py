@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from app.store.store import Certificate, ModelStore
+    from app.store.card import Certificate
+    from app.store.store import ModelStore
     from app.training.export.publish import About
 
 DTYPES = ("float32", "float64")

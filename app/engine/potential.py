@@ -22,7 +22,8 @@ from app.engine.scheduler import Budget
 from app.engine.task import Task
 from app.errors import StructureTooLarge
 from app.machine import worker_threads
-from app.store.store import ModelCard, StoredModel
+from app.store.card import ModelCard
+from app.store.store import StoredModel
 
 
 class Potential:

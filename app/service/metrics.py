@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.engine.scheduler import Cost
 from app.relax import Relaxed
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 SIZES = tuple(4.0**k for k in range(11))
 STRUCTURES = tuple(2.0**k for k in range(11))

@@ -18,7 +18,7 @@ from app.backends.pair import PairBackend
 from app.cli.serve import Server
 from app.errors import OutOfMemory
 from app.settings import Settings
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 WATER = {
     "symbols": ["O", "H", "H"],

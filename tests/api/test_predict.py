@@ -11,7 +11,7 @@ from app.atoms.neighbors import build_graph
 from app.atoms.prediction import split
 from app.backends.pair import PairBackend
 from app.protocol.schemas import UNITS, parse_structure
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from tests.api.server import ARGON, CRYSTAL, WATER, Running
 
 XYZ = {"content-type": "chemical/x-xyz"}

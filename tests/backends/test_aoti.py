@@ -17,7 +17,8 @@ from app.atoms.prediction import Prediction
 from app.backends import choice, load_backend
 from app.cli.main import main
 from app.errors import BackendError, CorruptModel, TrainingError
-from app.store.store import ModelStore, Packages, StoredModel
+from app.store.card import Packages
+from app.store.store import ModelStore, StoredModel
 from app.training.data.load import LabelledFrame
 from app.training.export import aoti as packages
 from app.training.export.synthetic import box, cluster

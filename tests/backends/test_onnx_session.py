@@ -25,7 +25,8 @@ from app.backends.onnx_session import (
     open_artifact,
 )
 from app.errors import BackendError
-from app.store.store import ARTIFACT, ModelCard, ModelStore, StoredModel
+from app.store.card import ARTIFACT, ModelCard
+from app.store.store import ModelStore, StoredModel
 from app.training.export.synthetic import box, cluster, isolated
 from tests.paths import MODEL_STORE
 from tests.training.cards import ELEMENTS, random_card

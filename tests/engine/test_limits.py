@@ -27,7 +27,8 @@ from app.engine.limits import FALLBACK, SHORTEST, Cache, Limits, measured
 from app.engine.potential import load_potential
 from app.engine.scheduler import Cost, Speed
 from app.errors import OutOfMemory
-from app.store.store import ModelCard, ModelStore
+from app.store.card import ModelCard
+from app.store.store import ModelStore
 
 PLACE = Place(digest="d" * 64, device="cpu", threads=1, runtime="numpy 2")
 

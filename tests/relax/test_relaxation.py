@@ -25,7 +25,7 @@ from app.formats.ase_atoms import from_ase
 from app.integrations.ase import EquipotCalculator
 from app.protocol.schemas import CellFreedom
 from app.relax import Relaxed, RelaxOptions, relax
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 MILLI = 1e-3

@@ -13,7 +13,8 @@ from app.atoms.prediction import energies_spread, forces_spread
 from app.backends import Backend, load_backend
 from app.backends.device import BackendChoice, Device
 from app.errors import InputError, InvalidConfig, InvalidData
-from app.store.store import ModelCard, ModelStore
+from app.store.card import ModelCard
+from app.store.store import ModelStore
 from app.training.data.batches import Collator, Limits
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
