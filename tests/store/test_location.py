@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.store import location
-from app.store.location import DEFAULT_MODEL, bundled_store, default_store
+from app.store.location import DEFAULT_MODEL, bundled_store, default_store, own_store
 from app.store.store import ModelStore
 from tests.paths import MODEL_STORE
 
@@ -29,7 +29,7 @@ def test_that_of_the_working_directory_comes_before_it(tmp_path: Path) -> None:
 def test_the_environment_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "model_store").mkdir()
     monkeypatch.setenv(location.MODEL_STORE, "/srv/models")
-    assert default_store() == Path("/srv/models")
+    assert default_store() == own_store() == Path("/srv/models")
 
 
 def test_an_installed_package_has_it_within(
@@ -39,3 +39,6 @@ def test_an_installed_package_has_it_within(
     (package / "model_store").mkdir(parents=True)
     monkeypatch.setattr(location, "__file__", str(package / "store" / "location.py"))
     assert default_store() == package / "model_store"
+    assert own_store() == Path("model_store")
+    (package / "model_store").rmdir()
+    assert default_store() == Path("model_store")
