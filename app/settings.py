@@ -5,26 +5,15 @@ at import.
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.backends.device import DEVICE, BackendChoice
+from app.store.location import DEFAULT_MODEL, default_store
+
 ENV_PREFIX = "EQUIPOT_"
-DEVICE = r"cpu|cuda(:\d+)?"
-"""Names of devices."""
-BackendChoice: TypeAlias = Literal["auto", "onnx", "aoti"]
-"""What runs exported models; `auto` measures."""
-SOURCE_STORE = Path(__file__).resolve().parent.parent / "model_store"
-"""The store of a source checkout; not there once the package is installed elsewhere."""
-
-
-def default_store() -> Path:
-    """`model_store` of the working directory, or of the source checkout where the former is
-    missing.
-    """
-    local = Path("model_store")
-    return local if local.is_dir() or not SOURCE_STORE.is_dir() else SOURCE_STORE
 
 
 def default_cache() -> Path | None:
@@ -45,7 +34,7 @@ class Settings(BaseSettings):
         description="models to load, `name` or `name@version`, separated by commas; empty: the whole store",
     )
     default_model: str = Field(
-        default="organic-xtb", description="the model of requests that name none"
+        default=DEFAULT_MODEL, description="the model of requests that name none"
     )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")

@@ -33,9 +33,9 @@ from torch import nn
 from torch._inductor.package import load_package
 
 from app.atoms.neighbors import build_graphs
+from app.backends.artifact import OUTPUTS
 from app.backends.layout import portions
 from app.backends.onnx_runtime import check_providers, providers_for, require_onnxruntime
-from app.backends.onnx_session import OUTPUTS
 from app.formats.ase_atoms import from_ase
 from app.machine import machine
 from app.training.export.aoti import INDUCTOR, compile_package

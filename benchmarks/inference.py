@@ -30,7 +30,7 @@ from app.atoms.structure import Structure
 from app.backends.onnx import open_onnx
 from app.backends.onnx_runtime import require_onnxruntime
 from app.machine import machine
-from app.store.store import ARTIFACT, ENERGIES
+from app.store.card import ARTIFACT, ENERGIES
 from app.training.export.certificate import model_inputs
 from app.training.export.onnx import cut_energies, export_onnx
 from app.training.models import build_model

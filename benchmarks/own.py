@@ -2,7 +2,7 @@
 
 import argparse
 
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from app.training.models import AllegroConfig, Statistics
 from benchmarks.structures import ELEMENTS
 

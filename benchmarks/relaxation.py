@@ -31,7 +31,8 @@ from app.formats.files import read_structures
 from app.integrations.ase import EquipotCalculator
 from app.relax import Relaxed, RelaxOptions
 from app.settings import Settings
-from app.store.store import ModelCard, ModelStore
+from app.store.card import ModelCard
+from app.store.store import ModelStore
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 FMAX, STEPS = 0.05, 1000

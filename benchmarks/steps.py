@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from app.atoms.neighbors import build_graphs
 from app.formats.ase_atoms import from_ase
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from app.training.export.certificate import model_inputs
 from app.training.loop.hardware import keep_freed_memory
 from app.training.models import EquiformerConfig, ModelInputs, Statistics, build_model

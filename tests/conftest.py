@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from app.store.store import ModelCard, ModelStore, PairParameters
+from app.store.card import ModelCard, PairParameters
+from app.store.store import ModelStore
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")

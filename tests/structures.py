@@ -8,7 +8,7 @@ import numpy as np
 from ase.data import covalent_radii
 
 from app.atoms.structure import Floats, Structure
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 BULK = np.array([True, True, True])
 SLAB = np.array([True, True, False])

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.settings import ENV_PREFIX, SOURCE_STORE, Settings, default_store
+from app.settings import ENV_PREFIX, Settings
 from tests.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "settings.md"
@@ -65,13 +65,3 @@ def test_a_device_is_named_with_its_number() -> None:
 def test_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]
-
-
-def test_store_of_the_working_directory_comes_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    before = default_store()
-    assert before in (Path("model_store"), SOURCE_STORE)
-    (tmp_path / "model_store").mkdir()
-    assert default_store() == Path("model_store")

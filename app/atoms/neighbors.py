@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from app.atoms.cell_list import half_list
 from app.atoms.graph import Graph, collate
 from app.atoms.structure import MIN_DISTANCE, Floats, Integers, Structure, periodic_cell
 from app.errors import InvalidStructure, StructureTooLarge
@@ -174,26 +175,19 @@ def _squared_distances(positions: Floats, width: int) -> Floats:
 
 def _cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Graph:
     """The graph of one structure from the half list of `vesin`."""
-    # takes a second where torch is installed, and molecules do not need it
-    from vesin import NeighborList
-
     cell, combination = search_cell(structure)
     check_lattice(structure, cell, combination)
     box = _search_box(structure, cell, cutoff)
     _check_density(structure.positions, box, cutoff, max_edges)
-    # owns the memory of what it returns
-    finder = NeighborList(cutoff=cutoff, full_list=False, n_threads=1)
-    pairs, shifts, distances = finder.compute(structure.positions, box, True, "PSd", copy=False)
-    _check_edges(2 * len(pairs), cutoff, max_edges)
-    _check_pairs(structure, pairs, shifts, distances, combination)
-    centres = pairs.view(np.int64).T.ravel()  # of the M pairs, then of the same pairs reversed
-    neighbours = np.roll(centres, len(pairs))
-    order, rank = _centre_order(centres, len(structure))
-    edge_index = np.stack([centres[order], neighbours[order]])
+    with half_list(structure.positions, box, cutoff) as (pairs, shifts, distances):
+        _check_edges(2 * len(pairs), cutoff, max_edges)
+        _check_pairs(structure, pairs, shifts, distances, combination)
+        centres = pairs.T.flatten()  # of the M pairs, then of the same pairs reversed
+        order, rank = _centre_order(centres, len(structure))
+        edge_shift = _edge_shifts(shifts, rank, combination)
+    edge_index = np.stack([centres[order], np.roll(centres, len(pairs))[order]])
     edge_reverse = np.roll(rank, len(pairs))[order]
-    return _graph(
-        [structure], edge_index, _edge_shifts(shifts, rank, combination), edge_reverse, [order.size]
-    )
+    return _graph([structure], edge_index, edge_shift, edge_reverse, [order.size])
 
 
 def search_cell(structure: Structure) -> tuple[Floats, Integers]:

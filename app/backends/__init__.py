@@ -1,13 +1,13 @@
 """Backends: pure functions from a graph to a prediction, each imported only when it is asked for."""
 
-import os
 from typing import Protocol
 
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
+from app.backends.device import BackendChoice
 from app.errors import BackendError
-from app.settings import BackendChoice
-from app.store.store import ModelCard, StoredModel
+from app.store.card import ModelCard
+from app.store.store import StoredModel
 
 
 class Backend(Protocol):
@@ -50,13 +50,6 @@ class Backend(Protocol):
             BackendError: the model failed.
         """
         ...
-
-
-def worker_threads(threads: int) -> int:
-    """Numerics threads of one evaluation; 0 takes all cores that the process may use."""
-    if threads:
-        return threads
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_backend(

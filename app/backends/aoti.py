@@ -20,14 +20,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from app.backends import worker_threads
 from app.backends.aoti_package import Package
+from app.backends.artifact import OUTPUTS, Execution, Feeds
+from app.backends.device import Device
 from app.backends.exported import ExportedBackend
 from app.backends.onnx import SLOTS_PER_RUN
-from app.backends.onnx_runtime import Device
-from app.backends.onnx_session import OUTPUTS, Execution, Feeds
 from app.errors import BackendError
-from app.store.store import ENERGY_PACKAGE, PACKAGE, ModelCard, Packages, member_files
+from app.machine import worker_threads
+from app.store.card import ENERGY_PACKAGE, PACKAGE, ModelCard, Packages, member_files
 
 CAPABILITIES = ("AVX2", "AVX512")
 """Vector instructions, each of which a processor with the next one has as well."""
@@ -102,7 +102,7 @@ def require_torch(card: ModelCard, device: Device) -> ModuleType:
         BackendError: it cannot; says why, and what to do.
     """
     if card.aoti is None:
-        reference = f"{card.name}@{card.version}"
+        reference = card.reference
         raise BackendError(
             f"{reference} has no packages of AOTInductor; publish it with: equipot export --aoti, {ELSE}"
         )

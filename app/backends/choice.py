@@ -8,11 +8,11 @@ import time
 from app.atoms.graph import Graph, collate
 from app.atoms.neighbors import build_graph
 from app.backends.aoti import open_aoti
+from app.backends.device import BackendChoice
 from app.backends.exported import ExportedBackend
 from app.backends.onnx import open_onnx
 from app.backends.synthetic import lattice_piece
 from app.errors import BackendError
-from app.settings import BackendChoice
 from app.store.store import StoredModel
 
 MOLECULES, ATOMS = 5, 21
@@ -39,7 +39,7 @@ def open_exported(
     onnx = open_onnx(*place)
     if asked == "onnx" or model.card.aoti is None:
         return onnx
-    reference = f"{model.card.name}@{model.card.version}"
+    reference = model.card.reference
     if deterministic:
         log.info(
             "%s runs on onnx: with deterministic answers nothing is measured; backend 'aoti' takes the packages",

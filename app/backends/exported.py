@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction, committee, from_atoms
 from app.atoms.structure import Floats, Integers
+from app.backends.artifact import OUTPUTS, Artifact, Execution, Feeds, is_out_of_memory
 from app.backends.layout import Slots, portions
-from app.backends.onnx_runtime import is_out_of_memory
-from app.backends.onnx_session import OUTPUTS, Artifact, Execution, Feeds, bucket
+from app.backends.onnx_session import bucket
 from app.errors import BackendError, OutOfMemory
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 
 class ExportedBackend:

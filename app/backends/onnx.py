@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from app.backends import worker_threads
+from app.backends.artifact import Artifact, Execution
+from app.backends.device import Device
 from app.backends.exported import ExportedBackend
-from app.backends.onnx_runtime import Device, distribution
-from app.backends.onnx_session import Artifact, Execution, open_artifact
-from app.store.store import ARTIFACT, ENERGIES, ModelCard, member_files
+from app.backends.onnx_runtime import distribution
+from app.backends.onnx_session import open_artifact
+from app.machine import worker_threads
+from app.store.card import ARTIFACT, ENERGIES, ModelCard, member_files
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}
 """Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy.

@@ -4,14 +4,12 @@ really uses.
 
 import importlib
 import os
-import re
-from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
+from app.backends.device import HOST, Device
 from app.errors import BackendError
-from app.settings import DEVICE
 
 EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 """The extra of equipot that installs each distribution; both install the import package
@@ -20,18 +18,6 @@ EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CUDA_GRAPH_ID = "gpu_graph_id"
 """The entry of a run's options that says which CUDA graph it records or replays."""
-
-SHORTAGE = (
-    "failed to allocate memory",  # the arena of a device, bfc_arena.cc
-    "out of memory",  # CUDA failure 2
-    "bad allocation",
-    "bad_alloc",
-    "can't allocate memory",  # torch's DefaultCPUAllocator
-    "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED
-)
-"""What the runtimes and the libraries under them say when memory does not suffice; no class of
-errors says so.
-"""
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Official builds report usage to their makers over the network unless this variable is 1 before
@@ -49,44 +35,6 @@ class Session(Protocol):
     def get_provider_options(self) -> dict[str, dict[str, str]]:
         """The options in force of each of them."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """Where a session runs.
-
-    Attributes:
-        kind: `cpu` or `cuda`.
-        index: which of the CUDA devices that the process sees.
-    """
-
-    kind: str
-    index: int = 0
-
-    @classmethod
-    def of(cls, name: str) -> Self:
-        """The device of a name: `cpu`, `cuda` (the first one) or `cuda:1`.
-
-        Raises:
-            BackendError: no such device.
-        """
-        if not re.fullmatch(DEVICE, name):
-            raise BackendError(f"device '{name}' is unknown; choose one of: cpu, cuda, cuda:N")
-        kind, _, index = name.partition(":")
-        return cls(kind, int(index or 0))
-
-    @property
-    def is_cuda(self) -> bool:
-        """Whether it is a GPU."""
-        return self.kind == "cuda"
-
-    @property
-    def name(self) -> str:
-        """As in the settings."""
-        return f"cuda:{self.index}" if self.is_cuda else self.kind
-
-
-HOST = Device("cpu")
 
 
 def require_onnxruntime(device: Device = HOST) -> ModuleType:
@@ -160,12 +108,6 @@ def check_providers(session: Session, device: Device) -> None:
         raise BackendError(
             f"device '{device.name}' was asked for, but ONNX Runtime took device {number}"
         )
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error of the runtime says that memory did not suffice."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(words in text for words in SHORTAGE)
 
 
 def distribution() -> str:

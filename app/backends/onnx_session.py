@@ -12,26 +12,25 @@ the runtime computes sizes on the host on purpose.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
 from threading import RLock
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.backends.artifact import OUTPUTS, Artifact, Execution, Feeds
+from app.backends.device import Device
 from app.backends.onnx_runtime import (
     CUDA_GRAPH_ID,
-    Device,
     check_providers,
     providers_for,
     require_onnxruntime,
 )
 from app.errors import BackendError
 
-OUTPUTS = ("energies", "edge_gradients")
 KEPT_SLOTS = 1 << 16
 """Slots of the largest portion whose buffers are kept: 64 molecules, or a crystal of a thousand
 atoms.
@@ -50,27 +49,7 @@ NO_GRAPH = -1
 
 _ALONE: dict[Device, RLock] = {}
 
-Feeds: TypeAlias = Mapping[str, NDArray[Any]]
-
 log = logging.getLogger(__name__)
-
-
-class Execution(IntEnum):
-    """How a session runs; each way has what the one before it has."""
-
-    PLAIN = 0
-    """The runtime copies inputs and outputs."""
-    BOUND = 1
-    """They lie in buffers on the device."""
-    BUCKETS = 2
-    """Portions are padded to few shapes, and the buffers of small ones are kept."""
-    GRAPHS = 3
-    """Small ones are replayed as CUDA graphs."""
-
-    @classmethod
-    def of(cls, device: Device) -> "Execution":
-        """The way for a device, where none is asked for."""
-        return cls.GRAPHS if device.is_cuda else cls.PLAIN
 
 
 def alone_on(device: Device) -> RLock:
@@ -78,24 +57,6 @@ def alone_on(device: Device) -> RLock:
     or thread.
     """
     return _ALONE.setdefault(device, RLock())
-
-
-class Artifact(Protocol):
-    """An opened artifact."""
-
-    @property
-    def execution(self) -> Execution:
-        """How it runs."""
-        ...
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Names of what it takes."""
-        ...
-
-    def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +133,7 @@ class BoundArtifact:
         shape = feeds["mask"].shape
         if (wanted, shape) in self._kept:
             return self._kept[wanted, shape]
-        if (
-            self.execution < Execution.BUCKETS
-            or np.prod(shape) > KEPT_SLOTS
-            or len(self._kept) == MOST_KEPT
-        ):
+        if np.prod(shape) > KEPT_SLOTS or len(self._kept) == MOST_KEPT:
             return self._made(wanted, feeds, NO_GRAPH)
         made = self._made(wanted, feeds, len(self._kept) + 1)
         self._kept[wanted, shape] = made

@@ -8,7 +8,7 @@ from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction, from_atoms
 from app.atoms.structure import Floats, Integers
 from app.errors import BackendError
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 ONSET = 0.66
 """Where the smooth cutoff starts, as a share of the cutoff; the default of ASE's `LennardJones`."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.atoms.structure import Structure
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 
 def lattice_piece(card: ModelCard, atoms: int, periodic: bool) -> Structure:

@@ -16,7 +16,7 @@ from app.engine.budget import Budget
 from app.engine.potential import Potential, PotentialOptions
 from app.errors import EquipotError
 from app.relax import Relaxed, RelaxOptions, relax
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 
 class Timed:

@@ -12,7 +12,7 @@ from app.backends.synthetic import lattice_piece
 from app.bench.aspirin import ASPIRIN
 from app.errors import InputError, InvalidFormat
 from app.formats.files import read_structures
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 MOLECULE_ATOMS = 21
 CRYSTAL_ATOMS = 64

@@ -108,7 +108,7 @@ class _Subject:
 
     @property
     def reference(self) -> str:
-        return f"{self.model.card.name}@{self.model.card.version}"
+        return self.model.card.reference
 
 
 def _subject(settings: Settings, model: StoredModel, options: argparse.Namespace) -> _Subject:

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from app.backends.device import BackendChoice
 from app.errors import InvalidConfig
-from app.settings import BackendChoice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from app.store.store import Certificate, ModelStore
+    from app.store.card import Certificate
+    from app.store.store import ModelStore
     from app.training.export.publish import About
 
 DTYPES = ("float32", "float64")
@@ -56,7 +57,7 @@ def publish(
 
     published = export(TrainedRun(run_folder), store, name, about, dtype, aoti)
     card = published.card
-    print(f"{card.name}@{card.version} in {published.folder}, digest {published.digest[:12]}")
+    print(f"{card.reference} in {published.folder}, digest {published.digest[:12]}")
     _report("artifact", card.certificate)
     if card.aoti is not None:
         _report(

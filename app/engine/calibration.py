@@ -8,8 +8,6 @@ longer and gains next to nothing. On a processor that is busy with other things,
 many services, what counts is the processor's time rather than the clock's.
 """
 
-import resource
-import sys
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -25,6 +23,7 @@ from app.backends import Backend
 from app.backends.synthetic import lattice_piece
 from app.engine.budget import Cost, Speed
 from app.errors import OutOfMemory
+from app.machine import peak_memory
 
 ENOUGH = 0.95
 """Share of the best throughput that is worth no larger batch."""
@@ -201,12 +200,6 @@ def deviation(calibration: Calibration) -> float:
         abs(speed.seconds(Cost(p.atoms, p.edges)) / p.seconds - 1.0)
         for p in calibration.measurements
     )
-
-
-def peak_memory() -> int:
-    """Bytes, the largest that this process has ever had in memory."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _growth(series: Sequence[Sequence[Measurement]]) -> float:

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from app.backends import Backend
 from app.engine.budget import Budget, Cost
 from app.engine.calibration import Calibration, CalibrationKey, Effort, calibrate
 from app.engine.calibration_cache import CalibrationCache
+from app.machine import free_memory
 
 FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
 """Until something was measured."""
@@ -88,21 +88,3 @@ def measured(
     calibration = yield from calibrate(backend, key, effort)
     cache.write(calibration)
     yield limits.budget(calibration)
-
-
-def free_memory() -> int:
-    """Bytes that the system, or the control group of the process, would still give; from Linux's
-    own files.
-    """
-    values = [_meminfo("MemAvailable")]
-    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdecimal():
-        values.append(max(0, int(text) - int(used.read_text())))
-    return min(values)
-
-
-def _meminfo(field: str) -> int:
-    path = Path("/proc/meminfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    found = [int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")]
-    return found[0] if found else 4 << 30

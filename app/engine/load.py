@@ -1,11 +1,12 @@
 """From a version of the store to a potential: backend, calibration, budget."""
 
-from app.backends import Backend, load_backend, worker_threads
+from app.backends import Backend, load_backend
 from app.engine.calibration import CalibrationKey
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.limits import measured
 from app.engine.observer import Observer
 from app.engine.potential import Potential, PotentialOptions
+from app.machine import worker_threads
 from app.store.store import StoredModel
 
 

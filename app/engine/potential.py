@@ -10,6 +10,7 @@ from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.backends import Backend
+from app.backends.device import BackendChoice
 from app.backends.synthetic import lattice_piece
 from app.engine.admission import Admission, QueueLimits
 from app.engine.batcher import Batcher
@@ -19,8 +20,7 @@ from app.engine.limits import BatchLimits
 from app.engine.observer import NullObserver, Observer
 from app.engine.workers import IN_FLIGHT, Workers
 from app.errors import StructureTooLarge
-from app.settings import BackendChoice
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 UNLIMITED = QueueLimits(sys.maxsize, sys.maxsize)
 
@@ -97,7 +97,7 @@ class Potential:
     @property
     def reference(self) -> str:
         """`name@version`."""
-        return f"{self.card.name}@{self.card.version}"
+        return self.card.reference
 
     @property
     def runs_on(self) -> str:

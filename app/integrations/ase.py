@@ -1,7 +1,8 @@
-"""A store model as an ASE calculator, for molecular dynamics and what else ASE does with one
-structure at a time.
+"""A model as an ASE calculator, for molecular dynamics and what else ASE does with one structure at
+a time.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,32 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import split
 from app.backends import Backend, load_backend
+from app.backends.device import BackendChoice
 from app.formats.ase_atoms import from_ase
-from app.settings import BackendChoice
+from app.store.location import DEFAULT_MODEL, default_store
 from app.store.store import ModelStore
 
 ENERGIES = frozenset({"energy", "free_energy", "energies"})
 """Where nothing else is asked for, no derivatives are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """How a model of a store is opened, so that a copy can do it again."""
+
+    model: str
+    store: Path
+    threads: int
+    device: str
+    backend: BackendChoice
+
+    def __call__(self) -> Backend:
+        return load_backend(
+            ModelStore(self.store).load(self.model),
+            threads=self.threads,
+            device=self.device,
+            backend=self.backend,
+        )
 
 
 class EquipotCalculator(Calculator):
@@ -25,11 +46,13 @@ class EquipotCalculator(Calculator):
     the energy.
 
     Energies alone take less time. Forces that are asked for after them are a second evaluation:
-    whoever wants both asks for the forces first.
+    whoever wants both asks for the forces first. A copy, or what is unpickled in another process,
+    opens the same version of the model for itself.
 
     Args:
-        model: `name` or `name@version` of the store, or a backend.
-        store: folder of the models.
+        model: `name` or `name@version` of the store, or a backend; the bundled model by default.
+        store: folder of the models; by default `EQUIPOT_MODEL_STORE`, else `model_store` of the
+            working directory, else the one that comes with Equipot.
         threads: numerics threads; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
         backend: what runs a model of the store: `auto`, `onnx` or `aoti`.
@@ -43,18 +66,35 @@ class EquipotCalculator(Calculator):
 
     def __init__(
         self,
-        model: str | Backend,
-        store: Path | str = "model_store",
+        model: str | Backend = DEFAULT_MODEL,
+        store: Path | str | None = None,
         threads: int = 0,
         device: str = "cpu",
         backend: BackendChoice = "auto",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._opening: _Opening | None = None
         if isinstance(model, str):
-            stored = ModelStore(Path(store)).load(model)
-            self.backend = load_backend(stored, threads=threads, device=device, backend=backend)
+            folder = (Path(store) if store else default_store()).resolve()
+            opening = _Opening(model, folder, threads, device, backend)
+            self.backend = opening()
+            card = self.backend.card
+            self._opening = replace(opening, model=card.reference)
         else:
             self.backend = model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but an open backend, which belongs to its process."""
+        state = self.__dict__.copy()
+        if self._opening is not None:
+            del state["backend"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the model again."""
+        self.__dict__.update(state)
+        if self._opening is not None:
+            self.backend = self._opening()
 
     def calculate(
         self,

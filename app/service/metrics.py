@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from app.engine.budget import Cost
 from app.relax import Relaxed
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 SIZES = tuple(4.0**k for k in range(11))
 STRUCTURES = tuple(2.0**k for k in range(11))
@@ -63,14 +63,14 @@ class Metrics:
     def model(self, card: ModelCard, digest: str, depth: Callable[[], float]) -> None:
         """A model is served from now on."""
         self.info.labels(*_labels(card, digest)).set(1)
-        self.depth.labels(_name(card)).set_function(depth)
+        self.depth.labels(card.reference).set_function(depth)
 
     def gone(self, card: ModelCard, digest: str) -> None:
         """A model is no longer served: what is true of the moment vanishes, what was counted keeps
         its value.
         """
         self.info.remove(*_labels(card, digest))
-        self.depth.remove(_name(card))
+        self.depth.remove(card.reference)
 
     def relaxed(self, model: str, relaxed: Relaxed) -> None:
         """A relaxation ended."""
@@ -88,12 +88,8 @@ class Metrics:
         return Histogram(f"equipot_{name}", text, [label], buckets=buckets, registry=self.registry)
 
 
-def _name(card: ModelCard) -> str:
-    return f"{card.name}@{card.version}"
-
-
 def _labels(card: ModelCard, digest: str) -> tuple[str, ...]:
-    return (_name(card), digest, card.backend, card.architecture, card.dtype)
+    return (card.reference, digest, card.backend, card.architecture, card.dtype)
 
 
 class ModelObserver:

@@ -282,7 +282,7 @@ class Models:
 
     def _open(self, reference: str) -> Potential:
         model = self.store.load(reference)
-        observer = self._metrics.observer(f"{model.card.name}@{model.card.version}")
+        observer = self._metrics.observer(model.card.reference)
         potential = load_potential(model, self._options, observer, self._cache)
         potential.warm_up()
         return potential

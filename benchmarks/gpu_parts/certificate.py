@@ -16,8 +16,8 @@ def measure(setup: Setup) -> Report:
     """
     from app.atoms.neighbors import build_graph
     from app.backends import load_backend
+    from app.backends.artifact import Execution
     from app.backends.onnx import open_onnx
-    from app.backends.onnx_session import Execution
     from app.store.store import ModelStore
 
     report = Report(

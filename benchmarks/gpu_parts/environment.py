@@ -113,8 +113,8 @@ def _onnxruntime() -> list[tuple[str, str]]:
 
 def _session(setup: Setup) -> list[tuple[str, str]]:
     """Which providers a session of the bundled model has, and which of its nodes they got."""
+    from app.backends.device import Device
     from app.backends.onnx_runtime import (
-        Device,
         check_providers,
         providers_for,
         require_onnxruntime,

@@ -89,7 +89,7 @@ def _sources(
     setup: Setup, graphs: dict[str, Any], stack: ExitStack
 ) -> Iterator[tuple[str, Callable[[], Cases]]]:
     """What is compared, and what makes it: each may be impossible here."""
-    from app.backends.onnx_session import Execution
+    from app.backends.artifact import Execution
 
     for tf32 in (False, True):
         yield f"eager{', tf32' * tf32}", lambda tf32=tf32: _eager(setup, graphs, tf32)
@@ -149,8 +149,8 @@ def synchronize(device: str) -> None:
 
 
 def _onnx(setup: Setup, graphs: dict[str, Any], device: str, execution: Any) -> Cases:
+    from app.backends.artifact import Execution
     from app.backends.onnx import open_onnx
-    from app.backends.onnx_session import Execution
 
     place = models.ensure(setup.options, setup.artifacts)
     card = models.read_card(place)
@@ -176,7 +176,8 @@ def _of(call: Callable[[], object]) -> Measure:
 
 def _session_alone(backend: Any, graph: Any) -> Measure:
     """Only what ONNX Runtime does: the graph is laid out and padded before."""
-    from app.backends.onnx_session import OUTPUTS, bucket
+    from app.backends.artifact import OUTPUTS
+    from app.backends.onnx_session import bucket
 
     species, vectors = backend.card.species(graph.numbers), graph.edge_vectors()
     parts = [part.padded(*bucket(*part.mask.shape)) for part in backend.portions(graph)]

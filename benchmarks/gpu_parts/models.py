@@ -13,7 +13,7 @@ WEIGHTS, CARD = "weights.pt", "card.json"
 
 def ensure(options: argparse.Namespace, folder: Path) -> Path:
     """The folder of our Allegro of these sizes, exported if it is not there yet."""
-    from app.store.store import ARTIFACT, ENERGIES
+    from app.store.card import ARTIFACT, ENERGIES
 
     sizes = "-".join(f"{getattr(options, name):g}" for name in SIZES)
     place = folder / f"allegro-{sizes}"
@@ -36,7 +36,7 @@ def ensure(options: argparse.Namespace, folder: Path) -> Path:
 
 def read_card(place: Path) -> Any:
     """Its card."""
-    from app.store.store import ModelCard
+    from app.store.card import ModelCard
 
     return ModelCard.model_validate_json((place / CARD).read_text())
 

@@ -18,7 +18,8 @@ from torch_sim.optimizers import fire
 from app.atoms.neighbors import build_graphs
 from app.atoms.structure import Structure
 from app.formats.ase_atoms import to_ase
-from app.store.store import ModelCard, ModelStore
+from app.store.card import ModelCard
+from app.store.store import ModelStore
 from app.training.export.certificate import model_inputs
 from app.training.models import build_model
 from app.training.models.derivatives import evaluate

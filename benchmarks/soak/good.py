@@ -21,7 +21,8 @@ from app.formats.ase_atoms import from_ase
 from app.protocol.request import Ask, Entry
 from app.relax import RelaxOptions
 from app.service.answer import Answered, answer
-from app.store.store import Deviations, ModelCard, StoredModel
+from app.store.card import Deviations, ModelCard
+from app.store.store import StoredModel
 from benchmarks.soak.wire import MEDIA, RELAX, WRITERS
 from benchmarks.structures import aspirin
 

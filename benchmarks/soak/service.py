@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx
 
-from app.store.store import CARD, ModelCard, ModelStore, PairParameters
+from app.store.card import ModelCard, PairParameters
+from app.store.store import CARD, ModelStore
 from benchmarks.soak.bad import LIMITS
 from benchmarks.soak.plan import PATIENCE, RELOADED, Plan
 

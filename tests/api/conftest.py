@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import app.engine.load
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from tests.api.server import Gated, Running, running
 
 

@@ -19,7 +19,7 @@ from app.atoms.prediction import Prediction
 from app.backends.pair import PairBackend
 from app.errors import OutOfMemory
 from app.settings import Settings
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 WATER = {
     "symbols": ["O", "H", "H"],

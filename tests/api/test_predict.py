@@ -12,7 +12,7 @@ from app.atoms.prediction import split
 from app.backends.pair import PairBackend
 from app.protocol.decode import parse_structure
 from app.protocol.schemas import UNITS
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from tests.api.server import ARGON, CRYSTAL, WATER, Running
 
 XYZ = {"content-type": "chemical/x-xyz"}

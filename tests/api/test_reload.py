@@ -17,7 +17,8 @@ import pytest
 
 import app.engine.load
 from app.backends import load_backend
-from app.store.store import CARD, ModelCard, ModelStore, StoredModel
+from app.store.card import ModelCard
+from app.store.store import CARD, ModelStore, StoredModel
 from tests.api.server import ARGON, Gated, Running, running
 
 

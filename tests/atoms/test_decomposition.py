@@ -13,7 +13,8 @@ from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
 from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, StructureTooLarge
-from app.store.store import ModelCard, ModelStore
+from app.store.card import ModelCard
+from app.store.store import ModelStore
 from tests.contracts import assert_same, assert_same_energies
 from tests.paths import MODEL_STORE
 from tests.structures import SLAB, WIRE, random_crystal, random_molecule

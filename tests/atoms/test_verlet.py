@@ -10,7 +10,7 @@ from app.atoms.graph import Graph, collate, separate
 from app.atoms.neighbors import build_graph
 from app.atoms.structure import Structure
 from app.atoms.verlet import SKIN, VerletList, pick, still_valid
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from tests.structures import SLAB, random_crystal, random_molecule
 
 CUTOFF = 5.0

@@ -17,7 +17,8 @@ from app.atoms.prediction import Prediction
 from app.backends import choice, load_backend
 from app.cli.main import main
 from app.errors import BackendError, CorruptModel, TrainingError
-from app.store.store import ModelStore, Packages, StoredModel
+from app.store.card import Packages
+from app.store.store import ModelStore, StoredModel
 from app.training.data.load import LabelledFrame
 from app.training.export import aoti as packages
 from app.training.export.synthetic import box, cluster
@@ -182,8 +183,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from app.backends import load_backend
-from app.backends.onnx_runtime import is_out_of_memory
-from app.backends.onnx_session import OUTPUTS
+from app.backends.artifact import OUTPUTS, is_out_of_memory
 from app.backends.synthetic import lattice_piece
 from app.atoms.neighbors import build_graph
 from app.store.store import ModelStore

@@ -13,7 +13,8 @@ from app.backends import load_backend
 from app.backends.onnx import open_onnx
 from app.engine.bisect import evaluate
 from app.errors import BackendError, OutOfMemory, UnsupportedElement
-from app.store.store import ARTIFACT, ModelStore, StoredModel
+from app.store.card import ARTIFACT
+from app.store.store import ModelStore, StoredModel
 from app.training.export.synthetic import box, cluster
 from tests.contracts import ServedContract
 from tests.paths import MODEL_STORE

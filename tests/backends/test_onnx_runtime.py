@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from app.backends.device import Device
 from app.backends.onnx_runtime import (
     CUDA,
-    Device,
     check_providers,
-    is_out_of_memory,
     providers_for,
     require_onnxruntime,
 )
@@ -121,14 +120,6 @@ def test_a_distribution_that_cannot_be_imported_is_named(install: Install) -> No
         require_onnxruntime()
 
 
-@pytest.mark.parametrize("name", ["tpu", "cuda:", "cuda:x", "cuda:-1", "cpu:0"])
-def test_an_unknown_device_is_refused(name: str) -> None:
-    with pytest.raises(
-        BackendError, match=f"'{name}' is unknown; choose one of: cpu, cuda, cuda:N"
-    ):
-        Device.of(name)
-
-
 def test_a_session_on_its_device_passes() -> None:
     check_providers(FakeSession(["CPUExecutionProvider"]), Device.of("cpu"))
     check_providers(FakeSession([CUDA, "CPUExecutionProvider"], "3"), Device.of("cuda:3"))
@@ -168,27 +159,3 @@ def test_a_fall_back_of_the_gpu_distribution_is_an_error(install: Install) -> No
 def test_a_session_without_providers_is_an_error() -> None:
     with pytest.raises(BackendError, match="has only nothing"):
         check_providers(FakeSession(), Device.of("cpu"))
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running Mul node. Name:'node_mul_7' "
-        "Status Message: /onnxruntime_src/onnxruntime/core/framework/bfc_arena.cc:376 void* "
-        "onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, onnxruntime::Stream*) "
-        "Failed to allocate memory for requested buffer of size 8589934592",
-        "[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : Non-zero status code returned while running MatMul node. "
-        "Name:'node_matmul' Status Message: std::bad_alloc",
-        "CUDA failure 2: out of memory ; GPU=0 ; hostname=x ; expr=cudaMalloc((void**)&p, size);",
-        "CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0",
-    ],
-)
-def test_a_shortage_of_memory_is_recognised(text: str) -> None:
-    assert is_out_of_memory(RuntimeError(text))
-
-
-def test_other_failures_are_not_a_shortage() -> None:
-    assert not is_out_of_memory(
-        RuntimeError("[ONNXRuntimeError] : 2 : INVALID_ARGUMENT : Got invalid dimensions")
-    )
-    assert is_out_of_memory(MemoryError())

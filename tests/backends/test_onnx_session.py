@@ -13,18 +13,20 @@ from hypothesis import strategies as st
 from app.atoms.neighbors import build_graph, build_graphs
 from app.backends import load_backend
 from app.backends import onnx_session as session
+from app.backends.artifact import Execution
+from app.backends.device import HOST, Device
 from app.backends.onnx import open_onnx
-from app.backends.onnx_runtime import CUDA, HOST, Device, require_onnxruntime
+from app.backends.onnx_runtime import CUDA, require_onnxruntime
 from app.backends.onnx_session import (
     KEPT_SLOTS,
     LEAST,
     BoundArtifact,
-    Execution,
     bucket,
     open_artifact,
 )
 from app.errors import BackendError
-from app.store.store import ARTIFACT, ModelCard, ModelStore, StoredModel
+from app.store.card import ARTIFACT, ModelCard
+from app.store.store import ModelStore, StoredModel
 from app.training.export.synthetic import box, cluster, isolated
 from tests.paths import MODEL_STORE
 from tests.training.cards import ELEMENTS, random_card
@@ -68,7 +70,7 @@ def places(allegro, tmp_path_factory) -> dict[str, tuple[ModelCard, Path]]:
     return {"allegro": (allegro.card, allegro.folder), "passing": (random_card(2.5), folder)}
 
 
-@pytest.mark.parametrize("execution", [Execution.BOUND, Execution.BUCKETS, Execution.GRAPHS])
+@pytest.mark.parametrize("execution", [Execution.BUCKETS, Execution.GRAPHS])
 @pytest.mark.parametrize("name", ["allegro", "passing"])
 @pytest.mark.parametrize("slots", [1 << 18, 400])
 def test_each_execution_gives_the_numbers_of_a_plain_run(places, name, execution, slots):

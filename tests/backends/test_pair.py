@@ -9,7 +9,8 @@ from app.backends import load_backend
 from app.backends.pair import PairBackend
 from app.errors import BackendError
 from app.formats.ase_atoms import from_ase, to_ase
-from app.store.store import ModelCard, ModelStore, PairParameters
+from app.store.card import ModelCard, PairParameters
+from app.store.store import ModelStore
 from tests.contracts import ServedContract, evaluate
 from tests.paths import MODEL_STORE
 from tests.structures import SLAB, random_crystal, random_molecule

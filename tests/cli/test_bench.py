@@ -10,7 +10,7 @@ import pytest
 
 from app.bench.samples import molecules
 from app.cli.main import main
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()

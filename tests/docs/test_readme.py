@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import ase.io
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
@@ -16,6 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = (
     re.search(r"## Your own model.*?```\n(.*?)```", README, re.DOTALL).group(1).replace("\\\n", " ")
 )
+PYTHON = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
 CONFIG = re.search(r"cat > (\S+) <<END\n(.*?)END\n", BLOCK, re.DOTALL)
 
 
@@ -49,3 +51,11 @@ def test_the_commands_lead_from_structures_to_predictions(tmp_path, monkeypatch)
         assert main([*command, *shorter.get(command[0], [])]) == 0
     assert len(ase.io.read("predicted.xyz", index=":")) == 20
     assert Path("parity.png").exists()
+
+
+def test_the_calculator_relaxes_aspirin(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    names = {}
+    exec(PYTHON, names)
+    assert capsys.readouterr().out.splitlines()[0].endswith(" eV")
+    assert np.linalg.norm(names["aspirin"].get_forces(), axis=1).max() < 0.02

@@ -28,7 +28,7 @@ from app.errors import (
     StructureTooLarge,
     Unavailable,
 )
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 AMPLE = QueueLimits(1000, 10_000)
 BUDGET = Budget(atoms=1000, edges=100_000, structures=8)

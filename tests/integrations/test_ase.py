@@ -1,5 +1,10 @@
 """A store model in ASE."""
 
+import copy
+import pickle
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +15,9 @@ from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_s
 
 from app.errors import UnsupportedElement
 from app.integrations.ase import EquipotCalculator
+from app.store.card import ModelCard
+from app.store.store import ModelStore
+from tests.paths import MODEL_STORE, ROOT
 
 
 def test_forces_and_stress_are_the_energy_s_gradient_with_ase_s_signs(pair_store: Path) -> None:
@@ -43,3 +51,64 @@ def test_an_element_that_the_model_does_not_know_is_named(pair_store: Path) -> N
     atoms = Atoms("ArAu", [[0, 0, 0], [0, 0, 4]], calculator=EquipotCalculator("pairs", pair_store))
     with pytest.raises(UnsupportedElement, match="atom 1 is Au"):
         atoms.get_potential_energy()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda calc: pickle.loads(pickle.dumps(calc))])
+def test_a_copy_opens_the_same_version_for_itself(
+    tmp_path: Path, pair_card: ModelCard, copied
+) -> None:
+    store = ModelStore(tmp_path)
+    with store.publish(pair_card):
+        pass
+    calculator = EquipotCalculator("pairs", tmp_path)
+    dimer = Atoms("Ar2", [[0, 0, 0], [0, 0, 3.9]], calculator=calculator)
+    energy = dimer.get_potential_energy()
+    halved = {element: {"epsilon": 1e-3, "sigma": 3.0} for element in pair_card.elements}
+    with store.publish(ModelCard(**{**pair_card.model_dump(), "version": 2, "pair": halved})):
+        pass
+    other = copied(calculator)
+    assert other.backend is not calculator.backend
+    assert other.get_property("energy", dimer, allow_calculation=False) == energy
+    other.reset()
+    assert other.get_potential_energy(dimer) == energy
+    newest = EquipotCalculator("pairs", tmp_path)
+    assert newest.get_potential_energy(dimer) != pytest.approx(energy)
+
+
+def test_a_network_is_copied_with_the_atoms_it_is_attached_to() -> None:
+    water = Atoms(
+        "OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]], calculator=EquipotCalculator(threads=1)
+    )
+    other = copy.deepcopy(water)
+    other.calc.reset()
+    np.testing.assert_array_equal(other.get_forces(), water.get_forces())
+
+
+SCRIPT = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+from ase.build import molecule
+from app.integrations.ase import EquipotCalculator
+water = molecule("H2O", calculator=EquipotCalculator())
+assert water.get_forces().shape == (3, 3)
+"""
+
+
+@pytest.mark.parametrize("variable", [{}, {"EQUIPOT_MODEL_STORE": str(MODEL_STORE)}])
+def test_it_needs_nothing_of_the_service_and_no_folder_of_its_own(
+    tmp_path: Path, variable: dict[str, str]
+) -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    served = extras["optional-dependencies"]["serve"]
+    modules = [requirement.partition(">")[0].replace("-", "_") for requirement in served]
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, *modules, "torch"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), **variable},
+        check=True,
+    )
+
+
+def test_the_environment_names_the_store(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EQUIPOT_MODEL_STORE", str(pair_store))
+    assert EquipotCalculator("pairs").backend.card.version == 2

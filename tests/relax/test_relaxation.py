@@ -24,7 +24,7 @@ from app.formats.ase_atoms import from_ase
 from app.integrations.ase import EquipotCalculator
 from app.relax import Relaxed, RelaxOptions, Safeguards, relax
 from app.relax.options import CellFreedom
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 MILLI = 1e-3

@@ -2,7 +2,7 @@
 
 import torch
 
-from app.store.store import ModelCard
+from app.store.card import ModelCard
 from app.training.export.certificate import Reference
 from app.training.models import ModelConfig, Statistics, build_model
 

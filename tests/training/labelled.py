@@ -10,7 +10,7 @@ import numpy as np
 from app.atoms.neighbors import build_graph
 from app.atoms.structure import Structure
 from app.backends.pair import PairBackend
-from app.store.store import ModelCard, PairParameters
+from app.store.card import ModelCard, PairParameters
 from app.training.data.frames import LabelledFrame
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import parse_config

@@ -11,10 +11,10 @@ from torch import nn
 from app.atoms.neighbors import build_graphs
 from app.atoms.uncertainty import energies_spread, forces_spread
 from app.backends import Backend, load_backend
-from app.backends.onnx_runtime import Device
+from app.backends.device import BackendChoice, Device
 from app.errors import InputError, InvalidConfig, InvalidData
-from app.settings import BackendChoice
-from app.store.store import ModelCard, ModelStore
+from app.store.card import ModelCard
+from app.store.store import ModelStore
 from app.training.data.batches import Collator, Limits
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame

@@ -15,7 +15,7 @@ from torch._inductor.exc import InvalidCxxCompiler
 
 from app.backends.aoti import public_version
 from app.errors import TrainingError
-from app.store.store import ENERGY_PACKAGE, PACKAGE, Packages, member_files
+from app.store.card import ENERGY_PACKAGE, PACKAGE, Packages, member_files
 from app.training.export.onnx import export_program, input_type, quiet
 
 ARCHITECTURES = {"AVX2": "x86-64-v3", "AVX512": "x86-64-v4"}

@@ -16,7 +16,7 @@ from app.atoms.structure import Floats, Structure
 from app.backends import Backend
 from app.backends.layout import dense_edges
 from app.errors import CertificateRefused
-from app.store.store import Certificate, Deviations, ModelCard
+from app.store.card import Certificate, Deviations, ModelCard
 from app.training.export import synthetic as samples
 from app.training.models import ModelInputs
 from app.training.models.derivatives import evaluate

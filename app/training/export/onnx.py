@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from app.backends.onnx_session import OUTPUTS
+from app.backends.artifact import OUTPUTS
 from app.training.models import LocalInputs, ModelInputs
 from app.training.models.derivatives import edge_gradients
 

@@ -14,15 +14,8 @@ from safetensors.torch import save_file
 from app.backends.aoti import open_aoti
 from app.backends.onnx import open_onnx
 from app.errors import InvalidConfig
-from app.store.store import (
-    ARTIFACT,
-    ENERGIES,
-    NAME_PATTERN,
-    ModelCard,
-    ModelStore,
-    StoredModel,
-    member_files,
-)
+from app.store.card import ARTIFACT, ENERGIES, NAME_PATTERN, ModelCard, member_files
+from app.store.store import ModelStore, StoredModel
 from app.training.export.aoti import compile_packages, packages_for_here
 from app.training.export.certificate import certify
 from app.training.export.onnx import cut_energies, export_onnx

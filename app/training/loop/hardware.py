@@ -7,8 +7,8 @@ import sys
 
 import torch
 
-from app.engine.calibration import peak_memory
 from app.errors import InvalidConfig
+from app.machine import peak_memory, processor
 from app.training.runs.config import TrainConfig
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -72,7 +72,7 @@ def describe(device: torch.device) -> dict[str, str | int]:
     """What the run ran on."""
     on_cuda = device.type == "cuda"
     return {
-        "device": torch.cuda.get_device_name(device) if on_cuda else _processor(),
+        "device": torch.cuda.get_device_name(device) if on_cuda else processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -86,14 +86,3 @@ def peak_mebibytes(device: torch.device) -> float:
     """
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_memory()
     return round(peak / 2**20, 1)
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [
-                line.partition(":")[2].strip() for line in file if line.startswith("model name")
-            ]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from app.errors import InvalidConfig, TrainingError
-from app.store.store import ModelStore, Origin, StoredModel, member_files
+from app.store.card import Origin, member_files
+from app.store.store import ModelStore, StoredModel
 from app.training.data.load import Frames
 from app.training.data.references import element_energies
 from app.training.models import ModelConfig, Statistics, build_model

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from app.atoms.structure import Structure
 from app.errors import InvalidConfig, TrainingError
-from app.store.store import CARD, Origin
+from app.store.card import Origin
+from app.store.store import CARD
 from app.training.data.frames import LabelledFrame
 from app.training.models import Statistics
 from app.training.runs.checkpoint import write_atomically

@@ -12,7 +12,7 @@ from torch import nn
 from app.atoms.structure import Structure
 from app.errors import TrainingError
 from app.formats.ase_atoms import from_ase
-from app.store.store import Origin
+from app.store.card import Origin
 from app.training.models import build_model
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import load_config

@@ -20,7 +20,7 @@ from app.atoms.prediction import split
 from app.atoms.structure import Structure
 from app.backends.onnx import open_onnx
 from app.formats.ase_atoms import from_ase
-from app.store.store import ARTIFACT, ENERGIES
+from app.store.card import ARTIFACT, ENERGIES
 from app.training.data.load import Finder
 from app.training.export.certificate import certify, model_inputs
 from app.training.export.onnx import cut_energies, export_onnx

@@ -12,7 +12,8 @@ import yaml
 from safetensors.torch import load_file
 
 from app.errors import InvalidConfig, InvalidData, TrainingError, UnknownModel
-from app.store.store import ARTIFACT, ModelStore, sha256
+from app.store.card import ARTIFACT
+from app.store.store import ModelStore, sha256
 from app.training.data.batches import Collator, Limits
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder

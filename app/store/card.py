@@ -1,0 +1,196 @@
+"""ModelCard: what a model is, and which files a version of it has."""
+
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from ase.data import chemical_symbols
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.atoms.structure import Floats, Integers, Structure
+from app.errors import UnsupportedCharge, UnsupportedElement
+
+ARTIFACT = "model.onnx"
+ENERGIES = "energies.onnx"
+"""The part of the artifact that gives the energies, without their gradient."""
+PACKAGE, ENERGY_PACKAGE = "model.pt2", "energies.pt2"
+"""The same as packages of AOTInductor."""
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Deviations(_Frozen):
+    """Largest differences, of an artifact from its model or allowed between batches."""
+
+    energy_per_atom: float = Field(ge=0, description="eV per atom")
+    forces: float = Field(ge=0, description="eV/Å, per component")
+    stress: float = Field(ge=0, description="eV/Å³, per component")
+
+
+class Certificate(_Frozen):
+    """What the exported artifact was found to deviate from the eager float64 model, and on what.
+
+    Deviations are absolute on frames that the training held out. Those on synthetic structures are
+    in proportion to the structure's largest energy of an atom without its reference, force or
+    stress, where it exceeds 1 eV, 1 eV/Å or 1 eV/Å³.
+    """
+
+    tolerance: Deviations
+    largest: Deviations = Field(description="over all structures")
+    held_out: Deviations | None = Field(
+        default=None, description="over the held-out frames alone, if there were any"
+    )
+    systems: int = Field(ge=1, description="structures that were compared")
+    repeats: int = Field(ge=1, description="runs of each batch, to catch races")
+
+
+class Packages(_Frozen):
+    """What the packages of AOTInductor were compiled with and for."""
+
+    torch: str = Field(description="version, the only one that can load them")
+    machine: str = Field(description="kind of processor, as in `x86_64`")
+    capability: Literal["AVX2", "AVX512"] = Field(description="vector instructions that they use")
+    inputs: tuple[str, ...] = Field(description="what they take, in this order")
+    certificate: Certificate | None = None
+
+
+class PairParameters(_Frozen):
+    """Lennard-Jones parameters of one element."""
+
+    epsilon: float = Field(gt=0, description="eV")
+    sigma: float = Field(gt=0, description="Å")
+
+
+class Origin(_Frozen):
+    """The model from whose weights another one was trained further."""
+
+    name: str = Field(description="of a model of the store, or of the folder of a training run")
+    version: int | None = Field(default=None, ge=1, description="none where it is a training run")
+    digest: str = Field(description="sha256 of the model's card, or of the run's weights")
+
+    @property
+    def reference(self) -> str:
+        """`name@version`, or the run's name."""
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+
+class ModelCard(_Frozen):
+    """What a model is, what it may be asked, and what is known of its errors."""
+
+    format_version: Literal[1] = 1
+    name: str = Field(pattern=NAME_PATTERN)
+    version: int = Field(ge=1)
+    description: str
+    architecture: str
+    backend: Literal["onnx", "pair"]
+    elements: tuple[str, ...] = Field(
+        min_length=1, description="chemical symbols, in the order of the model's species"
+    )
+    atomic_energies: dict[str, float] = Field(
+        description="eV, reference energy added for each atom of an element"
+    )
+    cutoff: float = Field(gt=0, description="Å")
+    receptive_field: float = Field(
+        gt=0, description="Å; how far an atom's energy can depend on others"
+    )
+    dtype: Literal["float32", "float64"]
+    takes_charge: bool = False
+    parameters: int = Field(ge=0, default=0, description="of all members together")
+    members: int = Field(
+        ge=1, default=1, description="models whose mean is the answer; several give its uncertainty"
+    )
+    energies_alone: bool = Field(
+        default=False,
+        description="whether it has artifacts that give the energies without their gradient",
+    )
+    fine_tuned_from: Origin | None = None
+    created: str = ""
+    license: str = ""
+    limitations: tuple[str, ...] = ()
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    certificate: Certificate | None = None
+    aoti: Packages | None = Field(
+        default=None, description="none where the version has no packages of AOTInductor"
+    )
+    pair: dict[str, PairParameters] = Field(default_factory=dict)
+    files: dict[str, str] = Field(
+        default_factory=dict, description="sha256 of every other file of the version"
+    )
+
+    @property
+    def reference(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def artifacts(self) -> list[str]:
+        """Names of the files that its backends open."""
+        if self.backend != "onnx":
+            return []
+        names = [ARTIFACT, ENERGIES] if self.energies_alone else [ARTIFACT]
+        if self.aoti is not None:
+            names += [PACKAGE, ENERGY_PACKAGE]
+        return [file for name in names for file in member_files(name, self.members)]
+
+    @property
+    def numbers(self) -> Integers:
+        """(S,) atomic numbers of the elements."""
+        return np.array(
+            [chemical_symbols.index(symbol) for symbol in self.elements], dtype=np.int64
+        )
+
+    @cached_property
+    def species_of_numbers(self) -> Integers:
+        """Index into `elements` by atomic number; −1 for elements that the model does not know."""
+        table = np.full(len(chemical_symbols), -1, dtype=np.int64)
+        table[self.numbers] = np.arange(len(self.elements))
+        return table
+
+    def species(self, numbers: Integers) -> Integers:
+        """(N,) index into `elements` of each atom.
+
+        Raises:
+            UnsupportedElement: naming the atom, and the elements that the model knows.
+        """
+        species: Integers = self.species_of_numbers[numbers]
+        if species.min(initial=0) < 0:
+            atom = int(species.argmin())
+            raise UnsupportedElement(
+                f"atom {atom} is {chemical_symbols[numbers[atom]]}, which model '{self.name}' was not trained on; "
+                f"it knows {', '.join(self.elements)}"
+            )
+        return species
+
+    def references(self, species: Integers) -> Floats:
+        """(N,), eV: the reference energy of each atom, from its species index."""
+        return np.array([self.atomic_energies.get(symbol, 0.0) for symbol in self.elements])[
+            species
+        ]
+
+    def check(self, structure: Structure) -> None:
+        """Whether this model can answer for a structure.
+
+        Raises:
+            UnsupportedElement: an element outside `elements`.
+            UnsupportedCharge: a charge or an open shell, which the model would ignore.
+        """
+        self.species(structure.numbers)
+        if self.takes_charge:
+            return
+        if structure.charge != 0:
+            raise UnsupportedCharge(
+                f"charge {structure.charge}: model '{self.name}' knows neutral structures only; send charge 0"
+            )
+        if structure.multiplicity not in (None, 1):
+            raise UnsupportedCharge(
+                f"multiplicity {structure.multiplicity}: model '{self.name}' knows closed shells only; send 1 or none"
+            )
+
+
+def member_files(name: str, members: int) -> list[str]:
+    """Names of a file that each member of a committee has: `model.onnx`, `model-1.onnx`, …"""
+    stem, _, ending = name.rpartition(".")
+    return [name, *(f"{stem}-{number}.{ending}" for number in range(1, members))]

@@ -1,0 +1,69 @@
+"""What a card says of a model, and refuses on its behalf."""
+
+import pytest
+from pydantic import ValidationError
+
+from app.atoms.structure import Structure
+from app.errors import UnsupportedCharge, UnsupportedElement
+from app.store.card import ModelCard, member_files
+
+HYDROGEN = {"numbers": [1], "positions": [[0.0, 0.0, 0.0]]}
+
+
+@pytest.fixture
+def card(pair_card) -> ModelCard:
+    return pair_card.model_copy(update={"name": "lj", "version": 3})
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "../up", "a/b", ".hidden", "a@1"])
+def test_names_are_safe_folders(card, name):
+    with pytest.raises(ValidationError, match="String should match pattern"):
+        ModelCard.model_validate({**card.model_dump(), "name": name})
+
+
+def test_species_follow_the_order_of_the_elements(card):
+    assert card.species(card.numbers).tolist() == list(range(len(card.elements)))
+    referenced = card.model_copy(update={"atomic_energies": {"C": -38.0}})
+    energies = referenced.references(referenced.species(card.numbers))
+    assert dict(zip(card.elements, energies.tolist(), strict=True)) == {
+        **dict.fromkeys(card.elements, 0.0),
+        "C": -38.0,
+    }
+
+
+def test_an_unknown_element_is_named_with_those_known(card):
+    with pytest.raises(
+        UnsupportedElement,
+        match="atom 1 is Au, which model 'lj' was not trained on; it knows Ar, Ne, H",
+    ):
+        card.check(Structure([1, 79], [[0.0, 0, 0], [0.0, 0, 2]]))
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"charge": 1}, "charge 1: model 'lj' knows neutral structures only; send charge 0"),
+        (
+            {"multiplicity": 3},
+            "multiplicity 3: model 'lj' knows closed shells only; send 1 or none",
+        ),
+    ],
+)
+def test_charge_and_spin_are_not_ignored(card, state, message):
+    structure = Structure(**HYDROGEN, **state)
+    with pytest.raises(UnsupportedCharge, match=message):
+        card.check(structure)
+    card.model_copy(update={"takes_charge": True}).check(structure)
+    card.check(Structure(**HYDROGEN, charge=0, multiplicity=1))
+
+
+def test_each_member_of_a_committee_has_files_of_its_own(card):
+    assert member_files("model.onnx", 3) == ["model.onnx", "model-1.onnx", "model-2.onnx"]
+    committee = card.model_copy(update={"backend": "onnx", "members": 2, "energies_alone": True})
+    assert committee.artifacts == [
+        "model.onnx",
+        "model-1.onnx",
+        "energies.onnx",
+        "energies-1.onnx",
+    ]
+    assert card.artifacts == []
