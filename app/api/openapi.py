@@ -7,23 +7,53 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.responses import PlainTextResponse
 
 from app.api.body import JSON, MSGPACK, XYZ
 from app.atoms.properties import NAMES
-from app.protocol.schemas import WATER, ErrorBody, PredictAnswer, PredictBody, StructureIn
+from app.protocol.schemas import (
+    WATER,
+    Alive,
+    ErrorBody,
+    ModelAnswer,
+    ModelsAnswer,
+    PredictAnswer,
+    PredictBody,
+    Ready,
+    StructureIn,
+)
 from app.relax import RelaxOptions
 
 REF = "#/components/schemas/{model}"
 WATER_XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0.0 0.0 0.119\nH 0.0 0.763 -0.477\nH 0.0 -0.763 -0.477\n"
-SCHEMAS: tuple[type[BaseModel], ...] = (PredictBody, StructureIn, PredictAnswer, ErrorBody)
+SCHEMAS: tuple[type[BaseModel], ...] = (
+    PredictBody,
+    StructureIn,
+    PredictAnswer,
+    ModelsAnswer,
+    ModelAnswer,
+    Alive,
+    Ready,
+    ErrorBody,
+)
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
+def _answer(model: type[BaseModel], description: str) -> dict[str, Any]:
+    return {"description": description, "content": {JSON: {"schema": _ref(model)}}}
+
+
 def _error(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {JSON: {"schema": _ref(ErrorBody)}}}
+    return _answer(ErrorBody, description)
+
+
+def _failed(description: str) -> dict[str, Any]:
+    """An error for the whole request, or for each of its structures."""
+    either = {"anyOf": [_ref(ErrorBody), _ref(PredictAnswer)]}
+    return {"description": description, "content": {JSON: {"schema": either}}}
 
 
 BINARY = {
@@ -60,8 +90,20 @@ def _relax_parameters() -> list[dict[str, Any]]:
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {503: _error("starting, or shutting down")}
-MODELS: dict[str, Any] = {"responses": {200: {"description": "`{models: [...]}`"}}}
-MODEL: dict[str, Any] = {"responses": {404: _error("no such model"), **ERRORS}}
+ALIVE: dict[str, Any] = {"responses": {200: _answer(Alive, "alive")}}
+READY: dict[str, Any] = {"responses": {200: _answer(Ready, "ready"), **ERRORS}}
+METRICS: dict[str, Any] = {
+    "response_class": PlainTextResponse,
+    "responses": {200: {"description": "in Prometheus' text format"}},
+}
+MODELS: dict[str, Any] = {"responses": {200: _answer(ModelsAnswer, "served and refused models")}}
+MODEL: dict[str, Any] = {
+    "responses": {
+        200: _answer(ModelAnswer, "its card, and how it is run"),
+        404: _error("no such model"),
+        **ERRORS,
+    }
+}
 PREDICT: dict[str, Any] = {
     "responses": {
         200: {
@@ -73,11 +115,12 @@ PREDICT: dict[str, Any] = {
             },
         },
         404: _error("no such model"),
-        413: _error("over a limit, which is named"),
+        413: _failed("over a limit, which is named"),
         415: _error("a Content-Type other than JSON, MessagePack and XYZ"),
-        422: _error("the body is malformed, or none of its structures can be answered"),
+        422: _failed("the body is malformed, or none of its structures can be answered"),
         429: _error("the queue is full; `Retry-After` says when to come back"),
-        **ERRORS,
+        500: _failed("the model failed, or the service did"),
+        503: _failed("starting, shutting down, or out of memory"),
     },
     "openapi_extra": {
         "requestBody": {

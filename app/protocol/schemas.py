@@ -21,6 +21,7 @@ from app.atoms.structure import Booleans, Structure, numbers_from_symbols
 from app.errors import InvalidStructure
 from app.protocol.arrays import as_floats, as_integers, as_rows
 from app.relax import RelaxOptions
+from app.store.card import ModelCard
 
 UNITS = {row.name: row.unit for row in ANSWERED} | {
     "fmax": "eV/Å",
@@ -126,6 +127,65 @@ class ModelOut(_Wire):
     digest: str = Field(
         description="sha256 of the model's card, which holds those of all its files"
     )
+
+
+class ModelSummary(_Wire):
+    """A model of the store: what it is, or why it is not served."""
+
+    name: str
+    version: int | None = Field(description="none where it could not be told")
+    status: Literal["ready", "refused"]
+    default: bool | None = Field(
+        default=None, description="whether it answers requests that name no model"
+    )
+    digest: str | None = None
+    description: str | None = None
+    architecture: str | None = None
+    elements: tuple[str, ...] | None = None
+    cutoff: float | None = Field(default=None, description="Å")
+    takes_charge: bool | None = None
+    reason: str | None = Field(default=None, description="why it is refused")
+
+
+class ModelsAnswer(_Wire):
+    """The models of the store."""
+
+    models: list[ModelSummary]
+
+
+class BudgetOut(_Wire):
+    """The largest batch, as it is now."""
+
+    atoms: int
+    edges: int
+    structures: int
+    seconds: float | None = Field(
+        description="of the longest batch; none where nothing is known of the model's speed"
+    )
+    source: str = Field(description="where it comes from: setting, measured, cached, default, ...")
+
+
+class ModelAnswer(_Wire):
+    """All that is known of a model that is served."""
+
+    status: Literal["ready"]
+    digest: str
+    runs_on: str = Field(description="name and version of what computes")
+    budget: BudgetOut
+    card: ModelCard
+
+
+class Alive(_Wire):
+    """The process is there."""
+
+    status: Literal["alive"]
+
+
+class Ready(_Wire):
+    """The service may be asked."""
+
+    status: Literal["ready"]
+    models: list[str] = Field(description="`name@version` of those that are served")
 
 
 class ErrorOut(_Wire):

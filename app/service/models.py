@@ -6,17 +6,21 @@ import math
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from app.engine.budget import Budget
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import Potential
 from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
+from app.protocol.schemas import BudgetOut, ModelAnswer, ModelsAnswer, ModelSummary
 from app.service.metrics import Metrics
 from app.service.options import potential_options
 from app.settings import Settings
 from app.store.store import ModelStore
+
+SUMMARY = {"description", "architecture", "elements", "cutoff", "takes_charge"}
+"""What of a card stands in the list of models."""
 
 log = logging.getLogger(__name__)
 
@@ -165,46 +169,37 @@ class Models:
         }
         raise Unavailable(reasons[self.state])
 
-    def listed(self) -> list[dict[str, Any]]:
-        """All models, served or refused, as `GET /models` shows them."""
+    def listed(self) -> ModelsAnswer:
+        """All models, served or refused."""
         default = self._newest(self._settings.default_model)
         served = [
-            {
-                "name": p.card.name,
-                "version": p.card.version,
-                "status": "ready",
-                "default": key in (default, self._settings.default_model),
-                "digest": p.digest,
-                **p.card.model_dump(
-                    include={"description", "architecture", "elements", "cutoff", "takes_charge"}
-                ),
-            }
-            for key, p in self.potentials.items()
-        ]
-        refused = []
-        for entry in self.refused.values():
-            name, _, version = entry.reference.partition("@")
-            number = int(version) if version.isdecimal() else None
-            refused.append(
-                {"name": name, "version": number, "status": "refused", "reason": entry.reason}
+            ModelSummary(
+                name=potential.card.name,
+                version=potential.card.version,
+                status="ready",
+                default=reference in (default, self._settings.default_model),
+                digest=potential.digest,
+                **potential.card.model_dump(include=SUMMARY),
             )
-        return served + refused
+            for reference, potential in self.potentials.items()
+        ]
+        return ModelsAnswer(models=served + [_summary(model) for model in self.refused.values()])
 
-    def card(self, reference: str) -> dict[str, Any]:
-        """The whole card of one model, as `GET /models/{name}` shows it.
+    def card(self, reference: str) -> ModelAnswer:
+        """The whole card of one model.
 
         Raises:
             UnknownModel: no such model.
             CorruptModel: it is refused; says why.
         """
         potential = self.potential(reference)
-        card = potential.card.model_dump(mode="json")
-        about = {
-            "digest": potential.digest,
-            "runs_on": potential.runs_on,
-            "budget": _shown(potential.workers.budget),
-        }
-        return {"status": "ready", **about, "card": card}
+        return ModelAnswer(
+            status="ready",
+            digest=potential.digest,
+            runs_on=potential.runs_on,
+            budget=_shown(potential.workers.budget),
+            card=potential.card,
+        )
 
     def _newest(self, name: str) -> str:
         """`name@version` of the newest version that is served, or else refused."""
@@ -288,11 +283,20 @@ class Models:
         return potential
 
 
-def _shown(budget: Budget) -> dict[str, Any]:
-    """The budget in force; the longest batch is none where nothing is known of the model's speed."""
-    seconds = budget.seconds if math.isfinite(budget.seconds) else None
-    sizes = {"atoms": budget.atoms, "edges": budget.edges, "structures": budget.structures}
-    return {**sizes, "seconds": seconds, "source": budget.source}
+def _summary(refused: Refused) -> ModelSummary:
+    name, _, version = refused.reference.partition("@")
+    number = int(version) if version.isdecimal() else None
+    return ModelSummary(name=name, version=number, status="refused", reason=refused.reason)
+
+
+def _shown(budget: Budget) -> BudgetOut:
+    return BudgetOut(
+        atoms=budget.atoms,
+        edges=budget.edges,
+        structures=budget.structures,
+        seconds=budget.seconds if math.isfinite(budget.seconds) else None,
+        source=budget.source,
+    )
 
 
 def _version(reference: str) -> int:

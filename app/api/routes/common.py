@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import orjson
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 
 from app.api.body import JSON
 from app.service.service import Service
@@ -18,9 +18,9 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def json_response(content: object) -> Response:
-    """Content as JSON, with status 200."""
-    return Response(orjson.dumps(content), media_type=JSON)
+def json_response(content: BaseModel) -> Response:
+    """The fields that are set, as JSON, with status 200."""
+    return Response(content.model_dump_json(exclude_unset=True), media_type=JSON)
 
 
 def get(router: APIRouter, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:

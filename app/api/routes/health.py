@@ -2,31 +2,32 @@
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.openapi import ERRORS
+from app.api.openapi import ALIVE, METRICS, READY
 from app.api.routes.common import get, json_response, service_of
+from app.protocol.schemas import Alive, Ready
 
-METRICS = "text/plain; version=0.0.4; charset=utf-8"
+METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 router = APIRouter(tags=["health"])
 
 
-@get(router, "/livez", summary="Is the process alive?")
+@get(router, "/livez", summary="Is the process alive?", **ALIVE)
 async def livez() -> Response:
     """Alive as soon as the process listens."""
-    return json_response({"status": "alive"})
+    return json_response(Alive(status="alive"))
 
 
-@get(router, "/readyz", summary="May it be asked?", responses=ERRORS)
+@get(router, "/readyz", summary="May it be asked?", **READY)
 async def readyz(request: Request) -> Response:
     """Ready once the models are loaded and warm; 503 with the reason before, and while shutting
     down.
     """
     models = service_of(request).models
     models.check_ready()
-    return json_response({"status": "ready", "models": list(models.potentials)})
+    return json_response(Ready(status="ready", models=list(models.potentials)))
 
 
-@get(router, "/metrics", summary="Prometheus metrics")
+@get(router, "/metrics", summary="Prometheus metrics", **METRICS)
 async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format."""
-    return Response(service_of(request).metrics.text(), media_type=METRICS)
+    return Response(service_of(request).metrics.text(), media_type=METRICS_TEXT)

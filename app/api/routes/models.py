@@ -13,7 +13,7 @@ async def models(request: Request) -> Response:
     """The models of the store: those that are served, and those that are refused, with the
     reason.
     """
-    return json_response({"models": service_of(request).models.listed()})
+    return json_response(service_of(request).models.listed())
 
 
 @get(router, "/models/{name}", summary="The card of a model", **MODEL)
