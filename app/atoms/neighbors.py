@@ -45,7 +45,7 @@ def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES)
     """
     if _is_small_molecule(structure):
         return _dense_graph([structure], cutoff, max_edges)
-    return _cell_list_graph(structure, cutoff, max_edges)
+    return cell_list_graph(structure, cutoff, max_edges)
 
 
 def build_graphs(
@@ -173,7 +173,7 @@ def _squared_distances(positions: Floats, width: int) -> Floats:
     return squares
 
 
-def _cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Graph:
+def cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Graph:
     """The graph of one structure from the half list of `vesin`."""
     cell, combination = search_cell(structure)
     check_lattice(structure, cell, combination)

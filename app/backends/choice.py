@@ -63,7 +63,7 @@ def _faster(reference: str, onnx: ExportedBackend, aoti: ExportedBackend) -> Exp
     seconds = {backend: float("inf") for backend in (onnx, aoti)}
     for _ in range(1 + ROUNDS):  # the first one warms up
         for backend in seconds:
-            seconds[backend] = min(seconds[backend], _seconds(backend, graph))
+            seconds[backend] = min(seconds[backend], evaluation_seconds(backend, graph))
     names = {onnx: "onnx", aoti: "aoti"}
     best, other = sorted(seconds, key=seconds.__getitem__)
     ratio = seconds[other] / seconds[best]
@@ -78,7 +78,8 @@ def _faster(reference: str, onnx: ExportedBackend, aoti: ExportedBackend) -> Exp
     return best
 
 
-def _seconds(backend: ExportedBackend, graph: Graph) -> float:
+def evaluation_seconds(backend: ExportedBackend, graph: Graph) -> float:
+    """How long one evaluation takes."""
     start = time.perf_counter()
     backend(graph)
     return time.perf_counter() - start

@@ -89,12 +89,18 @@ class BoundArtifact:
         session: of the artifact.
         device: of the session.
         execution: any but `PLAIN`.
+
+    Attributes:
+        session: as given.
+        inputs: names of what it takes.
+        execution: how it runs.
     """
 
     def __init__(self, runtime: Any, session: Any, device: Device, execution: Execution) -> None:
         self.inputs = tuple(i.name for i in session.get_inputs())
         self.execution = execution
-        self._runtime, self._session, self._device = runtime, session, device
+        self.session = session
+        self._runtime, self._device = runtime, device
         self._types = {output.name: TYPES[output.type] for output in session.get_outputs()}
         self._kept: dict[tuple[tuple[str, ...], tuple[int, ...]], _Buffers] = {}
 
@@ -149,7 +155,7 @@ class BoundArtifact:
             name: create(feeds[name].shape, feeds[name].dtype.type, *place) for name in self.inputs
         }
         outputs = {name: create(shapes[name], self._types[name], *place) for name in wanted}
-        binding = self._session.io_binding()
+        binding = self.session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
@@ -157,7 +163,7 @@ class BoundArtifact:
         options = self._runtime.RunOptions()
         if self.execution is Execution.GRAPHS:
             options.add_run_config_entry(CUDA_GRAPH_ID, str(graph))
-        return _Buffers(self._session, options, binding, inputs, list(outputs.values()))
+        return _Buffers(self.session, options, binding, inputs, list(outputs.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +209,16 @@ def open_artifact(
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
     if execution is not Execution.GRAPHS or not device.is_cuda:
-        return _opened(path, device, execution, deterministic)
+        return open_session(path, device, execution, deterministic)
     try:
-        artifact = _opened(path, device, execution, deterministic)
+        artifact = open_session(path, device, execution, deterministic)
         assert isinstance(artifact, BoundArtifact)
         with alone_on(device):
             artifact.check_replay(probes(artifact))
         return artifact
     except Exception as error:
         reason = str(error)
-    artifact = _opened(path, device, Execution.BUCKETS, deterministic)
+    artifact = open_session(path, device, Execution.BUCKETS, deterministic)
     log.warning("%s runs without CUDA graphs, which makes small batches slower: %s", path, reason)
     return artifact
 
@@ -222,9 +228,14 @@ def probes(artifact: BoundArtifact) -> list[Feeds]:
     return [_pair(distance, artifact.dtype) for distance in (1.1, 1.6)]
 
 
-def _opened(
+def open_session(
     path: Path, device: Device, execution: Execution, deterministic: bool
 ) -> PlainArtifact | BoundArtifact:
+    """An artifact on a device, as it is to be run there.
+
+    Raises:
+        BackendError: as for `open_artifact`.
+    """
     runtime = require_onnxruntime(device)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1

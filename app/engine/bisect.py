@@ -52,7 +52,7 @@ class _Evaluation:
             batch = collate(graphs)
             prediction = self.predict(batch)
             outcomes: list[Outcome] = list(split(prediction, batch))
-            finite = _is_finite(prediction, batch)
+            finite = is_finite(prediction, batch)
         except Exception as error:
             if self.on_shortage and isinstance(error, (MemoryError, OutOfMemory)):
                 self.on_shortage(graphs)
@@ -90,7 +90,7 @@ class _Evaluation:
 NOT_FINITE = "the model's answer is not finite; the structure may be far from what it was made for"
 
 
-def _is_finite(prediction: Prediction, batch: Graph) -> bool:
+def is_finite(prediction: Prediction, batch: Graph) -> bool:
     """Whether all numbers are that are defined for the structures of the batch."""
     bulk = batch.pbc.all(axis=1)
     for row in STORED:

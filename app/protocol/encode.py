@@ -45,14 +45,15 @@ def _document(response: PredictResponse) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model": {"name": model.name, "version": model.version, "digest": model.digest},
         "units": UNITS,
-        "results": [_result(entry, result, request) for entry, result in pairs],
+        "results": [result_fields(entry, result, request) for entry, result in pairs],
     }
     if (whole := response.fault) is not None:
         document["error"] = whole.as_json()
     return document
 
 
-def _result(entry: Entry, result: Result, request: PredictRequest) -> dict[str, Any]:
+def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict[str, Any]:
+    """The fields of one result, by the names of the schema."""
     if not isinstance(result, Answered):
         return {"id": entry.id, "status": "error", "error": fault(result).as_json()}
     fields: dict[str, Any] = {"id": entry.id, "status": "ok"}

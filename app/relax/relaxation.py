@@ -110,7 +110,7 @@ class Relaxation(Task[Relaxed]):
             else:
                 predictions[relaxation] = outcome
         if predictions:
-            ends |= _step(predictions)
+            ends |= take_step(predictions)
         return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
 
     def failed(self, error: EquipotError) -> Relaxed | EquipotError:
@@ -144,7 +144,7 @@ class Relaxation(Task[Relaxed]):
         return replace(self.origin, positions=x[:-3] @ turned, cell=self.origin.cell @ turned)
 
 
-def _step(
+def take_step(
     predictions: dict[Relaxation, StructurePrediction],
 ) -> dict[Relaxation, Relaxed | EquipotError]:
     """Note what was predicted for some relaxations, and move those that go on; the ends of the others."""

@@ -60,7 +60,7 @@ def assert_sound(service: Running) -> None:
         ("app.engine.graph_builder", "build_graph", "internal"),
         ("app.engine.bisect", "collate", "model_failed"),
         ("app.engine.bisect", "split", "model_failed"),
-        ("app.engine.bisect", "_is_finite", "model_failed"),
+        ("app.engine.bisect", "is_finite", "model_failed"),
     ],
 )
 def test_before_and_after_the_model(
@@ -79,7 +79,7 @@ def test_before_and_after_the_model(
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [("app.protocol.decode", "parse_structure"), ("app.protocol.encode", "_result")],
+    [("app.protocol.decode", "parse_structure"), ("app.protocol.encode", "result_fields")],
 )
 def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, name: str) -> None:
     breaks(place, name)
@@ -94,8 +94,8 @@ def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, 
 @pytest.mark.parametrize(
     ("name", "kind", "content"),
     [
-        ("_result", "application/x-msgpack", ormsgpack.packb(CULPRIT)),
-        ("_frame", "chemical/x-xyz", CULPRIT_XYZ.encode()),
+        ("result_fields", "application/x-msgpack", ormsgpack.packb(CULPRIT)),
+        ("format_frame", "chemical/x-xyz", CULPRIT_XYZ.encode()),
     ],
     ids=["MessagePack", "XYZ"],
 )
@@ -113,7 +113,7 @@ def test_in_a_step_of_a_relaxation(service: Running, monkeypatch: pytest.MonkeyP
     def broken(found: Any) -> Any:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr("app.relax.relaxation._step", broken)
+    monkeypatch.setattr("app.relax.relaxation.take_step", broken)
     relaxed, single = at_once(service, {**ARGON, "relax": RELAX}, ARGON)
     assert relaxed.status_code == 500
     assert relaxed.json()["error"]["code"] == "model_failed"

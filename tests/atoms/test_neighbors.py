@@ -126,7 +126,7 @@ def test_any_structure_by_its_number_of_periods(n_periodic, data):
 @given(structures(0))
 def test_molecules_get_the_same_edges_from_the_cell_list(structure):
     dense = build_graph(structure, CUTOFF)
-    listed = neighbors._cell_list_graph(structure, CUTOFF, 10**6)
+    listed = neighbors.cell_list_graph(structure, CUTOFF, 10**6)
     check(listed, structure, CUTOFF)
     np.testing.assert_array_equal(listed.n_edges, dense.n_edges)
 

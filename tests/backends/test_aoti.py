@@ -135,7 +135,7 @@ def test_auto_takes_the_faster_one_and_says_so(published, monkeypatch, caplog, f
         assert isinstance(backend(graph), Prediction)
         return 0.1 if words in backend.runtime else 0.3
 
-    monkeypatch.setattr(choice, "_seconds", seconds)
+    monkeypatch.setattr(choice, "evaluation_seconds", seconds)
     with caplog.at_level(logging.INFO, "app.backends.choice"):
         backend = load_backend(published, threads=1)
     assert words in backend.runtime
@@ -148,7 +148,7 @@ def test_auto_takes_the_faster_one_and_says_so(published, monkeypatch, caplog, f
 
 @compiling
 def test_auto_measures_nothing_where_bits_are_to_be_the_same(published, monkeypatch, caplog):
-    monkeypatch.delattr(choice, "_seconds")
+    monkeypatch.delattr(choice, "evaluation_seconds")
     with caplog.at_level(logging.INFO, "app.backends.choice"):
         assert "onnxruntime" in load_backend(published, deterministic=True).runtime
     assert "with deterministic answers nothing is measured" in caplog.text

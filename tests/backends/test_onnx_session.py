@@ -163,7 +163,7 @@ def test_a_replay_that_does_not_read_its_inputs_is_found_out(places, name):
     assert isinstance(good, BoundArtifact)
     probes = session.probes(good)
     good.check_replay(probes)
-    bad = BoundArtifact(require_onnxruntime(), Stale(good._session), HOST, Execution.GRAPHS)
+    bad = BoundArtifact(require_onnxruntime(), Stale(good.session), HOST, Execution.GRAPHS)
     with pytest.raises(BackendError, match="a replayed run deviates by"):
         bad.check_replay(probes)
 
@@ -172,15 +172,15 @@ def test_where_nothing_can_be_replayed_the_log_says_so_and_the_rest_stays(
     allegro, monkeypatch, caplog
 ):
     """A GPU is not at hand: what opens sessions is replaced by what opens them on the CPU."""
-    opened = session._opened
+    opened = session.open_session
 
     def broken(path, device, execution, deterministic):
         artifact = opened(path, HOST, execution, deterministic)
         if execution is Execution.GRAPHS:
-            artifact._session = Stale(artifact._session)
+            artifact.session = Stale(artifact.session)
         return artifact
 
-    monkeypatch.setattr(session, "_opened", broken)
+    monkeypatch.setattr(session, "open_session", broken)
     artifact = open_artifact(allegro.folder / ARTIFACT, Device("cuda"), Execution.GRAPHS, False)
     assert artifact.execution is Execution.BUCKETS
     assert "model.onnx runs without CUDA graphs" in caplog.text
