@@ -1,3 +1,5 @@
+"""Structures that are evaluated together, whole and in pieces."""
+
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -6,14 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph
-from app.atoms.prediction import Prediction, StructurePrediction, split
+from app.atoms.prediction import StructurePrediction, split
 from app.atoms.structure import Structure
-from app.backends import Backend
 from app.backends.pair import PairBackend
 from app.engine.admission import QueueLimits
-from app.engine.bisect import Outcome, evaluate
+from app.engine.bisect import Outcome
 from app.engine.budget import Budget
 from app.engine.observer import NullObserver, Observer
 from app.engine.potential import Potential, PotentialOptions
@@ -28,102 +28,10 @@ from app.errors import (
     StructureTooLarge,
     Unavailable,
 )
-from app.store.card import ModelCard
+from tests.engine.scripted import Scripted, dimer
 
 AMPLE = QueueLimits(1000, 10_000)
 BUDGET = Budget(atoms=1000, edges=100_000, structures=8)
-
-
-def dimer(distance: float) -> Structure:
-    return Structure(np.array([18, 18]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, distance]]))
-
-
-class Scripted:
-    """The pair backend with a gate, a record of batch sizes, and structures that it fails on."""
-
-    def __init__(self, card: ModelCard) -> None:
-        self._pair = PairBackend(card)
-        self.card = card
-        self.sizes: list[int] = []
-        self.sizes_alone: list[int] = []
-        self.entered = threading.Event()
-        self.gate = threading.Event()
-        self.gate.set()
-        self.raise_for: Callable[[Graph], bool] = lambda _: False
-        self.nan_for: float | None = None
-        self.memory: int | None = None
-        self.is_strictly_local = True
-
-    def __call__(self, graph: Graph) -> Prediction:
-        self.entered.set()
-        assert self.gate.wait(60)
-        self.sizes.append(len(graph.n_atoms))
-        if self.raise_for(graph):
-            raise RuntimeError("no luck")
-        if self.memory is not None and len(graph.edge_reverse) > self.memory:
-            raise OutOfMemory("no memory left")
-        prediction = self._pair(graph)
-        if self.nan_for is not None:
-            heights = np.maximum.reduceat(
-                graph.positions[:, 2], np.cumsum([0, *graph.n_atoms[:-1]])
-            )
-            prediction.energy[np.isclose(heights, self.nan_for)] = np.nan
-        return prediction
-
-    def energies(self, graph: Graph) -> Prediction:
-        self.sizes_alone.append(len(graph.n_atoms))
-        return self._pair.energies(graph)
-
-
-@pytest.fixture
-def backend(pair_card: ModelCard) -> Scripted:
-    return Scripted(pair_card)
-
-
-def graphs_of(backend: Backend, distances: Sequence[float]) -> list[Graph]:
-    return [build_graph(dimer(d), backend.card.cutoff) for d in distances]
-
-
-class TestEvaluate:
-    def test_one_that_raises_costs_only_itself(self, backend: Scripted) -> None:
-        backend.raise_for = lambda graph: bool((graph.positions == 4.5).any())
-        outcomes = evaluate(backend, graphs_of(backend, [3.5, 4.0, 4.5, 5.0, 5.5]))
-        assert [isinstance(o, BackendError) for o in outcomes] == [False, False, True, False, False]
-        assert "RuntimeError: no luck" in str(outcomes[2])
-        alone = [evaluate(backend, [g])[0] for g in graphs_of(backend, [3.5, 4.0, 5.0, 5.5])]
-        kept = [o for o in outcomes if isinstance(o, StructurePrediction)]
-        assert [k.energy for k in kept] == [
-            a.energy for a in alone if isinstance(a, StructurePrediction)
-        ]
-
-    def test_errors_of_our_own_keep_their_class(self, backend: Scripted) -> None:
-        def refuse(_: Graph) -> bool:
-            raise InvalidStructure("not this one")
-
-        backend.raise_for = refuse
-        (outcome,) = evaluate(backend, graphs_of(backend, [4.0]))
-        assert isinstance(outcome, InvalidStructure)
-
-    @pytest.mark.parametrize("distances", [[4.5], [4.0, 4.5, 5.0], [4.5, 4.5]])
-    def test_a_number_that_is_not_finite_is_an_error(
-        self, backend: Scripted, distances: list[float]
-    ) -> None:
-        backend.nan_for = 4.5
-        outcomes = evaluate(backend, graphs_of(backend, distances))
-        assert [isinstance(o, BackendError) for o in outcomes] == [d == 4.5 for d in distances]
-
-    def test_a_neighbour_that_was_spoilt_is_evaluated_again(self, backend: Scripted) -> None:
-        class Contagious(Scripted):
-            def __call__(self, graph: Graph) -> Prediction:
-                prediction = super().__call__(graph)
-                if np.isnan(prediction.energy).any():
-                    prediction.energy[:] = np.nan
-                return prediction
-
-        sick = Contagious(backend.card)
-        sick.nan_for = 4.5
-        outcomes = evaluate(sick, graphs_of(sick, [4.0, 4.5, 5.0]))
-        assert [isinstance(o, BackendError) for o in outcomes] == [False, True, False]
 
 
 async def outcome_of(

@@ -1,7 +1,6 @@
-from starlette.requests import Request
+"""The table from error class to status and code."""
 
 from app import errors
-from app.api.body import accepted_kind
 from app.protocol.faults import TABLE, fault
 
 
@@ -26,17 +25,3 @@ def test_a_class_of_elsewhere_takes_its_parents_status() -> None:
     shown = fault(Narrower("which"))
     del Narrower
     assert (shown.status, shown.code, shown.message) == (404, "unknown_model", "which")
-
-
-def test_accept() -> None:
-    def kind(accept: str) -> str:
-        scope = {"type": "http", "headers": [(b"accept", accept.encode())]}
-        return accepted_kind(Request(scope), "xyz")
-
-    assert kind("") == "xyz"
-    assert kind("*/*") == "xyz"
-    assert kind("image/png") == "xyz"
-    assert kind("application/json") == "json"
-    assert kind("application/json;q=0.1, chemical/x-xyz;q=0.5") == "xyz"
-    assert kind("application/json;q=much, text/plain;q=0.2") == "xyz"
-    assert kind("APPLICATION/JSON; charset=utf-8; q=0.9, chemical/x-xyz;q=0.5") == "json"

@@ -1,0 +1,58 @@
+"""How much may be inside, and what those are told who may not come in."""
+
+import asyncio
+
+import pytest
+
+from app.engine.admission import RETRY_SECONDS, Admission, QueueLimits
+from app.errors import Overloaded, Unavailable
+
+LIMITS = QueueLimits(structures=2, atoms=100)
+
+
+def test_whoever_leaves_makes_room() -> None:
+    async def scene() -> None:
+        admission = Admission(LIMITS)
+        with (
+            admission.admit(2, 10),
+            pytest.raises(Overloaded, match="2 structures with 10 atoms are waiting"),
+        ):
+            admission.check_room()
+        admission.check_room(2, 100)
+
+    asyncio.run(scene())
+
+
+def test_atoms_are_bounded_too_but_an_empty_queue_takes_anything() -> None:
+    async def scene() -> None:
+        admission = Admission(LIMITS)
+        with admission.admit(1, 500), pytest.raises(Overloaded):
+            admission.check_room(1, 1)
+
+    asyncio.run(scene())
+
+
+def test_the_time_to_come_back_follows_from_the_batches() -> None:
+    async def scene() -> None:
+        admission = Admission(QueueLimits(1, 10**6))
+        for atoms, seconds, expected in ((100, 1.0, 30.0), (10**9, 1.0, RETRY_SECONDS[0])):
+            admission.evaluated(atoms, seconds)
+            with admission.admit(1, 3000), pytest.raises(Overloaded) as refused:
+                admission.check_room()
+            assert refused.value.retry_after == expected
+
+    asyncio.run(scene())
+
+
+def test_closing_waits_for_those_inside_and_lets_nobody_in() -> None:
+    async def scene() -> None:
+        admission = Admission(LIMITS)
+        with admission.admit(1, 1):
+            closing = asyncio.create_task(admission.close())
+            await asyncio.sleep(0)
+            assert not closing.done()
+            with pytest.raises(Unavailable):
+                admission.check_room()
+        await closing
+
+    asyncio.run(scene())

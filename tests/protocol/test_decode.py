@@ -1,0 +1,61 @@
+"""From messages to requests; what a real server makes of them is in `tests/api`."""
+
+import json
+
+import pytest
+
+from app.errors import InvalidFormat, InvalidRequest, StructureTooLarge
+from app.protocol.decode import decode, relax_from
+from app.protocol.request import Kind, Message, PredictRequest, RequestLimits
+from app.relax import RelaxOptions
+
+LIMITS = RequestLimits(structures=2, atoms=5, relax_steps=100)
+WATER = {"symbols": ["O", "H", "H"], "positions": [[0, 0, 0], [0, 0, 1], [0, 1, 0]]}
+WATER_XYZ = "3\nid=w\nO 0 0 0\nH 0 0 1\nH 0 1 0\n"
+
+
+def decoded(body: object, kind: Kind = "json", **query: str) -> PredictRequest:
+    content = body if isinstance(body, str) else json.dumps(body)
+    return decode(Message(kind, content.encode(), query, kind), LIMITS)
+
+
+def test_the_same_question_in_json_and_xyz() -> None:
+    relax = {"fmax": 0.02, "steps": 50, "cell": "isotropic"}
+    fields = {"model": "m@1", "properties": ["energy"], "relax": relax}
+    from_json = decoded({**WATER, "id": "w", **fields})
+    query = {"model": "m@1", "properties": "energy", "fmax": "0.02", "steps": "50"}
+    from_xyz = decoded(WATER_XYZ, "xyz", **query, cell="isotropic")
+    assert (from_json.model, from_json.properties, from_json.relax, from_json.explicit) == (
+        *(from_xyz.model, from_xyz.properties, from_xyz.relax, from_xyz.explicit),
+    )
+    assert [entry.id for entry in from_json.entries] == [entry.id for entry in from_xyz.entries]
+    assert from_json.n_atoms == from_xyz.n_atoms == 3
+    assert not from_json.derivatives
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "told"),
+    [
+        ({"structures": [WATER] * 3}, StructureTooLarge, "more than 2 structures"),
+        ({"structures": [WATER] * 2}, StructureTooLarge, "6 atoms; at most 5"),
+        ({**WATER, "relax": {"steps": 101}}, InvalidRequest, "relax.steps: 101; at most 100"),
+        ("{", InvalidFormat, "not valid JSON"),
+        ([], InvalidRequest, "must be a JSON object"),
+    ],
+)
+def test_what_is_refused_as_a_whole(body: object, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        decoded(body)
+
+
+def test_a_bad_structure_is_its_own_error_and_counts_no_atoms() -> None:
+    request = decoded({"structures": [WATER, {"symbols": ["Q"], "positions": [[0, 0, 0]]}]})
+    assert len(request.structures) == 1
+    assert "'Q' is not a chemical symbol" in str(request.entries[1].structure)
+
+
+def test_options_as_text() -> None:
+    options = relax_from({"fixed_axes": "a,c", "cell": "true", "pressure": "0.1"})
+    assert options == RelaxOptions(fixed_axes=("a", "c"), cell="full", pressure=0.1)
+    with pytest.raises(InvalidRequest, match="optimizer"):
+        relax_from({"optimizer": "adam"})
