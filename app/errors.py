@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree. No HTTP in it: `app.api.errors` maps each class to a status.
+"""What can go wrong, as one tree. No HTTP in it: `app.protocol.faults` maps each class to a status.
 
 EquipotError
 ├── InputError                what the caller sent cannot be answered
@@ -7,7 +7,8 @@ EquipotError
 │   ├── InvalidRequest        an unknown or ill-typed field, property or option
 │   ├── UnsupportedElement    an element that the model has never seen
 │   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
-│   └── StructureTooLarge     over a stated limit of atoms, structures or bytes
+│   ├── StructureTooLarge     over a stated limit of atoms, structures or bytes
+│   └── DoubtfulAnswer        an answer with a warning, where the request wants none
 ├── StoreError
 │   ├── UnknownModel          no such model or version
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
@@ -53,6 +54,10 @@ class UnsupportedCharge(InputError):
 
 class StructureTooLarge(InputError):
     """More atoms, structures or bytes than a stated limit."""
+
+
+class DoubtfulAnswer(InputError):
+    """There is an answer, with a warning, and the request wants warnings to be errors."""
 
 
 class StoreError(EquipotError):

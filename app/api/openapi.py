@@ -143,6 +143,7 @@ PREDICT: dict[str, Any] = {
         "parameters": [
             _query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
             _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
+            _query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
             _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
             *_relax_parameters(),
         ],

@@ -39,6 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
     parser.add_argument("--relax", action="store_true", help="relax the structures")
     _add_relax_options(parser)
+    parser.add_argument("--strict", action="store_true", help="take warnings for errors")
     parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"
@@ -81,6 +82,7 @@ def run(options: argparse.Namespace) -> int:
         properties=properties_from(options.properties),
         relax=_relax(options, settings),
         explicit=options.properties is not None,
+        strict=options.strict,
     )
     response = asyncio.run(_answer(_load(settings, options.model), request, settings))
     content = encode(response, "json") + b"\n" if options.json else encode(response, "xyz")
@@ -93,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _entries(file: str) -> list[Entry]:
     frames = parse(sys.stdin.read()) if file == "-" else read_structures(Path(file))
-    return [Entry(frame.id, frame.structure, frame.info) for frame in frames]
+    return [Entry.of(frame) for frame in frames]
 
 
 def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:
@@ -129,11 +131,16 @@ async def _answer(
 
 
 def _report(response: PredictResponse) -> int:
+    """Name what was refused, and what is doubtful, on standard error."""
     failed = 0
     pairs = zip(response.request.entries, response.results, strict=True)
     for number, (entry, result) in enumerate(pairs):
+        name = f"structure {number}" + (f" ({entry.id})" if entry.id else "")
         if not isinstance(result, Answered):
             failed += 1
-            name = f"structure {number}" + (f" ({entry.id})" if entry.id else "")
             print(f"equipot predict: {name}: {result}", file=sys.stderr)
+            continue
+        for warning in result.warnings:
+            told = f"warning {warning.code}: {warning.message}"
+            print(f"equipot predict: {name}: {told}", file=sys.stderr)
     return 1 if failed else 0

@@ -7,7 +7,7 @@ from app.atoms.structure import Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats import extxyz, sdf
 from app.formats.ase_atoms import from_ase
-from app.formats.extxyz import Frame
+from app.formats.frame import Frame
 
 if TYPE_CHECKING:
     from ase import Atoms

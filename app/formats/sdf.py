@@ -10,7 +10,7 @@ import numpy as np
 
 from app.atoms.structure import Structure, numbers_from_symbols
 from app.errors import InputError, InvalidFormat, InvalidStructure
-from app.formats.extxyz.reader import Frame
+from app.formats.frame import Frame
 
 END = "$$$$"
 CHARGE_CODES = {"0": 0, "1": 3, "2": 2, "3": 1, "4": 0, "5": -1, "6": -2, "7": -3}

@@ -16,7 +16,7 @@ from app.protocol.schemas import PredictBody, StructureIn
 from app.relax import RelaxOptions
 
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
-QUERY = ("model", "properties", "relax", *RELAX_FIELDS)
+QUERY = ("model", "properties", "strict", "relax", *RELAX_FIELDS)
 SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -50,7 +50,7 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
     entries = [Entry(structure_id(item), _attempt(item)) for item in body.structures]
     explicit = body.properties is not None
     properties = tuple(body.properties) if body.properties is not None else DEFAULT
-    return PredictRequest(entries, body.model, properties, body.relax, explicit)
+    return PredictRequest(entries, body.model, properties, body.relax, explicit, body.strict)
 
 
 def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> PredictRequest:
@@ -64,8 +64,14 @@ def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> P
     if not frames:
         raise InvalidFormat("the body is empty; send at least one frame")
     limits.check_structures(len(frames))
-    entries = [Entry(frame.id, frame.structure, frame.info) for frame in frames]
-    return PredictRequest(entries, query.get("model"), properties, relax, "properties" in query)
+    return PredictRequest(
+        entries=[Entry.of(frame) for frame in frames],
+        model=query.get("model"),
+        properties=properties,
+        relax=relax,
+        explicit="properties" in query,
+        strict=_switch(query, "strict", "false"),
+    )
 
 
 def _json(body: bytes) -> object:
@@ -166,15 +172,19 @@ def _query_relax(query: Mapping[str, str]) -> RelaxOptions | None:
             known = ", ".join(QUERY)
             raise InvalidRequest(f"query parameter '{name}' is unknown; known are {known}")
     options = {name: query[name] for name in RELAX_FIELDS if name in query}
-    switch = query.get("relax", str(bool(options))).lower()
-    if switch not in SWITCH:
-        raise InvalidRequest(f"query parameter relax: '{switch}' is neither true nor false")
-    if not SWITCH[switch]:
+    if not _switch(query, "relax", str(bool(options))):
         return None
     try:
         return relax_from(options)
     except InvalidRequest as error:
         raise InvalidRequest(f"query parameter {error}") from None
+
+
+def _switch(query: Mapping[str, str], name: str, default: str) -> bool:
+    given = query.get(name, default).lower()
+    if given not in SWITCH:
+        raise InvalidRequest(f"query parameter {name}: '{given}' is neither true nor false")
+    return SWITCH[given]
 
 
 def explain(error: ValidationError, schema: type[BaseModel]) -> str:

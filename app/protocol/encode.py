@@ -1,5 +1,6 @@
 """From results to the body that carries them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -21,6 +22,8 @@ ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 EMPTY = {"Properties": "species:S:1:pos:R:3"}
 COURSE = ("fmax", "steps", "converged", "criterion", "reason")
 """What is said of the course of a relaxation."""
+OWN = ("relaxed", "initial_energy", *COURSE, "warnings", "status", "code", "message")
+"""What an answer in extXYZ says of itself, besides the model."""
 
 
 def encode(response: PredictResponse, kind: Kind) -> bytes:
@@ -60,6 +63,8 @@ def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict
     fields |= _values(result.prediction, request.properties, request.explicit)
     if result.relaxed is not None:
         fields["relaxed"] = _relaxed(result.relaxed)
+    if result.warnings:
+        fields["warnings"] = [warning.as_json() for warning in result.warnings]
     return fields
 
 
@@ -95,7 +100,7 @@ def _course(relaxed: Relaxed) -> dict[str, Any]:
 
 def _frame(response: PredictResponse, entry: Entry, result: Result) -> str:
     info: dict[str, object] = {} if entry.id is None else {"id": entry.id}
-    info |= entry.info
+    info |= _remarks(entry.info)
     info |= {"model": response.model.reference, "digest": response.model.digest}
     if not isinstance(result, Answered):
         return _failed_frame(entry, result, info)
@@ -105,7 +110,18 @@ def _frame(response: PredictResponse, entry: Entry, result: Result) -> str:
         structure, prediction = result.relaxed.structure, result.relaxed.prediction
         info |= {"relaxed": True, "initial_energy": result.prediction.energy}
         info |= _course(result.relaxed)
+    if result.warnings:
+        info["warnings"] = "; ".join(f"{w.code}: {w.message}" for w in result.warnings)
     return format_frame(structure, _values(prediction, response.request.properties), info)
+
+
+def _remarks(info: Mapping[str, object]) -> dict[str, object]:
+    """What a frame said of its structure; if it is an answer, without what that says of itself."""
+    kept = dict(info)
+    if {"model", "digest"} <= info.keys():
+        for name in OWN:
+            kept.pop(name, None)
+    return kept
 
 
 def _failed_frame(entry: Entry, result: Any, info: dict[str, object]) -> str:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from app.atoms.properties import DEFAULT, DERIVATIVES, Name
 from app.atoms.structure import Structure
+from app.atoms.warnings import AnswerWarning
 from app.errors import InputError, InvalidRequest, StructureTooLarge
+from app.formats.frame import Frame
 from app.relax import RelaxOptions
 
 Kind: TypeAlias = Literal["json", "msgpack", "xyz"]
@@ -32,11 +34,24 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One structure as it was sent, or why it is none."""
+    """One structure as it was sent, or why it is none.
+
+    Attributes:
+        id: what its sender calls it.
+        structure: the structure, or why it is none.
+        info: what else was said of it, which comes back with an answer in extXYZ.
+        warnings: what of it was read with a doubt.
+    """
 
     id: str | None
     structure: Structure | InputError
     info: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[AnswerWarning, ...] = ()
+
+    @classmethod
+    def of(cls, frame: Frame) -> Self:
+        """The entry of a frame of a file."""
+        return cls(frame.id, frame.structure, frame.info, frame.warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class PredictRequest:
         properties: what to answer.
         relax: how to relax, or None.
         explicit: whether the properties were asked for by name.
+        strict: whether a warning is an error.
     """
 
     entries: list[Entry]
@@ -56,6 +72,7 @@ class PredictRequest:
     properties: tuple[Name, ...] = DEFAULT
     relax: RelaxOptions | None = None
     explicit: bool = False
+    strict: bool = False
 
     @property
     def derivatives(self) -> bool:

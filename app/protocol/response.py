@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.atoms.prediction import StructurePrediction
+from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError
 from app.protocol.faults import Fault, fault
 from app.protocol.request import Kind, PredictRequest
@@ -12,10 +13,17 @@ from app.relax import Relaxed
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What is known of one structure: as it was sent, and relaxed if asked."""
+    """What is known of one structure: as it was sent, and relaxed if asked.
+
+    Attributes:
+        prediction: for the structure as it was sent.
+        relaxed: where its relaxation ended.
+        warnings: what is doubtful about both.
+    """
 
     prediction: StructurePrediction
     relaxed: Relaxed | None = None
+    warnings: tuple[AnswerWarning, ...] = ()
 
 
 Result: TypeAlias = Answered | EquipotError

@@ -18,6 +18,7 @@ from pydantic import (
 
 from app.atoms.properties import ANSWERED, DEFAULT, Name, Property, answered
 from app.atoms.structure import Booleans, Structure, numbers_from_symbols
+from app.atoms.warnings import Code
 from app.errors import InvalidStructure
 from app.protocol.arrays import as_floats, as_integers, as_rows
 from app.relax import RelaxOptions
@@ -117,6 +118,7 @@ class PredictBody(_Wire):
         default=None, description="default: energy, forces, and stress of bulk"
     )
     relax: RelaxOptions | None = None
+    strict: bool = Field(default=False, description="whether a warning is an error")
 
 
 class ModelOut(_Wire):
@@ -195,6 +197,13 @@ class ErrorOut(_Wire):
     message: str
 
 
+class WarningOut(_Wire):
+    """A doubt about an answer, for programs and for people."""
+
+    code: Code
+    message: str
+
+
 class ErrorBody(_Wire):
     """The body of every answer without results."""
 
@@ -250,6 +259,7 @@ ResultOut = create_model(
     __doc__=_ResultHead.__doc__,
     **_fields(ANSWERED, required=False),
     relaxed=(RelaxedOut | None, None),
+    warnings=(list[WarningOut] | None, Field(default=None, description="doubts, if any")),
     error=(ErrorOut | None, None),
 )
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from app.atoms.structure import Structure
 from app.engine.potential import Potential
-from app.errors import EquipotError
+from app.errors import DoubtfulAnswer, EquipotError
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
 from app.relax import Relaxed, Safeguards, relax
@@ -55,12 +55,29 @@ async def _result(
     if not isinstance(entry.structure, Structure):
         return entry.structure
     try:
-        if request.relax is None:
-            return Answered(await potential.predict(entry.structure, request.derivatives))
-        relaxed = await relax(potential, entry.structure, request.relax, safeguards)
+        return await _answered(potential, entry, entry.structure, request, safeguards)
     except EquipotError as error:
         return error
     except Exception as error:
         log.exception("a structure could not be answered")
         return EquipotError(f"an unexpected {type(error).__name__}; the service's log has more")
-    return Answered(relaxed.initial, relaxed)
+
+
+async def _answered(
+    potential: Potential,
+    entry: Entry,
+    structure: Structure,
+    request: PredictRequest,
+    safeguards: Safeguards,
+) -> Answered:
+    relaxed = None
+    if request.relax is None:
+        prediction = await potential.predict(structure, request.derivatives)
+    else:
+        relaxed = await relax(potential, structure, request.relax, safeguards)
+        prediction = relaxed.initial
+    warnings = entry.warnings
+    if warnings and request.strict:
+        told = "; ".join(f"{warning.code}: {warning.message}" for warning in warnings)
+        raise DoubtfulAnswer(f"{told} (an error since the request is strict)")
+    return Answered(prediction, relaxed, warnings)

@@ -1,7 +1,7 @@
 """Read extXYZ and plain XYZ."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from app.atoms.structure import Booleans, Floats, Integers, Structure, numbers_from_symbols
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.extxyz.comment_line import read_pairs
+from app.formats.frame import Frame
 from app.formats.info_keys import is_remark, read_charge, read_multiplicity
 
 PLAIN = "species:S:1:pos:R:3"
@@ -35,22 +36,6 @@ FLAGS = {
 }
 SHOWN = 60
 """Characters of a faulty line that a message repeats."""
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One frame of a file.
-
-    Attributes:
-        structure: the structure, or why the frame holds none.
-        id: the value of `id` on the comment line.
-        info: the comment line's other pairs, as text, without geometry and results; a line without
-            pairs is the value of `comment`.
-    """
-
-    structure: Structure | InputError
-    id: str | None = None
-    info: dict[str, str] = field(default_factory=dict)
 
 
 def parse(text: str) -> list[Frame]:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.atoms.structure import Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
-from app.formats.extxyz import Frame, format_frame, iter_frames, parse
+from app.formats.extxyz import format_frame, iter_frames, parse
+from app.formats.frame import Frame
 from app.formats.info_keys import is_remark
 
 WATER = """3

@@ -1,0 +1,48 @@
+"""Warnings: what is answered with a doubt says which, by a code that programs know."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Code: TypeAlias = Literal[
+    "hydrogens_missing",
+    "flat_sketch",
+    "alternate_location_dropped",
+    "isotope_ignored",
+    "odd_electrons",
+    "extrapolated_distance",
+    "extrapolated_size",
+    "bonds_changed",
+]
+
+CODES: dict[Code, str] = {
+    "hydrogens_missing": "a molecule of carbon whose atoms have fewer bonds than they need: its "
+    "hydrogens were probably left out",
+    "flat_sketch": "all atoms lie in one plane in which their bonds do not: a drawing, no geometry",
+    "alternate_location_dropped": "of an atom with several places, the likeliest was taken",
+    "isotope_ignored": "an isotope is computed as its element; energies and forces do not depend "
+    "on masses",
+    "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "
+    "was answered because the request wants it",
+    "extrapolated_distance": "atoms are closer, or farther from all others, than in any structure "
+    "that the model was trained on",
+    "extrapolated_size": "the structure is larger than any that the model was trained on",
+    "bonds_changed": "bonds broke or formed while the structure was relaxed",
+}
+"""What each code means; `docs/warnings.md` shows the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWarning:
+    """A doubt about the answer for one structure.
+
+    Attributes:
+        code: one of `CODES`.
+        message: what it is about, with atoms, values and a remedy.
+    """
+
+    code: Code
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        """`{"code", "message"}`."""
+        return {"code": self.code, "message": self.message}

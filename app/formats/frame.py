@@ -1,0 +1,24 @@
+"""Frame: one structure of a file, with what else the file says of it."""
+
+from dataclasses import dataclass, field
+
+from app.atoms.structure import Structure
+from app.atoms.warnings import AnswerWarning
+from app.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a file.
+
+    Attributes:
+        structure: the structure, or why the frame holds none.
+        id: what the file calls it.
+        info: what else the file says, as text, without geometry and results.
+        warnings: what of the file is read with a doubt.
+    """
+
+    structure: Structure | InputError
+    id: str | None = None
+    info: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[AnswerWarning, ...] = ()
