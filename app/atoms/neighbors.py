@@ -7,10 +7,11 @@ construction.
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from app.atoms.cell_list import half_list
+from app.atoms import cell_list, hash_grid
 from app.atoms.graph import Graph, collate
 from app.atoms.structure import MIN_DISTANCE, Floats, Integers, Structure, periodic_cell
 from app.errors import InvalidStructure, StructureTooLarge
@@ -24,6 +25,10 @@ DENSE_PAIRS = 65_536
 SLACK = 8
 """By how much the estimate of edges may exceed the limit; it is up to so much too high for sheets
 and wires.
+"""
+MOST_CELLS = 50_000
+"""Cells, one cutoff wide, of the largest box that is searched by `vesin`; beyond 100,000 its grid
+can end up with none in a thin direction, and a division by zero ends the process.
 """
 SKEW = 0.5
 """Height over length of a lattice vector; a more skewed cell is reduced before the search."""
@@ -174,12 +179,12 @@ def _squared_distances(positions: Floats, width: int) -> Floats:
 
 
 def cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Graph:
-    """The graph of one structure from the half list of `vesin`."""
+    """The graph of one structure from a list of its pairs."""
     cell, combination = search_cell(structure)
     check_lattice(structure, cell, combination)
     box = _search_box(structure, cell, cutoff)
     _check_density(structure.positions, box, cutoff, max_edges)
-    with half_list(structure.positions, box, cutoff) as (pairs, shifts, distances):
+    with _half_list(structure.positions, box, cutoff) as (pairs, shifts, distances):
         _check_edges(2 * len(pairs), cutoff, max_edges)
         _check_pairs(structure, pairs, shifts, distances, combination)
         centres = pairs.T.flatten()  # of the M pairs, then of the same pairs reversed
@@ -188,6 +193,15 @@ def cell_list_graph(structure: Structure, cutoff: float, max_edges: int) -> Grap
     edge_index = np.stack([centres[order], np.roll(centres, len(pairs))[order]])
     edge_reverse = np.roll(rank, len(pairs))[order]
     return _graph([structure], edge_index, edge_shift, edge_reverse, [order.size])
+
+
+def _half_list(
+    positions: Floats, box: Floats, cutoff: float
+) -> AbstractContextManager[tuple[Integers, Integers, Floats]]:
+    """The half list, by whichever search is made for a box of this size."""
+    if np.prod(np.maximum(1.0, heights(box) / cutoff)) <= MOST_CELLS:
+        return cell_list.half_list(positions, box, cutoff)
+    return nullcontext(hash_grid.half_list(positions, box, cutoff))
 
 
 def search_cell(structure: Structure) -> tuple[Floats, Integers]:
