@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from app.errors import Overloaded, Unavailable
 
 RETRY_SECONDS = (1.0, 60.0)
+SMALL = 64
+"""A request of at most this part of the queue is a small one."""
+KEPT = 4
+"""This part of the queue is kept for small requests, so that bulk does not shut them out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,18 @@ class QueueLimits:
 
     structures: int
     atoms: int
+
+    def hold(self, structures: int, atoms: int, asked: tuple[int, int]) -> bool:
+        """Whether so much may be inside, once a request is there that asks for some of it.
+
+        Args:
+            structures: inside, with those of the request.
+            atoms: the same.
+            asked: structures and atoms of the request.
+        """
+        small = asked[0] <= max(1, self.structures // SMALL) and asked[1] <= self.atoms // SMALL
+        share = 1.0 if small else 1.0 - 1.0 / KEPT
+        return structures <= share * self.structures and atoms <= share * self.atoms
 
 
 class Admission:
@@ -62,11 +78,8 @@ class Admission:
         """
         if self._closed:
             raise Unavailable("the service is shutting down; send the request to another instance")
-        full = (
-            self._structures + structures > self.limits.structures
-            or self._atoms + atoms > self.limits.atoms
-        )
-        if self._structures and full:
+        inside = self._structures + structures, self._atoms + atoms
+        if self._structures and not self.limits.hold(*inside, (structures, atoms)):
             wait = self._speed.seconds(self._atoms)
             raise Overloaded(
                 f"{self._structures} structures with {self._atoms} atoms are waiting, at most "

@@ -4,6 +4,8 @@ A structure gets its graph and waits for the workers, in the lanes of `app.engin
 or in pieces.
 """
 
+from collections.abc import Hashable
+
 from app.atoms.decomposition import Assembly, Cutter, Piece
 from app.atoms.graph import Graph
 from app.atoms.neighbors import MAX_EDGES, too_many
@@ -37,11 +39,14 @@ class Batcher:
         self._card = backend.card
         self._cuts_for_free = backend.is_strictly_local
 
-    async def predict(self, structure: Structure, derivatives: bool) -> StructurePrediction:
+    async def predict(
+        self, structure: Structure, caller: Hashable, derivatives: bool
+    ) -> StructurePrediction:
         """The prediction for one structure. Cancelling the call takes it out of the queue.
 
         Args:
             structure: the atoms.
+            caller: for whom; callers take turns.
             derivatives: whether forces and stress are wanted, or energies alone.
 
         Raises:
@@ -51,23 +56,25 @@ class Batcher:
             BackendError: the model failed on it, or gave a number that is not finite.
         """
         if self._cuts_for_free and len(structure) > self._budget.atoms:
-            return await self._in_pieces(structure, derivatives)
+            return await self._in_pieces(structure, caller, derivatives)
         graph = await self._graphs.graph(structure)
         if not self._budget.goes_whole(cost_of(graph), self._cuts_for_free):
-            return await self._in_pieces(structure, derivatives)
+            return await self._in_pieces(structure, caller, derivatives)
         try:
-            return await self._workers.run(SinglePoint(graph, derivatives))
+            return await self._workers.run(SinglePoint(graph, caller, derivatives))
         except OutOfMemory:
             if len(structure) == 1:
                 raise
-        return await self._in_pieces(structure, derivatives)
+        return await self._in_pieces(structure, caller, derivatives)
 
     @property
     def _budget(self) -> Budget:
         """As it is now: a measurement or a shortage of memory changes it."""
         return self._workers.budget
 
-    async def _in_pieces(self, structure: Structure, derivatives: bool) -> StructurePrediction:
+    async def _in_pieces(
+        self, structure: Structure, caller: Hashable, derivatives: bool
+    ) -> StructurePrediction:
         """Evaluate a structure piece by piece; while one is evaluated, the next is cut."""
         cutter = await self._graphs.threaded(self._cutter, structure, derivatives)
         assembly = Assembly(structure, self._cuts_for_free)
@@ -79,7 +86,7 @@ class Batcher:
                 self._check(edges)
                 cutting = self._graphs.threaded(cutter.next)
                 try:
-                    assembly.add(piece, await self._piece(piece, derivatives))
+                    assembly.add(piece, await self._piece(piece, caller, derivatives))
                 except OutOfMemory:
                     if piece.core == 1:
                         raise
@@ -92,8 +99,10 @@ class Batcher:
             cutting.cancel()
         return assembly.prediction()
 
-    async def _piece(self, piece: Piece, derivatives: bool) -> StructurePrediction:
-        return await self._workers.run(SinglePoint(piece.graph, derivatives), Lane.LARGE)
+    async def _piece(
+        self, piece: Piece, caller: Hashable, derivatives: bool
+    ) -> StructurePrediction:
+        return await self._workers.run(SinglePoint(piece.graph, caller, derivatives), Lane.LARGE)
 
     def _check(self, edges: int) -> None:
         most = self._graphs.max_edges

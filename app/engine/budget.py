@@ -1,9 +1,12 @@
 """Budget: the largest batch, and what items take of one."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
+LOOK_PAST = 64
+"""How many items may be looked at past those that do not fit into a batch."""
 LOWERED = "lowered, out of memory"
 """Source of a budget that a shortage of memory has made smaller."""
 
@@ -107,3 +110,30 @@ class Budget:
             capacity=max(1, min(self.capacity, failed.edges // 2)),
             source=LOWERED,
         )
+
+
+def fill_batch(costs: Iterable[Cost], budget: Budget) -> list[int]:
+    """Which of a lane's items make its next batch.
+
+    The first one always goes, so that nothing starves; then, in order, each that still fits. A few
+    items are looked at past one that does not fit, so that a large structure does not close a batch
+    half empty.
+
+    Args:
+        costs: of the waiting items, oldest first.
+        budget: the largest batch.
+
+    Returns:
+        Increasing indices; empty only if nothing waits.
+    """
+    taken: list[int] = []
+    total, passed = Cost(0, 0), 0
+    for index, cost in enumerate(costs):
+        if len(taken) == budget.structures or passed == LOOK_PAST:
+            break
+        if taken and not budget.holds(total + cost):
+            passed += 1
+            continue
+        taken.append(index)
+        total += cost
+    return taken

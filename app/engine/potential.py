@@ -3,7 +3,7 @@ line call.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 from app.atoms.neighbors import build_graph
@@ -141,12 +141,15 @@ class Potential:
                 f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed"
             )
 
-    async def predict(self, structure: Structure, derivatives: bool = True) -> StructurePrediction:
+    async def predict(
+        self, structure: Structure, derivatives: bool = True, caller: Hashable = None
+    ) -> StructurePrediction:
         """Energy and derivatives of a structure, evaluated with whatever else waits.
 
         Args:
             structure: the atoms.
             derivatives: whether forces and stress are wanted, or energies alone.
+            caller: for whom; callers take turns.
 
         Raises:
             InputError: the model cannot answer for this structure.
@@ -154,7 +157,7 @@ class Potential:
             BackendError: the model failed, or its answer is not finite.
         """
         self.check(structure)
-        return await self._batcher.predict(structure, derivatives)
+        return await self._batcher.predict(structure, caller, derivatives)
 
     async def stop(self) -> None:
         """Refuse new structures, finish the admitted ones, end the threads."""

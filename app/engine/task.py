@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Self, TypeAlias, TypeVar
 
@@ -47,14 +47,16 @@ class Task(ABC, Generic[R_co]):
 
     Attributes:
         graph: what is to be evaluated next.
+        caller: for whom; callers take turns.
         derivatives: whether forces and stress are wanted, or energies alone.
         lane: where it waits.
         since: when it was put into the queue.
         future: what the caller awaits.
     """
 
-    def __init__(self, graph: Graph, derivatives: bool = True) -> None:
+    def __init__(self, graph: Graph, caller: Hashable, derivatives: bool = True) -> None:
         self.graph = graph
+        self.caller = caller
         self.derivatives = derivatives
         self.lane = Lane.SMALL
         self.since = time.perf_counter()

@@ -1,6 +1,6 @@
 """What is asked: a message as it came, and the request that is read from it."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self, TypeAlias
 
@@ -65,6 +65,7 @@ class PredictRequest:
         relax: how to relax, or None.
         explicit: whether the properties were asked for by name.
         strict: whether a warning is an error.
+        caller: who asks; callers take turns in the queue.
     """
 
     entries: list[Entry]
@@ -73,6 +74,7 @@ class PredictRequest:
     relax: RelaxOptions | None = None
     explicit: bool = False
     strict: bool = False
+    caller: Hashable = field(default_factory=object)
 
     @property
     def derivatives(self) -> bool:

@@ -6,7 +6,7 @@ that were in it take their step on common arrays (schedule, execute, update); th
 leave, the others go back to the end of the queue, so that a new one enters with the next batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,10 +36,18 @@ async def relax(
     structure: Structure,
     options: RelaxOptions,
     safeguards: Safeguards = SAFEGUARDS,
+    caller: Hashable = None,
 ) -> Relaxed:
     """Move atoms, and the cell if asked, until no force is left; inside `admission.admit`.
 
     Not converging is a result: `steps`, or `exploded` with the last geometry that was sound.
+
+    Args:
+        potential: the model.
+        structure: where to begin.
+        options: how to relax.
+        safeguards: where it is given up.
+        caller: for whom; callers take turns.
 
     Raises:
         InputError: the structure as given cannot be answered, or its cell cannot be relaxed as
@@ -51,7 +59,7 @@ async def relax(
     pairs = await potential.graphs.graph(structure, SKIN)
     cutoff = potential.card.cutoff
     return await potential.workers.run(
-        Relaxation(structure, options, safeguards, allowed, pairs, cutoff)
+        Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
     )
 
 
@@ -65,6 +73,7 @@ class Relaxation(Task[Relaxed]):
         allowed: (9, 9), projector onto the changes of its cell.
         pairs: its graph within the cutoff and the skin.
         cutoff: Å, of the model.
+        caller: for whom it is relaxed.
 
     Attributes:
         x: (N + 3, 3), rows that are being evaluated.
@@ -84,8 +93,9 @@ class Relaxation(Task[Relaxed]):
         allowed: Floats,
         pairs: Graph,
         cutoff: float,
+        caller: Hashable,
     ) -> None:
-        super().__init__(pick(pairs, cutoff)[0])
+        super().__init__(pick(pairs, cutoff)[0], caller)
         self.origin, self.options, self.safeguards = origin, options, safeguards
         self.allowed, self.cutoff = allowed, cutoff
         self.pairs = VerletList(pairs, np.eye(3))

@@ -72,9 +72,9 @@ async def _answered(
 ) -> Answered:
     relaxed = None
     if request.relax is None:
-        prediction = await potential.predict(structure, request.derivatives)
+        prediction = await potential.predict(structure, request.derivatives, caller=request.caller)
     else:
-        relaxed = await relax(potential, structure, request.relax, safeguards)
+        relaxed = await relax(potential, structure, request.relax, safeguards, request.caller)
         prediction = relaxed.initial
     warnings = entry.warnings
     if warnings and request.strict:

@@ -56,3 +56,16 @@ def test_closing_waits_for_those_inside_and_lets_nobody_in() -> None:
         await closing
 
     asyncio.run(scene())
+
+
+def test_bulk_does_not_shut_small_requests_out() -> None:
+    async def scene() -> None:
+        admission = Admission(QueueLimits(structures=4096, atoms=400_000))
+        with admission.admit(2048, 40_000), admission.admit(1024, 20_000):
+            with pytest.raises(Overloaded):
+                admission.check_room(1024, 20_000)
+            admission.check_room(64, 1300)
+            with admission.admit(64, 1300), pytest.raises(Overloaded):
+                admission.check_room(65, 1300)
+
+    asyncio.run(scene())

@@ -225,7 +225,7 @@ class TestBatches:
             assert not any(isinstance(o, EquipotError) for o in await asyncio.gather(*inside))
             assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
 
-        self.run(backend, scene, QueueLimits(structures=2, atoms=100))
+        self.run(backend, scene, QueueLimits(structures=2, atoms=1000))
 
     def test_the_largest_request_enters_an_empty_house(self, backend: Scripted) -> None:
         async def scene(potential: Potential) -> None:
@@ -353,7 +353,9 @@ class TestBatches:
             await entered(backend)
             with potential.admission.admit(1, 2):
                 broken = asyncio.create_task(
-                    potential.workers.run(Broken(await potential.graphs.graph(dimer(4.1))))
+                    potential.workers.run(
+                        Broken(await potential.graphs.graph(dimer(4.1)), "caller")
+                    )
                 )
                 sound = asyncio.create_task(outcome_of(potential, dimer(4.2)))
                 await asyncio.sleep(0)

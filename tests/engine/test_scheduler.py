@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.budget import Budget, Cost, Speed
-from app.engine.scheduler import LOOK_AHEAD, Lane, Lanes, fill_batch, next_lane
+from app.engine.budget import LOOK_PAST, Budget, Cost, Speed, fill_batch
+from app.engine.scheduler import Lane, Lanes, next_lane
 
 costs = st.lists(st.builds(Cost, st.integers(1, 60), st.integers(0, 400)), max_size=100)
 speeds = st.builds(Speed, st.floats(0, 0.01), st.floats(0, 0.01), st.floats(0, 0.01))
@@ -41,7 +41,7 @@ class TestTake:
     @given(costs, budgets)
     def test_what_fits_at_the_front_is_not_left(self, waiting: list[Cost], budget: Budget) -> None:
         taken = fill_batch(waiting, budget)
-        left = [i for i in range(min(len(waiting), LOOK_AHEAD)) if i not in taken]
+        left = [i for i in range(min(len(waiting), LOOK_PAST)) if i not in taken]
         if len(taken) < budget.structures and left:
             before = [i for i in taken if i < left[0]]
             assert not budget.holds(total(waiting, [*before, left[0]]))
@@ -72,6 +72,7 @@ class Waiting:
     ahead: int = 0
     since: float = 0.0
     abandoned: bool = False
+    caller: str = "one"
 
 
 def weight(batch: list[Waiting], budget: Budget) -> float:
