@@ -86,6 +86,10 @@ def _decoded(value: dict[Any, Any]) -> NDArray[Any]:
         )
     if not (isinstance(shape, list) and all(type(n) is int and n >= 0 for n in shape)):
         raise PydanticCustomError("array", "shape: a list of whole numbers is expected")
+    if not 1 <= len(shape) <= 2:
+        raise PydanticCustomError(
+            "array", "shape: {shown}; one or two sizes are expected", {"shown": str(shape)[:40]}
+        )
     wanted = int(np.prod(shape, dtype=object)) * np.dtype(dtype).itemsize
     if len(data) != wanted:
         raise PydanticCustomError(

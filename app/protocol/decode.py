@@ -1,22 +1,36 @@
 """From a message to the request that it holds."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from inspect import isclass
 from itertools import islice
+from reprlib import Repr
+from typing import TypeVar, get_args
 
-import orjson
 import ormsgpack
 from pydantic import BaseModel, ValidationError
 
 from app.atoms.properties import DEFAULT, NAMES, Name
 from app.atoms.structure import Structure
-from app.errors import InputError, InvalidFormat, InvalidRequest
+from app.errors import EquipotError, InvalidFormat, InvalidRequest
 from app.formats.extxyz import iter_frames
+from app.protocol import json_text
 from app.protocol.request import Entry, Message, PredictRequest, RequestLimits
-from app.protocol.schemas import PredictBody, StructureIn
+from app.protocol.schemas import LONGEST_ID, PredictBody, StructureIn
 from app.relax import RelaxOptions
 
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 QUERY = ("model", "properties", "strict", "relax", *RELAX_FIELDS)
+UNIONS = ("bool", "list[bool]", "function-before", "function-wrap")
+"""What pydantic adds to the place of a fault where a field may be one of several things."""
+SHOWN = 80
+"""Characters of a value that a message repeats."""
+SHORT = Repr()
+SHORT.maxlevel, SHORT.maxstring, SHORT.maxother = 3, SHOWN, SHOWN
+M = TypeVar("M", bound=BaseModel)
+
+log = logging.getLogger(__name__)
+
 SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -29,14 +43,14 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
         StructureTooLarge: more structures or atoms than a request may have.
     """
     if message.kind == "xyz":
-        request = _from_xyz(message.body, message.query, limits)
+        request = _from_xyz(message.body, _once(message.query), limits)
     elif message.query:
-        names = ", ".join(message.query)
+        names = ", ".join(name for name, _ in message.query)
         raise InvalidRequest(
             f"query parameters ({names}) go with XYZ bodies; put them into the body"
         )
     else:
-        read = _json if message.kind == "json" else _msgpack
+        read = json_text.parse if message.kind == "json" else _msgpack
         request = _from_document(read(message.body), limits)
     if request.relax is not None:
         limits.check_relax(request.relax)
@@ -44,10 +58,24 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
     return request
 
 
+def _once(query: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Query parameters by name.
+
+    Raises:
+        InvalidRequest: one is given twice.
+    """
+    values: dict[str, str] = {}
+    for name, value in query:
+        if name in values:
+            raise InvalidRequest(f"query parameter {name[:80]}: is given twice; give it once")
+        values[name] = value
+    return values
+
+
 def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
     body = parse_body(document)
     limits.check_structures(len(body.structures))
-    entries = [Entry(structure_id(item), _attempt(item)) for item in body.structures]
+    entries = [Entry(structure_id(item), _attempt(item, limits)) for item in body.structures]
     explicit = body.properties is not None
     properties = tuple(body.properties) if body.properties is not None else DEFAULT
     return PredictRequest(entries, body.model, properties, body.relax, explicit, body.strict)
@@ -74,14 +102,6 @@ def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> P
     )
 
 
-def _json(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        hint = "; JSON has no NaN or Infinity" if b"NaN" in body or b"Infinity" in body else ""
-        raise InvalidFormat(f"the body is not valid JSON: {error}{hint}") from None
-
-
 def _msgpack(body: bytes) -> object:
     try:
         return ormsgpack.unpackb(body)
@@ -104,10 +124,7 @@ def parse_body(document: object) -> PredictBody:
         single = {key: value for key, value in document.items() if key not in fields}
         document = {key: value for key, value in document.items() if key in fields}
         document["structures"] = [single]
-    try:
-        return PredictBody.model_validate(document)
-    except ValidationError as error:
-        raise InvalidRequest(explain(error, PredictBody)) from None
+    return validate(PredictBody, document)
 
 
 def parse_structure(value: object) -> Structure:
@@ -116,23 +133,32 @@ def parse_structure(value: object) -> Structure:
     Raises:
         InputError: naming the field or atom, the value, the limit and the remedy.
     """
-    try:
-        return StructureIn.model_validate(value).structure()
-    except ValidationError as error:
-        raise InvalidRequest(explain(error, StructureIn)) from None
+    return validate(StructureIn, value).structure()
 
 
 def structure_id(value: object) -> str | None:
     """The `id` that a structure was sent with, whether or not the rest of it is sound."""
     given = value.get("id") if isinstance(value, dict) else None
-    return given if isinstance(given, str) else None
+    return given[:LONGEST_ID] if isinstance(given, str) else None
 
 
-def _attempt(item: object) -> Structure | InputError:
+def _attempt(item: object, limits: RequestLimits) -> Structure | EquipotError:
+    """The structure of an item, or why it is none; no item costs the others anything."""
     try:
+        limits.check_atoms(_announced(item))
         return parse_structure(item)
-    except InputError as error:
+    except EquipotError as error:
         return error
+    except Exception as error:
+        log.exception("a structure could not be read")
+        return EquipotError(f"an unexpected {type(error).__name__}; the service's log has more")
+
+
+def _announced(item: object) -> int:
+    """Atoms that an item has at least, if it is sound; known before anything is made of them."""
+    fields = item if isinstance(item, dict) else {}
+    lists = (fields.get(name) for name in ("symbols", "numbers", "positions"))
+    return max((len(values) for values in lists if isinstance(values, list)), default=0)
 
 
 def properties_from(text: str | None) -> tuple[Name, ...]:
@@ -160,10 +186,7 @@ def relax_from(texts: Mapping[str, object]) -> RelaxOptions:
     options = dict(texts)
     if isinstance(axes := options.get("fixed_axes"), str):
         options["fixed_axes"] = axes.split(",") if axes else ()
-    try:
-        return RelaxOptions.model_validate(options, strict=False)
-    except ValidationError as error:
-        raise InvalidRequest(explain(error, RelaxOptions)) from None
+    return validate(RelaxOptions, options, strict=False)
 
 
 def _query_relax(query: Mapping[str, str]) -> RelaxOptions | None:
@@ -187,20 +210,49 @@ def _switch(query: Mapping[str, str], name: str, default: str) -> bool:
     return SWITCH[given]
 
 
-def explain(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first fault that pydantic found, as `field: what is wrong`; unknown fields with the known
-    ones.
+def validate(schema: type[M], value: object, strict: bool | None = None) -> M:
+    """A value as a wire type.
+
+    The first fault is told and no other looked for, so that a bad value costs no more than a good
+    one; unknown fields come first, since they explain most of the others.
+
+    Raises:
+        InvalidRequest: `field: what is wrong`, with the value where it is short.
     """
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    known = ", ".join(schema.model_fields)
-    if first["type"] == "extra_forbidden":
-        return f"{field}: unknown field; known are {known}"
+    known = schema.model_fields
+    if isinstance(value, dict) and (unknown := next((k for k in value if k not in known), None)):
+        raise InvalidRequest(f"{str(unknown)[:SHOWN]}: unknown field; known are {', '.join(known)}")
+    try:
+        return schema.model_validate(value, strict=strict)
+    except ValidationError as error:
+        raise InvalidRequest(_explained(error, schema)) from None
+
+
+def _explained(error: ValidationError, schema: type[BaseModel]) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in UNIONS)
     if first["type"] == "missing":
         return f"{field}: this field is required"
+    if first["type"] == "extra_forbidden":
+        return f"{field}: unknown field; known are {', '.join(_fields_at(schema, first['loc']))}"
     if first["type"] in ("model_type", "model_attributes_type"):
+        known = ", ".join(_fields_at(schema, (*first["loc"], "")))
         return f"{field or 'a structure'}: must be an object with the fields {known}"
     message = first["msg"].removeprefix("Value error, ")
-    shown = repr(first["input"])
-    suffix = f", not {shown}" if len(shown) <= 80 and first["type"] != "value_error" else ""
+    shown = _shown(first["input"])
+    suffix = f", not {shown}" if len(shown) <= SHOWN and first["type"] != "value_error" else ""
     return f"{field}: {message}{suffix}" if field else message + suffix
+
+
+def _fields_at(schema: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """The fields of the object that holds a place, as far as objects are nested in fields."""
+    for part in loc[:-1]:
+        field = schema.model_fields.get(str(part))
+        nested = (field.annotation, *get_args(field.annotation)) if field else ()
+        schema = next((t for t in nested if isclass(t) and issubclass(t, BaseModel)), schema)
+    return list(schema.model_fields)
+
+
+def _shown(value: object) -> str:
+    """A value in a message, cut in depth and length, whatever it is."""
+    return value[:SHOWN] if isinstance(value, str) and len(value) > SHOWN else SHORT.repr(value)

@@ -1,13 +1,13 @@
 """What is asked: a message as it came, and the request that is read from it."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self, TypeAlias
 
 from app.atoms.properties import DEFAULT, DERIVATIVES, Name
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.errors import InputError, InvalidRequest, StructureTooLarge
+from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.frame import Frame
 from app.relax import RelaxOptions
 
@@ -28,7 +28,7 @@ class Message:
 
     kind: Kind
     body: bytes
-    query: Mapping[str, str]
+    query: Sequence[tuple[str, str]]
     accepts: Kind
 
 
@@ -44,7 +44,7 @@ class Entry:
     """
 
     id: str | None
-    structure: Structure | InputError
+    structure: Structure | EquipotError
     info: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[AnswerWarning, ...] = ()
 

@@ -8,15 +8,19 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WrapValidator,
     create_model,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from app.atoms.properties import ANSWERED, DEFAULT, Name, Property, answered
+from app.atoms.properties import ANSWERED, DEFAULT, NAMES, Name, Property, answered
 from app.atoms.structure import Booleans, Structure, numbers_from_symbols
 from app.atoms.warnings import Code
 from app.errors import InvalidStructure
@@ -30,7 +34,7 @@ UNITS = {row.name: row.unit for row in ANSWERED} | {
     "cell": "Å",
 }
 
-Vector = Annotated[list[float], Field(min_length=3, max_length=3)]
+Vector = Annotated[list[float], Field(min_length=3, max_length=3, fail_fast=True)]
 Matrix = Annotated[list[Vector], Field(min_length=3, max_length=3)]
 Flags = Annotated[list[bool], Field(min_length=3, max_length=3)]
 
@@ -41,8 +45,18 @@ WATER: dict[str, JsonValue] = {
 }
 
 
+LONGEST_ID = 1000
+
+
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _periodicity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError:
+        raise PydanticCustomError("pbc", "expected true, false or three of them") from None
 
 
 class StructureIn(_Wire):
@@ -50,15 +64,19 @@ class StructureIn(_Wire):
 
     model_config = ConfigDict(json_schema_extra={"example": WATER})
 
-    symbols: list[str] | None = Field(default=None, description="(N) chemical symbols")
-    numbers: Annotated[list[int], WrapValidator(as_integers)] | None = Field(
+    symbols: Annotated[list[str], Field(fail_fast=True)] | None = Field(
+        default=None, description="(N) chemical symbols"
+    )
+    numbers: Annotated[list[int], Field(fail_fast=True), WrapValidator(as_integers)] | None = Field(
         default=None, description="(N) atomic numbers"
     )
-    positions: Annotated[list[Vector], WrapValidator(as_rows)] = Field(description="(N, 3) Å")
+    positions: Annotated[list[Vector], Field(fail_fast=True), WrapValidator(as_rows)] = Field(
+        description="(N, 3) Å"
+    )
     cell: Annotated[Matrix, WrapValidator(as_floats)] | None = Field(
         default=None, description="(3, 3) Å, rows are lattice vectors"
     )
-    pbc: bool | Flags | None = Field(
+    pbc: Annotated[bool | Flags | None, WrapValidator(_periodicity)] = Field(
         default=None, description="periodicity; true with a cell, false without"
     )
     charge: int = Field(
@@ -67,10 +85,12 @@ class StructureIn(_Wire):
     multiplicity: int | None = Field(
         default=None, ge=1, le=1000, description="spin multiplicity 2S+1"
     )
-    fixed: list[int] = Field(
+    fixed: Annotated[list[int], Field(fail_fast=True)] = Field(
         default=[], description="numbers, from 0, of atoms that a relaxation does not move"
     )
-    id: str | None = Field(default=None, max_length=1000, description="comes back with the result")
+    id: str | None = Field(
+        default=None, max_length=LONGEST_ID, description="comes back with the result"
+    )
 
     @model_validator(mode="after")
     def _one_list_of_elements(self) -> Self:
@@ -100,6 +120,10 @@ class StructureIn(_Wire):
         )
 
 
+def _switched(relax: object) -> object:
+    return {True: {}, False: None}[relax] if isinstance(relax, bool) else relax
+
+
 class PredictBody(_Wire):
     """Structures to evaluate.
 
@@ -114,10 +138,12 @@ class PredictBody(_Wire):
     structures: Annotated[
         list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})
     ]
-    properties: list[Name] | None = Field(
+    properties: Annotated[list[Name], Field(max_length=len(NAMES), fail_fast=True)] | None = Field(
         default=None, description="default: energy, forces, and stress of bulk"
     )
-    relax: RelaxOptions | None = None
+    relax: Annotated[RelaxOptions | None, BeforeValidator(_switched)] = Field(
+        default=None, description="how to relax; true takes the defaults, false relaxes nothing"
+    )
     strict: bool = Field(default=False, description="whether a warning is an error")
 
 

@@ -3,17 +3,30 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 
 CellFreedom: TypeAlias = Literal["fixed", "full", "isotropic", "lengths"]
+GPA = 1e9 * 1e-30 / 1.602176634e-19
+"""eV/Å³."""
+MOST_PRESSURE = 3.2
+"""eV/Å³, of either sign: 500 GPa, more than at the centre of the earth."""
 Axis: TypeAlias = Literal["a", "b", "c"]
 
 
 def _freedom(cell: object) -> object:
     return {"true": "full", "false": "fixed"}.get(str(cell).lower(), cell)
+
+
+def _sound_pressure(pressure: float) -> float:
+    if abs(pressure) > MOST_PRESSURE:
+        raise ValueError(
+            f"{pressure:g} eV/Å³ is {pressure / GPA:.3g} GPa; at most {MOST_PRESSURE:g} eV/Å³ are "
+            f"allowed; 1 GPa is {GPA:.5f} eV/Å³"
+        )
+    return pressure
 
 
 class RelaxOptions(BaseModel):
@@ -42,7 +55,7 @@ class RelaxOptions(BaseModel):
         strict=False,
         description="lattice vectors that stay while the others relax, some of a, b, c",
     )
-    pressure: float = Field(
+    pressure: Annotated[float, AfterValidator(_sound_pressure)] = Field(
         default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes"
     )
 

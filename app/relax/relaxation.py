@@ -237,8 +237,9 @@ def _faults(relaxations: list[Relaxation], x: Floats, forces: Floats, rows: Rows
     for i, (relaxation, own) in enumerate(zip(relaxations, rows.split(forces), strict=True)):
         limits, fault = relaxation.safeguards, ""
         if not largest[i] <= limits.max_force:
-            atom = int(np.argmax(np.linalg.norm(own[:-3], axis=1)))
-            limit = f"over the limit of {limits.max_force:g} (largest on atom {atom})"
+            row = int(np.argmax(np.linalg.norm(own, axis=1)))
+            where = f"atom {row}" if row < len(own) - 3 else "the cell"
+            limit = f"over the limit of {limits.max_force:g} (largest on {where})"
             fault = f"a force of {largest[i]:.3g} eV/Å, {limit}"
         elif not least <= ratios[i] <= most:
             fault = f"the cell has {ratios[i]:.3g} times its first volume; between {least:g} and {most:g} is sound"

@@ -16,7 +16,7 @@ WATER_XYZ = "3\nid=w\nO 0 0 0\nH 0 0 1\nH 0 1 0\n"
 
 def decoded(body: object, kind: Kind = "json", **query: str) -> PredictRequest:
     content = body if isinstance(body, str) else json.dumps(body)
-    return decode(Message(kind, content.encode(), query, kind), LIMITS)
+    return decode(Message(kind, content.encode(), list(query.items()), kind), LIMITS)
 
 
 def test_the_same_question_in_json_and_xyz() -> None:

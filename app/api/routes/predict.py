@@ -20,7 +20,8 @@ async def predict(request: Request) -> Response:
     service.models.check_ready()
     limits = service.settings
     body = await read_body(request, limits.max_body_bytes, limits.body_timeout)
-    message = Message(kind, body, request.query_params, accepted_kind(request, kind))
+    query = request.query_params.multi_items()
+    message = Message(kind, body, query, accepted_kind(request, kind))
     with cancelled_on_disconnect(request):
         reply = await service.answer(message)
     headers = {"X-Equipot-Model": f"{reply.model.reference} {reply.model.digest}"}
