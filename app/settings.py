@@ -89,6 +89,23 @@ class Settings(BaseSettings):
     max_edges: int = Field(
         default=4_000_000, ge=1, description="most edges (pairs within the cutoff) in one structure"
     )
+    max_bodies_bytes: int = Field(
+        default=256_000_000, ge=1, description="bodies of all requests that are being read"
+    )
+    max_connections: int = Field(default=1000, ge=1, description="connections at a time")
+    header_timeout: float = Field(
+        default=10.0, gt=0, description="seconds in which the headers of a request have to come"
+    )
+    receive_timeout: float = Field(
+        default=120.0, gt=0, description="seconds in which a whole body has to come"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="web pages that may ask, as in https://example.org; * for all"
+    )
+    root_path: str = Field(default="", description="path under which a proxy shows the service")
+    forwarded_allow_ips: str = Field(
+        default="", description="addresses of proxies whose X-Forwarded-* headers are trusted"
+    )
     body_timeout: float = Field(
         default=30.0, gt=0, description="seconds to wait for the next part of a body"
     )
@@ -111,12 +128,10 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_texts(cls, values: dict[str, object]) -> dict[str, object]:
-        names = values.get("models")
-        if isinstance(names, str):
-            values = {
-                **values,
-                "models": tuple(name.strip() for name in names.split(",") if name.strip()),
-            }
+        for name in ("models", "cors_origins"):
+            if isinstance(listed := values.get(name), str):
+                items = tuple(item.strip() for item in listed.split(",") if item.strip())
+                values = {**values, name: items}
         if values.get("cache") == "":
             values = {**values, "cache": None}
         return values

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from app import __version__
 from app.api.disconnect import ClientLeft
 from app.api.errors import on_client_left, on_equipot_error, on_http_exception, on_surprise
-from app.api.middleware import PREDICT_PATH, MetricsMiddleware
+from app.api.limits import BodyRoom
+from app.api.middleware import PREDICT_PATH, CutOffMiddleware, MetricsMiddleware
 from app.api.openapi import complete
 from app.api.routes import health, models, predict
 from app.errors import EquipotError
@@ -32,9 +34,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         description="Equivariant interatomic potentials: energies, forces, stress and relaxed structures.",
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
     for routes in (predict, models, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
@@ -44,6 +48,15 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(ClientLeft, on_client_left)
     app.add_exception_handler(Exception, on_surprise)
+    if service.settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(service.settings.cors_origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Equipot-Model", "Retry-After"],
+        )
+    app.add_middleware(CutOffMiddleware, models=service.models)
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
     complete(app)
     return app

@@ -1,12 +1,16 @@
 """Reading a request body within a limit, and saying what it claims to be."""
 
 import asyncio
+import zlib
+from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.api.disconnect import ClientLeft
-from app.errors import StructureTooLarge
+from app.api.limits import Share
+from app.errors import InvalidFormat, StructureTooLarge
 from app.protocol.request import Kind
 
 JSON = "application/json"
@@ -23,43 +27,117 @@ KINDS: dict[str, Kind] = {
 }
 
 
+WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+"""Content encodings, and how zlib is told of them."""
+SHOWN = 80
+"""Characters of a header that a message repeats."""
 MEDIA_TYPES: dict[Kind, str] = {"json": JSON, "msgpack": MSGPACK, "xyz": XYZ}
 
 
-async def read_body(request: Request, limit: int, timeout: float) -> bytes:
-    """The whole body; stops reading as soon as it is over the limit, whatever Content-Length said.
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """What the body of one request may take.
+
+    Attributes:
+        size: bytes, as it comes and as it is after decompression.
+        part_seconds: to wait for each part.
+        seconds: to wait for all of it.
+    """
+
+    size: int
+    part_seconds: float
+    seconds: float
+
+    def too_large(self) -> StructureTooLarge:
+        """The error for a larger one."""
+        return StructureTooLarge(
+            f"the body is larger than {self.size} bytes (max_body_bytes); send fewer structures at "
+            "a time"
+        )
+
+
+async def read_body(request: Request, limits: BodyLimits, share: Share) -> bytes:
+    """The whole body; stops reading as soon as it is over a limit, whatever Content-Length said.
 
     Args:
         request: its body must not have been read.
-        limit: bytes.
-        timeout: seconds to wait for each part.
+        limits: of one body.
+        share: of the memory for all bodies.
 
     Raises:
         StructureTooLarge: more bytes than the limit.
-        HTTPException: 408 if nothing came for too long.
+        Overloaded: no memory for it beside all others.
+        HTTPException: 408 if nothing came for too long, or the whole took too long.
         ClientLeft: the connection was closed before the end.
     """
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
+    if announced.isdecimal() and int(announced) > limits.size:
+        raise limits.too_large()
     parts: list[bytes] = []
-    size = 0
-    more = True
+    clock = asyncio.get_running_loop().time
+    end = clock() + limits.seconds
     try:
-        async with asyncio.timeout(timeout) as deadline:
-            while more:
+        async with asyncio.timeout_at(min(end, clock() + limits.part_seconds)) as deadline:
+            while True:
                 message = await request.receive()
                 if message["type"] == "http.disconnect":
                     raise ClientLeft
                 parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > limit:
-                    raise _too_large(limit)
-                if more := message.get("more_body", False):
-                    deadline.reschedule(asyncio.get_running_loop().time() + timeout)
+                share.grow(len(parts[-1]))
+                if share.size > limits.size:
+                    raise limits.too_large()
+                if not message.get("more_body", False):
+                    break
+                deadline.reschedule(min(end, clock() + limits.part_seconds))
     except TimeoutError:
-        raise HTTPException(408, f"no further part of the body came for {timeout:g} s") from None
+        told = (
+            f"the whole body did not come within {limits.seconds:g} s"
+            if clock() >= end
+            else f"no further part of the body came for {limits.part_seconds:g} s"
+        )
+        raise HTTPException(408, told) from None
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def decompressed(body: bytes, encoding: str, limits: BodyLimits) -> bytes:
+    """What a body holds that was sent with a Content-Encoding.
+
+    Raises:
+        HTTPException: 415 for an encoding other than gzip and deflate.
+        StructureTooLarge: it holds more bytes than the limit.
+        InvalidFormat: it is not what it is said to be.
+    """
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in WINDOWS:
+        raise HTTPException(
+            415, f"Content-Encoding '{encoding[:SHOWN]}' is not supported; send gzip or nothing"
+        )
+    reader = zlib.decompressobj(WINDOWS[encoding])
+    try:
+        content = reader.decompress(body, limits.size + 1)
+    except zlib.error as error:
+        raise InvalidFormat(f"the body is no {encoding}: {error}") from None
+    if len(content) > limits.size:
+        raise limits.too_large()
+    if not reader.eof:
+        raise InvalidFormat(f"the body ends before its {encoding} does; is it truncated?")
+    return content
+
+
+def check_origin(request: Request, allowed: tuple[str, ...]) -> None:
+    """Refuse what a web page of somebody else asks in its visitor's name.
+
+    Raises:
+        HTTPException: 403 where Origin is neither this host nor allowed.
+    """
+    origin = request.headers.get("origin")
+    if origin is None or origin in allowed or "*" in allowed:
+        return
+    if urlsplit(origin).netloc != request.headers.get("host"):
+        raise HTTPException(
+            403, f"pages of '{origin[:SHOWN]}' may not ask here; EQUIPOT_CORS_ORIGINS allows them"
+        )
 
 
 def content_kind(request: Request) -> Kind:
@@ -73,7 +151,7 @@ def content_kind(request: Request) -> Kind:
     if kind is None:
         raise HTTPException(
             415,
-            f"Content-Type '{header}' is not supported; send {JSON}, {MSGPACK}, {XYZ} or {PLAIN}",
+            f"Content-Type '{header[:SHOWN]}' is not supported; send {JSON}, {MSGPACK}, {XYZ} or {PLAIN}",
         )
     return kind
 
@@ -101,9 +179,3 @@ def _weight(parameters: str) -> float:
             except ValueError:
                 return 0.0
     return 1.0
-
-
-def _too_large(limit: int) -> StructureTooLarge:
-    return StructureTooLarge(
-        f"the body is larger than {limit} bytes (max_body_bytes); send fewer structures at a time"
-    )

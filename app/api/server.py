@@ -11,6 +11,8 @@ from typing import Any
 import uvicorn
 
 from app.api.app import create_app
+from app.api.connection import Connection
+from app.api.limits import ConnectionLimits
 from app.service.service import Service
 from app.settings import Settings
 
@@ -18,6 +20,11 @@ SWITCH_INTERVAL = 1e-4
 """Seconds after which a thread gives way to others: what comes back from the backend shall not wait
 for 5 ms.
 """
+
+
+KEEP_ALIVE = 75
+"""Seconds that an idle connection is kept: longer than proxies keep theirs."""
+DRAIN_STEP = 0.02
 
 
 class Server(uvicorn.Server):
@@ -28,19 +35,26 @@ class Server(uvicorn.Server):
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings)
         self.service: Service = app.state.service
+        limits = ConnectionLimits(
+            settings.max_connections, settings.header_timeout, self.service.metrics
+        )
+        connection = type("Connection", (Connection,), {"limits": limits})
+        self._drain_timeout = settings.drain_timeout
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
             loop="uvloop",
-            http="httptools",
+            http=connection,
             ws="none",
             access_log=False,
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(settings.forwarded_allow_ips),
+            forwarded_allow_ips=settings.forwarded_allow_ips or None,
+            root_path=settings.root_path,
+            timeout_keep_alive=KEEP_ALIVE,
             log_config=None,
             log_level=settings.log_level,
-            timeout_graceful_shutdown=int(settings.drain_timeout),
         )
         super().__init__(config)
 
@@ -58,6 +72,19 @@ class Server(uvicorn.Server):
         for server in getattr(self, "servers", []):
             for listener in server.sockets:
                 self._announce(listener.getsockname())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is there, for as long as it gets, before the listeners close.
+
+        Meanwhile health checks are told of it, and new requests refused. What is not done by then
+        is cut off, and told so.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._drain_timeout
+        while self.server_state.tasks and loop.time() < deadline and not self.force_exit:
+            await asyncio.sleep(DRAIN_STEP)
+        self.config.timeout_graceful_shutdown = 0 if self.server_state.tasks else 1
+        await super().shutdown(sockets)
 
     def _announce(self, address: Any) -> None:
         logging.getLogger("app").info("listening on http://%s:%s", address[0], address[1])

@@ -213,6 +213,9 @@ class Ready(_Wire):
     """The service may be asked."""
 
     status: Literal["ready"]
+    service: Literal["equipot"] = "equipot"
+    version: str
+    process: int = Field(description="number of the process that answers")
     models: list[str] = Field(description="`name@version` of those that are served")
 
 

@@ -46,6 +46,14 @@ class Metrics:
         self.inference = self._histogram(
             "inference_seconds", "evaluating one batch", "model", SECONDS
         )
+        self.connections = Gauge(
+            "equipot_connections", "connections that are open", registry=self.registry
+        )
+        self.connections_refused = self._counter(
+            "connections_refused",
+            "connections turned away: full, or slow in their headers",
+            "reason",
+        )
         self.shortages = self._counter(
             "out_of_memory", "batches that did not fit into memory", "model"
         )

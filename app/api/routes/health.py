@@ -1,7 +1,10 @@
 """`GET /livez`, `/readyz` and `/metrics`."""
 
+import os
+
 from fastapi import APIRouter, Request, Response
 
+from app import __version__
 from app.api.openapi import ALIVE, METRICS, READY
 from app.api.routes.common import get, json_response, service_of
 from app.protocol.schemas import Alive, Ready
@@ -24,7 +27,14 @@ async def readyz(request: Request) -> Response:
     """
     models = service_of(request).models
     models.check_ready()
-    return json_response(Ready(status="ready", models=list(models.potentials)))
+    ready = Ready(
+        status="ready",
+        service="equipot",
+        version=__version__,
+        process=os.getpid(),
+        models=list(models.potentials),
+    )
+    return json_response(ready)
 
 
 @get(router, "/metrics", summary="Prometheus metrics", **METRICS)
