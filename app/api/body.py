@@ -92,7 +92,7 @@ async def read_body(request: Request, limits: BodyLimits, share: Share) -> bytes
     except TimeoutError:
         told = (
             f"the whole body did not come within {limits.seconds:g} s"
-            if clock() >= end
+            if deadline.when() == end
             else f"no further part of the body came for {limits.part_seconds:g} s"
         )
         raise HTTPException(408, told) from None
