@@ -19,8 +19,10 @@ help: ## list the targets
 serve: $(SERVING) ## start the service with the bundled model on port 8000 (PORT=9000 for another)
 	$(BIN)/equipot serve --port $(PORT)
 
+# A process for each core, whose numerics have one thread. The tests of a file share what they make, so that they stay
+# in one process.
 test: lint ## lint, types, import rules and tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 lint: $(COMPLETE) ## ruff, mypy and import-linter only
 	$(BIN)/ruff check --no-cache .

@@ -38,14 +38,15 @@ def images(structure: Structure, cutoff: float) -> list[range]:
 
 def oracle(structure: Structure, cutoff: float) -> dict[tuple[int, ...], float]:
     """Distance by (centre, neighbour, shift) of all pairs up to a little beyond the cutoff."""
-    found = {}
-    for shift in itertools.product(*images(structure, cutoff)):
-        neighbours = structure.positions + np.array(shift) @ structure.cell
-        distances = np.linalg.norm(neighbours - structure.positions[:, None], axis=2)
-        for i, j in np.argwhere(distances < cutoff + MARGIN).tolist():
-            if i != j or any(shift):
-                found[i, j, *shift] = float(distances[i, j])
-    return found
+    shifts = np.array(list(itertools.product(*images(structure, cutoff))))  # (S, 3)
+    neighbours = structure.positions + (shifts @ structure.cell)[:, None]  # (S, N, 3)
+    distances = np.linalg.norm(neighbours[:, None] - structure.positions[:, None], axis=3)
+    near = np.argwhere(distances < cutoff + MARGIN).tolist()
+    return {
+        (i, j, *shifts[image].tolist()): float(distances[image, i, j])
+        for image, i, j in near
+        if i != j or shifts[image].any()
+    }
 
 
 def check(graph: Graph, structure: Structure, cutoff: float) -> None:

@@ -47,10 +47,10 @@ def test_no_caller_is_given_more_than_stated_before_anothers_item(
     rounds = iter(arrivals)
     while (bulks := next(rounds, None)) is not None or len(turns):
         for caller, atoms, count in bulks or []:
+            own = sum(weight(other, budget) for other in inside if other.caller == caller)
             for _ in range(count):
-                item = Waiting(Cost(atoms, 1), caller, given=given.copy())
-                own = [weight(other, budget) for other in inside if other.caller == caller]
-                item.own = sum(own)
+                item = Waiting(Cost(atoms, 1), caller, given=given.copy(), own=own)
+                own += weight(item, budget)
                 inside.append(item)
                 turns.add(item)
         if not len(turns):
