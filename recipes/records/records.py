@@ -1,4 +1,4 @@
-"""Records of finished runs: what is kept of them in `docs/accuracy/runs`."""
+"""Records of finished runs: what is kept of them in `recipes/records/runs`."""
 
 import csv
 import json
@@ -9,19 +9,18 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2] / "docs" / "accuracy"
-RUNS = ROOT / "runs"
+RUNS = Path(__file__).resolve().parent / "runs"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One run, as `benchmarks.accuracy.collect` keeps it in `<runs>/<data>/<name>`."""
+    """One run, as `recipes.records.collect` keeps it in `<runs>/<data>/<name>`."""
 
     folder: Path
 
     @property
     def data(self) -> str:
-        """The data set, as in `benchmarks.accuracy.published`."""
+        """The data set, as in `recipes.records.published`."""
         return self.folder.parent.name
 
     @property

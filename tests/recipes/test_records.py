@@ -17,15 +17,16 @@ from app.training.evaluation.report import page, report
 from app.training.runs.config_file import load_config, parse_config
 from app.training.runs.folder import RunFolder
 from benchmarks.accuracy import ablation, against_nequip_allegro, served, timed
-from benchmarks.accuracy.collect import MOST_LINES, collect, thinned
-from benchmarks.accuracy.figures import draw
-from benchmarks.accuracy.images import LARGEST, shrink
 from benchmarks.accuracy.peer_config import peer_config
 from benchmarks.accuracy.pool import run_all
-from benchmarks.accuracy.published import counterpart
-from benchmarks.accuracy.records import ROOT, records
-from benchmarks.accuracy.table import table
+from recipes.records.collect import MOST_LINES, collect, thinned
+from recipes.records.figures import draw
+from recipes.records.images import LARGEST, shrink
+from recipes.records.published import counterpart
+from recipes.records.records import records
+from recipes.records.table import table
 from tests.api.server import running
+from tests.paths import ROOT
 from tests.training.labelled import CARD, TINY, crystals, molecules, write
 
 
@@ -123,7 +124,7 @@ def test_large_pictures_are_shrunk(tmp_path):
 
 
 def test_the_document_has_the_tables_of_all_records():
-    text = (ROOT.parent / "accuracy.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
     found = records()
     for data in {record.data for record in found}:
         assert table(data, [record for record in found if record.data == data]) in text

@@ -1,6 +1,6 @@
 """A soak test: minutes of mixed load from 64 clients, without and with some that misbehave.
 
-    python -m benchmarks.soak --minutes 5
+    python -m tests.soak --minutes 5
 
 A real `equipot serve` answers keep-alive connections, each of which asks about once in `--interval`
 seconds: molecules, crystals and slabs, single points and relaxations, in JSON, XYZ and MessagePack.
@@ -19,8 +19,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.soak.plan import Plan
-from benchmarks.soak.trial import run
+from tests.soak.plan import Plan
+from tests.soak.trial import run
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Molecular dynamics of liquid water with a trained model, from a test frame: stability and
 structure.
 
-    python -m benchmarks.accuracy.water MODEL --test test.extxyz --train train.extxyz
+    python -m recipes.water.water MODEL --test test.extxyz --train train.extxyz
 
 So many picoseconds with a Langevin thermostat, then as many without: the drift of the total energy,
 the temperature, and the radial distribution of the oxygens beside that of the reference frames.
@@ -20,8 +20,8 @@ from ase.io import read
 
 from app.integrations.ase import EquipotCalculator
 from app.store.store import ModelStore
-from benchmarks.accuracy.dynamics import Dynamics, Unstable
-from benchmarks.accuracy.water_report import (
+from recipes.water.dynamics import Dynamics, Unstable
+from recipes.water.water_report import (
     Run,
     draw_distributions,
     draw_energies,

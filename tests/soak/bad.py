@@ -13,7 +13,7 @@ from ase import Atoms
 from app.atoms.structure import Structure
 from app.formats.ase_atoms import from_ase
 from app.protocol.arrays import encoded
-from benchmarks.soak.wire import MEDIA, RELAX, document, fields, http, write_json, write_msgpack
+from tests.soak.wire import MEDIA, RELAX, document, fields, http, write_json, write_msgpack
 
 LIMITS = {
     "MAX_BODY_BYTES": 500_000,

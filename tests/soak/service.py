@@ -17,8 +17,8 @@ import httpx
 
 from app.store.card import ModelCard, PairParameters
 from app.store.store import CARD, ModelStore
-from benchmarks.soak.bad import LIMITS
-from benchmarks.soak.plan import PATIENCE, RELOADED, Plan
+from tests.soak.bad import LIMITS
+from tests.soak.plan import PATIENCE, RELOADED, Plan
 
 
 @dataclass

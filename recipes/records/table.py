@@ -1,6 +1,6 @@
 """Errors of all records beside published ones, as Markdown.
 
-    python -m benchmarks.accuracy.table --data rmd17-aspirin rmd17-ethanol
+    python -m recipes.records.table --data rmd17-aspirin rmd17-ethanol
 
 A table for each data set: our runs, with the ratio of their errors to those published for the same
 architecture; then the published figures.
@@ -10,8 +10,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.accuracy.published import Published, counterpart, error_kind, published
-from benchmarks.accuracy.records import RUNS, Record, records
+from recipes.records.published import Published, counterpart, error_kind, published
+from recipes.records.records import RUNS, Record, records
 
 
 def table(data: str, some: Sequence[Record]) -> str:

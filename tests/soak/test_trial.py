@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from benchmarks.soak.plan import Plan
-from benchmarks.soak.trial import run
 from tests.paths import MODEL_STORE
+from tests.soak.plan import Plan
+from tests.soak.trial import run
 
 
 @pytest.mark.slow

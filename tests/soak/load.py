@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from benchmarks.soak.bad import Bad
-from benchmarks.soak.good import Good
-from benchmarks.soak.plan import PATIENCE, Plan
-from benchmarks.soak.service import Service
+from tests.soak.bad import Bad
+from tests.soak.good import Good
+from tests.soak.plan import PATIENCE, Plan
+from tests.soak.service import Service
 
 
 @dataclass

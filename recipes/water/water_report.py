@@ -11,8 +11,8 @@ from ase import Atoms, units
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.accuracy.distances import Array, longest_bond, radial_distribution
-from benchmarks.accuracy.dynamics import Trajectory
+from recipes.water.distances import Array, longest_bond, radial_distribution
+from recipes.water.dynamics import Trajectory
 
 OXYGEN = 8
 COLOURS = {"reference": "0.3", "NVT": "tab:blue", "NVE": "tab:red"}

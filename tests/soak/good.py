@@ -23,8 +23,8 @@ from app.relax import RelaxOptions
 from app.service.answer import Answered, answer
 from app.store.card import Deviations, ModelCard
 from app.store.store import StoredModel
-from benchmarks.soak.wire import MEDIA, RELAX, WRITERS
 from benchmarks.structures import aspirin
+from tests.soak.wire import MEDIA, RELAX, WRITERS
 
 EXACT = Deviations(energy_per_atom=1e-10, forces=1e-9, stress=1e-10)
 """Tolerance of a model in float64 whose card has no certificate."""

@@ -1,11 +1,11 @@
-"""Keep a record of a finished run beside the documentation.
+"""Keep a record of a finished run.
 
-    python -m benchmarks.accuracy.collect runs/aspirin --data rmd17-aspirin --name allegro
+    python -m recipes.records.collect runs/aspirin --data rmd17-aspirin --name allegro
 
 copies its config, its metrics, some lines of its learning curve and its parity plot to
-`docs/accuracy/runs/<data>/<name>`, from where `benchmarks.accuracy.table` and
-`benchmarks.accuracy.figures` read them. Of a committee, the config and the curve are those of the
-first member.
+`recipes/records/runs/<data>/<name>`, from where `recipes.records.table` and
+`recipes.records.figures` read them. Of a committee, the config and the curve are those of the first
+member.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import numpy as np
 import yaml
 
 from app.training.runs.folder import CommitteeFolder, RunFolder
-from benchmarks.accuracy.images import shrink
-from benchmarks.accuracy.records import RUNS, read_lines
+from recipes.records.images import shrink
+from recipes.records.records import RUNS, read_lines
 
 MOST_LINES = 200
 
@@ -76,7 +76,7 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path, help="folder of a run or of a committee")
     parser.add_argument(
-        "--data", required=True, help="the data set, as in benchmarks/accuracy/published.py"
+        "--data", required=True, help="the data set, as in recipes/records/published.py"
     )
     parser.add_argument(
         "--name", required=True, help="what tells the run from others on the same data"

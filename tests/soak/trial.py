@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.store.store import ModelStore
-from benchmarks.soak.bad import bad_requests
-from benchmarks.soak.good import Good, good_requests
-from benchmarks.soak.load import Phase, load
-from benchmarks.soak.plan import RELOADED, Plan
-from benchmarks.soak.service import Service, next_card, reload, serving
+from tests.soak.bad import bad_requests
+from tests.soak.good import Good, good_requests
+from tests.soak.load import Phase, load
+from tests.soak.plan import RELOADED, Plan
+from tests.soak.service import Service, next_card, reload, serving
 
 TEMPORARY = 8
 """Files and connections that the service may have open beyond those before a phase."""

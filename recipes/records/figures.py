@@ -1,6 +1,6 @@
 """Figures of all records.
 
-    python -m benchmarks.accuracy.figures
+    python -m recipes.records.figures
 
 draws into `docs/accuracy`: for each data set the validation errors over the time
 (`<data>-learning-curves.png`) and the test errors by element (`<data>-elements.png`); and of all
@@ -16,9 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter
 
-from benchmarks.accuracy.images import save
-from benchmarks.accuracy.published import error_kind, published
-from benchmarks.accuracy.records import ROOT, Record, records
+from recipes.records.images import save
+from recipes.records.published import error_kind, published
+from recipes.records.records import RUNS, Record, records
 
 STYLES = ("--", ":", "-.", (0, (6, 3, 1, 3, 1, 3)))
 
@@ -169,10 +169,11 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--folder", type=Path, default=ROOT, help="with the records in `runs` (%(default)s)"
+        "--runs", type=Path, default=RUNS, help="where records are kept (%(default)s)"
     )
+    parser.add_argument("--figures", type=Path, default=Path("docs/accuracy"), help="(%(default)s)")
     options = parser.parse_args()
-    for path in draw(records(options.folder / "runs"), options.folder):
+    for path in draw(records(options.runs), options.figures):
         print(path)
 
 
