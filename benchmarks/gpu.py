@@ -1,5 +1,4 @@
-"""All that is to be known of a GPU, in one call: what is there, whether the numbers are right, how
-fast it is.
+"""A GPU in one call: what is there, whether the numbers are right, how fast it is.
 
     python -m benchmarks.gpu --peer-python PEER/bin/python | tee gpu.md
     python -m benchmarks.gpu --device cpu --quick
@@ -47,6 +46,7 @@ def sections(options: argparse.Namespace) -> dict[str, list[str]]:
             "training": [*training, "--batch-sizes", "2", *short],
         }
     large = ["--aspirins", "256", "1024", "4096", "16384", "--silicon", "10", "20", "40"]
+    relaxation += ["--batch-atoms", "50000"]
     in_flight = [
         (f"{n} relaxations", [*relaxation, "--in-flight", str(n), "--count", str(n)])
         for n in (256, 1024)

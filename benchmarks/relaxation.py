@@ -3,7 +3,7 @@
     python -m benchmarks.relaxation molecules --molecules drugs.sdf --threads 2
     python -m benchmarks.relaxation crystals
     python -m benchmarks.relaxation throughput --molecules drugs.sdf --threads 2
-    python -m benchmarks.relaxation throughput --device cuda --in-flight 1024 --count 1024
+    python -m benchmarks.relaxation throughput --device cuda --in-flight 1024 --batch-atoms 30000
 
 `molecules` relaxes the molecules of a file whose elements the bundled model knows, or distorted
 aspirins where there is no file; `crystals` 200 rattled and strained Lennard-Jones crystals with
@@ -26,18 +26,18 @@ from ase.optimize import FIRE, LBFGS
 from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
 from app.bench.relaxation import Timed, relax_all
-from app.engine.limits import Limits
+from app.engine.limits import BatchLimits
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase
 from app.formats.files import read_structures
 from app.integrations.ase import EquipotCalculator
 from app.relax import Relaxed, RelaxOptions
-from app.settings import Settings
 from app.store.card import ModelCard
 from app.store.store import ModelStore
 from benchmarks.structures import rattled_aspirins
 from benchmarks.timing import print_header, print_row
 
+Options = argparse.Namespace
 ASE = {"fire": FIRE, "lbfgs": LBFGS}
 FMAX, STEPS = 0.05, 1000
 SAME = 1e-3
@@ -45,10 +45,12 @@ SAME = 1e-3
 
 
 def ours(
-    backend: Backend, structures: Sequence[Structure], options: RelaxOptions, in_flight: int
+    backend: Backend, structures: Sequence[Structure], asked: RelaxOptions, options: Options
 ) -> list[Relaxed | EquipotError]:
     """Relax all structures, so many at a time."""
-    return relax_all(backend, structures, options, in_flight, Limits.of(Settings()).budget(None))
+    atoms = options.batch_atoms
+    budget = BatchLimits(atoms=atoms, edges=80 * atoms, structures=atoms).budget(None)
+    return relax_all(backend, structures, asked, options.in_flight, budget)
 
 
 def theirs(
@@ -62,15 +64,15 @@ def theirs(
     return atoms.get_potential_energy(), run.nsteps, bool(converged)
 
 
-def compare(backend: Backend, structures: Sequence[Structure], options: argparse.Namespace) -> None:
+def compare(backend: Backend, structures: Sequence[Structure], options: Options) -> None:
     """Print, for each optimiser, how minima and steps compare with ASE's."""
     columns = ("optimiser", "structures", "both converged", "same minimum", "largest ΔE, meV")
     print_header([*columns, "steps, ours", "ASE's", "ratio"])
     cell = options.what == "crystals"
     fmax = FMAX / 5 if cell else FMAX  # the crystals' forces are weak
     for name in ASE:
-        asked = RelaxOptions(fmax, STEPS, name, "full" if cell else "fixed")
-        mine = ours(backend, structures, asked, options.in_flight)
+        asked = RelaxOptions(fmax=fmax, steps=STEPS, optimizer=name, cell=cell)
+        mine = ours(backend, structures, asked, options)
         pairs = [
             (m, theirs(backend, to_ase(s), name, cell, fmax))
             for m, s in zip(mine, structures, strict=True)
@@ -82,19 +84,15 @@ def compare(backend: Backend, structures: Sequence[Structure], options: argparse
         print_row([name, len(pairs), len(both), same, largest, own, other, f"{own / other:.3f}"])
 
 
-def throughput(
-    backend: Backend, structures: Sequence[Structure], options: argparse.Namespace
-) -> None:
-    """Print relaxations and steps a second of both, and the share of the time that our backend is
-    busy.
-    """
+def throughput(backend: Backend, structures: Sequence[Structure], options: Options) -> None:
+    """Print relaxations and steps a second of both, and the share of the time in our backend."""
     many = [structures[i % len(structures)] for i in range(options.count)]
     columns = ("optimiser", "in flight", "relaxations/s", "atoms × steps/s", "in the backend")
     print_header([*columns, "ASE, one by one", "ratio"])
     for name in ASE:
         timed, alone = Timed(backend), Timed(backend)
         began = time.perf_counter()
-        mine = ours(timed, many, RelaxOptions(FMAX, STEPS, name), options.in_flight)
+        mine = ours(timed, many, RelaxOptions(fmax=FMAX, steps=STEPS, optimizer=name), options)
         seconds = time.perf_counter() - began
         assert all(isinstance(m, Relaxed) for m in mine)
         began = time.perf_counter()
@@ -124,17 +122,13 @@ def rattled_crystals(count: int) -> list[Structure]:
     return crystals
 
 
-def molecules(options: argparse.Namespace, card: ModelCard) -> list[Structure]:
+def molecules(options: Options, card: ModelCard) -> list[Structure]:
     """The neutral molecules of a file that consist of the model's elements; aspirins without one."""
     if options.molecules is None:
         return [from_ase(atoms) for atoms in rattled_aspirins(options.count)]
     frames = (frame.structure for frame in read_structures(options.molecules))
-    known = [
-        s
-        for s in frames
-        if isinstance(s, Structure) and not s.charge and np.isin(s.numbers, card.numbers).all()
-    ]
-    return known[: options.count]
+    neutral = [s for s in frames if isinstance(s, Structure) and not s.charge]
+    return [s for s in neutral if np.isin(s.numbers, card.numbers).all()][: options.count]
 
 
 def main() -> None:
@@ -150,6 +144,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", help="of molecules (%(default)s)")
     parser.add_argument("--count", type=int, default=200, help="structures (%(default)s)")
     parser.add_argument("--in-flight", type=int, default=256, help="at a time (%(default)s)")
+    parser.add_argument("--batch-atoms", type=int, default=0, help="most; 0: the service's default")
     parser.add_argument("--sample", type=int, default=24, help="that ASE relaxes, for throughput")
     options = parser.parse_args()
     store = ModelStore(options.store)

@@ -1,6 +1,4 @@
-"""The structures that every benchmark evaluates: the same numbers on every machine, in every
-environment.
-"""
+"""The structures that the benchmarks evaluate, the same numbers in every environment."""
 
 from collections.abc import Sequence
 

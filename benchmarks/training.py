@@ -87,9 +87,7 @@ def require_right(worker: Worker, mode: str) -> None:
 
 
 def print_table(workers: dict[Case, Worker], times: dict[Case, list[float]]) -> None:
-    """Medians over the rounds, their spread, the ratio to ours, and peaks of memory, at last and
-    before any step.
-    """
+    """Medians, their spread, peaks of memory at last and before any step, and the ratio to ours."""
     columns = ("batch", "implementation", "parameters", "steps/s", "ms a step", "least – most")
     print_header([*columns, "ms/structure", "peak MB", "before", "÷ equipot"])
     for (size, name, mode), rounds in times.items():

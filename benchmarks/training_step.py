@@ -31,9 +31,7 @@ class Step(Protocol):
 
 
 def run(make: Callable[[argparse.Namespace], Step]) -> None:
-    """Build a step and check it; then time it whenever the standard input asks, and say how much
-    memory it took.
-    """
+    """Build a step and check it; then time it when asked, and say how much memory it took."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True, help="labelled frames, extXYZ")
     parser.add_argument("--batch-size", type=int, required=True)
@@ -76,8 +74,7 @@ def peak_mb(device: str) -> float:
 
 
 def second_derivative_error(step: Step, size: float = 1e-3) -> float:
-    """Relative deviation of the slope of the forces' loss along its gradient from a finite
-    difference.
+    """Relative deviation of the slope of the forces' loss along its gradient from a difference.
 
     It is small only if the forces are differentiated by the parameters, and rightly so.
     """

@@ -101,9 +101,7 @@ def fields(frames: list[Atoms]) -> tuple[list[str], list[str]]:
 def compile_model(
     frames: list[Atoms], model: torch.nn.Module, cutoff: float, path: str, device: str
 ) -> Callable[[Data], Data]:
-    """The model compiled ahead of time, for any number of atoms and edges (and of structures, if
-    several).
-    """
+    """The model compiled ahead of time, for any number of atoms, edges, and structures if several."""
     inputs, outputs = fields(frames)
     sizes = {
         "graph": Dim("num_frames", min=2, max=torch.inf) if len(frames) > 1 else Dim.STATIC,

@@ -16,12 +16,12 @@ from app.protocol.arrays import encoded
 from tests.soak.wire import MEDIA, RELAX, document, fields, http, write_json, write_msgpack
 
 LIMITS = {
-    "MAX_BODY_BYTES": 500_000,
-    "MAX_STRUCTURES": 32,
-    "MAX_ATOMS": 600,
-    "MAX_REQUEST_ATOMS": 1500,
-    "MAX_EDGES": 100_000,
-    "BODY_TIMEOUT": 2,
+    "max_body_bytes": 500_000,
+    "max_structures": 32,
+    "max_atoms": 600,
+    "max_request_atoms": 1500,
+    "max_edges": 100_000,
+    "body_timeout": 2,
 }
 """Settings of the service, small, so that it takes little to be over them."""
 
@@ -159,7 +159,7 @@ def _oversized(model: str, pair: Structure) -> list[Bad]:
         Bad("body announced too large", http(b"{", MEDIA["json"], length=10**8), 413, "too_large"),
         Bad(
             "body too large in chunks",
-            head + piece * (LIMITS["MAX_BODY_BYTES"] // 0x2000 + 1),
+            head + piece * (LIMITS["max_body_bytes"] // 0x2000 + 1),
             413,
             "too_large",
         ),

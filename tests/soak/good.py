@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,13 +13,11 @@ from ase import Atoms
 from ase.build import bulk, fcc111, graphene, molecule
 
 from app.atoms.structure import Floats, Structure
-from app.engine.admission import Bound
-from app.engine.budget import Budget
-from app.engine.potential import load_potential
+from app.engine.limits import BatchLimits
+from app.engine.load import load_potential
+from app.engine.potential import Potential, PotentialOptions
 from app.formats.ase_atoms import from_ase
-from app.protocol.request import Ask, Entry
-from app.relax import RelaxOptions
-from app.service.answer import Answered, answer
+from app.relax import RelaxOptions, relax
 from app.store.card import Deviations, ModelCard
 from app.store.store import StoredModel
 from benchmarks.structures import aspirin
@@ -135,30 +132,26 @@ def good_requests(versions: Sequence[StoredModel]) -> list[Good]:
 
 def alone(model: StoredModel, some: Sequence[Structure], relaxed: bool) -> list[Expected]:
     """What a model answers to each structure by itself, without a service."""
-    options = RelaxOptions(**RELAX) if relaxed else None
 
     async def ask() -> list[Expected]:
-        limits = {"max_atoms": sys.maxsize, "max_edges": sys.maxsize}
-        potential = load_potential(
-            model, Budget(10_000, 1_000_000, 64), Bound(64, 10_000), threads=1, **limits
-        )
+        batch = BatchLimits(atoms=10_000, edges=1_000_000, structures=64)
+        potential = load_potential(model, PotentialOptions(batch=batch, threads=1))
         potential.start()
         try:
-            return [
-                _expected(await answer(potential, Ask([Entry(None, one)], relax=options)))
-                for one in some
-            ]
+            return [await _expected(potential, one, relaxed) for one in some]
         finally:
             await potential.stop()
 
     return asyncio.run(ask())
 
 
-def _expected(results: list[Any]) -> Expected:
-    (result,) = results
-    assert isinstance(result, Answered), result
-    relaxed = result.relaxed.prediction.energy if result.relaxed else None
-    return Expected(result.prediction.energy, result.prediction.forces, relaxed)
+async def _expected(potential: Potential, structure: Structure, relaxed: bool) -> Expected:
+    with potential.admission.admit(1, len(structure)):
+        if not relaxed:
+            found = await potential.predict(structure)
+            return Expected(found.energy, found.forces, None)
+        ended = await relax(potential, structure, RelaxOptions(**RELAX))
+    return Expected(ended.initial.energy, ended.initial.forces, ended.prediction.energy)
 
 
 def _read_document(document: dict[str, Any], array: Callable[[Any], Floats]) -> list[Expected]:

@@ -1,12 +1,7 @@
 """The service under test, as a process on a store that changes."""
 
 import contextlib
-import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from app.bench.service import Server, served
 from app.store.card import ModelCard, PairParameters
 from app.store.store import CARD, ModelStore
 from tests.soak.bad import LIMITS
@@ -25,20 +21,22 @@ from tests.soak.plan import PATIENCE, RELOADED, Plan
 class Service:
     """`equipot serve` on a copy of a store."""
 
-    process: subprocess.Popen[str]
+    server: Server
     store: ModelStore
-    port: int
     client: httpx.Client
+
+    @property
+    def port(self) -> int:
+        return self.server.port
 
     def memory(self) -> float:
         """MB, resident."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmRSS:\s+(\d+)", status)
-        assert found
-        return int(found[1]) * 1024 / 1e6
+        found = self.server.memory_mb()
+        assert found is not None
+        return found
 
     def open_files(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+        return len(list(Path(f"/proc/{self.server.pid}/fd").iterdir()))
 
     def served(self) -> list[str]:
         """`name@version` of the models that answer."""
@@ -59,41 +57,13 @@ def serving(source: Path, plan: Plan) -> Iterator[Service]:
     with tempfile.TemporaryDirectory() as folder:
         for name in plan.models:
             shutil.copytree(source / name, Path(folder) / name)
-        limits = {f"EQUIPOT_{name}": str(value) for name, value in LIMITS.items()}
+        given = {"model_store": folder, "default_model": plan.models[0], "threads": plan.threads}
         # The budget is to be the same in both phases, so that nothing is measured in idle moments.
-        environment = os.environ | limits | {"EQUIPOT_CACHE": "", "EQUIPOT_MEASURE": "false"}
-        command = [
-            sys.executable,
-            "-m",
-            "app.cli.main",
-            "serve",
-            "--port",
-            "0",
-            "--model-store",
-            folder,
-        ]
-        command += ["--default-model", plan.models[0], "--threads", str(plan.threads)]
-        log = Path(folder) / "log"
-        with log.open("w") as file:
-            process = subprocess.Popen(command, stderr=file, text=True, env=environment)
-        try:
-            port = _port(process, log)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
-                yield Service(process, ModelStore(Path(folder)), port, client)
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def _port(process: subprocess.Popen[str], log: Path) -> int:
-    while process.poll() is None:
-        time.sleep(0.02)
-        text = log.read_text()
-        if " ready after " in text:
-            found = re.search(r"listening on http://[^:]+:(\d+)", text)
-            assert found, text
-            return int(found[1])
-    raise SystemExit(log.read_text())
+        settings = {**LIMITS, **given, "cache": "", "measure": False}
+        with served(settings) as server:
+            url = f"http://127.0.0.1:{server.port}"
+            with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+                yield Service(server, ModelStore(Path(folder)), client)
 
 
 def publish_next(store: ModelStore) -> None:
@@ -125,7 +95,7 @@ def reload(service: Service) -> None:
     """Change the store, tell the service, and wait until the old version has left."""
     before = service.served()
     publish_next(service.store)
-    service.process.send_signal(signal.SIGHUP)
+    service.server.reload()
     for _ in range(int(PATIENCE / 0.1)):
         if not {key for key in before if key.startswith(RELOADED)} & set(service.served()):
             return
