@@ -15,9 +15,9 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from app.atoms.structure import Structure
 from app.bench.samples import Sample
 from app.errors import BackendError
+from app.protocol.document import structure_fields
 from app.settings import ENV_PREFIX
 
 LISTENING = re.compile(r"listening on http://.*:(\d+)")
@@ -153,18 +153,3 @@ def served(settings: Mapping[str, object]) -> Iterator[Server]:
 def bodies(sample: Sample) -> list[dict[str, Any]]:
     """Requests of one structure each."""
     return [structure_fields(structure) for structure in sample.structures]
-
-
-def structure_fields(structure: Structure) -> dict[str, Any]:
-    """A structure in a request's JSON."""
-    found: dict[str, Any] = {
-        "symbols": structure.symbols,
-        "positions": structure.positions.tolist(),
-    }
-    if structure.cell.any():
-        found |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
-    if structure.charge:
-        found["charge"] = structure.charge
-    if structure.multiplicity is not None:
-        found["multiplicity"] = structure.multiplicity
-    return found

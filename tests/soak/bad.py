@@ -13,7 +13,8 @@ from ase import Atoms
 from app.atoms.structure import Structure
 from app.formats.ase_atoms import from_ase
 from app.protocol.arrays import encoded
-from tests.soak.wire import MEDIA, RELAX, document, fields, http, write_json, write_msgpack
+from app.protocol.document import structure_fields
+from tests.soak.wire import MEDIA, RELAX, document, http, write_json, write_msgpack
 
 LIMITS = {
     "max_body_bytes": 500_000,
@@ -59,7 +60,7 @@ def bad_requests(model: str, is_noble: bool) -> list[Bad]:
 
 
 def _poisoned(model: str, pair: Structure, alien: str) -> list[Bad]:
-    close, one = document(model, [pair], False, np.ndarray.tolist), fields(pair, np.ndarray.tolist)
+    close, one = document(model, [pair], False, np.ndarray.tolist), structure_fields(pair)
     nan = replace_positions(
         document(model, [pair], False, encoded), encoded(np.array([[0.0, 0, 0], [0, 0, math.nan]]))
     )

@@ -10,6 +10,7 @@ import ormsgpack
 from app.atoms.structure import Floats, Structure
 from app.formats.extxyz import format_frame
 from app.protocol.arrays import encoded
+from app.protocol.document import structure_fields
 
 RELAX: dict[str, Any] = {"fmax": 0.05, "steps": 60, "optimizer": "lbfgs"}
 MEDIA = {"json": "application/json", "xyz": "chemical/x-xyz", "msgpack": "application/x-msgpack"}
@@ -22,17 +23,13 @@ def http(content: bytes, media: str, query: str = "", length: int | None = None)
     return head.encode() + content
 
 
-def fields(structure: Structure, array: Callable[[Floats], Any]) -> dict[str, Any]:
-    found = {"symbols": structure.symbols, "positions": array(structure.positions)}
-    if structure.cell.any():
-        found |= {"cell": array(structure.cell), "pbc": structure.pbc.tolist()}
-    return found
-
-
 def document(
     model: str, some: Sequence[Structure], relaxed: bool, array: Callable[[Floats], Any]
 ) -> dict[str, Any]:
-    body: dict[str, Any] = {"model": model, "structures": [fields(one, array) for one in some]}
+    body: dict[str, Any] = {
+        "model": model,
+        "structures": [structure_fields(one, array) for one in some],
+    }
     return body | ({"relax": RELAX} if relaxed else {})
 
 
