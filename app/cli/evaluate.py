@@ -1,4 +1,4 @@
-"""`equipot evaluate`: errors of a store model, or of a training run, on labelled data."""
+"""`equipot evaluate`: errors of a store model, a training run or a service, on labelled data."""
 
 import argparse
 import os
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from app.training.data.frames import LabelledFrame
     from app.training.evaluation.errors import Values
     from app.training.evaluation.report import Report
+
+
+HERE_ONLY = {"device": "cpu", "backend": "auto", "threads": 0}
+"""How a model is run in this process, by default; a server decides for itself."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -55,15 +59,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
+    parser.add_argument(
+        "--server", metavar="URL", help="ask this running service for the model of its store"
+    )
+    parser.add_argument(
+        "--device", default=HERE_ONLY["device"], help="cpu, cuda or cuda:N (%(default)s)"
+    )
     parser.add_argument(
         "--backend",
         choices=get_args(BackendChoice),
-        default="auto",
+        default=HERE_ONLY["backend"],
         help="what runs a stored model (%(default)s)",
     )
     parser.add_argument(
-        "--threads", type=int, default=0, help="numerics threads; 0 takes all cores"
+        "--threads",
+        type=int,
+        default=HERE_ONLY["threads"],
+        help="numerics threads; 0 takes all cores",
     )
     parser.add_argument(
         "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
@@ -78,8 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from app.training.evaluation.report import page, report
     from app.training.runs.config_file import override, parse
 
-    if options.worst < 0:
-        raise InvalidConfig(f"--worst {options.worst}: at least 0")
+    _check(options)
     content = {"path": options.data}
     override(content, options.overrides)
     source = parse(Source, content, options.data)
@@ -90,6 +101,7 @@ def run(options: argparse.Namespace) -> int:
         threads=options.threads,
         batch_size=options.batch_size,
         backend=options.backend,
+        server=options.server,
     )
     frames = load_sources([source], Finder(Path()))
     predicted = predict(frames)
@@ -105,6 +117,18 @@ def run(options: argparse.Namespace) -> int:
         else page(found, options.worst)
     )
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.worst < 0:
+        raise InvalidConfig(f"--worst {options.worst}: at least 0")
+    if options.server is not None:
+        for name, default in HERE_ONLY.items():
+            if getattr(options, name) != default:
+                raise InvalidConfig(
+                    f"--{name} {getattr(options, name)}: with --server the service decides; "
+                    "leave it out"
+                )
 
 
 def _write(

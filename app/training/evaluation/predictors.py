@@ -20,6 +20,7 @@ from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
 from app.training.data.load import check_elements
 from app.training.evaluation.errors import Values, predict_frames
+from app.training.evaluation.served import service_predictor
 from app.training.runs.folder import is_run
 from app.training.runs.trained import TrainedRun
 
@@ -33,6 +34,7 @@ def open_predictor(
     threads: int = 0,
     batch_size: int = 32,
     backend: BackendChoice = "auto",
+    server: str | None = None,
 ) -> Predictor:
     """A function from frames to predictions.
 
@@ -43,12 +45,15 @@ def open_predictor(
         threads: numerics threads; 0 takes all cores.
         batch_size: structures evaluated together.
         backend: what runs a model of the store.
+        server: URL of a running service, which is asked for the model instead.
 
     Raises:
         UnknownModel: no such model or run.
     """
     if batch_size < 1:
         raise InvalidConfig(f"--batch-size {batch_size}: at least 1")
+    if server is not None:
+        return service_predictor(server, model, batch_size)
     if is_run(Path(model)):
         return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
     opened = load_backend(
