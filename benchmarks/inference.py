@@ -154,8 +154,7 @@ def print_table(times: dict[tuple[str, str], list[float]], own: Own) -> None:
         base = times.get((system, f"{OWN} {'graph' if name.endswith('graph') else own.base}"))
         sizes = (system, len(graph.numbers), len(graph.edge_reverse), name, digits(ms))
         spread = f"{digits(min(rounds))} – {digits(max(rounds))}"
-        beside = "–" if base is None else f"{ratio(rounds, base):.2f}"
-        print_row([*sizes, spread, digits(1e3 * ms / len(graph.numbers)), beside])
+        print_row([*sizes, spread, digits(1e3 * ms / len(graph.numbers)), ratio(rounds, base)])
 
 
 def arguments() -> argparse.Namespace:
@@ -186,10 +185,14 @@ def main() -> None:
         measures, parameters = dict(own.measures()), f"{own.parameters} ({OWN})"
         if options.peer_python:
             words = as_arguments(options, *SYSTEMS)
-            worker = started(options.peer_python, "benchmarks.peers.nequip_allegro", words)
-            peer = Peer(stack.enter_context(worker), own.graphs)
-            measures |= dict(peer.measures())
-            parameters += f", {peer.worker.description['parameters']} ({PEER})"
+            peer = started(options.peer_python, "benchmarks.peers.nequip_allegro", words)
+            try:
+                worker = stack.enter_context(peer)
+            except RuntimeError as error:
+                print(f"without {PEER}: {error}\n")
+            else:
+                measures |= dict(Peer(worker, own.graphs).measures())
+                parameters += f", {worker.description['parameters']} ({PEER})"
         times, missing = in_turns(measures, options.rounds, options.seconds)
     where = f"{options.device}, {options.threads} thread(s), float32, {options.rounds} rounds"
     print(f"{machine()}; {where}; parameters: {parameters}\n")

@@ -55,7 +55,7 @@ def main() -> None:
         measures = {way: measured(lambda b=b, s=structures: b(s)) for way, b in WAYS.items()}
         times, _ = in_turns(measures, options.rounds, options.seconds)
         told = [
-            f"{statistics.median(found):.3g} ({ratio(found, times['ours']):.3g})"
+            f"{statistics.median(found):.3g} ({ratio(found, times['ours'])})"
             for found in times.values()
         ]
         print_row([name, edges, *told])

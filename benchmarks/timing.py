@@ -58,9 +58,11 @@ def in_turns(
     return times, missing
 
 
-def ratio(times: Sequence[float], base: Sequence[float]) -> float:
-    """Median of the ratios within each round."""
-    return statistics.median(t / b for t, b in zip(times, base, strict=True))
+def ratio(times: Sequence[float], base: Sequence[float] | None) -> str:
+    """Median of the ratios within each round, to three digits; a dash without a base."""
+    if base is None:
+        return "–"
+    return digits(statistics.median(t / b for t, b in zip(times, base, strict=True)))
 
 
 def digits(value: float) -> str:

@@ -6,9 +6,9 @@
 A step is forward, backward and an Adam step on MSE(energy per atom) + MSE(forces), so that forces
 are differentiated once more. Each implementation has a fresh process for each batch size, which
 says how much memory it needed at most; in each round every one is measured, one right after the
-other, and ratios are taken within a round. The frames are distorted aspirins. Before anything is timed,
-each process compares the gradient of the forces' loss by the parameters with a finite difference.
-How to make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
+other, and ratios are taken within a round. The frames are distorted aspirins. Before anything is
+timed, each process compares the gradient of the forces' loss by the parameters with a finite
+difference. How to make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
@@ -92,12 +92,12 @@ def print_table(workers: dict[Case, Worker], times: dict[Case, list[float]]) -> 
     print_header([*columns, "ms/structure", "peak MB", "before", "÷ equipot"])
     for (size, name, mode), rounds in times.items():
         worker, ms = workers[size, name, mode], statistics.median(rounds)
-        base = next(t for (s, n, _), t in times.items() if (s, n) == (size, OWN))
+        base = next((t for (s, n, _), t in times.items() if (s, n) == (size, OWN)), None)
         speeds = (f"{1e3 / ms:.2f}", f"{ms:.1f}", f"{min(rounds):.1f} – {max(rounds):.1f}")
         peak, before = worker.ask(repeats=1)["peak_mb"], worker.description["before_mb"]
         about = (size, f"{name} {mode}", worker.description["parameters"])
         memory = (f"{peak:.0f}", f"{before:.0f}")
-        print_row([*about, *speeds, f"{ms / size:.2f}", *memory, f"{ratio(rounds, base):.2f}"])
+        print_row([*about, *speeds, f"{ms / size:.2f}", *memory, ratio(rounds, base)])
 
 
 def measure(worker: Worker, repeats: int) -> float:

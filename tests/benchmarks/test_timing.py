@@ -30,4 +30,5 @@ def test_what_cannot_be_measured_is_said_with_its_reason(capsys):
 
 
 def test_ratios_are_taken_within_a_round():
-    assert ratio([2.0, 30.0, 9.0], [1.0, 10.0, 3.0]) == 3.0
+    assert ratio([2.0, 30.0, 9.6], [1.0, 10.0, 3.0]) == "3"
+    assert ratio([2.0], None) == "–"
