@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph, build_graphs
+from app.atoms.ragged import starts_of
 from app.atoms.structure import Booleans, Floats, Integers
 from app.errors import InputError, InvalidData
 from app.training.data.frames import LabelledFrame
@@ -198,10 +199,3 @@ def _check(frame: LabelledFrame, cutoff: float) -> None:
         build_graph(frame.structure, cutoff)
     except InputError as error:
         raise InvalidData(f"{frame.origin}: {error}") from error
-
-
-def starts_of(counts: NDArray[Any] | Sequence[int]) -> Integers:
-    """(F + 1,) where each of F runs of these lengths starts, and where the last one ends."""
-    starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts

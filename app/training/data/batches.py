@@ -10,9 +10,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.atoms.ragged import ranges, rows_of, starts_of
 from app.atoms.structure import Integers
-from app.backends.layout import ranges
-from app.training.data.arrays import starts_of
 from app.training.data.dataset import Dataset
 from app.training.data.references import reference_energies
 from app.training.models import ModelInputs, Statistics
@@ -99,7 +98,7 @@ class Collator:
         species = self.species_of_number[data.arrays.numbers[atoms]]
         return Batch(
             inputs=_inputs(data, indices, atoms, torch.from_numpy(species)),
-            structure=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),
+            structure=torch.from_numpy(rows_of(n_atoms)),
             volume=torch.from_numpy(volume),
             targets=self.targets(indices, atoms),
         )

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from ase.data import chemical_symbols
 
+from app.atoms.ragged import ranges
 from app.atoms.structure import Booleans, Floats, Integers, Structure
-from app.backends.layout import ranges
 from app.training.data.arrays import Arrays, Memory, chunks, flatten
 from app.training.data.frames import LabelledFrame
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from ase.data import chemical_symbols
 
+from app.atoms.ragged import rows_of
 from app.atoms.structure import Floats
 from app.errors import InvalidConfig
 from app.training.data.dataset import Dataset
@@ -111,7 +112,7 @@ def composition(frames: Dataset, elements: Sequence[str]) -> Floats:
     for place, symbol in enumerate(elements):
         species[chemical_symbols.index(symbol)] = place
     width = len(elements) + 1  # the last column counts atoms of other elements
-    frame = np.repeat(np.arange(len(frames)), frames.n_atoms)
+    frame = rows_of(frames.n_atoms)
     places = frame * width + species[frames.arrays.numbers[frames.atoms()]]
     counts = np.bincount(places, minlength=len(frames) * width).reshape(len(frames), width)
     return counts[:, :-1].astype(np.float64)

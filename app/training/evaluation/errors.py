@@ -9,6 +9,7 @@ from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Floats
 from app.training.data.batches import Collator, Limits, batches
 from app.training.data.frames import LabelledFrame
@@ -80,8 +81,7 @@ def predict_frames(
         parts.append([t.double().cpu().numpy() for t in outputs])
     energy, forces, stress = (np.concatenate(column) for column in zip(*parts, strict=True))
     back = np.argsort(order)
-    starts = np.concatenate([[0], np.cumsum(data.n_atoms[order])])
-    atoms = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in back])
+    atoms = ranges(starts_of(data.n_atoms[order])[back], data.n_atoms)
     stress = np.where(np.isnan(collator.volume)[:, None, None], np.nan, stress[back])
     return Values(energy[back] + collator.references, forces[atoms], stress)
 

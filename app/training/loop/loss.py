@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from app.atoms.ragged import ranges
 from app.atoms.structure import Integers
-from app.backends.layout import ranges
 from app.training.data.batches import Batch, Collator, Targets
 from app.training.models.derivatives import evaluate
 from app.training.runs.config import Loss
