@@ -15,7 +15,7 @@ from app.training.data.arrays import Memory, Sink, chunks, flatten
 from app.training.data.config import Data, Source
 from app.training.data.dataset import Dataset, Origin
 from app.training.data.frames import LabelledFrame
-from app.training.data.readers.ase import read
+from app.training.data.readers import read
 from app.training.data.split import split
 
 

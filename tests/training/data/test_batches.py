@@ -13,7 +13,7 @@ from app.errors import InvalidData
 from app.training.data.batches import Collator, Limits, batches, epoch_batches
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
-from app.training.loop.loss import predict
+from app.training.evaluation.forward import predict
 from app.training.models import Statistics, build_model
 from tests.training.labelled import REFERENCES, crystals, molecules, tiny_config
 
