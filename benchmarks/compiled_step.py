@@ -29,9 +29,9 @@ from torch.nn.utils.stateless import _reparametrize_module
 
 from app.training.data.batches import Batch
 from app.training.data.load import Finder
+from app.training.evaluation.forward import predict
 from app.training.export.onnx import drop_aliases
 from app.training.loop.hardware import set_up
-from app.training.loop.loss import predict
 from app.training.loop.trainer import Problem, load_problem
 from app.training.models import ModelInputs, build_model
 from app.training.runs.config import Loss, TrainConfig

@@ -8,8 +8,9 @@ from torch import Tensor
 from app.training.data.batches import Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder, load_sources
+from app.training.evaluation.forward import predict
 from app.training.loop.hardware import set_up
-from app.training.loop.loss import compute_losses, predict
+from app.training.loop.loss import compute_losses
 from app.training.loop.optimizers import make_optimizer
 from app.training.models import build_model
 from app.training.runs.config import Loss, TrainConfig

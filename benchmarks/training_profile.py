@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, record_function
 from torch.profiler import profile as profiled
 
-from app.training.loop.loss import compute_losses, predict
+from app.training.evaluation.forward import predict
+from app.training.loop.loss import compute_losses
 from benchmarks.own_training import OwnStep
 
 Result = TypeVar("Result")

@@ -12,7 +12,7 @@ from app.training.data.batches import Collator, Limits, batches, epoch_batches
 from app.training.data.dataset import Dataset
 from app.training.data.load import Finder
 from app.training.data.references import force_square
-from app.training.loop.loss import predict
+from app.training.evaluation.forward import predict
 from app.training.loop.trainer import Problem, load_problem
 from app.training.runs.config import TrainConfig
 from app.training.runs.fine_tuning import DEFAULT_STORE, Base, initial_model, start_of

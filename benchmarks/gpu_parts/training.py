@@ -54,8 +54,9 @@ def measure(setup: Setup) -> Report:
 def _case(setup: Setup, architecture: str, precision: str) -> tuple[Any, ...]:
     import torch
 
+    from app.training.evaluation.forward import predict
     from app.training.loop.hardware import set_up
-    from app.training.loop.loss import compute_losses, predict
+    from app.training.loop.loss import compute_losses
     from app.training.loop.optimizers import make_optimizer
     from app.training.loop.precision import Precision
     from app.training.models import Statistics, build_model

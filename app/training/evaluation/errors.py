@@ -13,7 +13,7 @@ from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Floats
 from app.training.data.batches import Collator, Limits, batches
 from app.training.data.frames import LabelledFrame
-from app.training.loop.loss import predict
+from app.training.evaluation.forward import predict
 
 
 @dataclass(frozen=True, slots=True)

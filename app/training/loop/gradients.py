@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from app.atoms.structure import Integers
 from app.errors import TrainingError
 from app.training.data.batches import UNLIMITED, Collator, Limits, batches
+from app.training.evaluation.forward import predict
 from app.training.loop.distributed import Ranks
-from app.training.loop.loss import Counts, Losses, compute_losses, count_labels, predict
+from app.training.loop.loss import Counts, Losses, compute_losses, count_labels
 from app.training.loop.precision import Precision
 from app.training.runs.config import Loss, TrainConfig
 

@@ -9,7 +9,8 @@ from torch import nn
 from app.errors import TrainingError
 from app.training.data.batches import Collator, Limits
 from app.training.evaluation.errors import Errors, errors, predict_frames
-from app.training.loop.loss import Outputs, compute_losses
+from app.training.evaluation.forward import Outputs
+from app.training.loop.loss import compute_losses
 from app.training.runs.config import TrainConfig
 
 

@@ -10,8 +10,8 @@ from app.training.data.batches import Collator, Limits
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
 from app.training.evaluation.errors import Values, errors, predict_frames
+from app.training.evaluation.forward import predict
 from app.training.evaluation.predictors import backend_predictor
-from app.training.loop.loss import predict
 from app.training.models import Statistics, build_model
 from tests.training.labelled import CARD, REFERENCES, crystals, molecules, tiny_config
 

@@ -11,11 +11,12 @@ from app.training.data.batches import Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder
 from app.training.data.references import fit_statistics
+from app.training.evaluation.forward import predict
 from app.training.loop import gradients
 from app.training.loop.display import Display
 from app.training.loop.distributed import Ranks
 from app.training.loop.gradients import Gradients
-from app.training.loop.loss import compute_losses, predict
+from app.training.loop.loss import compute_losses
 from app.training.models import build_model
 from app.training.run import run
 from app.training.runs import checkpoint

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from app.training.data.batches import Targets
+from app.training.evaluation.forward import Outputs
 from app.training.loop.ema import Average
 from app.training.loop.learning_rate import LearningRate
-from app.training.loop.loss import Outputs, compute_losses
+from app.training.loop.loss import compute_losses
 from app.training.runs.config import Loss, Schedule
 
 TARGETS = Targets(
