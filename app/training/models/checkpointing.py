@@ -4,10 +4,11 @@ Such a loss differentiates twice. Ordinary checkpointing saves little there: the
 backward pass whose graph is kept, and with it all that the pass has computed again. Here the
 backward pass of a function is itself a function that keeps nothing but its inputs:
 
-    y = f(x, θ)                  forward pass; x is kept v = (∂f/∂x)ᵀ u               first backward
-    pass, for the forces; x and u are kept, f is computed again gradients of y and of v      second
-    backward pass, for the loss; f, v and f are computed again, each dropped
-                                 before the next function's
+    y = f(x, θ)             forward pass; x is kept
+    v = (∂f/∂x)ᵀ u          first backward pass, for the forces; x and u are kept, f is computed
+                            again
+    gradients of y and v    second backward pass, for the loss; f, v and f are computed again, each
+                            dropped before the next function's
 
 The largest graph that is ever held is that of one f and its v.
 """

@@ -1,6 +1,5 @@
-"""Reader of QM9 (Ramakrishnan et al.
-
-2014), in Hartree and Å, no forces, in the layouts in which it is distributed.
+"""Reader of QM9 (Ramakrishnan et al. 2014), in Hartree and Å, no forces, in the layouts in which it
+is distributed.
 
 The original has a file a molecule: the number of atoms; a line `gdb`, the molecule's number and
 fifteen properties; a line an atom with symbol, x, y, z and a charge; and lines of frequencies,
