@@ -34,7 +34,7 @@ from app.training.export.onnx import drop_aliases
 from app.training.loop.hardware import set_up
 from app.training.loop.trainer import Problem, load_problem
 from app.training.models import ModelInputs, build_model
-from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config import LossConfig, TrainConfig
 from app.training.runs.config_file import load_config
 
 Step = Callable[[Batch], list[Tensor]]
@@ -45,7 +45,7 @@ VIEWS = (aten.view.default, aten._unsafe_view.default)
 BATCHES = 8
 
 
-def loss_of(model: torch.nn.Module, batch: Batch, weights: Loss) -> Tensor:
+def loss_of(model: torch.nn.Module, batch: Batch, weights: LossConfig) -> Tensor:
     """Weighted mean absolute errors of energies and force vectors; all are labelled, so that no
     value is asked for.
     """

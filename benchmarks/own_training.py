@@ -13,7 +13,7 @@ from app.training.loop.hardware import set_up
 from app.training.loop.loss import compute_losses
 from app.training.loop.optimizers import make_optimizer
 from app.training.models import build_model
-from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config import LossConfig, TrainConfig
 from app.training.runs.config_file import parse_config
 from benchmarks.own import allegro_config, statistics
 from benchmarks.training_step import run
@@ -34,7 +34,7 @@ class OwnStep:
         self.model = build_model(config.model, known)
         self.parameters = list(self.model.parameters())
         self.optimizer = make_optimizer(self.model, config)
-        self.loss: Loss = config.loss
+        self.loss: LossConfig = config.loss
 
     def __call__(self, batch: int) -> None:
         data = self.ready[batch]

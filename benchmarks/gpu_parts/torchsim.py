@@ -23,7 +23,7 @@ from app.store.store import ModelStore
 from app.training.export.certificate import model_inputs
 from app.training.models import build_model
 from app.training.models.derivatives import evaluate
-from app.training.runs.config import Start
+from app.training.runs.config import StartConfig
 from app.training.runs.fine_tuning import load_base
 
 
@@ -35,7 +35,7 @@ class Network(ModelInterface):
         self._device, self._dtype = torch.device(device), torch.float32
         self._compute_stress, self._compute_forces = True, True
         self.card: ModelCard = store.load(reference).card
-        base = load_base(Start(model=reference), store)
+        base = load_base(StartConfig(model=reference), store)
         self.model = build_model(base.model, base.statistics)
         self.model.load_state_dict(base.weights[0])
         self.model.to(device).eval().requires_grad_(False)

@@ -17,7 +17,7 @@ from app.training.evaluation.forward import predict
 from app.training.loop.distributed import Ranks
 from app.training.loop.loss import Counts, Losses, compute_losses, count_labels
 from app.training.loop.precision import Precision
-from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config import LossConfig, TrainConfig
 
 
 class Gradients:
@@ -51,7 +51,7 @@ class Gradients:
         self.lowered = False
 
     def __call__(
-        self, indices: Integers, loss: Loss, step: int, say: Callable[[str], None]
+        self, indices: Integers, loss: LossConfig, step: int, say: Callable[[str], None]
     ) -> list[float]:
         """Set the gradients.
 
@@ -102,7 +102,7 @@ class Gradients:
             self.lowered, before = True, state["edges_at_once"]
             self.edges_at_once = min(before, self.edges_at_once or before)
 
-    def _share(self, indices: Integers, loss: Loss, step: int) -> Tensor:
+    def _share(self, indices: Integers, loss: LossConfig, step: int) -> Tensor:
         """Gradients and losses (4,) of this process's share of a batch."""
         counts = count_labels(self.collator, indices)
         while True:
@@ -132,7 +132,7 @@ class Gradients:
             return [indices] if len(indices) else []
         return list(batches(dataset, indices, Limits(UNLIMITED, edges=self.edges_at_once)))
 
-    def _piece(self, indices: Integers, loss: Loss, counts: Counts) -> Tensor:
+    def _piece(self, indices: Integers, loss: LossConfig, counts: Counts) -> Tensor:
         """Losses (4,) of some frames; their gradients are added to those of the parameters."""
         batch = self.collator(indices).to(self.device)
         with self.precision.of_step():
@@ -178,7 +178,7 @@ class Gradients:
             "(edges_at_once), whose gradients are added up: what is learnt is the same"
         )
 
-    def _blown_up(self, value: float, indices: Integers, loss: Loss, step: int) -> str:
+    def _blown_up(self, value: float, indices: Integers, loss: LossConfig, step: int) -> str:
         frames = self.collator.dataset
         bad = [i for i in sorted(indices) if not math.isfinite(self._alone(i, loss))]
         named = bad or list(indices)
@@ -190,7 +190,7 @@ class Gradients:
             "of them, a lower optimizer.lr, or clip, may help"
         )
 
-    def _alone(self, index: int, loss: Loss) -> float:
+    def _alone(self, index: int, loss: LossConfig) -> float:
         """The loss of one frame."""
         batch = self.collator(np.array([index])).to(self.device)
         outputs = predict(self.model, batch, create_graph=False)

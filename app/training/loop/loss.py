@@ -9,7 +9,7 @@ from app.atoms.ragged import ranges
 from app.atoms.structure import Integers
 from app.training.data.batches import Collator, Targets
 from app.training.evaluation.forward import Outputs
-from app.training.runs.config import Loss
+from app.training.runs.config import LossConfig
 
 
 class Losses(NamedTuple):
@@ -41,7 +41,7 @@ def count_labels(collator: Collator, indices: Integers) -> Counts:
 
 
 def compute_losses(
-    outputs: Outputs, targets: Targets, config: Loss, counts: Counts | None = None
+    outputs: Outputs, targets: Targets, config: LossConfig, counts: Counts | None = None
 ) -> Losses:
     """Mean errors over structures, and over the components of the forces and stresses that are
     labelled.
@@ -78,7 +78,7 @@ def compute_losses(
     return Losses(total, *parts)
 
 
-def _mean_error(error: Tensor, weight: Tensor, count: int, config: Loss) -> Tensor:
+def _mean_error(error: Tensor, weight: Tensor, count: int, config: LossConfig) -> Tensor:
     """Mean of an error of any shape (R, ...), whose R rows, of `count`, count `weight` times."""
     if error.numel() == 0:
         return error.new_zeros(())
@@ -86,7 +86,7 @@ def _mean_error(error: Tensor, weight: Tensor, count: int, config: Loss) -> Tens
     return penalties.sum() / (count * error[0].numel())
 
 
-def _penalty(error: Tensor, config: Loss) -> Tensor:
+def _penalty(error: Tensor, config: LossConfig) -> Tensor:
     if config.kind == "mse":
         return error * error
     size = error.abs()

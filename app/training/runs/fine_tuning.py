@@ -20,7 +20,7 @@ from app.training.data.references import element_energies
 from app.training.models import ModelConfig, Statistics, build_model
 from app.training.models.layers import SpeciesAxes
 from app.training.runs import checkpoint
-from app.training.runs.config import Start, TrainConfig
+from app.training.runs.config import StartConfig, TrainConfig
 from app.training.runs.config_file import differences, parse_config
 from app.training.runs.folder import RunFolder, is_run
 from app.training.runs.trained import TrainedRun
@@ -65,7 +65,7 @@ class Base:
         freeze(build_model(self.model, self.statistics), config.start.freeze)
 
 
-def load_base(start: Start, store: ModelStore) -> Base:
+def load_base(start: StartConfig, store: ModelStore) -> Base:
     """Read the model that a run starts from.
 
     Args:
@@ -166,7 +166,7 @@ def with_model(content: Mapping[str, Any], begun: Path | None, store: ModelStore
     if begun is not None:
         known = yaml.safe_load(begun.read_text(encoding="utf-8"))["model"]
     else:
-        known = load_base(Start(model=start["model"]), store).model.model_dump(mode="json")
+        known = load_base(StartConfig(model=start["model"]), store).model.model_dump(mode="json")
     architecture = given.get("architecture", known["architecture"])
     if architecture != known["architecture"]:
         raise InvalidConfig(
