@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from app.store.store import ModelStore
     from app.training.export.publish import About
-    from app.training.loop.distributed import Ranks
+    from app.training.loop.distributed import ProcessGroup
     from app.training.runs.config import TrainConfig
 
 
@@ -75,18 +75,18 @@ def run(options: argparse.Namespace) -> int:
     # Read when torch is imported. Threads that spin while they wait make a step many times slower
     # on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from app.training.loop.distributed import joined
+    from app.training.loop.distributed import process_group
 
-    with joined() as ranks:
+    with process_group() as group:
         try:
-            return _run(options, ranks)
+            return _run(options, group)
         except EquipotError:
-            if ranks.first:
+            if group.is_first:
                 raise
             return 0  # torchrun would end the first process before it has said what is wrong
 
 
-def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
+def _run(options: argparse.Namespace, group: "ProcessGroup") -> int:
     from app.store.store import ModelStore
     from app.training.data.load import Finder
     from app.training.runs.folder import CommitteeFolder, RunFolder
@@ -94,30 +94,30 @@ def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
     store = ModelStore(options.model_store)
     find = Finder(options.config.parent, data_root(options), cache_folder(options))
     path = options.run or Path("runs") / run_name(options.config)
-    config = ranks.share(lambda: _config(options, path, store))
+    config = group.share(lambda: _config(options, path, store))
     about = _about(options)
     if options.dry_run:
         from app.training.dry_run import describe_run
 
-        if ranks.first:
+        if group.is_first:
             print(describe_run(config, find, store))
         return 0
     from app.training.committee import run_committee
     from app.training.loop.display import Display, Quiet
     from app.training.run import run as train
 
-    display = Display(config.epochs) if ranks.first else Quiet()
+    display = Display(config.epochs) if group.is_first else Quiet()
     handlers = {
         number: signal.signal(number, display.interrupt)
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         if options.seeds is None:
-            result = train(config, RunFolder(path), find, display, options.resume, store, ranks)
+            result = train(config, RunFolder(path), find, display, options.resume, store, group)
         else:
             folder = CommitteeFolder(path)
             result = run_committee(
-                config, options.seeds, folder, find, display, options.resume, store, ranks
+                config, options.seeds, folder, find, display, options.resume, store, group
             )
     finally:
         display.close()

@@ -15,10 +15,10 @@ from app.training.evaluation.errors import Errors, errors
 from app.training.evaluation.plots import parity
 from app.training.evaluation.predictors import predict_committee
 from app.training.loop import hardware
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.progress import Watch
 from app.training.loop.trainer import Problem
-from app.training.loop.validation import evaluation_limits
+from app.training.loop.validation import evaluation_batch_size
 from app.training.run import Member, errors_by_set, final_sets, run_members
 from app.training.runs.config import TrainConfig
 from app.training.runs.fine_tuning import DEFAULT_STORE
@@ -41,7 +41,7 @@ def run_committee(
     watch: Watch,
     resume: bool = False,
     store: ModelStore = DEFAULT_STORE,
-    ranks: Ranks | None = None,
+    group: ProcessGroup | None = None,
 ) -> dict[str, Any] | None:
     """Train the members of a committee one after the other, and evaluate them and their mean.
 
@@ -53,7 +53,7 @@ def run_committee(
         watch: told of each step and evaluation.
         resume: go on with the committee in the folder.
         store: where the model may be that the members start from.
-        ranks: the processes that train; this one alone by default.
+        group: the processes that train; this one alone by default.
 
     Returns:
         The content of `metrics.json`; nothing in processes but the first.
@@ -67,12 +67,12 @@ def run_committee(
             f"--seeds {seeds}: a committee has at least 2 members; leave it out for a single run"
         )
     numbers = [config.seed + i for i in range(seeds)]
-    ranks = ranks or Ranks()
-    ranks.share(lambda: folder.start(numbers, resume))
+    group = group or ProcessGroup()
+    group.share(lambda: folder.start(numbers, resume))
     configs = [config.model_copy(update={"seed": seed}) for seed in numbers]
     members = [Member(c, folder.member(c.seed)) for c in configs]
-    problem, results = run_members(members, find, watch, resume, store, ranks)
-    if not ranks.first:
+    problem, results = run_members(members, find, watch, resume, store, group)
+    if not group.is_first:
         return None
     found = evaluate_committee(config, folder, problem)
     result = {
@@ -99,7 +99,7 @@ def evaluate_committee(
     found: dict[str, Errors] = {}
     for name, part in final_sets(problem.frames).items():
         collator, labelled = Collator(part, problem.statistics), list(part)
-        values = predict_committee(models, collator, evaluation_limits(config), device)
+        values = predict_committee(models, collator, evaluation_batch_size(config), device)
         found[name] = errors(values, labelled)
         parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
     return found

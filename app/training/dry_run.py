@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from app.atoms.structure import Integers
 from app.store.store import ModelStore
-from app.training.data.batches import Collator, Limits, batches, epoch_batches
+from app.training.data.batches import BatchSize, Collator, batches, epoch_batches
 from app.training.data.dataset import Dataset
 from app.training.data.load import Finder
 from app.training.data.references import force_square
@@ -44,8 +44,8 @@ def describe_run(config: TrainConfig, find: Finder, store: ModelStore = DEFAULT_
     frames, dataset = problem.frames, problem.train.dataset
     model = initial_model(config, problem.statistics, None if base is None else base.weights[0])
     parameters = sum(p.numel() for p in model.parameters())
-    limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
-    cut = epoch_batches(dataset, limits, config.seed, 0, config.bucket)
+    size = BatchSize(config.batch_size, config.max_atoms, config.max_edges)
+    cut = epoch_batches(dataset, size, config.seed, 0, config.bucket)
     sets = {"train": frames.train, "validation": frames.validation, "test": frames.test}
     lines = [f"model: {config.model.architecture}, {parameters} parameters, {config.dtype}"]
     lines += [] if base is None else [describe_start(base, model, problem.statistics.elements)]
@@ -75,9 +75,9 @@ def describe_start(base: Base, model: nn.Module, elements: Sequence[str]) -> str
 def describe_frames(name: str, frames: Dataset) -> str:
     """Frames, atoms, elements, sources and root mean square force of a set."""
     elements = ", ".join(f"{symbol} {count}" for symbol, count in frames.element_counts().items())
-    counts = np.bincount(frames.arrays.origin[frames.rows], minlength=len(frames.origins))
+    counts = np.bincount(frames.arrays.source[frames.rows], minlength=len(frames.sources))
     sources = ", ".join(
-        f"{n} of {origin.file}" for n, origin in zip(counts, frames.origins, strict=True) if n
+        f"{n} of {source.file}" for n, source in zip(counts, frames.sources, strict=True) if n
     )
     square, sizes = force_square(frames), frames.n_atoms
     rms = "unknown" if square is None else f"{square**0.5:.4g} eV/Å"
@@ -102,7 +102,7 @@ def describe_memory(
     MiB).
     """
     dataset, frames = problem.train.dataset, problem.frames
-    pieces = batches(dataset, largest, Limits(len(largest), edges=config.edges_at_once))
+    pieces = batches(dataset, largest, BatchSize(len(largest), edges=config.edges_at_once))
     largest = max(pieces, key=lambda piece: slots(dataset, piece))
     what = "piece" if config.edges_at_once else "batch"
     sample = largest[np.argsort(slots_of(dataset, largest))[-SAMPLE:]]

@@ -17,11 +17,11 @@ from app.training.data.dataset import Dataset
 from app.training.data.load import Finder, Frames
 from app.training.evaluation.errors import Errors, Values, errors, predict_frames
 from app.training.loop import hardware
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.progress import Watch
 from app.training.loop.tensorboard import Board
 from app.training.loop.trainer import Problem, Trainer, load_problem
-from app.training.loop.validation import evaluation_limits
+from app.training.loop.validation import evaluation_batch_size
 from app.training.models import Statistics
 from app.training.runs import checkpoint
 from app.training.runs.config import TrainConfig
@@ -62,7 +62,7 @@ def run(
     watch: Watch,
     resume: bool = False,
     store: ModelStore = DEFAULT_STORE,
-    ranks: Ranks | None = None,
+    group: ProcessGroup | None = None,
 ) -> dict[str, Any] | None:
     """Train a model, or go on with it, and evaluate the best weights.
 
@@ -73,7 +73,7 @@ def run(
         watch: told of each step and evaluation.
         resume: go on from the folder's checkpoint, if it has one.
         store: where the model may be that the run starts from.
-        ranks: the processes of the run; this one alone by default.
+        group: the processes of the run; this one alone by default.
 
     Returns:
         The content of `metrics.json`; nothing in processes but the first.
@@ -84,7 +84,9 @@ def run(
         InvalidData: naming file and frame.
         StoreError: the model to start from cannot be read.
     """
-    _, results = run_members([Member(config, folder)], find, watch, resume, store, ranks or Ranks())
+    _, results = run_members(
+        [Member(config, folder)], find, watch, resume, store, group or ProcessGroup()
+    )
     return results[0] if results else None
 
 
@@ -94,7 +96,7 @@ def run_members(
     watch: Watch,
     resume: bool,
     store: ModelStore,
-    ranks: Ranks,
+    group: ProcessGroup,
 ) -> tuple[Problem, list[dict[str, Any]]]:
     """Train runs that share all but the seed, one after the other; see `run`.
 
@@ -105,25 +107,25 @@ def run_members(
         Data and statistics, which all share, and the content of each one's `metrics.json` (in the
         first process).
     """
-    with ranks.together():
-        device = hardware.set_up(members[0].config, ranks.local)
-    states = ranks.share(lambda: [saved_state(member, resume) for member in members])
-    base = ranks.share(lambda: start_of(members[0].config, store)) if None in states else None
-    statistics = ranks.share(lambda: begun_statistics(members, states))
-    with ranks.together():
-        first = ranks.first or find.cache is None
+    with group.together():
+        device = hardware.set_up(members[0].config, group.local_rank)
+    states = group.share(lambda: [saved_state(member, resume) for member in members])
+    base = group.share(lambda: start_of(members[0].config, store)) if None in states else None
+    statistics = group.share(lambda: begun_statistics(members, states))
+    with group.together():
+        first = group.is_first or find.cache is None
         problem = load_problem(members[0].config, find, base, statistics) if first else None
-    with ranks.together():  # the first process has filled the cache, if there is one
+    with group.together():  # the first process has filled the cache, if there is one
         problem = problem or load_problem(members[0].config, find, base, statistics)
     for number, member in enumerate(members):
         if states[number] is None:
-            states[number] = begin(member, problem, device, base, number, ranks)
+            states[number] = begin(member, problem, device, base, number, group)
     results = []
     for member, state in zip(members, states, strict=True):
         assert state is not None
         if len(members) > 1:
             watch.began(member.folder.path.name)
-        results.append(go_on(member, problem, device, state, watch, ranks))
+        results.append(go_on(member, problem, device, state, watch, group))
     return problem, [result for result in results if result is not None]
 
 
@@ -158,14 +160,14 @@ def begin(
     device: torch.device,
     base: Base | None,
     number: int,
-    ranks: Ranks,
+    group: ProcessGroup,
 ) -> State:
     """Write what is known before the first step, and a checkpoint; member i of a committee starts
     from the base's.
     """
     weights = None if base is None else base.weights[number % len(base.weights)]
-    trainer = Trainer(member.config, problem, member.folder, device, weights, ranks)
-    if ranks.first:
+    trainer = Trainer(member.config, problem, member.folder, device, weights, group)
+    if group.is_first:
         held_out = problem.frames.test or problem.frames.validation
         origin = None if base is None else base.origin
         member.folder.write_setting(member.config, problem.statistics, held_out, origin)
@@ -174,19 +176,24 @@ def begin(
 
 
 def go_on(
-    member: Member, problem: Problem, device: torch.device, state: State, watch: Watch, ranks: Ranks
+    member: Member,
+    problem: Problem,
+    device: torch.device,
+    state: State,
+    watch: Watch,
+    group: ProcessGroup,
 ) -> dict[str, Any] | None:
     """Train from a state to the end, and evaluate in the first process."""
-    trainer = Trainer(member.config, problem, member.folder, device, ranks=ranks)
+    trainer = Trainer(member.config, problem, member.folder, device, group=group)
     trainer.load(state)
-    if member.config.tensorboard and ranks.first:
+    if member.config.tensorboard and group.is_first:
         trainer.board = Board(member.folder.board, trainer.progress.step)
     try:
         reason = train(trainer, watch)
     finally:
         if trainer.board is not None:
             trainer.board.close()
-    return finish(trainer, reason) if ranks.first else None
+    return finish(trainer, reason) if group.is_first else None
 
 
 def train(trainer: Trainer, watch: Watch) -> str:
@@ -255,7 +262,7 @@ def predict_all(trainer: Trainer, frames: Dataset) -> Values:
     """What the trainer's model says about some frames."""
     collator = Collator(frames, trainer.problem.statistics)
     return predict_frames(
-        trainer.model, collator, evaluation_limits(trainer.config), trainer.device
+        trainer.model, collator, evaluation_batch_size(trainer.config), trainer.device
     )
 
 

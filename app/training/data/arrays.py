@@ -30,7 +30,7 @@ class Arrays:
     """F frames, their N atoms, E edges and the bytes of their remarks, one after the other.
 
     Attributes:
-        origin: (F,) which of the sources a frame comes from.
+        source: (F,) which of the sources a frame comes from.
         number: (F,) its number in that source, from 0.
         energy: (F,), eV, total.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
@@ -53,7 +53,7 @@ class Arrays:
         info_start: (F + 1,) first byte of each frame's remarks.
     """
 
-    origin: Small
+    source: Small
     number: Integers
     energy: Floats
     stress: Floats
@@ -126,13 +126,13 @@ def chunks(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
 
 
 def flatten(
-    frames: Sequence[LabelledFrame], origins: Sequence[int], cutoff: float, dtype: str
+    frames: Sequence[LabelledFrame], sources: Sequence[int], cutoff: float, dtype: str
 ) -> Part:
     """The arrays of some frames, their neighbours found.
 
     Args:
         frames: at least one.
-        origins: which source each comes from.
+        sources: which source each comes from.
         cutoff: Å.
         dtype: working precision, `float32` or `float64`.
 
@@ -143,7 +143,7 @@ def flatten(
     missing = np.full((3, 3), np.nan)
     info = [_remarks(frame.info) for frame in frames]
     return {
-        "origin": np.array(origins, dtype=np.int32),
+        "source": np.array(sources, dtype=np.int32),
         "number": np.array([f.index for f in frames], dtype=np.int64),
         "energy": np.array([f.energy for f in frames], dtype=np.float64),
         "stress": np.array(

@@ -152,20 +152,20 @@ def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) 
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How large a batch may be; a frame that is larger than a limit on its own goes alone."""
+class BatchSize:
+    """The most that a batch may hold; a frame that is larger than a limit on its own goes alone."""
 
     structures: int
     atoms: int | None = None
     edges: int | None = None
 
 
-def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integers]:
-    """Cut frames, in this order, into batches within the limits."""
+def batches(dataset: Dataset, order: Integers, size: BatchSize) -> Iterator[Integers]:
+    """Cut frames, in this order, into batches of at most that size."""
     sizes = np.stack(
         [np.ones(len(dataset), dtype=np.int64), dataset.n_atoms, dataset.n_edges], axis=1
     )
-    largest = np.array([limits.structures, limits.atoms or UNLIMITED, limits.edges or UNLIMITED])
+    largest = np.array([size.structures, size.atoms or UNLIMITED, size.edges or UNLIMITED])
     start, used = 0, np.zeros(3, dtype=np.int64)
     for position, index in enumerate(order):
         used = used + sizes[index]
@@ -177,13 +177,13 @@ def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integ
 
 
 def epoch_batches(
-    dataset: Dataset, limits: Limits, seed: int, epoch: int, bucket: int = 1
+    dataset: Dataset, size: BatchSize, seed: int, epoch: int, bucket: int = 1
 ) -> list[Integers]:
     """All frames in batches, in an order that depends on seed and epoch alone.
 
     Args:
         dataset: the frames.
-        limits: of each batch.
+        size: the most that a batch may hold.
         seed: of the run.
         epoch: counted from 0.
         bucket: so many batches' worth of frames, drawn at random, are sorted by their largest
@@ -193,12 +193,12 @@ def epoch_batches(
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(dataset))
     if bucket == 1:
-        return list(batches(dataset, order, limits))
-    size, width = bucket * limits.structures, dataset.width
-    parts = [order[i : i + size] for i in range(0, len(order), size)]
+        return list(batches(dataset, order, size))
+    width, several = dataset.width, bucket * size.structures
+    parts = [order[i : i + several] for i in range(0, len(order), several)]
     cut = [
         b
         for part in parts
-        for b in batches(dataset, part[np.argsort(width[part], kind="stable")], limits)
+        for b in batches(dataset, part[np.argsort(width[part], kind="stable")], size)
     ]
     return [cut[i] for i in random.permutation(len(cut))]

@@ -28,7 +28,7 @@ from app.training.data.arrays import Arrays, Part, Sink
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 BLOCK = 2**24
 """Bytes of an array whose checksum is taken at once."""

@@ -11,7 +11,7 @@ from torch import nn
 
 from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Floats
-from app.training.data.batches import Collator, Limits, batches
+from app.training.data.batches import BatchSize, Collator, batches
 from app.training.data.frames import LabelledFrame
 from app.training.evaluation.forward import predict
 
@@ -70,13 +70,13 @@ def labels(frames: Sequence[LabelledFrame]) -> Values:
 
 
 def predict_frames(
-    model: nn.Module, collator: Collator, limits: Limits, device: torch.device
+    model: nn.Module, collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """What a model says about all frames of a data set, in their order."""
     data = collator.dataset
     order = np.argsort(data.n_atoms, kind="stable")
     parts = []
-    for indices in batches(data, order, limits):
+    for indices in batches(data, order, size):
         outputs = predict(model, collator(indices).to(device), create_graph=False)
         parts.append([t.double().cpu().numpy() for t in outputs])
     energy, forces, stress = (np.concatenate(column) for column in zip(*parts, strict=True))

@@ -29,7 +29,7 @@ REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Reference:
+class EagerModel:
     """An eager model in float64, evaluated structure by structure: what an artifact is compared
     with.
 
@@ -79,7 +79,7 @@ def certify(
     Raises:
         CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
     """
-    references = [Reference(model, backend.card) for model in models]
+    references = [EagerModel(model, backend.card) for model in models]
     synthetic, frames = _synthetic(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
     of_synthetic = _largest(
         [_compare(backend, references, batch, in_proportion=True) for batch in synthetic]
@@ -119,7 +119,7 @@ def _synthetic(card: ModelCard) -> list[list[Structure]]:
 
 def _compare(
     backend: Backend,
-    references: Sequence[Reference],
+    references: Sequence[EagerModel],
     batch: Sequence[Structure],
     in_proportion: bool,
 ) -> Floats:

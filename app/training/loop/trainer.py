@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from app.atoms.structure import Integers
 from app.errors import InvalidData
-from app.training.data.batches import Collator, Limits, epoch_batches
+from app.training.data.batches import BatchSize, Collator, epoch_batches
 from app.training.data.load import Finder, Frames, check_stress, load_frames
 from app.training.data.references import fit_statistics
 from app.training.evaluation.errors import Errors
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.ema import Average
 from app.training.loop.gradients import Gradients
 from app.training.loop.learning_rate import LearningRate
@@ -99,7 +99,7 @@ class Trainer:
         folder: where to write.
         device: where to train.
         weights: those to start from; random ones by default.
-        ranks: the processes that train; this one alone by default.
+        group: the processes that train; this one alone by default.
     """
 
     def __init__(
@@ -109,17 +109,17 @@ class Trainer:
         folder: RunFolder,
         device: torch.device,
         weights: Mapping[str, Tensor] | None = None,
-        ranks: Ranks | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
         self.config, self.problem, self.folder, self.device = config, problem, folder, device
-        self.ranks = ranks or Ranks()
+        self.group = group or ProcessGroup()
         self.model = initial_model(config, problem.statistics, weights).to(device)
-        self.ranks.align(self.model)
-        self.gradients = Gradients(self.model, problem.train, config, self.ranks)
+        self.group.broadcast_weights(self.model)
+        self.gradients = Gradients(self.model, problem.train, config, self.group)
         self.optimizer = make_optimizer(self.model, config)
         self.average = Average(self.model, config.ema)
         self.rate = LearningRate(config.schedule, config.optimizer.lr)
-        self.limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
+        self.batch_size = BatchSize(config.batch_size, config.max_atoms, config.max_edges)
         self.progress = Progress()
         self.board: Board | None = None
         self.started = self.saved = time.monotonic()
@@ -132,7 +132,11 @@ class Trainer:
         config, progress = self.config, self.progress
         while progress.epoch < config.epochs:
             todo = epoch_batches(
-                self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket
+                self.problem.train.dataset,
+                self.batch_size,
+                config.seed,
+                progress.epoch,
+                config.bucket,
             )
             for indices in todo[progress.batch :]:
                 if reason := self.reason_to_stop(watch):
@@ -157,7 +161,7 @@ class Trainer:
         late = (
             config.max_minutes is not None and self.elapsed()["seconds"] >= 60 * config.max_minutes
         )
-        interrupted, over = self.ranks.any(watch.interrupted, self.ranks.first and late)
+        interrupted, over = self.group.any(watch.interrupted, self.group.is_first and late)
         if interrupted:
             return "interrupted"
         if config.patience is not None and self.progress.since_best >= config.patience:
@@ -180,8 +184,8 @@ class Trainer:
         """
         config, progress = self.config, self.progress
         rate = self.rate.at(progress.step, done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
         losses = self.gradients(
             indices, config.loss.at(done * config.epochs), progress.step, watch.say
         )
@@ -199,7 +203,7 @@ class Trainer:
         """
         progress = self.progress
         with self.average.applied():
-            loss, found = self.ranks.share(
+            loss, found = self.group.share(
                 lambda: validate(self.model, self.problem.validation, self.config, self.device)
             )
             progress.since_best += 1
@@ -208,13 +212,13 @@ class Trainer:
                 progress.best = {
                     name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()
                 }
-                if self.ranks.first:
+                if self.group.is_first:
                     self.folder.write_weights(progress.best)
         self.rate.evaluated(loss)
         line = self.line(loss, found)
         progress.sums = [0.0] * len(progress.sums)
         progress.lines += 1
-        if self.ranks.first:
+        if self.group.is_first:
             self.folder.add_line(line)
         if self.board is not None:
             self.board.add(line)
@@ -264,7 +268,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint from which training goes on exactly."""
-        if self.ranks.first:
+        if self.group.is_first:
             checkpoint.save(self.folder.checkpoint, self.state())
         self.saved = time.monotonic()
 
@@ -289,7 +293,7 @@ class Trainer:
         self.rate.load(state["rate"])
         self.gradients.load(state.get("memory", {}))
         self.progress = Progress(**state["progress"])
-        if self.ranks.first:
+        if self.group.is_first:
             self.folder.keep_lines(self.progress.lines)
             if self.progress.best:
                 self.folder.write_weights(self.progress.best)

@@ -37,14 +37,14 @@ class LossConfig(Section):
     )
 
     @model_validator(mode="after")
-    def _some_weight(self) -> "Loss":
+    def _some_weight(self) -> "LossConfig":
         for loss in (self, *(self.at(change.epoch + change.over) for change in self.changes)):
             if loss.energy + loss.forces + loss.stress == 0:
                 raise ValueError("all weights are zero; nothing would be learnt")
         return self
 
     @model_validator(mode="after")
-    def _changes_in_order(self) -> "Loss":
+    def _changes_in_order(self) -> "LossConfig":
         for first, second in pairwise(self.changes):
             if second.epoch < first.epoch + first.over:
                 raise ValueError(
@@ -52,7 +52,7 @@ class LossConfig(Section):
                 )
         return self
 
-    def at(self, epoch: float) -> "Loss":
+    def at(self, epoch: float) -> "LossConfig":
         """The loss with its weights after so many epochs; infinity gives those at the end."""
         weights = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
         for change in self.changes:
@@ -122,7 +122,9 @@ class TrainConfig(Section):
 
     data: Data
     model: ModelConfig
-    start: StartConfig | None = Field(None, description="by default, a run begins with random weights")
+    start: StartConfig | None = Field(
+        None, description="by default, a run begins with random weights"
+    )
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -14,7 +14,7 @@ from app.training.data.references import fit_statistics
 from app.training.evaluation.forward import predict
 from app.training.loop import gradients
 from app.training.loop.display import Display
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import Gradients
 from app.training.loop.loss import compute_losses
 from app.training.models import build_model
@@ -32,7 +32,7 @@ def make(**keys):
     dataset = build_dataset(FRAMES, 4.5, "float64")
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float64)
-    return Gradients(model, Collator(dataset, statistics), config, Ranks()), config
+    return Gradients(model, Collator(dataset, statistics), config, ProcessGroup()), config
 
 
 def run_out_above(monkeypatch, most_edges, most_frames=99):

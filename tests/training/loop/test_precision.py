@@ -17,7 +17,7 @@ from app.training.data.references import fit_statistics
 from app.training.export.publish import About, TrainedRun, export
 from app.training.loop import hardware
 from app.training.loop.display import Display
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import Gradients
 from app.training.loop.precision import Precision
 from app.training.models import build_model
@@ -33,7 +33,7 @@ def gradient(precision):
     dataset = build_dataset(FRAMES, 4.5)
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float32)
-    set_gradients = Gradients(model, Collator(dataset, statistics), config, Ranks())
+    set_gradients = Gradients(model, Collator(dataset, statistics), config, ProcessGroup())
     loss = set_gradients(torch.arange(8).numpy(), config.loss, 0, pytest.fail)[0]
     return loss, torch.cat([p.grad.flatten() for p in set_gradients.parameters])
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from app.errors import InvalidConfig, InvalidData, TrainingError, UnknownModel
 from app.store.card import ARTIFACT
 from app.store.store import ModelStore, sha256
-from app.training.data.batches import Collator, Limits
+from app.training.data.batches import BatchSize, Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder
 from app.training.dry_run import describe_run
@@ -79,7 +79,7 @@ def weights_of(folder):
 
 def answers(model, statistics, frames):
     collator = Collator(build_dataset(frames, 4.5, "float64"), statistics)
-    return predict_frames(model.double(), collator, Limits(8), torch.device("cpu"))
+    return predict_frames(model.double(), collator, BatchSize(8), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("start", ["base", "neon@1", "base/checkpoint.pt"])
