@@ -32,7 +32,7 @@ from app.training.data.load import Finder
 from app.training.evaluation.forward import predict
 from app.training.export.onnx import drop_aliases
 from app.training.loop.hardware import set_up
-from app.training.loop.trainer import Problem, load_problem
+from app.training.loop.problem import Problem, load_problem
 from app.training.models import ModelInputs, build_model
 from app.training.runs.config import LossConfig, TrainConfig
 from app.training.runs.config_file import load_config

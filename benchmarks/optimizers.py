@@ -22,8 +22,9 @@ from torch import nn
 
 from app.training.data.load import Finder
 from app.training.loop.optimizers import AnyOptimizer, make_optimizer
+from app.training.loop.problem import Problem, load_problem
 from app.training.loop.progress import Progress
-from app.training.loop.trainer import Problem, Trainer, load_problem
+from app.training.loop.trainer import Trainer
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import override, parse_config
 from app.training.runs.folder import RunFolder

@@ -104,7 +104,7 @@ def _run(options: argparse.Namespace, group: "ProcessGroup") -> int:
         return 0
     from app.training.committee import run_committee
     from app.training.loop.display import Display, Quiet
-    from app.training.run import run as train
+    from app.training.run import train_model
 
     display = Display(config.epochs) if group.is_first else Quiet()
     handlers = {
@@ -113,7 +113,9 @@ def _run(options: argparse.Namespace, group: "ProcessGroup") -> int:
     }
     try:
         if options.seeds is None:
-            result = train(config, RunFolder(path), find, display, options.resume, store, group)
+            result = train_model(
+                config, RunFolder(path), find, display, options.resume, store, group
+            )
         else:
             folder = CommitteeFolder(path)
             result = run_committee(

@@ -13,9 +13,10 @@ from app.training.data.dataset import Dataset
 from app.training.data.load import Finder
 from app.training.data.references import force_square
 from app.training.evaluation.forward import predict
-from app.training.loop.trainer import Problem, load_problem
+from app.training.loop.problem import Problem, load_problem
+from app.training.runs.base import DEFAULT_STORE, Base, start_of
 from app.training.runs.config import TrainConfig
-from app.training.runs.fine_tuning import DEFAULT_STORE, Base, initial_model, start_of
+from app.training.runs.fine_tuning import initial_model
 
 COPIES = 6
 """Of each parameter: weights, gradient, two moments of Adam, moving average and the best weights.

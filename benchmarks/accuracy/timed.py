@@ -19,8 +19,9 @@ from app.cli.train import add_data_root, data_root
 from app.training.data.load import Finder
 from app.training.loop.display import Quiet
 from app.training.loop.hardware import set_up
+from app.training.loop.problem import load_problem
 from app.training.loop.progress import Progress
-from app.training.loop.trainer import Trainer, load_problem
+from app.training.loop.trainer import Trainer
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import RunFolder

@@ -23,8 +23,8 @@ from app.store.store import ModelStore
 from app.training.export.certificate import model_inputs
 from app.training.models import build_model
 from app.training.models.derivatives import evaluate
+from app.training.runs.base import load_base
 from app.training.runs.config import StartConfig
-from app.training.runs.fine_tuning import load_base
 
 
 class Network(ModelInterface):

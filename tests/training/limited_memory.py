@@ -16,7 +16,7 @@ import torch
 
 from app.training.data.batches import BatchSize, epoch_batches
 from app.training.data.load import Finder
-from app.training.loop.trainer import load_problem
+from app.training.loop.problem import load_problem
 from app.training.runs.config_file import parse_config
 from tests.training.labelled import TINY
 

@@ -129,13 +129,17 @@ class ProcessGroup:
         raise TrainingError(f"process {rank}: {reason}")
 
 
+ALONE = ProcessGroup()
+"""This process by itself."""
+
+
 @contextmanager
 def process_group() -> Iterator[ProcessGroup]:
     """The processes that `torchrun` has started, connected within the block; this one alone without
     it.
     """
     if not dist.is_torchelastic_launched():
-        yield ProcessGroup()
+        yield ALONE
         return
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE

@@ -3,31 +3,27 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from app.atoms.structure import Integers
-from app.errors import InvalidData
-from app.training.data.batches import BatchSize, Collator, epoch_batches
-from app.training.data.load import Finder, Frames, check_stress, load_frames
-from app.training.data.references import fit_statistics
+from app.training.data.batches import BatchSize, epoch_batches
 from app.training.evaluation.errors import Errors
-from app.training.loop.distributed import ProcessGroup
+from app.training.loop.distributed import ALONE, ProcessGroup
 from app.training.loop.ema import Average
 from app.training.loop.gradients import Gradients
 from app.training.loop.learning_rate import LearningRate
 from app.training.loop.loss import Losses
 from app.training.loop.optimizers import make_optimizer
+from app.training.loop.problem import Problem
 from app.training.loop.progress import Progress, Watch
 from app.training.loop.tensorboard import Board
 from app.training.loop.validation import validate
-from app.training.models import Statistics
 from app.training.runs import checkpoint
 from app.training.runs.config import TrainConfig
-from app.training.runs.fine_tuning import Base, grown_statistics, initial_model
+from app.training.runs.fine_tuning import initial_model
 from app.training.runs.folder import RunFolder
 
 METRICS = (
@@ -39,55 +35,6 @@ METRICS = (
     "forces_rmse",
 )
 """Validation errors in each line of the metrics."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is to be learnt: frames with neighbour lists, and their statistics."""
-
-    frames: Frames
-    statistics: Statistics
-    train: Collator
-    validation: Collator
-
-
-def load_problem(
-    config: TrainConfig,
-    find: Finder,
-    base: Base | None = None,
-    statistics: Statistics | None = None,
-) -> Problem:
-    """Read the data, find neighbours and fit the statistics.
-
-    Args:
-        config: of the run.
-        find: from the config's paths to files.
-        base: the model to start from.
-        statistics: those with which the run began, where it goes on.
-
-    Raises:
-        InvalidData: naming file and frame; or a loss of forces or stresses without any.
-        InvalidConfig: reference energies or elements that do not fit the data.
-    """
-    given = statistics or (base.statistics if base is not None else None)
-    known = given.elements if given is not None else ()
-    frames = load_frames(config.data, find, config.model.cutoff, config.dtype, known)
-    forces, stress = (config.loss.largest(name) for name in ("forces", "stress"))
-    if stress:
-        if not frames.train.has_stress.any():
-            raise InvalidData(f"loss.stress is {stress}, but no training frame has a stress")
-        for part in (frames.train, frames.validation):
-            check_stress(part, stress)
-    if forces and not frames.train.has_forces.any():
-        raise InvalidData(f"loss.forces is {forces}, but no training frame has forces; set it to 0")
-    if statistics is None and base is not None:
-        statistics = grown_statistics(base, config, frames)
-    if statistics is None:
-        statistics = fit_statistics(
-            frames.train, config.data.elements or frames.elements(), config.references
-        )
-    train, validation = (Collator(part, statistics) for part in (frames.train, frames.validation))
-    return Problem(frames, statistics, train, validation)
 
 
 class Trainer:
@@ -109,10 +56,10 @@ class Trainer:
         folder: RunFolder,
         device: torch.device,
         weights: Mapping[str, Tensor] | None = None,
-        group: ProcessGroup | None = None,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.config, self.problem, self.folder, self.device = config, problem, folder, device
-        self.group = group or ProcessGroup()
+        self.group = group
         self.model = initial_model(config, problem.statistics, weights).to(device)
         self.group.broadcast_weights(self.model)
         self.gradients = Gradients(self.model, problem.train, config, self.group)
@@ -122,14 +69,14 @@ class Trainer:
         self.batch_size = BatchSize(config.batch_size, config.max_atoms, config.max_edges)
         self.progress = Progress()
         self.board: Board | None = None
-        self.started = self.saved = time.monotonic()
-        self.started_cpu = time.process_time()
+        self._start_clock()
 
     def fit(self, watch: Watch) -> str:
         """Train until something ends it, and say what: `epochs`, `patience`, `max_minutes` or
         `interrupted`.
         """
         config, progress = self.config, self.progress
+        self._start_clock()
         while progress.epoch < config.epochs:
             todo = epoch_batches(
                 self.problem.train.dataset,
@@ -203,7 +150,7 @@ class Trainer:
         """
         progress = self.progress
         with self.average.applied():
-            loss, found = self.group.share(
+            loss, errors = self.group.share(
                 lambda: validate(self.model, self.problem.validation, self.config, self.device)
             )
             progress.since_best += 1
@@ -215,7 +162,7 @@ class Trainer:
                 if self.group.is_first:
                     self.folder.write_weights(progress.best)
         self.rate.evaluated(loss)
-        line = self.line(loss, found)
+        line = self.line(loss, errors)
         progress.sums = [0.0] * len(progress.sums)
         progress.lines += 1
         if self.group.is_first:
@@ -224,7 +171,7 @@ class Trainer:
             self.board.add(line)
         return line
 
-    def line(self, loss: float, found: Errors) -> dict[str, float]:
+    def line(self, loss: float, errors: Errors) -> dict[str, float]:
         """The metrics of an evaluation."""
         progress = self.progress
         count = max(progress.sums[-1], 1.0)
@@ -239,7 +186,7 @@ class Trainer:
             },
             "validation_loss": loss,
             **{
-                name: math.nan if (value := getattr(found, name)) is None else value
+                name: math.nan if (value := getattr(errors, name)) is None else value
                 for name in METRICS
             },
         }
@@ -265,6 +212,10 @@ class Trainer:
             "seconds": self.progress.seconds + wall,
             "cpu_seconds": self.progress.cpu_seconds + cpu,
         }
+
+    def _start_clock(self) -> None:
+        self.started = self.saved = time.monotonic()
+        self.started_cpu = time.process_time()
 
     def save(self) -> None:
         """Write a checkpoint from which training goes on exactly."""

@@ -16,7 +16,7 @@ from app.training.data.load import Finder
 from app.training.loop.display import Display
 from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import divide
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.config_file import dump_config
 from app.training.runs.folder import RunFolder
@@ -67,7 +67,7 @@ def start(folder, settings, *options):
 
 
 def alone(folder, name, settings, resume=False):
-    return run(
+    return train_model(
         settings, RunFolder(folder / name), Finder(folder), Display(99, io.StringIO()), resume
     )
 

@@ -18,7 +18,7 @@ from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import Gradients
 from app.training.loop.loss import compute_losses
 from app.training.models import build_model
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.folder import RunFolder
 from tests.training.labelled import crystals, molecules, tiny_config, write
@@ -103,7 +103,9 @@ def test_a_resumed_run_keeps_to_the_pieces_that_there_was_room_for(tmp_path, mon
 
     def go_on(name, resume=False, **keys):
         config = tiny_config(batch_size=16, epochs=3, schedule={"kind": "constant"}, **keys)
-        return run(config, RunFolder(tmp_path / name), Finder(tmp_path), Display(3, shown), resume)
+        return train_model(
+            config, RunFolder(tmp_path / name), Finder(tmp_path), Display(3, shown), resume
+        )
 
     run_out_above(monkeypatch, 140)
     go_on("whole")
@@ -114,7 +116,7 @@ def test_a_resumed_run_keeps_to_the_pieces_that_there_was_room_for(tmp_path, mon
             self.interrupted = progress.step == 3
 
     with pytest.raises(TrainingError, match="interrupted after step 3"):
-        run(
+        train_model(
             tiny_config(batch_size=16, epochs=3, schedule={"kind": "constant"}),
             RunFolder(tmp_path / "part"),
             Finder(tmp_path),

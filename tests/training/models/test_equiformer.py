@@ -28,7 +28,7 @@ from app.training.loop.display import Display
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.derivatives import evaluate
 from app.training.models.gather import gather
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
@@ -488,7 +488,7 @@ def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
     model = {**SMALL, **NONLINEAR_MLP, "architecture": "equiformer"}
     config = tiny_config(model=model, epochs=6, optimizer={"lr": 0.005})
     folder = RunFolder(tmp_path / "run")
-    run(config, folder, Finder(tmp_path), Display(99, io.StringIO()))
+    train_model(config, folder, Finder(tmp_path), Display(99, io.StringIO()))
     losses = [float(line["validation_loss"]) for line in folder.lines()]
     assert losses[-1] < 0.7 * losses[0]
     trained = TrainedRun(folder.path)

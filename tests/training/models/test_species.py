@@ -8,7 +8,7 @@ from app.errors import TrainingError
 from app.training.export.certificate import EagerModel
 from app.training.models import Statistics, build_model
 from app.training.models.architecture import ArchitectureConfig
-from app.training.runs.fine_tuning import take_weights
+from app.training.models.transfer import take_weights
 from tests.structures import random_molecule
 from tests.training.cards import random_card
 

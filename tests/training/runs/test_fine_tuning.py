@@ -22,11 +22,12 @@ from app.training.evaluation.errors import predict_frames
 from app.training.export.publish import About, _card
 from app.training.loop.display import Display
 from app.training.models import Statistics
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
+from app.training.runs.base import load_base
 from app.training.runs.config import StartConfig
 from app.training.runs.config_file import parse_config
-from app.training.runs.fine_tuning import initial_model, load_base, with_model
+from app.training.runs.fine_tuning import initial_model, with_model
 from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
 from tests.structures import random_molecule
@@ -70,7 +71,7 @@ def train(root, folder, resume=False, display=None, start="base", **keys):
         keys.pop("start_keys", None)
     store = ModelStore(root / "store")
     display = display or Display(99, io.StringIO())
-    return run(tiny_config(**keys), RunFolder(folder), Finder(root), display, resume, store)
+    return train_model(tiny_config(**keys), RunFolder(folder), Finder(root), display, resume, store)
 
 
 def weights_of(folder):
