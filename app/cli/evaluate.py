@@ -1,11 +1,11 @@
 """`equipot evaluate`: errors of a store model, or of a training run, on labelled data."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from app.backends.device import BackendChoice
+from app.cli.options import add_model_store
 from app.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -65,9 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=int, default=0, help="numerics threads; 0 takes all cores"
     )
-    parser.add_argument(
-        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
-    )
+    add_model_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,7 +6,16 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.export import DTYPES, about_of, add_about, publish
+from app.cli.export import publish
+from app.cli.options import (
+    DTYPES,
+    about_of,
+    add_about,
+    add_data,
+    add_model_store,
+    data_cache,
+    data_root,
+)
 from app.errors import EquipotError, InvalidConfig
 
 if TYPE_CHECKING:
@@ -50,12 +59,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="say what would be trained on what, with which memory, and stop",
     )
     parser.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)",
-    )
-    parser.add_argument(
         "--publish",
         metavar="NAME",
         help="afterwards certify the model and publish it under this name, as export does",
@@ -64,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--publish-dtype", choices=DTYPES, help="of the published artifact (float32)"
     )
     add_about(parser)
-    add_data_root(parser)
+    add_data(parser)
     add_model_store(parser)
 
 
@@ -92,7 +95,7 @@ def _run(options: argparse.Namespace, group: "ProcessGroup") -> int:
     from app.training.runs.folder import CommitteeFolder, RunFolder
 
     store = ModelStore(options.model_store)
-    find = Finder(options.config.parent, data_root(options), cache_folder(options))
+    find = Finder(options.config.parent, data_root(options), data_cache(options))
     path = options.run or Path("runs") / run_name(options.config)
     config = group.share(lambda: _config(options, path, store))
     about = _about(options)
@@ -192,37 +195,3 @@ def _summary(result: "Mapping[str, Any]") -> str:
 def run_name(config: Path) -> str:
     """The config's name, or its folder's where it is just called `config`."""
     return config.resolve().parent.name if config.stem == "config" else config.stem
-
-
-def add_data_root(parser: argparse.ArgumentParser) -> None:
-    """Declare `--data-root`."""
-    parser.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help="where relative paths of data begin (or set EQUIPOT_DATA)",
-    )
-
-
-def add_model_store(parser: argparse.ArgumentParser) -> None:
-    """Declare `--model-store`."""
-    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
-    parser.add_argument(
-        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
-    )
-
-
-def data_root(options: argparse.Namespace) -> Path | None:
-    """The folder in which relative paths of data begin, if one is given."""
-    if options.data_root is not None:
-        return Path(options.data_root)
-    return Path(os.environ["EQUIPOT_DATA"]) if os.environ.get("EQUIPOT_DATA") else None
-
-
-def cache_folder(options: argparse.Namespace) -> Path | None:
-    """The folder in which neighbour lists are kept, if one is given."""
-    if options.cache is not None:
-        return Path(options.cache)
-    return (
-        Path(os.environ["EQUIPOT_CACHE"]).expanduser() if os.environ.get("EQUIPOT_CACHE") else None
-    )

@@ -209,7 +209,7 @@ def _named(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TrainingError(
-            f"the cache {folder} cannot be written: {error}; make room, choose another folder with --cache, "
+            f"the cache {folder} cannot be written: {error}; make room, choose another folder with --data-cache, "
             "or do without it"
         ) from error
 
@@ -222,7 +222,7 @@ def _locked(entry: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
     except OSError as error:
-        raise InvalidConfig(f"--cache {path.parent}: {error.strerror}") from error
+        raise InvalidConfig(f"--data-cache {path.parent}: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -188,7 +188,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(data):
 
 def test_a_cache_that_cannot_be_made_is_named(data):
     (data / "cache").write_text("a file")
-    with pytest.raises(InvalidConfig, match=r"--cache .*cache: File exists"):
+    with pytest.raises(InvalidConfig, match=r"--data-cache .*cache: File exists"):
         load(data)
 
 
