@@ -94,19 +94,19 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidConfig(
             f"--plot-uncertainty: {options.model} states no uncertainty; only committees do"
         )
-    found = report(predicted, frames, options.by)
-    _write(options, found, frames, predicted)
+    measured = report(predicted, frames, options.by)
+    _write(options, measured, frames, predicted)
     print(
-        found.model_dump_json(indent=2, exclude_none=True)
+        measured.model_dump_json(indent=2, exclude_none=True)
         if options.json
-        else page(found, options.worst)
+        else page(measured, options.worst)
     )
     return 0
 
 
 def _write(
     options: argparse.Namespace,
-    found: "Report",
+    measured: "Report",
     frames: "Sequence[LabelledFrame]",
     predicted: "Values",
 ) -> None:
@@ -115,7 +115,7 @@ def _write(
         from app.training.evaluation.report import groups_csv
         from app.training.runs.checkpoint import write_atomically
 
-        write_atomically(options.csv, lambda file: file.write(groups_csv(found.groups).encode()))
+        write_atomically(options.csv, lambda file: file.write(groups_csv(measured.groups).encode()))
     if options.plot is not None:
         from app.training.evaluation.plots import parity
 

@@ -192,14 +192,14 @@ def _find(spec: str) -> Callable[..., Any]:
             f"{spec!r} names no calculator: write module:Class, such as tblite.ase:TBLite"
         )
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        calculator = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
         raise InvalidRequest(
             f"cannot import {module} ({error}): install the package that brings it"
         ) from error
-    if not callable(found):
+    if not callable(calculator):
         raise InvalidRequest(f"{module} has no calculator {name}")
-    return found  # type: ignore[no-any-return]
+    return calculator  # type: ignore[no-any-return]
 
 
 def _construct(make: Callable[..., Any], reference: Reference) -> Any:

@@ -111,9 +111,9 @@ def committee_table(result: Mapping[str, Any]) -> str:
                 **{seed: member[name] for seed, member in result["members"].items()},
                 "committee": result[name],
             }
-            lines += [f"{name:<12}{model:<12}{_numbers(found)}" for model, found in rows.items()]
+            lines += [f"{name:<12}{model:<12}{_numbers(errors)}" for model, errors in rows.items()]
     return "\n".join(lines)
 
 
-def _numbers(found: Mapping[str, Any]) -> str:
-    return "".join(f"{found[key]:>12.2f}" if key in found else f"{'-':>12}" for _, key in COLUMNS)
+def _numbers(errors: Mapping[str, Any]) -> str:
+    return "".join(f"{errors[key]:>12.2f}" if key in errors else f"{'-':>12}" for _, key in COLUMNS)

@@ -100,7 +100,7 @@ def describe_memory(
     config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers
 ) -> str:
     """An estimate of the memory of a run, beside that of the program and its libraries (some 500
-    MiB).
+    MiB); `largest` are the (B,) frames of the largest batch.
     """
     dataset, frames = problem.train.dataset, problem.frames
     pieces = batches(dataset, largest, BatchSize(len(largest), edges=config.edges_at_once))
@@ -119,7 +119,7 @@ def describe_memory(
 
 
 def kept_bytes(model: torch.nn.Module, collator: Collator, indices: Integers, stress: bool) -> int:
-    """Bytes of the tensors that a step on these frames keeps for its backward pass, each storage
+    """Bytes of the tensors that a step on (B,) frames keeps for its backward pass, each storage
     counted once.
     """
     storages: dict[int, int] = {}
@@ -142,5 +142,5 @@ def slots_of(dataset: Dataset, indices: Integers) -> Integers:
 
 
 def slots(dataset: Dataset, indices: Integers) -> int:
-    """Edge slots of a batch, padding included."""
+    """Edge slots of a batch of (B,) frames, padding included."""
     return int(dataset.n_atoms[indices].sum() * max(dataset.width[indices].max(), 1))

@@ -83,8 +83,8 @@ class Arrays:
     def info_of(self, row: int) -> dict[str, object]:
         """A frame's remarks: those that are one number, text or truth value."""
         text = self.info[self.info_start[row] : self.info_start[row + 1]].tobytes()
-        found: dict[str, object] = json.loads(text) if text else {}
-        return found
+        info: dict[str, object] = json.loads(text) if text else {}
+        return info
 
 
 class Sink(Protocol):

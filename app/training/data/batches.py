@@ -90,7 +90,7 @@ class Collator:
         self.volume, self.weight = dataset.volume, dataset.weight
 
     def __call__(self, indices: Integers) -> Batch:
-        """The frames of these numbers as one batch."""
+        """The frames of these (B,) numbers as one batch."""
         data = self.dataset
         n_atoms = data.n_atoms[indices]
         atoms = ranges(data.atom_start[indices], n_atoms)
@@ -104,7 +104,12 @@ class Collator:
         )
 
     def targets(self, indices: Integers, atoms: Integers) -> Targets:
-        """What a model should say about these frames, whose atoms are these."""
+        """What a model should say about some frames.
+
+        Args:
+            indices: (B,) numbers of the frames.
+            atoms: (N,) where their atoms stand in the arrays.
+        """
         data = self.dataset
         forces, stress = data.arrays.forces[atoms], data.arrays.stress[data.rows[indices]]
 
@@ -161,7 +166,7 @@ class BatchSize:
 
 
 def batches(dataset: Dataset, order: Integers, size: BatchSize) -> Iterator[Integers]:
-    """Cut frames, in this order, into batches of at most that size."""
+    """Cut (F,) numbers of frames, in this order, into (B,) numbers of batches of at most that size."""
     sizes = np.stack(
         [np.ones(len(dataset), dtype=np.int64), dataset.n_atoms, dataset.n_edges], axis=1
     )
@@ -179,7 +184,7 @@ def batches(dataset: Dataset, order: Integers, size: BatchSize) -> Iterator[Inte
 def epoch_batches(
     dataset: Dataset, size: BatchSize, seed: int, epoch: int, bucket: int = 1
 ) -> list[Integers]:
-    """All frames in batches, in an order that depends on seed and epoch alone.
+    """(B,) numbers of the frames of each batch, in an order that depends on seed and epoch alone.
 
     Args:
         dataset: the frames.

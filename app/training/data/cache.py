@@ -109,7 +109,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def checksum(array: NDArray[Any], start: int = 0) -> int:
-    """CRC-32 of an array's bytes, going on from that of the bytes before them."""
+    """CRC-32 of the bytes of an array of any shape, going on from that of the bytes before them."""
     data = array.reshape(-1).view(np.uint8)
     for offset in range(0, len(data), BLOCK):
         start = zlib.crc32(data[offset : offset + BLOCK].data, start)
@@ -133,7 +133,7 @@ class Column:
         self._header()
 
     def add(self, values: NDArray[Any]) -> None:
-        """Append some rows."""
+        """Append (n, ...) rows."""
         values = np.ascontiguousarray(values)
         self.file.write(values.reshape(-1).view(np.uint8).data)
         self.length += len(values)

@@ -85,7 +85,7 @@ class Dataset(Sequence[LabelledFrame]):
         )
 
     def take(self, indices: Sequence[int] | Integers) -> "Dataset":
-        """The frames of these numbers."""
+        """The frames of these (n,) numbers."""
         return Dataset(self.arrays, self.sources, self.rows[np.asarray(indices, dtype=np.int64)])
 
     def parts(self) -> Iterator["Dataset"]:

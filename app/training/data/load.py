@@ -53,12 +53,12 @@ class Finder:
         Raises:
             InvalidData: not there; the message names the places that were looked at.
         """
-        places = list(dict.fromkeys(folder / path for folder in self.folders))
-        for place in places:
-            if place.exists():
-                return place
+        candidates = list(dict.fromkeys(folder / path for folder in self.folders))
+        for candidate in candidates:
+            if candidate.exists():
+                return candidate
         raise InvalidData(
-            f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)"
+            f"no data file {path}; looked for {' and '.join(map(str, candidates))} (see --data-root)"
         )
 
     def all(self, path: str) -> list[Path]:
@@ -69,9 +69,9 @@ class Finder:
             InvalidData: there is none.
         """
         for folder in self.folders:
-            found = [] if (folder / path).exists() else sorted(glob(path, root_dir=folder))
-            if found:
-                return [folder / name for name in found]
+            names = [] if (folder / path).exists() else sorted(glob(path, root_dir=folder))
+            if names:
+                return [folder / name for name in names]
         return [self(path)]
 
 

@@ -109,8 +109,12 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         forces_rmse=_rmse(forces) if forces.size else None,
         stress_mae=_mae(stress) if stress.size else None,
         stress_rmse=_rmse(stress) if stress.size else None,
-        forces_mae_by_element={symbol: _mae(found) for symbol, found in by_element.items()},
-        forces_rmse_by_element={symbol: _rmse(found) for symbol, found in by_element.items()},
+        forces_mae_by_element={
+            symbol: _mae(of_element) for symbol, of_element in by_element.items()
+        },
+        forces_rmse_by_element={
+            symbol: _rmse(of_element) for symbol, of_element in by_element.items()
+        },
     )
 
 

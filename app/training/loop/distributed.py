@@ -45,8 +45,8 @@ class ProcessGroup:
         return self.rank == 0
 
     def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one precision on one device by their sums over all processes, in one
-        message.
+        """Replace tensors of any shapes (...), one precision and one device by their sums over all
+        processes, in one message.
         """
         if self.size == 1:
             return

@@ -56,7 +56,7 @@ class Gradients:
         """Set the gradients.
 
         Args:
-            indices: frames of the batch.
+            indices: (B,) frames of the batch.
             loss: with the weights of this step.
             step: of the run; random numbers of dropout depend on it, the seed and the process
                 alone.
@@ -198,7 +198,7 @@ class Gradients:
 
 
 def divide(costs: Integers, parts: int) -> list[Integers]:
-    """Positions of some costs, dealt out so that the parts' sums are much alike; a part may be
+    """Positions of (n,) costs, dealt out so that the parts' sums are much alike; a part may be
     empty.
 
     The largest is dealt first, and each goes to the part with the smallest sum so far; within a

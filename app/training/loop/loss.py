@@ -34,7 +34,7 @@ class Counts(NamedTuple):
 
 
 def count_labels(collator: Collator, indices: Integers) -> Counts:
-    """The labels of some frames."""
+    """The labels of (B,) frames."""
     data = collator.dataset
     targets = collator.targets(indices, ranges(data.atom_start[indices], data.n_atoms[indices]))
     return Counts(len(indices), int(targets.has_forces.sum()), int(targets.has_stress.sum()))

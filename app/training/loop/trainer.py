@@ -119,7 +119,7 @@ class Trainer:
         """One optimiser step on a batch.
 
         Args:
-            indices: frames of the batch.
+            indices: (B,) frames of the batch.
             done: share of the run's epochs that is done, for the schedule.
             watch: told where memory ran out.
 

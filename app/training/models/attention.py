@@ -120,7 +120,7 @@ class Attention(nn.Module):
         return out
 
     def alone(self, x: Features) -> Features:
-        """The same for atoms without neighbours."""
+        """The same for atoms without neighbours: (N, 2l+1, C) for each irrep."""
         silent = [
             x[0].new_zeros((x[0].shape[0], 2 * l + 1, self.project.fan_in[l, p]))
             for l, p in self.project.outs

@@ -179,7 +179,13 @@ class OutputMessage(nn.Module):
         self.coupling = Coupling(blocks, 2) if blocks else None
 
     def forward(self, weighted: Mapping[Path, Tensor], harmonics: Tensor) -> Message:
-        """The message, from the weighted products or features of each path."""
+        """The message, from what each path gives.
+
+        Args:
+            weighted: (N, K, 2l_o+1, B · C) products of early paths, (N, K, 2l_i+1, C) features of
+                late ones.
+            harmonics: (N, K, components).
+        """
         return Message(
             [weighted[path] for path in self.early],
             [weighted[path] for path in self.late],
@@ -292,5 +298,5 @@ def attended(a: Tensor, t: Tensor, attention: Tensor) -> Tensor:
 
 
 def joined(parts: list[Tensor], dim: int) -> Tensor:
-    """The concatenation of one tensor or more."""
+    """The concatenation of one tensor (...) or more."""
     return torch.cat(parts, dim=dim) if len(parts) > 1 else parts[0]

@@ -52,9 +52,9 @@ def _labels(atoms: Atoms, keys: Keys) -> Labels:
     results = atoms.calc.results if atoms.calc is not None else {}
 
     def find(key: str) -> object:
-        for place in (results, atoms.arrays, atoms.info):
-            if key in place:
-                value: object = place[key]
+        for values in (results, atoms.arrays, atoms.info):
+            if key in values:
+                value: object = values[key]
                 return value
         return None
 

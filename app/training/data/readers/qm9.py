@@ -75,12 +75,12 @@ def _texts(source: Source, path: Path) -> Iterator[tuple[str, str]]:
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 parts = ((member.name, archive.extractfile(member)) for member in archive)
-                found = {
+                texts = {
                     name: part.read().decode()
                     for name, part in parts
                     if part and name.endswith(".xyz")
                 }
-            yield from sorted(found.items())
+            yield from sorted(texts.items())
         else:
             yield path.name, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, tarfile.TarError) as error:
