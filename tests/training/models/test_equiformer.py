@@ -13,7 +13,7 @@ import torch
 from ase.build import bulk
 from pydantic import ValidationError
 
-from app.atoms.decomposition import Cutter, Whole
+from app.atoms.decomposition import Assembly, Cutter
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.prediction import split
 from app.atoms.structure import Structure
@@ -392,7 +392,7 @@ def in_pieces(backend, structure, derivatives=True):
     cutter = Cutter(
         structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives
     )
-    whole = Whole(structure, False)
+    whole = Assembly(structure, False)
     while (piece := cutter.next()) is not None:
         answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
         whole.add(piece, split(answer, piece.graph)[0])
