@@ -70,14 +70,18 @@ def add_model_store(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_data(parser: argparse.ArgumentParser) -> None:
-    """Declare `--data-root` and `--data-cache`."""
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Declare `--data-root`."""
     parser.add_argument(
         "--data-root",
         type=Path,
         metavar="DIR",
         help="where relative paths of data begin ($EQUIPOT_DATA)",
     )
+
+
+def add_data_cache(parser: argparse.ArgumentParser) -> None:
+    """Declare `--data-cache`."""
     parser.add_argument(
         "--data-cache",
         type=Path,

@@ -11,7 +11,8 @@ from app.cli.options import (
     DTYPES,
     about_of,
     add_about,
-    add_data,
+    add_data_cache,
+    add_data_root,
     add_model_store,
     data_cache,
     data_root,
@@ -67,7 +68,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--publish-dtype", choices=DTYPES, help="of the published artifact (float32)"
     )
     add_about(parser)
-    add_data(parser)
+    add_data_root(parser)
+    add_data_cache(parser)
     add_model_store(parser)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.cli.train import add_data_root
+from app.cli.options import add_data_root
 from benchmarks.accuracy.pool import Job, equipot, run_all
 
 BASE = "base"

@@ -29,7 +29,7 @@ import ase.io
 import numpy as np
 import yaml
 
-from app.cli.train import add_data_root, data_root
+from app.cli.options import add_data_root, data_root
 from app.machine import machine
 from app.training.data.frames import LabelledFrame
 from app.training.data.load import Finder, Frames, load_frames

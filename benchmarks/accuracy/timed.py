@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.cli.main import main as equipot
-from app.cli.train import add_data_root, data_root
+from app.cli.options import add_data_root, data_root
 from app.training.data.load import Finder
 from app.training.loop.display import Quiet
 from app.training.loop.hardware import set_up

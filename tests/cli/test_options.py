@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import evaluate, export, train
-from app.cli.options import add_data, data_cache, data_root
+from app.cli.options import add_data_cache, add_data_root, data_cache, data_root
 
 COMMANDS = {
     "train": (train, ["config.yaml"]),
@@ -41,7 +41,8 @@ def test_folders_of_data_are_those_of_the_option_or_of_the_environment(
     option, variable, folder, monkeypatch
 ):
     parser = argparse.ArgumentParser()
-    add_data(parser)
+    add_data_root(parser)
+    add_data_cache(parser)
     monkeypatch.setenv("EQUIPOT_CACHE", "calibrations")
     monkeypatch.delenv(variable, raising=False)
     assert folder(parser.parse_args([])) is None
