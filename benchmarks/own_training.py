@@ -12,12 +12,13 @@ from torch import Tensor
 from app.training.data.batches import Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder, load_sources
+from app.training.evaluation.forward import predict
 from app.training.loop.hardware import set_up
-from app.training.loop.loss import compute_losses, predict
+from app.training.loop.loss import compute_losses
 from app.training.loop.optimizers import make_optimizer
 from app.training.loop.precision import Precision
 from app.training.models import build_model
-from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config import LossConfig, TrainConfig
 from app.training.runs.config_file import parse_config
 from benchmarks.own import allegro_config, statistics
 from benchmarks.training_step import run
@@ -38,7 +39,7 @@ class OwnStep:
         self.model = build_model(config.model, known).to(device)
         self.parameters = list(self.model.parameters())
         self.optimizer = make_optimizer(self.model, config)
-        self.loss: Loss = config.loss
+        self.loss: LossConfig = config.loss
         self.precision = Precision(config.precision, device)
 
     def __call__(self, batch: int) -> None:

@@ -1,11 +1,11 @@
 """`equipot evaluate`: errors of a store model, a training run or a service, on labelled data."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from app.backends.device import BackendChoice
+from app.cli.options import add_model_store
 from app.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ HERE_ONLY = {"device": "cpu", "backend": "auto", "threads": 0}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -77,9 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=HERE_ONLY["threads"],
         help="numerics threads; 0 takes all cores",
     )
-    parser.add_argument(
-        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
-    )
+    add_model_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -109,12 +106,12 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidConfig(
             f"--plot-uncertainty: {options.model} states no uncertainty; only committees do"
         )
-    found = report(predicted, frames, options.by)
-    _write(options, found, frames, predicted)
+    measured = report(predicted, frames, options.by)
+    _write(options, measured, frames, predicted)
     print(
-        found.model_dump_json(indent=2, exclude_none=True)
+        measured.model_dump_json(indent=2, exclude_none=True)
         if options.json
-        else page(found, options.worst)
+        else page(measured, options.worst)
     )
     return 0
 
@@ -133,7 +130,7 @@ def _check(options: argparse.Namespace) -> None:
 
 def _write(
     options: argparse.Namespace,
-    found: "Report",
+    measured: "Report",
     frames: "Sequence[LabelledFrame]",
     predicted: "Values",
 ) -> None:
@@ -142,7 +139,7 @@ def _write(
         from app.training.evaluation.report import groups_csv
         from app.training.runs.checkpoint import write_atomically
 
-        write_atomically(options.csv, lambda file: file.write(groups_csv(found.groups).encode()))
+        write_atomically(options.csv, lambda file: file.write(groups_csv(measured.groups).encode()))
     if options.plot is not None:
         from app.training.evaluation.plots import parity
 

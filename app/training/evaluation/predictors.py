@@ -15,7 +15,7 @@ from app.backends.device import BackendChoice, Device
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.store.card import ModelCard
 from app.store.store import ModelStore
-from app.training.data.batches import Collator, Limits
+from app.training.data.batches import BatchSize, Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
 from app.training.data.load import check_elements
@@ -79,19 +79,19 @@ def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -
         check_elements(frames, run.statistics.elements, "the model")
         dataset = build_dataset(frames, run.config.model.cutoff, run.config.dtype)
         return predict_committee(
-            models, Collator(dataset, run.statistics), Limits(batch_size), target
+            models, Collator(dataset, run.statistics), BatchSize(batch_size), target
         )
 
     return predict
 
 
 def predict_committee(
-    models: Sequence[nn.Module], collator: Collator, limits: Limits, device: torch.device
+    models: Sequence[nn.Module], collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """The mean of what M >= 1 models say about all frames of a data set; of more than one, with its
     uncertainty.
     """
-    members = [predict_frames(model, collator, limits, device) for model in models]
+    members = [predict_frames(model, collator, size, device) for model in models]
     if len(members) == 1:
         return members[0]
     energy, forces, stress = (
