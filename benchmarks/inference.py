@@ -1,34 +1,36 @@
 """One evaluation, timed: our model in eager torch and in ONNX Runtime, beside a peer of the same
 size.
 
-    python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python --json inference.json
+    python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python
+    python -m benchmarks.inference --device cuda --aspirins 64 4096 --silicon 5 20 --slots 262144
 
 Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists,
 the others are from there to energy, forces and (crystal) stress, or, in `onnx energies`, to the
-energy alone. In each round every implementation measures every system, one right after the other,
-so that all see the machine in the same state; ratios are taken within a round. How to make the
-peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
+energy alone. On a GPU, ONNX Runtime is measured in each way to run a session, and on the CPU
+besides; inputs and answers of eager torch and of the peer stay on the device, in their favour. In
+each round every implementation measures every system, one right after the other; ratios are taken
+within a round. What cannot be measured is listed with the reason. How to make the peer's
+environment is written in `benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from ase import Atoms
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graphs
-from app.atoms.structure import Structure
+from app.backends.exported import ExportedBackend
 from app.backends.onnx import open_onnx
-from app.backends.onnx_runtime import require_onnxruntime
+from app.backends.onnx_session import Execution
+from app.formats.ase_atoms import from_ase
 from app.machine import machine
 from app.store.card import ARTIFACT, ENERGIES
 from app.training.export.certificate import model_inputs
@@ -37,131 +39,122 @@ from app.training.models import build_model
 from app.training.models.derivatives import evaluate
 from benchmarks.own import allegro_config, card_of
 from benchmarks.own import statistics as statistics_of
-from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments
+from benchmarks.sizes import ALLOCATOR, SYSTEMS, add_sizes, add_systems, as_arguments
 from benchmarks.structures import systems
-from benchmarks.timing import median_ms
+from benchmarks.timing import (
+    Measure,
+    digits,
+    in_turns,
+    measured,
+    print_header,
+    print_missing,
+    print_row,
+    ratio,
+)
+from benchmarks.training_step import waited
 from benchmarks.worker import Worker, started
 
 OWN, PEER = "equipot", "nequip-allegro"
-MODES = {OWN: ("graph", "eager", "onnx", "onnx energies"), PEER: ("graph", "eager", "compiled")}
-Measure = Callable[[str, str, int], float]
-"""Median ms of an implementation, from system, mode and repeats."""
+PEER_MODES = ("graph", "eager", "compiled")
+Measures = Iterator[tuple[tuple[str, str], Measure]]
+"""By system and implementation."""
 
 
 class Own:
-    """Our model, eager and exported."""
+    """Our model, eager and exported, on some structures.
+
+    Attributes:
+        graphs: by system.
+        parameters: of the model.
+        base: the service's own way on the device, to which others are compared.
+    """
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         config = allegro_config(options)
-        model = build_model(config, statistics_of(options)).eval()
-        self.parameters = sum(p.numel() for p in model.parameters())
-        export_onnx(model, folder / ARTIFACT)
+        self.options, self.folder = options, folder
+        self.structures = {
+            name: [from_ase(atoms) for atoms in frames]
+            for name, frames in systems(options.aspirins, options.silicon).items()
+        }
+        self.graphs = {n: build_graphs(s, config.cutoff) for n, s in self.structures.items()}
+        self.model = build_model(config, statistics_of(options)).eval()
+        self.parameters = sum(p.numel() for p in self.model.parameters())
+        self.card = card_of(config, self.parameters)
+        export_onnx(self.model, folder / ARTIFACT)
         cut_energies(folder / ARTIFACT, folder / ENERGIES)
-        self.backend = open_onnx(card_of(config, self.parameters), folder, threads=options.threads)
-        self.model = model.requires_grad_(False)
-        self.graphs: dict[str, Graph] = {}
-        self.calls: dict[tuple[str, str], Callable[[], Any]] = {}
-        self.deviations: dict[str, float] = {}
-        for name, frames in systems().items():
-            self._add(name, frames, config.cutoff)
+        self.model.requires_grad_(False).to(options.device)
+        self.base = "onnx" if options.device == "cpu" else f"onnx {max(Execution).name.lower()}"
 
-    def _add(self, name: str, frames: list[Atoms], cutoff: float) -> None:
-        structures = [Structure(a.numbers, a.positions, a.cell.array, a.pbc) for a in frames]
-        graph = build_graphs(structures, cutoff)
-        inputs = model_inputs(graph, self.backend.card, torch.float32)
-        self.graphs[name] = graph
-        self.calls[name, "graph"] = lambda: build_graphs(structures, cutoff)
-        self.calls[name, "eager"] = lambda: evaluate(self.model, inputs)
-        self.calls[name, "onnx"] = lambda: self.backend(graph)
-        self.calls[name, "onnx energies"] = lambda: self.backend.energies(graph)
-        forces = evaluate(self.model, inputs)[1].numpy()
-        self.deviations[name] = float(np.abs(self.backend(graph).forces - forces).max())
-
-    def measure(self, system: str, mode: str, repeats: int) -> float:
-        """Median of some calls, ms."""
-        return median_ms(self.calls[system, mode], repeats)
-
-    def describe(self) -> dict[str, Any]:
-        """What is measured."""
-        sizes = {
-            name: {
-                "atoms": len(graph.numbers),
-                "edges": len(graph.edge_reverse),
-                "deviation": self.deviations[name],
+    def measures(self) -> Measures:
+        """Everything that is timed."""
+        device, ways = self.options.device, {"onnx": self.opened("cpu", None)}
+        if device != "cpu":
+            ways = {"onnx on the CPU": ways["onnx"]}
+            ways |= {f"onnx {way.name.lower()}": self.opened(device, way) for way in Execution}
+        alone = ways[self.base]
+        for system, graph in self.graphs.items():
+            some = self.structures[system]
+            calls = {
+                "graph": partial(build_graphs, some, self.card.cutoff),
+                "eager": self.eager(graph),
+                **{name: lambda o=opened, g=graph: o()(g) for name, opened in ways.items()},
+                "onnx energies": lambda g=graph: alone().energies(g),
             }
-            for name, graph in self.graphs.items()
-        }
-        return {
-            "torch": torch.__version__,
-            "onnxruntime": require_onnxruntime().__version__,
-            "parameters": self.parameters,
-            "systems": sizes,
-        }
+            for name, call in calls.items():
+                yield (system, f"{OWN} {name}"), measured(call)
+
+    def opened(self, device: str, execution: Execution | None) -> Callable[[], ExportedBackend]:
+        """The exported model, opened when it is first asked for."""
+        fixed = {"threads": self.options.threads, "slots": self.options.slots}
+        return cache(
+            partial(open_onnx, self.card, self.folder, device=device, execution=execution, **fixed)
+        )
+
+    def eager(self, graph: Graph) -> Callable[[], None]:
+        """The model in torch, on inputs that are on the device."""
+        given, device = model_inputs(graph, self.card, torch.float32), self.options.device
+        inputs = cache(lambda: type(given)(*(tensor.to(device) for tensor in given)))
+
+        def call() -> None:
+            evaluate(self.model, inputs())
+            waited(device)
+
+        return call
 
 
 class Peer:
     """A process of another environment that measures when it is asked to."""
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
-        self.description = worker.description
+    def __init__(self, worker: Worker, graphs: dict[str, Graph]) -> None:
+        self.worker, self.graphs = worker, graphs
+        for name, graph in graphs.items():
+            own = {"atoms": len(graph.numbers), "edges": len(graph.edge_reverse)}
+            other = {size: worker.description[size][name] for size in own}
+            if own != other:
+                raise SystemExit(f"{name}: {own} here, {other} in the peer")
+
+    def measures(self) -> Measures:
+        """Everything that is timed."""
+        for system in self.graphs:
+            for mode in PEER_MODES:
+                yield (system, f"{PEER} {mode}"), partial(self.measure, system, mode)
 
     def measure(self, system: str, mode: str, repeats: int) -> float:
         """Median of some calls in the peer's process, ms."""
         return float(self.worker.ask(system=system, mode=mode, repeats=repeats)["ms"])
 
 
-def measure_rounds(
-    implementations: dict[str, Measure], options: argparse.Namespace
-) -> dict[str, list[float]]:
-    """Medians in ms of each round, by "system/implementation/mode"; the order turns around every
-    round.
-    """
-    cases = [
-        (system, name, mode)
-        for system in systems()
-        for name in implementations
-        for mode in MODES[name]
-    ]
-    repeats = {
-        case: _repeats(implementations[case[1]](case[0], case[2], 2), options.seconds)
-        for case in cases
-    }
-    rounds: dict[str, list[float]] = {"/".join(case): [] for case in cases}
-    for number in range(options.rounds):
-        for system, name, mode in cases if number % 2 == 0 else reversed(cases):
-            found = implementations[name](system, mode, repeats[system, name, mode])
-            rounds[f"{system}/{name}/{mode}"].append(found)
-        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
-    return rounds
-
-
-def _repeats(ms: float, seconds: float) -> int:
-    return int(min(max(1e3 * seconds / ms, 3), 500))
-
-
-def table(rounds: dict[str, list[float]], sizes: dict[str, dict[str, Any]]) -> str:
-    """Medians over the rounds, their spread, and the ratio to our ONNX artifact (graphs: to our
-    graph).
-    """
-    lines = [
-        "| system | atoms | edges | implementation | ms | least – most | µs/atom | ÷ equipot |",
-        "|---|---:|---:|---|---:|---:|---:|---:|",
-    ]
-    for case, times in rounds.items():
-        system, name, mode = case.split("/")
-        base = rounds[f"{system}/{OWN}/{'graph' if mode == 'graph' else 'onnx'}"]
-        ratio = statistics.median(t / b for t, b in zip(times, base, strict=True))
-        ms, atoms = statistics.median(times), sizes[system]["atoms"]
-        lines.append(
-            f"| {system} | {atoms} | {sizes[system]['edges']} | {name} {mode} | {_digits(ms)} | "
-            f"{_digits(min(times))} – {_digits(max(times))} | {_digits(1e3 * ms / atoms)} | {ratio:.2f} |"
-        )
-    return "\n".join(lines)
-
-
-def _digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+def print_table(times: dict[tuple[str, str], list[float]], own: Own) -> None:
+    """Medians over the rounds, their spread, and the ratio to our artifact (graphs: our graph)."""
+    columns = ("system", "atoms", "edges", "implementation", "ms", "least – most", "µs/atom")
+    print_header([*columns, "÷ equipot"])
+    order = list(own.graphs)
+    for (system, name), rounds in sorted(times.items(), key=lambda item: order.index(item[0][0])):
+        graph, ms = own.graphs[system], statistics.median(rounds)
+        base = times.get((system, f"{OWN} {'graph' if name.endswith('graph') else own.base}"))
+        sizes = (system, len(graph.numbers), len(graph.edge_reverse), name, digits(ms))
+        spread = f"{digits(min(rounds))} – {digits(max(rounds))}"
+        print_row([*sizes, spread, digits(1e3 * ms / len(graph.numbers)), ratio(rounds, base)])
 
 
 def arguments() -> argparse.Namespace:
@@ -169,79 +162,42 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--threads", type=int, default=1, help="numerics threads of every implementation"
-    )
-    parser.add_argument(
-        "--peer-python",
-        type=Path,
-        help="interpreter of the peer's environment; without it, ours only",
-    )
+    parser.add_argument("--peer-python", type=Path, help="interpreter of the peer's environment")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="time for each median")
-    parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument(
-        "--default-allocator", action="store_true", help="leave glibc's thresholds alone"
+        "--slots", type=int, default=0, help="most edges of a run; 0 lets the backend choose"
     )
     add_sizes(parser)
+    add_systems(parser)
     return parser.parse_args()
 
 
-def run(options: argparse.Namespace, peer: Peer | None) -> dict[str, Any]:
-    """Measure, and print the table."""
-    with tempfile.TemporaryDirectory() as folder:
-        own = Own(options, Path(folder))
-        implementations: dict[str, Measure] = {OWN: own.measure}
-        descriptions = {OWN: own.describe()}
-        if peer:
-            implementations[PEER], descriptions[PEER] = peer.measure, peer.description
-            _require_same_sizes(*(description["systems"] for description in descriptions.values()))
-        rounds = measure_rounds(implementations, options)
-    parameters = ", ".join(f"{d['parameters']} ({name})" for name, d in descriptions.items())
-    print(
-        f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds; parameters: {parameters}\n"
-    )
-    print(table(rounds, descriptions[OWN]["systems"]))
-    chosen = {
-        name: getattr(options, name) for name in ("threads", "rounds", "default_allocator", *SIZES)
-    }
-    return {
-        "machine": machine(),
-        "options": chosen,
-        "implementations": descriptions,
-        "rounds_ms": rounds,
-    }
-
-
-def _require_same_sizes(own: dict[str, Any], peer: dict[str, Any]) -> None:
-    for name, sizes in own.items():
-        if any(sizes[key] != peer[name][key] for key in ("atoms", "edges")):
-            raise SystemExit(f"{name}: {sizes} here, {peer[name]} in the peer")
-
-
 def main() -> None:
-    """Set the environment, start the peer, measure."""
+    """Measure, and print the table."""
     options = arguments()
-    missing = (
-        {}
-        if options.default_allocator
-        else {k: v for k, v in ALLOCATOR.items() if os.environ.get(k) != v}
-    )
-    if missing:
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]],
-            os.environ | missing,
-        )
+    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
+        command = [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]]
+        os.execve(sys.executable, command, os.environ | ALLOCATOR)
     torch.set_num_threads(options.threads)
-    if options.peer_python:
-        command = ["--threads", str(options.threads), *size_arguments(options)]
-        with started(options.peer_python, "benchmarks.peers.nequip_allegro", command, {}) as worker:
-            result = run(options, Peer(worker))
-    else:
-        result = run(options, None)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    with ExitStack() as stack:
+        own = Own(options, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        measures, parameters = dict(own.measures()), f"{own.parameters} ({OWN})"
+        if options.peer_python:
+            words = as_arguments(options, *SYSTEMS)
+            peer = started(options.peer_python, "benchmarks.peers.nequip_allegro", words)
+            try:
+                worker = stack.enter_context(peer)
+            except RuntimeError as error:
+                print(f"without {PEER}: {error}\n")
+            else:
+                measures |= dict(Peer(worker, own.graphs).measures())
+                parameters += f", {worker.description['parameters']} ({PEER})"
+        times, missing = in_turns(measures, options.rounds, options.seconds)
+    where = f"{options.device}, {options.threads} thread(s), float32, {options.rounds} rounds"
+    print(f"{machine()}; {where}; parameters: {parameters}\n")
+    print_table(times, own)
+    print_missing(missing)
 
 
 if __name__ == "__main__":

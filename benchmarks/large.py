@@ -19,6 +19,8 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import write
 
+from benchmarks.timing import print_header, print_row
+
 MOLECULE_SPACING = 4.2
 """Å between methanes on a cubic lattice: as dense as the solid."""
 
@@ -35,32 +37,15 @@ def crystal(model: str, atoms: int) -> Atoms:
     return whole
 
 
-def measure(model: str, store: Path, atoms: int, folder: Path) -> tuple[int, float, float, float]:
-    """Atoms, MB of the input file, peak resident MB, processor seconds."""
-    path, answer = folder / f"{atoms}.xyz", folder / "answer.xyz"
-    structure = crystal(model, atoms)
-    write(path, structure, format="extxyz")
-    command = [
-        sys.executable,
-        "-m",
-        "app.cli.main",
-        "predict",
-        str(path),
-        "-o",
-        str(answer),
-        "--model",
-        model,
-    ]
-    process = subprocess.Popen([*command, "--model-store", str(store), "--threads", "1"])
+def predicted(path: Path, options: argparse.Namespace) -> tuple[float, float]:
+    """Peak resident MB and processor seconds of a prediction for a file."""
+    command = [sys.executable, "-m", "app.cli.main", "predict", str(path), "--threads", "1"]
+    command += ["--output", str(path.with_suffix(".answer.xyz")), "--model", options.model]
+    process = subprocess.Popen([*command, "--model-store", str(options.store)])
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"predict ended with status {status}")
-    return (
-        len(structure),
-        path.stat().st_size / 1e6,
-        usage.ru_maxrss * 1024 / 1e6,
-        usage.ru_utime + usage.ru_stime,
-    )
+    return usage.ru_maxrss * 1024 / 1e6, usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -72,15 +57,15 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("model_store"))
     parser.add_argument("--atoms", type=int, nargs="+", default=[1000, 10_000, 100_000])
     options = parser.parse_args()
-    print(
-        "| model | atoms | input MB | peak MB | CPU s | CPU ms an atom |\n|---|---:|---:|---:|---:|---:|"
-    )
+    print_header(["model", "atoms", "input MB", "peak MB", "CPU s", "CPU ms an atom"])
     with tempfile.TemporaryDirectory() as folder:
         for atoms in options.atoms:
-            count, size, peak, cpu = measure(options.model, options.store, atoms, Path(folder))
-            print(
-                f"| {options.model} | {count} | {size:.1f} | {peak:.0f} | {cpu:.1f} | {1e3 * cpu / count:.2f} |"
-            )
+            path, structure = Path(folder) / f"{atoms}.xyz", crystal(options.model, atoms)
+            write(path, structure, format="extxyz")
+            peak, cpu = predicted(path, options)
+            count, size = len(structure), f"{path.stat().st_size / 1e6:.1f}"
+            each = f"{1e3 * cpu / count:.2f}"
+            print_row([options.model, count, size, f"{peak:.0f}", f"{cpu:.1f}", each])
 
 
 if __name__ == "__main__":

@@ -1,160 +1,108 @@
-"""One training step, timed: our Allegro beside a peer of the same size, eager and compiled.
+"""One training step, timed: our models beside a peer of the same size, eager and compiled.
 
-    python -m benchmarks.training --threads 1 --peer-python PEER/bin/python --json training.json
+    python -m benchmarks.training --threads 1 --peer-python PEER/bin/python
+    python -m benchmarks.training --device cuda --modes eager tf32 bfloat16 'equiformer eager'
 
 A step is forward, backward and an Adam step on MSE(energy per atom) + MSE(forces), so that forces
 are differentiated once more. Each implementation has a fresh process for each batch size, which
 says how much memory it needed at most; in each round every one is measured, one right after the
-other, and ratios are taken within a round. The frames are distorted aspirins with random labels
-(which do not change the time), or those of `--data`. Before anything is timed, each process
-compares the gradient of the forces' loss by the parameters with a finite difference. How to make
-the peer's environment is written in `benchmarks/peers/nequip_allegro.py`. `--profile` shows where
-our own step spends its time, instead.
+other, and ratios are taken within a round. The frames are distorted aspirins. Before anything is
+timed, each process compares the gradient of the forces' loss by the parameters with a finite
+difference. How to make the peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ase.io
 import numpy as np
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from app.machine import machine
-from benchmarks.sizes import ALLOCATOR, SIZES, add_sizes, size_arguments
-from benchmarks.structures import ELEMENTS, rattled_aspirins
+from benchmarks.sizes import ALLOCATOR, add_sizes, as_arguments
+from benchmarks.structures import rattled_aspirins
+from benchmarks.timing import in_turns, print_header, print_missing, print_row, ratio
 from benchmarks.worker import Worker, started
 
 OWN, PEER = "equipot", "nequip-allegro"
 MODULES = {OWN: "benchmarks.own_training", PEER: "benchmarks.peers.nequip_allegro_training"}
-MODES = {OWN: ("eager",), PEER: ("eager", "compile")}
+PRECISIONS = ("eager", "tf32", "bfloat16")
+MODES = (*PRECISIONS, *(f"equiformer {precision}" for precision in PRECISIONS))
+PEER_MODES = ("eager", "compile")
 BATCHES = 4
 """Different batches that take turns."""
 SETTINGS = {**ALLOCATOR, "OMP_WAIT_POLICY": "PASSIVE"}
 LARGEST_ERROR = 0.02
 """Of the slope of the forces' loss against a finite difference, in float32."""
-Workers = dict[tuple[int, str], Worker]
-"""By batch size and "implementation mode"."""
+Case = tuple[int, str, str]
+"""Batch size, implementation, mode."""
 
 
-def write_frames(path: Path, count: int, data: Path | None) -> None:
-    """Write labelled frames as extXYZ.
-
-    Args:
-        path: the file.
-        count: of the frames.
-        data: labelled frames in a file that ASE reads; None makes distorted aspirins with random
-            labels.
-    """
-    frames = rattled_aspirins(count) if data is None else ase.io.read(data, index=f":{count}")
-    if len(frames) < count:
-        raise SystemExit(f"--data {data}: {len(frames)} frames; {count} are needed")
-    strangers = {symbol for atoms in frames for symbol in atoms.symbols} - set(ELEMENTS)
-    if strangers:
-        raise SystemExit(
-            f"--data {data}: {', '.join(sorted(strangers))}; the models know {', '.join(ELEMENTS)}"
-        )
-    if data is None:
-        random = np.random.default_rng(0)
-        for atoms in frames:
-            forces = random.normal(size=(len(atoms), 3))
-            atoms.calc = SinglePointCalculator(atoms, energy=random.normal(), forces=forces)
+def write_frames(path: Path, count: int) -> None:
+    """Write distorted aspirins with random labels as extXYZ; they do not change the time."""
+    frames, random = rattled_aspirins(count), np.random.default_rng(0)
+    for atoms in frames:
+        forces = random.normal(size=(len(atoms), 3))
+        atoms.calc = SinglePointCalculator(atoms, energy=random.normal(), forces=forces)
     ase.io.write(path, frames, format="extxyz")
 
 
-def start(stack: ExitStack, options: argparse.Namespace, folder: Path) -> Workers:
-    """A process for each batch size, implementation and mode."""
-    pythons = {
-        OWN: Path(sys.executable),
-        **({PEER: options.peer_python} if options.peer_python else {}),
-    }
-    workers = {}
+def start(
+    options: argparse.Namespace, folder: Path, stack: ExitStack
+) -> tuple[dict[Case, Worker], dict[Case, Exception]]:
+    """A process for each batch size, implementation and mode; and why some are not there."""
+    implementations = [(OWN, Path(sys.executable), mode) for mode in options.modes]
+    if options.peer_python:
+        implementations += [(PEER, options.peer_python, mode) for mode in PEER_MODES]
+    workers: dict[Case, Worker] = {}
+    missing: dict[Case, Exception] = {}
     for size in options.batch_sizes:
         data = folder / f"{size}.xyz"
-        write_frames(data, BATCHES * size, options.data)
-        for name, python in pythons.items():
-            for mode in MODES[name]:
-                arguments = ["--data", str(data), "--batch-size", str(size), "--mode", mode]
-                arguments += ["--threads", str(options.threads), *size_arguments(options)]
-                worker = stack.enter_context(started(python, MODULES[name], arguments, SETTINGS))
-                error = worker.description["second_derivative_error"]
-                if not error < LARGEST_ERROR:
-                    raise SystemExit(
-                        f"{name} {mode}: the gradient of the forces' loss is off by {error:.1%}"
-                    )
-                workers[size, f"{name} {mode}"] = worker
-                print(f"{name} {mode}, batches of {size}: ready", file=sys.stderr)
-    return workers
+        write_frames(data, BATCHES * size)
+        for name, python, mode in implementations:
+            words = ["--data", str(data), "--batch-size", str(size), "--mode", mode]
+            words += as_arguments(options)
+            try:
+                worker = stack.enter_context(started(python, MODULES[name], words, SETTINGS))
+            except RuntimeError as error:
+                missing[size, name, mode] = error
+                continue
+            require_right(worker, mode)
+            workers[size, name, mode] = worker
+            print(f"{name} {mode}, batches of {size}: ready", file=sys.stderr)
+    return workers, missing
 
 
-def measure_rounds(workers: Workers, options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Medians in ms of each round, and the peak of the memory, by "batch size/implementation"."""
-    repeats = {
-        case: _repeats(worker.ask(repeats=2)["ms"], options.seconds)
-        for case, worker in workers.items()
-    }
-    found: dict[str, dict[str, Any]] = {f"{size}/{name}": {"ms": []} for size, name in workers}
-    for number in range(options.rounds):
-        for case in list(workers) if number % 2 == 0 else reversed(workers):
-            answer = workers[case].ask(repeats=repeats[case])
-            entry = found[f"{case[0]}/{case[1]}"]
-            entry["ms"].append(answer["ms"])
-            entry["peak_mb"] = answer["peak_mb"]
-        print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
-    return found
+def require_right(worker: Worker, mode: str) -> None:
+    """End where the second derivative is wrong; in low precision it has no digits to compare."""
+    error = worker.description["second_derivative_error"]
+    print(f"{mode}: second derivative off by {error:.1e}", file=sys.stderr)
+    if mode.endswith(("eager", "compile")) and not error < LARGEST_ERROR:
+        raise SystemExit(f"{mode}: the gradient of the forces' loss is off by {error:.1%}")
 
 
-def _repeats(ms: float, seconds: float) -> int:
-    return int(min(max(1e3 * seconds / ms, 3), 500))
+def print_table(workers: dict[Case, Worker], times: dict[Case, list[float]]) -> None:
+    """Medians, their spread, peaks of memory at last and before any step, and the ratio to ours."""
+    columns = ("batch", "implementation", "parameters", "steps/s", "ms a step", "least – most")
+    print_header([*columns, "ms/structure", "peak MB", "before", "÷ equipot"])
+    for (size, name, mode), rounds in times.items():
+        worker, ms = workers[size, name, mode], statistics.median(rounds)
+        base = next((t for (s, n, _), t in times.items() if (s, n) == (size, OWN)), None)
+        speeds = (f"{1e3 / ms:.2f}", f"{ms:.1f}", f"{min(rounds):.1f} – {max(rounds):.1f}")
+        peak, before = worker.ask(repeats=1)["peak_mb"], worker.description["before_mb"]
+        about = (size, f"{name} {mode}", worker.description["parameters"])
+        memory = (f"{peak:.0f}", f"{before:.0f}")
+        print_row([*about, *speeds, f"{ms / size:.2f}", *memory, ratio(rounds, base)])
 
 
-def table(found: dict[str, dict[str, Any]], workers: Workers) -> str:
-    """Medians over the rounds, their spread, the ratio to ours, and peaks of memory, at last and
-    before any step.
-    """
-    lines = [
-        "| batch | implementation | steps/s | ms a step | least – most | ms/structure | peak MB | before | ÷ equipot |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    for (size, name), worker in workers.items():
-        entry, base = found[f"{size}/{name}"], found[f"{size}/{OWN} eager"]["ms"]
-        ms = statistics.median(entry["ms"])
-        ratio = statistics.median(t / b for t, b in zip(entry["ms"], base, strict=True))
-        lines.append(
-            f"| {size} | {name} | {1e3 / ms:.2f} | {ms:.1f} | {min(entry['ms']):.1f} – {max(entry['ms']):.1f} | "
-            f"{ms / size:.2f} | {entry['peak_mb']:.0f} | {worker.description['before_mb']:.0f} | {ratio:.2f} |"
-        )
-    return "\n".join(lines)
-
-
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure, and print the table."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        workers = start(stack, options, Path(folder))
-        found = measure_rounds(workers, options)
-    data = options.data.name if options.data else "distorted aspirins"
-    print(f"{machine()}; {options.threads} thread(s), float32, {options.rounds} rounds, {data}")
-    for (size, name), worker in workers.items():
-        if size == options.batch_sizes[0]:
-            described = worker.description
-            error = described["second_derivative_error"]
-            print(
-                f"{name}: {described['parameters']} parameters; second derivative off by {error:.1e}"
-            )
-    print("\n" + table(found, workers))
-    chosen = {name: getattr(options, name) for name in ("threads", "rounds", "seconds", *SIZES)}
-    described = {f"{size}/{name}": worker.description for (size, name), worker in workers.items()}
-    return {
-        "machine": machine(),
-        "options": chosen,
-        "implementations": described,
-        "measured": found,
-    }
+def measure(worker: Worker, repeats: int) -> float:
+    """Median of some steps in a worker's process, ms."""
+    return float(worker.ask(repeats=repeats)["ms"])
 
 
 def arguments() -> argparse.Namespace:
@@ -162,45 +110,32 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--threads", type=int, default=1, help="numerics threads of every implementation"
-    )
-    parser.add_argument(
-        "--peer-python",
-        type=Path,
-        help="interpreter of the peer's environment; without it, ours only",
-    )
-    parser.add_argument(
-        "--data",
-        type=Path,
-        help="labelled frames of H, C, N, O and Si in eV and Å, as ASE reads them",
-    )
+    parser.add_argument("--peer-python", type=Path, help="interpreter of the peer's environment")
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[5, 64])
+    parser.add_argument(
+        "--modes",
+        nargs="+",
+        choices=MODES,
+        default=["eager"],
+        help="of ours: Allegro in full, or in less precision; Equiformer with its defaults",
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each median")
-    parser.add_argument("--json", type=Path, help="write all numbers to this file")
-    parser.add_argument(
-        "--profile", action="store_true", help="show where our own step spends its time, and stop"
-    )
     add_sizes(parser)
     return parser.parse_args()
 
 
 def main() -> None:
-    """Measure, or profile."""
+    """Measure, and print the table."""
     options = arguments()
-    if options.profile:
-        from benchmarks.training_profile import profile
-
-        with tempfile.TemporaryDirectory() as folder:
-            for size in options.batch_sizes:
-                data = Path(folder) / f"{size}.xyz"
-                write_frames(data, BATCHES * size, options.data)
-                print(profile(options, data, size))
-        return
-    result = run(options)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n")
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        workers, missing = start(options, Path(folder), stack)
+        measures = {case: partial(measure, worker) for case, worker in workers.items()}
+        times, failed = in_turns(measures, options.rounds, options.seconds)
+        where = f"{options.device}, {options.threads} thread(s), {options.rounds} rounds"
+        print(f"{machine()}; {where}\n")
+        print_table(workers, times)
+        print_missing(missing | failed)
 
 
 if __name__ == "__main__":

@@ -18,44 +18,29 @@ from benchmarks.worker import claim_output, serve
 
 
 class Step(Protocol):
-    """A model in training, on some batches that are ready.
-
-    Attributes:
-        parameters: what is trained.
-        batches: their number.
-    """
+    """A model in training, on so many batches that are ready."""
 
     parameters: Sequence[Tensor]
     batches: int
 
     def __call__(self, batch: int) -> None:
-        """Forward, backward and optimiser on one batch: an Adam step on MSE(energy per atom) +
-        MSE(forces).
-        """
+        """An Adam step on MSE(energy per atom) + MSE(forces) of one batch."""
 
     def force_loss(self, batch: int) -> Tensor:
         """The forces' part of the loss alone."""
 
 
-def arguments() -> argparse.Namespace:
-    """The command line that `benchmarks.training` gives."""
+def run(make: Callable[[argparse.Namespace], Step]) -> None:
+    """Build a step and check it; then time it when asked, and say how much memory it took."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, required=True, help="labelled frames, extXYZ")
     parser.add_argument("--batch-size", type=int, required=True)
     parser.add_argument("--mode", required=True)
-    parser.add_argument("--threads", type=int, default=1)
     add_sizes(parser)
-    return parser.parse_args()
-
-
-def run(make: Callable[[argparse.Namespace], Step]) -> None:
-    """Build a step and check it; then time it whenever the standard input asks, and say how much
-    memory it took.
-    """
-    options, answers = arguments(), claim_output()
+    options, answers = parser.parse_args(), claim_output()
     torch.set_num_threads(options.threads)
     step = make(options)
-    before = peak_mb()
+    before = peak_mb(options.device)
     description = {
         "torch": torch.__version__,
         "parameters": sum(p.numel() for p in step.parameters),
@@ -66,19 +51,30 @@ def run(make: Callable[[argparse.Namespace], Step]) -> None:
     turn = itertools.cycle(range(step.batches))
 
     def answer(repeats: int) -> dict[str, Any]:
-        return {"ms": median_ms(lambda: step(next(turn)), repeats), "peak_mb": peak_mb()}
+        def call() -> None:
+            step(next(turn))
+            waited(options.device)
+
+        return {"ms": median_ms(call, repeats), "peak_mb": peak_mb(options.device)}
 
     serve(answers, description, answer)
 
 
-def peak_mb() -> float:
-    """Most memory that this process ever had, MB."""
+def waited(device: str) -> None:
+    """Return once a device has done what it was given."""
+    if device != "cpu":
+        torch.cuda.synchronize(device)
+
+
+def peak_mb(device: str) -> float:
+    """Most memory that torch ever took on a GPU, or this process on the CPU, MB."""
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated(device) / 1e6
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def second_derivative_error(step: Step, size: float = 1e-3) -> float:
-    """Relative deviation of the slope of the forces' loss along its gradient from a finite
-    difference.
+    """Relative deviation of the slope of the forces' loss along its gradient from a difference.
 
     It is small only if the forces are differentiated by the parameters, and rightly so.
     """
@@ -86,12 +82,9 @@ def second_derivative_error(step: Step, size: float = 1e-3) -> float:
     pairs = [(p, g) for p, g in zip(step.parameters, gradients, strict=True) if g is not None]
     norm = float(torch.sqrt(sum((g * g).sum() for _, g in pairs)))
     losses = []
-    for sign in (1, -2):
+    for change in (size, -2 * size, size):
         with torch.no_grad():
             for parameter, gradient in pairs:
-                parameter.add_(gradient, alpha=sign * size / norm)
+                parameter.add_(gradient, alpha=change / norm)
         losses.append(float(step.force_loss(0).detach()))
-    with torch.no_grad():
-        for parameter, gradient in pairs:
-            parameter.add_(gradient, alpha=size / norm)
     return abs((losses[0] - losses[1]) / (2 * size) / norm - 1)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from app.atoms.ragged import rows_of, starts_of
 from app.atoms.structure import Booleans, Floats, Integers
 
 
@@ -53,7 +54,7 @@ class Graph:
     @property
     def atom_structure(self) -> Integers:
         """(N,) index of the structure to which each atom belongs."""
-        return np.repeat(np.arange(len(self.n_atoms)), self.n_atoms)
+        return rows_of(self.n_atoms)
 
     def edge_vectors(self) -> Floats:
         """(E, 3), Å: r_ij, from the centre to the image of the neighbour, in float64."""
@@ -75,7 +76,7 @@ class Graph:
         """(n, 3), Å: shift @ cell of some edges, added up in the same order whatever else is in the
         graph.
         """
-        structure = np.repeat(np.arange(len(self.n_edges)), self.n_edges)[edges]
+        structure = rows_of(self.n_edges)[edges]
         shift, cell = self.edge_shift[edges].astype(np.float64), self.cell[structure]
         found: Floats = shift[:, :1] * cell[:, 0]
         for axis in (1, 2):
@@ -115,8 +116,8 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         raise ValueError("collate needs at least one graph")
     if len(graphs) == 1:
         return graphs[0]
-    atoms = _offsets([len(g.numbers) for g in graphs])
-    edges = _offsets([len(g.edge_reverse) for g in graphs])
+    atoms = starts_of([len(g.numbers) for g in graphs])[:-1]
+    edges = starts_of([len(g.edge_reverse) for g in graphs])[:-1]
 
     def joined(name: str) -> np.ndarray:
         return np.concatenate([getattr(g, name) for g in graphs])
@@ -143,9 +144,7 @@ def collate(graphs: Sequence[Graph]) -> Graph:
 
 def separate(graph: Graph) -> list[Graph]:
     """The graphs of the B structures by themselves; what `collate` joined."""
-    atoms, edges = (
-        np.concatenate([[0], np.cumsum(n)]).tolist() for n in (graph.n_atoms, graph.n_edges)
-    )
+    atoms, edges = (starts_of(n).tolist() for n in (graph.n_atoms, graph.n_edges))
     if len(graph.n_atoms) == 1:
         return [graph]
     return [
@@ -165,7 +164,3 @@ def separate(graph: Graph) -> list[Graph]:
         )
         for i, ((a, b), (e, f)) in enumerate(zip(pairwise(atoms), pairwise(edges), strict=True))
     ]
-
-
-def _offsets(counts: Sequence[int]) -> list[int]:
-    return [0, *np.cumsum(counts[:-1]).tolist()]

@@ -13,6 +13,7 @@ import numpy as np
 
 from app.atoms import cell_list, hash_grid
 from app.atoms.graph import Graph, collate
+from app.atoms.ragged import starts_of
 from app.atoms.structure import MIN_DISTANCE, Floats, Integers, Structure, periodic_cell
 from app.errors import InvalidStructure, StructureTooLarge
 
@@ -126,7 +127,7 @@ def _dense_graph(structures: Sequence[Structure], cutoff: float, max_edges: int)
     _check_slots(structures, slots, squares, width)
     edge_index, edge_reverse = _dense_edges(slots, inside.size, width)
     if len(sizes) > 1:
-        padding = np.arange(len(sizes)) * width - (np.cumsum(sizes) - sizes)
+        padding = np.arange(len(sizes)) * width - starts_of(sizes)[:-1]
         edge_index -= np.repeat(padding, n_edges)
     return _graph(
         structures, edge_index, np.zeros((slots.size, 3), dtype=np.int64), edge_reverse, n_edges

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.atoms.graph import Graph
+from app.atoms.ragged import rows_of, starts_of
 from app.atoms.structure import MIN_DISTANCE, Booleans, Floats
 
 SKIN = 0.5
@@ -47,11 +48,11 @@ def still_valid(
     before = np.array([old.deformation for old in lists]).transpose(0, 2, 1)
     change = np.linalg.solve(before, deformations.transpose(0, 2, 1))
     n_atoms = np.array([len(old.graph.numbers) for old in lists])
-    of_atom = np.repeat(np.arange(len(lists)), n_atoms)
+    of_atom = rows_of(n_atoms)
     then = np.concatenate([old.graph.positions for old in lists])
     moved = positions - np.einsum("na,nab->nb", then, change[of_atom])
-    starts = np.cumsum(n_atoms) - n_atoms
-    furthest = np.sqrt(np.maximum.reduceat(np.einsum("ij,ij->i", moved, moved), starts))
+    squares = np.einsum("ij,ij->i", moved, moved)
+    furthest = np.sqrt(np.maximum.reduceat(squares, starts_of(n_atoms)[:-1]))
     shrunk = 1.0 - np.linalg.norm(change - np.eye(3), axis=(1, 2))
     valid: Booleans = shrunk * (cutoff + SKIN) - 2.0 * furthest >= cutoff
     return valid
@@ -71,8 +72,7 @@ def pick(graph: Graph, cutoff: float) -> tuple[Graph, Booleans]:
     vectors = graph.edge_vectors()
     squares = np.einsum("ij,ij->i", vectors, vectors)
     inside = squares < cutoff * cutoff
-    rank = np.cumsum(inside) - 1
-    ends = np.concatenate([[0], rank + 1])[np.cumsum(np.concatenate([[0], graph.n_edges]))]
+    rank = starts_of(inside)
     close = graph.edge_index[0, squares < MIN_DISTANCE**2]
     collided = np.zeros(len(graph.n_atoms), dtype=bool)
     collided[graph.atom_structure[close]] = True
@@ -81,6 +81,6 @@ def pick(graph: Graph, cutoff: float) -> tuple[Graph, Booleans]:
         edge_index=graph.edge_index[:, inside],
         edge_shift=graph.edge_shift[inside],
         edge_reverse=rank[graph.edge_reverse[inside]],
-        n_edges=np.diff(ends),
+        n_edges=np.diff(rank[starts_of(graph.n_edges)]),
     )
     return picked, collided

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.atoms.graph import Graph
+from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Booleans, Floats, Integers
 
 
@@ -93,7 +94,7 @@ def portions(
     """
     degree = np.bincount(graph.edge_index[0], minlength=len(graph.numbers))
     if whole_structures:
-        starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
+        starts = starts_of(graph.n_atoms)[:-1]
         sizes, slots = graph.n_atoms, np.maximum.reduceat(degree, starts)
     else:
         starts = np.flatnonzero(~graph.halo)
@@ -112,18 +113,10 @@ def dense_edges(graph: Graph) -> Slots:
     return _slots(graph, degree, np.arange(len(degree)))
 
 
-def ranges(starts: Integers, lengths: Integers) -> Integers:
-    """start, start + 1, … of each range, one range after the other."""
-    before = np.cumsum(lengths) - lengths
-    flat: Integers = np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
-    return flat
-
-
 def _slots(graph: Graph, degree: Integers, atoms: Integers) -> Slots:
     lengths = degree[atoms]
-    first_edge = np.cumsum(degree) - degree
     mask = np.arange(max(int(lengths.max()), 1)) < lengths[:, None]
-    return Slots(atoms, ranges(first_edge[atoms], lengths), mask, graph)
+    return Slots(atoms, ranges(starts_of(degree)[atoms], lengths), mask, graph)
 
 
 def _cuts(groups: Integers, sizes: Integers, slots: Integers, most: int) -> list[int]:

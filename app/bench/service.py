@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from app.atoms.structure import Structure
 from app.bench.samples import Sample
 from app.errors import BackendError
-from app.settings import Settings
+from app.protocol.document import structure_fields
+from app.settings import ENV_PREFIX
 
 LISTENING = re.compile(r"listening on http://.*:(\d+)")
 PATIENCE = 60.0
@@ -48,29 +48,31 @@ class ServiceSpeed:
 
 
 class Server:
-    """`equipot serve` with one model, as a process.
+    """`equipot serve` as a process, on a free port of this machine.
+
+    Args:
+        settings: by name, such as `model_store`; all others come from the environment.
 
     Attributes:
+        pid: of the process.
         port: that it listens on.
         ready_after: seconds from the start of the process until it could be asked.
+
+    Raises:
+        BackendError: it did not start; quotes its log.
     """
 
-    def __init__(self, settings: Settings, model: str) -> None:
-        options = {
-            "--model-store": settings.model_store,
-            "--models": model,
-            "--default-model": model,
-            "--host": "127.0.0.1",
-            "--port": 0,
-            "--threads": settings.threads,
-            "--device": settings.device,
-            "--backend": settings.backend,
-            "--log-level": "info",
-        }
-        words = [str(word) for pair in options.items() for word in pair]
+    def __init__(self, settings: Mapping[str, object]) -> None:
+        given = {**settings, "host": "127.0.0.1", "port": 0, "log_level": "info"}
+        variables = {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in given.items()}
         began = time.perf_counter()
-        command = [sys.executable, "-m", "app.cli.main", "serve", *words]
-        self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli.main", "serve"],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | variables,
+        )
+        self.pid = self._process.pid
         self.port = self._until_ready()
         self.ready_after = time.perf_counter() - began
         self._drain = Thread(target=deque, args=(self._process.stderr, 0))
@@ -93,17 +95,21 @@ class Server:
 
     def memory_mb(self) -> float | None:
         """Resident memory; none where the system does not say."""
-        status = Path(f"/proc/{self._process.pid}/status")
+        status = Path(f"/proc/{self.pid}/status")
         found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.is_file() else None
         return int(found[1]) * 1024 / 1e6 if found else None
 
     def cpu_seconds(self) -> float | None:
         """Processor time so far; none where the system does not say."""
-        stat = Path(f"/proc/{self._process.pid}/stat")
+        stat = Path(f"/proc/{self.pid}/stat")
         if not stat.is_file():
             return None
         fields = stat.read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def reload(self) -> None:
+        """Tell it that the store has changed."""
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """End it as a supervisor does."""
@@ -135,9 +141,9 @@ class Server:
 
 
 @contextmanager
-def served(settings: Settings, model: str) -> Iterator[Server]:
-    """A server for the length of a block."""
-    server = Server(settings, model)
+def served(settings: Mapping[str, object]) -> Iterator[Server]:
+    """A server with some settings for the length of a block."""
+    server = Server(settings)
     try:
         yield server
     finally:
@@ -147,18 +153,3 @@ def served(settings: Settings, model: str) -> Iterator[Server]:
 def bodies(sample: Sample) -> list[dict[str, Any]]:
     """Requests of one structure each."""
     return [structure_fields(structure) for structure in sample.structures]
-
-
-def structure_fields(structure: Structure) -> dict[str, Any]:
-    """A structure in a request's JSON."""
-    found: dict[str, Any] = {
-        "symbols": structure.symbols,
-        "positions": structure.positions.tolist(),
-    }
-    if structure.cell.any():
-        found |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
-    if structure.charge:
-        found["charge"] = structure.charge
-    if structure.multiplicity is not None:
-        found["multiplicity"] = structure.multiplicity
-    return found

@@ -174,7 +174,9 @@ def _service(subject: _Subject, found: dict[str, Any]) -> dict[str, Any]:
     """The service with each number of clients, who send the first kind of structure."""
     sample = subject.samples[0]
     most = found["backend"][0]["best"]["rate"] if "backend" in found else None
-    with served(subject.settings, subject.reference) as server:
+    only = {"models": subject.reference, "default_model": subject.reference}
+    given = subject.settings.model_dump(include={"model_store", "threads", "device", "backend"})
+    with served(given | only) as server:
         ready_mb = server.memory_mb()
         speeds = [
             server.speed(bodies(sample), clients, subject.options.seconds)

@@ -1,11 +1,11 @@
-"""`equipot evaluate`: errors of a store model, or of a training run, on labelled data."""
+"""`equipot evaluate`: errors of a store model, a training run or a service, on labelled data."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from app.backends.device import BackendChoice
+from app.cli.options import add_model_store
 from app.errors import InvalidConfig
 
 if TYPE_CHECKING:
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from app.training.evaluation.report import Report
 
 
+HERE_ONLY = {"device": "cpu", "backend": "auto", "threads": 0}
+"""How a model is run in this process, by default; a server decides for itself."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -55,19 +58,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-size", type=int, default=32, help="structures evaluated together (%(default)s)"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (%(default)s)")
+    parser.add_argument(
+        "--server", metavar="URL", help="ask this running service for the model of its store"
+    )
+    parser.add_argument(
+        "--device", default=HERE_ONLY["device"], help="cpu, cuda or cuda:N (%(default)s)"
+    )
     parser.add_argument(
         "--backend",
         choices=get_args(BackendChoice),
-        default="auto",
+        default=HERE_ONLY["backend"],
         help="what runs a stored model (%(default)s)",
     )
     parser.add_argument(
-        "--threads", type=int, default=0, help="numerics threads; 0 takes all cores"
+        "--threads",
+        type=int,
+        default=HERE_ONLY["threads"],
+        help="numerics threads; 0 takes all cores",
     )
-    parser.add_argument(
-        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
-    )
+    add_model_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,8 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from app.training.evaluation.report import page, report
     from app.training.runs.config_file import override, parse
 
-    if options.worst < 0:
-        raise InvalidConfig(f"--worst {options.worst}: at least 0")
+    _check(options)
     content = {"path": options.data}
     override(content, options.overrides)
     source = parse(Source, content, options.data)
@@ -90,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         threads=options.threads,
         batch_size=options.batch_size,
         backend=options.backend,
+        server=options.server,
     )
     frames = load_sources([source], Finder(Path()))
     predicted = predict(frames)
@@ -97,19 +106,31 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidConfig(
             f"--plot-uncertainty: {options.model} states no uncertainty; only committees do"
         )
-    found = report(predicted, frames, options.by)
-    _write(options, found, frames, predicted)
+    measured = report(predicted, frames, options.by)
+    _write(options, measured, frames, predicted)
     print(
-        found.model_dump_json(indent=2, exclude_none=True)
+        measured.model_dump_json(indent=2, exclude_none=True)
         if options.json
-        else page(found, options.worst)
+        else page(measured, options.worst)
     )
     return 0
 
 
+def _check(options: argparse.Namespace) -> None:
+    if options.worst < 0:
+        raise InvalidConfig(f"--worst {options.worst}: at least 0")
+    if options.server is not None:
+        for name, default in HERE_ONLY.items():
+            if getattr(options, name) != default:
+                raise InvalidConfig(
+                    f"--{name} {getattr(options, name)}: with --server the service decides; "
+                    "leave it out"
+                )
+
+
 def _write(
     options: argparse.Namespace,
-    found: "Report",
+    measured: "Report",
     frames: "Sequence[LabelledFrame]",
     predicted: "Values",
 ) -> None:
@@ -118,7 +139,7 @@ def _write(
         from app.training.evaluation.report import groups_csv
         from app.training.runs.checkpoint import write_atomically
 
-        write_atomically(options.csv, lambda file: file.write(groups_csv(found.groups).encode()))
+        write_atomically(options.csv, lambda file: file.write(groups_csv(measured.groups).encode()))
     if options.plot is not None:
         from app.training.evaluation.plots import parity
 

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app.cli.options import DTYPES, about_of, add_about, add_model_store
+
 if TYPE_CHECKING:
     from app.store.card import Certificate
     from app.store.store import ModelStore
     from app.training.export.publish import About
-
-DTYPES = ("float32", "float64")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,9 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--name", required=True, help="name of the model; the version follows the newest one"
     )
-    parser.add_argument(
-        "--store", type=Path, default=Path("model_store"), help="model store (default: %(default)s)"
-    )
+    add_model_store(parser)
     add_about(parser)
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="of the artifact")
     parser.add_argument(
@@ -36,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Export, certify, publish; print what was published and how far it deviates from its model."""
     from app.store.store import ModelStore
 
-    store, about = ModelStore(options.store), about_of(options)
+    store, about = ModelStore(options.model_store), about_of(options)
     publish(options.run_folder, store, options.name, about, options.dtype, options.aoti)
     return 0
 
@@ -77,17 +75,3 @@ def _report(what: str, certificate: "Certificate | None") -> None:
             else f"  held-out frames {getattr(certificate.held_out, key):.1e}"
         )
         print(f"  {key:16} {value:.1e} ({getattr(certificate.tolerance, key):.0e}){frames}")
-
-
-def add_about(parser: argparse.ArgumentParser) -> None:
-    """Declare `--about`."""
-    parser.add_argument(
-        "--about", type=Path, help="YAML with description, license and limitations for the card"
-    )
-
-
-def about_of(options: argparse.Namespace) -> "About":
-    """The content of the file that `--about` names; nothing where it is not given."""
-    from app.training.export.publish import About, read_about
-
-    return read_about(options.about) if options.about else About()

@@ -74,12 +74,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidRequest(f"--options is no JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise InvalidRequest('--options must be a JSON object, such as {"method": "GFN2-xTB"}')
-    return found
+    return content
 
 
 class _Progress:

@@ -1,11 +1,17 @@
 """Options that several commands share, and the settings that they override."""
 
 import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
+
+if TYPE_CHECKING:
+    from app.training.export.publish import About
 
 OPTIONS = (
     "model_store",
@@ -19,6 +25,8 @@ OPTIONS = (
     "deterministic",
     "log_level",
 )
+DTYPES = ("float32", "float64")
+"""Precisions of artifacts."""
 
 
 def add_settings(parser: argparse.ArgumentParser, *names: str) -> None:
@@ -49,3 +57,68 @@ def settings_from(options: argparse.Namespace) -> Settings:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise InvalidRequest(f"setting {place}: {first['msg']}".replace(" : ", " ")) from None
+
+
+def add_model_store(parser: argparse.ArgumentParser) -> None:
+    """Declare `--model-store` for commands that train, publish or measure."""
+    parser.add_argument(
+        "--model-store",
+        type=Path,
+        default=Path(os.environ.get("EQUIPOT_MODEL_STORE") or "model_store"),
+        metavar="DIR",
+        help="folder of the models (%(default)s, or $EQUIPOT_MODEL_STORE)",
+    )
+
+
+def add_data_root(parser: argparse.ArgumentParser) -> None:
+    """Declare `--data-root`."""
+    parser.add_argument(
+        "--data-root",
+        type=Path,
+        metavar="DIR",
+        help="where relative paths of data begin ($EQUIPOT_DATA)",
+    )
+
+
+def add_data_cache(parser: argparse.ArgumentParser) -> None:
+    """Declare `--data-cache`."""
+    parser.add_argument(
+        "--data-cache",
+        type=Path,
+        metavar="DIR",
+        help="keep data with their neighbour lists there for later runs ($EQUIPOT_DATA_CACHE)",
+    )
+
+
+def data_root(options: argparse.Namespace) -> Path | None:
+    """The folder in which relative paths of data begin, if one is given."""
+    return _folder(options.data_root, "EQUIPOT_DATA")
+
+
+def data_cache(options: argparse.Namespace) -> Path | None:
+    """The folder in which data are kept with their neighbour lists, if one is given."""
+    return _folder(options.data_cache, "EQUIPOT_DATA_CACHE")
+
+
+def _folder(given: Path | None, variable: str) -> Path | None:
+    """What is given on the command line, else in the environment."""
+    value = os.environ.get(variable)
+    return given if given is not None or not value else Path(value).expanduser()
+
+
+def add_about(parser: argparse.ArgumentParser) -> None:
+    """Declare `--about`."""
+    parser.add_argument(
+        "--about", type=Path, help="YAML with description, license and limitations for the card"
+    )
+
+
+def about_of(options: argparse.Namespace) -> "About":
+    """The content of the file that `--about` names; nothing where it is not given.
+
+    Raises:
+        InvalidConfig: no such file, or an unknown or ill-typed key.
+    """
+    from app.training.export.publish import About, read_about
+
+    return read_about(options.about) if options.about else About()

@@ -6,7 +6,17 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.export import DTYPES, about_of, add_about, publish
+from app.cli.export import publish
+from app.cli.options import (
+    DTYPES,
+    about_of,
+    add_about,
+    add_data_cache,
+    add_data_root,
+    add_model_store,
+    data_cache,
+    data_root,
+)
 from app.errors import EquipotError, InvalidConfig
 
 if TYPE_CHECKING:
@@ -14,7 +24,7 @@ if TYPE_CHECKING:
 
     from app.store.store import ModelStore
     from app.training.export.publish import About
-    from app.training.loop.distributed import Ranks
+    from app.training.loop.distributed import ProcessGroup
     from app.training.runs.config import TrainConfig
 
 
@@ -50,12 +60,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="say what would be trained on what, with which memory, and stop",
     )
     parser.add_argument(
-        "--cache",
-        type=Path,
-        metavar="DIR",
-        help="keep neighbour lists there for later runs (or set EQUIPOT_CACHE)",
-    )
-    parser.add_argument(
         "--publish",
         metavar="NAME",
         help="afterwards certify the model and publish it under this name, as export does",
@@ -65,6 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_about(parser)
     add_data_root(parser)
+    add_data_cache(parser)
     add_model_store(parser)
 
 
@@ -75,49 +80,51 @@ def run(options: argparse.Namespace) -> int:
     # Read when torch is imported. Threads that spin while they wait make a step many times slower
     # on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from app.training.loop.distributed import joined
+    from app.training.loop.distributed import process_group
 
-    with joined() as ranks:
+    with process_group() as group:
         try:
-            return _run(options, ranks)
+            return _run(options, group)
         except EquipotError:
-            if ranks.first:
+            if group.is_first:
                 raise
             return 0  # torchrun would end the first process before it has said what is wrong
 
 
-def _run(options: argparse.Namespace, ranks: "Ranks") -> int:
+def _run(options: argparse.Namespace, group: "ProcessGroup") -> int:
     from app.store.store import ModelStore
     from app.training.data.load import Finder
     from app.training.runs.folder import CommitteeFolder, RunFolder
 
     store = ModelStore(options.model_store)
-    find = Finder(options.config.parent, data_root(options), cache_folder(options))
+    find = Finder(options.config.parent, data_root(options), data_cache(options))
     path = options.run or Path("runs") / run_name(options.config)
-    config = ranks.share(lambda: _config(options, path, store))
+    config = group.share(lambda: _config(options, path, store))
     about = _about(options)
     if options.dry_run:
         from app.training.dry_run import describe_run
 
-        if ranks.first:
+        if group.is_first:
             print(describe_run(config, find, store))
         return 0
     from app.training.committee import run_committee
     from app.training.loop.display import Display, Quiet
-    from app.training.run import run as train
+    from app.training.run import train_model
 
-    display = Display(config.epochs) if ranks.first else Quiet()
+    display = Display(config.epochs) if group.is_first else Quiet()
     handlers = {
         number: signal.signal(number, display.interrupt)
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
         if options.seeds is None:
-            result = train(config, RunFolder(path), find, display, options.resume, store, ranks)
+            result = train_model(
+                config, RunFolder(path), find, display, options.resume, store, group
+            )
         else:
             folder = CommitteeFolder(path)
             result = run_committee(
-                config, options.seeds, folder, find, display, options.resume, store, ranks
+                config, options.seeds, folder, find, display, options.resume, store, group
             )
     finally:
         display.close()
@@ -190,37 +197,3 @@ def _summary(result: "Mapping[str, Any]") -> str:
 def run_name(config: Path) -> str:
     """The config's name, or its folder's where it is just called `config`."""
     return config.resolve().parent.name if config.stem == "config" else config.stem
-
-
-def add_data_root(parser: argparse.ArgumentParser) -> None:
-    """Declare `--data-root`."""
-    parser.add_argument(
-        "--data-root",
-        type=Path,
-        metavar="DIR",
-        help="where relative paths of data begin (or set EQUIPOT_DATA)",
-    )
-
-
-def add_model_store(parser: argparse.ArgumentParser) -> None:
-    """Declare `--model-store`."""
-    store = os.environ.get("EQUIPOT_MODEL_STORE", "model_store")
-    parser.add_argument(
-        "--model-store", type=Path, default=Path(store), help="folder of the models (%(default)s)"
-    )
-
-
-def data_root(options: argparse.Namespace) -> Path | None:
-    """The folder in which relative paths of data begin, if one is given."""
-    if options.data_root is not None:
-        return Path(options.data_root)
-    return Path(os.environ["EQUIPOT_DATA"]) if os.environ.get("EQUIPOT_DATA") else None
-
-
-def cache_folder(options: argparse.Namespace) -> Path | None:
-    """The folder in which neighbour lists are kept, if one is given."""
-    if options.cache is not None:
-        return Path(options.cache)
-    return (
-        Path(os.environ["EQUIPOT_CACHE"]).expanduser() if os.environ.get("EQUIPOT_CACHE") else None
-    )

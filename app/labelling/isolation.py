@@ -25,7 +25,7 @@ _SPAWN = get_context("spawn")
 
 
 @dataclass(frozen=True)
-class Outcome(Generic[Item, Value]):
+class ItemResult(Generic[Item, Value]):
     """What became of one item.
 
     Attributes:
@@ -47,8 +47,8 @@ def isolated(
     processes: int,
     timeout: float,
     window: int = 256,
-) -> Iterator[Outcome[Item, Value]]:
-    """Outcomes in the order of the items.
+) -> Iterator[ItemResult[Item, Value]]:
+    """Results in the order of the items.
 
     Args:
         start: called once in every worker; returns the function of one item. Both must be
@@ -65,7 +65,7 @@ def isolated(
     queue = enumerate(items)
     entry = next(queue, None)
     pool = [_Worker[Item, Value](start, timeout) for _ in range(processes if entry else 0)]
-    finished: dict[int, Outcome[Item, Value]] = {}
+    finished: dict[int, ItemResult[Item, Value]] = {}
     following = 0
     try:
         while entry or finished or any(worker.busy for worker in pool):
@@ -73,7 +73,7 @@ def isolated(
                 if entry and worker.idle and entry[0] < following + window:
                     worker.give(entry)
                     entry = next(queue, None)
-            finished |= {outcome.index: outcome for outcome in _collect(pool)}
+            finished |= {result.index: result for result in _collect(pool)}
             while following in finished:
                 yield finished.pop(following)
                 following += 1
@@ -82,15 +82,15 @@ def isolated(
             worker.stop()
 
 
-def _collect(pool: "list[_Worker[Item, Value]]") -> Iterator[Outcome[Item, Value]]:
-    """Wait until a worker has news or runs out of time; the outcomes that there are then."""
+def _collect(pool: "list[_Worker[Item, Value]]") -> Iterator[ItemResult[Item, Value]]:
+    """Wait until a worker has news or runs out of time; the results that there are then."""
     patience = min(worker.deadline for worker in pool) - time.monotonic()
     awake = [part for worker in pool for part in (worker.pipe, worker.process.sentinel)]
     connection.wait(awake, None if math.isinf(patience) else max(patience, 0.0))
     for worker in pool:
-        outcome = worker.news()
-        if outcome is not None:
-            yield outcome
+        result = worker.news()
+        if result is not None:
+            yield result
 
 
 class _Worker(Generic[Item, Value]):
@@ -125,8 +125,8 @@ class _Worker(Generic[Item, Value]):
         except BrokenPipeError:
             self.deadline = -math.inf  # it has died; `news` finds that out
 
-    def news(self) -> Outcome[Item, Value] | None:
-        """The outcome of its item, if there is one now."""
+    def news(self) -> ItemResult[Item, Value] | None:
+        """The result of its item, if there is one now."""
         if self.pipe.poll():
             try:
                 return self._received(*self.pipe.recv())
@@ -144,28 +144,28 @@ class _Worker(Generic[Item, Value]):
         _kill(self.process)
         self.pipe.close()
 
-    def _received(self, kind: str, content: Any) -> Outcome[Item, Value] | None:
+    def _received(self, kind: str, content: Any) -> ItemResult[Item, Value] | None:
         if kind == "error":
             raise content
         self.deadline = math.inf
         if kind == "ready":
             self.ready = True
             return None
-        return self._outcome(content, None) if kind == "value" else self._outcome(None, content)
+        return self._result(content, None) if kind == "value" else self._result(None, content)
 
-    def _outcome(self, value: Value | None, failure: str | None) -> Outcome[Item, Value] | None:
+    def _result(self, value: Value | None, failure: str | None) -> ItemResult[Item, Value] | None:
         if self.entry is None:
             return None
         (index, item), self.entry = self.entry, None
-        return Outcome(index, item, value, failure)
+        return ItemResult(index, item, value, failure)
 
-    def _lost(self, reason: str) -> Outcome[Item, Value] | None:
+    def _lost(self, reason: str) -> ItemResult[Item, Value] | None:
         if not self.ready:
             raise TrainingError(f"a worker process cannot start: {reason}")
         self.stop()
-        outcome = self._outcome(None, reason)
+        result = self._result(None, reason)
         self._launch()
-        return outcome
+        return result
 
     def _obituary(self) -> str:
         self.process.join(10)

@@ -69,7 +69,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Frame:
+class UnlabelledFrame:
     """One structure of the input; `index` counts from 0 within its file."""
 
     file: str
@@ -105,12 +105,12 @@ def label(
     frames = _Frames(sources)
     with label_output(path, _run(sources, reference)) as output:
         remaining = itertools.islice(frames, output.labelled + output.failed, None)
-        for outcome in isolated(partial(_labeller, reference), remaining, processes, timeout):
-            if outcome.value is not None:
-                output.add(outcome.value)
+        for result in isolated(partial(_labeller, reference), remaining, processes, timeout):
+            if result.value is not None:
+                output.add(result.value)
             else:
-                frame = outcome.item
-                output.fail({"file": frame.file, "frame": frame.index, "reason": outcome.failure})
+                frame = result.item
+                output.fail({"file": frame.file, "frame": frame.index, "reason": result.failure})
             progress(Summary(output.labelled, output.failed))
     if frames.broken is not None:
         raise frames.broken
@@ -127,12 +127,12 @@ class _Frames:
         self._sources = sources
         self.broken: InvalidFormat | None = None
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[UnlabelledFrame]:
         for source in self._sources:
             count = 0
             try:
                 for atoms in iread(str(source), index=":"):
-                    yield Frame(str(source), count, _bare(atoms))
+                    yield UnlabelledFrame(str(source), count, _bare(atoms))
                     count += 1
             except Exception as error:  # readers of ASE raise anything
                 self.broken = InvalidFormat(
@@ -151,11 +151,11 @@ def _bare(atoms: Atoms) -> Atoms:
     return atoms
 
 
-def _labeller(reference: Reference) -> Callable[[Frame], bytes]:
+def _labeller(reference: Reference) -> Callable[[UnlabelledFrame], bytes]:
     return partial(_labelled, reference.build(), reference.properties)
 
 
-def _labelled(calculator: Any, properties: tuple[str, ...], frame: Frame) -> bytes:
+def _labelled(calculator: Any, properties: tuple[str, ...], frame: UnlabelledFrame) -> bytes:
     """One extXYZ frame with its labels."""
     atoms = frame.atoms
     if "stress" in properties and not atoms.pbc.all():
@@ -192,14 +192,14 @@ def _find(spec: str) -> Callable[..., Any]:
             f"{spec!r} names no calculator: write module:Class, such as tblite.ase:TBLite"
         )
     try:
-        found = getattr(importlib.import_module(module), name, None)
+        calculator = getattr(importlib.import_module(module), name, None)
     except ImportError as error:
         raise InvalidRequest(
             f"cannot import {module} ({error}): install the package that brings it"
         ) from error
-    if not callable(found):
+    if not callable(calculator):
         raise InvalidRequest(f"{module} has no calculator {name}")
-    return found  # type: ignore[no-any-return]
+    return calculator  # type: ignore[no-any-return]
 
 
 def _construct(make: Callable[..., Any], reference: Reference) -> Any:

@@ -10,18 +10,19 @@ import torch
 from app.errors import InvalidConfig
 from app.store.store import ModelStore
 from app.training.data.batches import Collator
+from app.training.data.dataset import Dataset
 from app.training.data.load import Finder
-from app.training.evaluation.errors import Errors, errors
-from app.training.evaluation.plots import parity
+from app.training.evaluation.errors import Values
 from app.training.evaluation.predictors import predict_committee
+from app.training.evaluation.sets import evaluate_sets
 from app.training.loop import hardware
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ALONE, ProcessGroup
+from app.training.loop.problem import Problem
 from app.training.loop.progress import Watch
-from app.training.loop.trainer import Problem
-from app.training.loop.validation import evaluation_limits
-from app.training.run import Member, errors_by_set, final_sets, run_members
+from app.training.loop.validation import evaluation_batch_size
+from app.training.run import Member, train_members
+from app.training.runs.base import DEFAULT_STORE
 from app.training.runs.config import TrainConfig
-from app.training.runs.fine_tuning import DEFAULT_STORE
 from app.training.runs.folder import CommitteeFolder
 from app.training.runs.trained import TrainedRun
 
@@ -41,7 +42,7 @@ def run_committee(
     watch: Watch,
     resume: bool = False,
     store: ModelStore = DEFAULT_STORE,
-    ranks: Ranks | None = None,
+    group: ProcessGroup = ALONE,
 ) -> dict[str, Any] | None:
     """Train the members of a committee one after the other, and evaluate them and their mean.
 
@@ -53,30 +54,28 @@ def run_committee(
         watch: told of each step and evaluation.
         resume: go on with the committee in the folder.
         store: where the model may be that the members start from.
-        ranks: the processes that train; this one alone by default.
+        group: the processes that train.
 
     Returns:
         The content of `metrics.json`; nothing in processes but the first.
 
     Raises:
         InvalidConfig: fewer than two members.
-        TrainingError: something else is in the folder; and as for `app.training.run.run`.
+        TrainingError: something else is in the folder; and as for `app.training.run.train_model`.
     """
     if seeds < 2:
         raise InvalidConfig(
             f"--seeds {seeds}: a committee has at least 2 members; leave it out for a single run"
         )
     numbers = [config.seed + i for i in range(seeds)]
-    ranks = ranks or Ranks()
-    ranks.share(lambda: folder.start(numbers, resume))
+    group.share(lambda: folder.start(numbers, resume))
     configs = [config.model_copy(update={"seed": seed}) for seed in numbers]
     members = [Member(c, folder.member(c.seed)) for c in configs]
-    problem, results = run_members(members, find, watch, resume, store, ranks)
-    if not ranks.first:
+    problem, results = train_members(members, find, watch, resume, store, group)
+    if not group.is_first:
         return None
-    found = evaluate_committee(config, folder, problem)
     result = {
-        **errors_by_set(found),
+        **evaluate_committee(config, folder, problem),
         **{key: results[0][key] for key in ("training_frames", "hardware", "dtype")},
         **{
             key: round(sum(r[key] for r in results), 1)
@@ -90,19 +89,16 @@ def run_committee(
 
 def evaluate_committee(
     config: TrainConfig, folder: CommitteeFolder, problem: Problem
-) -> dict[str, Errors]:
-    """Errors of the members' mean on all sets, of which the last one is drawn."""
+) -> dict[str, Any]:
+    """Errors of the members' mean on all sets, as `metrics.json` has them."""
     device = hardware.set_up(config)
-    models = [
-        model.to(device) for model in TrainedRun(folder.path).models(getattr(torch, config.dtype))
-    ]
-    found: dict[str, Errors] = {}
-    for name, part in final_sets(problem.frames).items():
-        collator, labelled = Collator(part, problem.statistics), list(part)
-        values = predict_committee(models, collator, evaluation_limits(config), device)
-        found[name] = errors(values, labelled)
-        parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
-    return found
+    dtype, size = getattr(torch, config.dtype), evaluation_batch_size(config)
+    models = [model.to(device) for model in TrainedRun(folder.path).models(dtype)]
+
+    def predict(frames: Dataset) -> Values:
+        return predict_committee(models, Collator(frames, problem.statistics), size, device)
+
+    return evaluate_sets(problem.frames, predict, folder.path, folder.parity)
 
 
 def committee_table(result: Mapping[str, Any]) -> str:
@@ -115,9 +111,9 @@ def committee_table(result: Mapping[str, Any]) -> str:
                 **{seed: member[name] for seed, member in result["members"].items()},
                 "committee": result[name],
             }
-            lines += [f"{name:<12}{model:<12}{_numbers(found)}" for model, found in rows.items()]
+            lines += [f"{name:<12}{model:<12}{_numbers(errors)}" for model, errors in rows.items()]
     return "\n".join(lines)
 
 
-def _numbers(found: Mapping[str, Any]) -> str:
-    return "".join(f"{found[key]:>12.2f}" if key in found else f"{'-':>12}" for _, key in COLUMNS)
+def _numbers(errors: Mapping[str, Any]) -> str:
+    return "".join(f"{errors[key]:>12.2f}" if key in errors else f"{'-':>12}" for _, key in COLUMNS)

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 
 from app.atoms.structure import Integers
 from app.store.store import ModelStore
-from app.training.data.batches import Collator, Limits, batches, epoch_batches
+from app.training.data.batches import BatchSize, Collator, batches, epoch_batches
 from app.training.data.dataset import Dataset
 from app.training.data.load import Finder
 from app.training.data.references import force_square
-from app.training.loop.loss import predict
-from app.training.loop.trainer import Problem, load_problem
+from app.training.evaluation.forward import predict
+from app.training.loop.problem import Problem, load_problem
+from app.training.runs.base import DEFAULT_STORE, Base, start_of
 from app.training.runs.config import TrainConfig
-from app.training.runs.fine_tuning import DEFAULT_STORE, Base, initial_model, start_of
+from app.training.runs.fine_tuning import initial_model
 
 COPIES = 6
 """Of each parameter: weights, gradient, two moments of Adam, moving average and the best weights.
@@ -44,8 +45,8 @@ def describe_run(config: TrainConfig, find: Finder, store: ModelStore = DEFAULT_
     frames, dataset = problem.frames, problem.train.dataset
     model = initial_model(config, problem.statistics, None if base is None else base.weights[0])
     parameters = sum(p.numel() for p in model.parameters())
-    limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
-    cut = epoch_batches(dataset, limits, config.seed, 0, config.bucket)
+    size = BatchSize(config.batch_size, config.max_atoms, config.max_edges)
+    cut = epoch_batches(dataset, size, config.seed, 0, config.bucket)
     sets = {"train": frames.train, "validation": frames.validation, "test": frames.test}
     lines = [f"model: {config.model.architecture}, {parameters} parameters, {config.dtype}"]
     lines += [] if base is None else [describe_start(base, model, problem.statistics.elements)]
@@ -75,9 +76,9 @@ def describe_start(base: Base, model: nn.Module, elements: Sequence[str]) -> str
 def describe_frames(name: str, frames: Dataset) -> str:
     """Frames, atoms, elements, sources and root mean square force of a set."""
     elements = ", ".join(f"{symbol} {count}" for symbol, count in frames.element_counts().items())
-    counts = np.bincount(frames.arrays.origin[frames.rows], minlength=len(frames.origins))
+    counts = np.bincount(frames.arrays.source[frames.rows], minlength=len(frames.sources))
     sources = ", ".join(
-        f"{n} of {origin.file}" for n, origin in zip(counts, frames.origins, strict=True) if n
+        f"{n} of {source.file}" for n, source in zip(counts, frames.sources, strict=True) if n
     )
     square, sizes = force_square(frames), frames.n_atoms
     rms = "unknown" if square is None else f"{square**0.5:.4g} eV/Å"
@@ -99,10 +100,10 @@ def describe_memory(
     config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers
 ) -> str:
     """An estimate of the memory of a run, beside that of the program and its libraries (some 500
-    MiB).
+    MiB); `largest` are the (B,) frames of the largest batch.
     """
     dataset, frames = problem.train.dataset, problem.frames
-    pieces = batches(dataset, largest, Limits(len(largest), edges=config.edges_at_once))
+    pieces = batches(dataset, largest, BatchSize(len(largest), edges=config.edges_at_once))
     largest = max(pieces, key=lambda piece: slots(dataset, piece))
     what = "piece" if config.edges_at_once else "batch"
     sample = largest[np.argsort(slots_of(dataset, largest))[-SAMPLE:]]
@@ -118,7 +119,7 @@ def describe_memory(
 
 
 def kept_bytes(model: torch.nn.Module, collator: Collator, indices: Integers, stress: bool) -> int:
-    """Bytes of the tensors that a step on these frames keeps for its backward pass, each storage
+    """Bytes of the tensors that a step on (B,) frames keeps for its backward pass, each storage
     counted once.
     """
     storages: dict[int, int] = {}
@@ -141,5 +142,5 @@ def slots_of(dataset: Dataset, indices: Integers) -> Integers:
 
 
 def slots(dataset: Dataset, indices: Integers) -> int:
-    """Edge slots of a batch, padding included."""
+    """Edge slots of a batch of (B,) frames, padding included."""
     return int(dataset.n_atoms[indices].sum() * max(dataset.width[indices].max(), 1))

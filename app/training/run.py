@@ -2,31 +2,36 @@
 committee.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 from app.errors import InvalidConfig, TrainingError
+from app.store.card import Origin
 from app.store.store import ModelStore
 from app.training.data.batches import Collator
 from app.training.data.dataset import Dataset
-from app.training.data.load import Finder, Frames
-from app.training.evaluation.errors import Errors, Values, errors, predict_frames
+from app.training.data.load import Finder
+from app.training.evaluation.errors import Values, predict_frames
+from app.training.evaluation.sets import evaluate_sets
 from app.training.loop import hardware
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ALONE, ProcessGroup
+from app.training.loop.problem import Problem, load_problem
 from app.training.loop.progress import Watch
 from app.training.loop.tensorboard import Board
-from app.training.loop.trainer import Problem, Trainer, load_problem
-from app.training.loop.validation import evaluation_limits
+from app.training.loop.trainer import Trainer
+from app.training.loop.validation import evaluation_batch_size
 from app.training.models import Statistics
 from app.training.runs import checkpoint
+from app.training.runs.base import DEFAULT_STORE, Base, start_of
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import differences, parse_config
-from app.training.runs.fine_tuning import DEFAULT_STORE, Base, start_of
 from app.training.runs.folder import RunFolder
 
 MAY_CHANGE = (
@@ -42,27 +47,144 @@ MAY_CHANGE = (
 """Keys that may differ when a run is resumed: when it stops, and what it runs on."""
 OVER_EPOCHS = ("cosine", "exponential")
 """Schedules that depend on the number of epochs; with the others it may change, too."""
-TRAIN_SAMPLE = 1000
-"""Training frames that the final evaluation looks at."""
 State = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Member:
-    """A run: what to do, and where to write."""
+    """What to train, and where to write."""
 
     config: TrainConfig
     folder: RunFolder
 
 
-def run(
+class Run:
+    """A run: `begin` or `resume` it, then `finish` it.
+
+    Args:
+        member: what to train, and where to write.
+        problem: what is to be learnt.
+        device: where to train.
+        group: the processes that train.
+        weights: those to start from; random ones by default.
+    """
+
+    def __init__(
+        self,
+        member: Member,
+        problem: Problem,
+        device: torch.device,
+        group: ProcessGroup = ALONE,
+        weights: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        self.config, self.folder, self.group = member.config, member.folder, group
+        self.problem, self.device = problem, device
+        self.trainer = Trainer(self.config, problem, self.folder, device, weights, group)
+
+    def begin(self, origin: Origin | None = None) -> None:
+        """Write what is known before the first step, and a checkpoint.
+
+        Args:
+            origin: the model whose weights the run starts from.
+        """
+        if self.group.is_first:
+            held_out = self.problem.frames.test or self.problem.frames.validation
+            self.folder.write_setting(self.config, self.problem.statistics, held_out, origin)
+        self.trainer.save()
+
+    def resume(self, state: State) -> None:
+        """Go on from a checkpoint's state."""
+        self.trainer.load(state)
+
+    def finish(self, watch: Watch) -> dict[str, Any] | None:
+        """Train to the end, and evaluate the best weights.
+
+        Args:
+            watch: told of each step and evaluation.
+
+        Returns:
+            The content of `metrics.json`; nothing in processes but the first.
+
+        Raises:
+            TrainingError: the training was interrupted, or blew up.
+        """
+        with self._board():
+            reason = self.train(watch)
+        return self.evaluate(reason) if self.group.is_first else None
+
+    def train(self, watch: Watch) -> str:
+        """Train to the end, with a checkpoint and an evaluation there; returns why it ended.
+
+        Raises:
+            TrainingError: it was interrupted, or blew up.
+        """
+        trainer = self.trainer
+        reason = trainer.fit(watch)
+        trainer.save()
+        if reason == "interrupted":
+            step = trainer.progress.step
+            raise TrainingError(f"interrupted after step {step}; go on with --resume")
+        if trainer.progress.sums[-1]:
+            watch.evaluated(trainer.evaluate())
+        return reason
+
+    def evaluate(self, reason: str) -> dict[str, Any]:
+        """Evaluate the best weights on all sets, and write metrics and plots; returns the metrics.
+
+        Args:
+            reason: why the training ended.
+        """
+        from app.training.evaluation.plots import learning_curve
+
+        trainer, folder, progress = self.trainer, self.folder, self.trainer.progress
+        peak = hardware.peak_mebibytes(self.device)
+        trainer.model.load_state_dict(load_file(folder.weights))
+        by_set = evaluate_sets(self.problem.frames, self.predict, folder.path, folder.parity)
+        learning_curve(folder.learning_curve, folder.lines())
+        result = {
+            **by_set,
+            "training_frames": len(self.problem.frames.train),
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "steps": progress.step,
+            "epochs": progress.epoch,
+            "best_step": progress.best_step,
+            "stopped_by": reason,
+            **{name: round(value, 1) for name, value in trainer.elapsed().items()},
+            "peak_mebibytes": peak,
+            "hardware": hardware.describe(self.device),
+            "dtype": self.config.dtype,
+        }
+        folder.write_result(result)
+        return result
+
+    def predict(self, frames: Dataset) -> Values:
+        """What the model says about some frames, in their order."""
+        collator = Collator(frames, self.problem.statistics)
+        size = evaluation_batch_size(self.config)
+        return predict_frames(self.trainer.model, collator, size, self.device)
+
+    @contextmanager
+    def _board(self) -> Iterator[None]:
+        """Metrics go to TensorBoard within the block, if they are wanted there."""
+        if not (self.config.tensorboard and self.group.is_first):
+            yield
+            return
+        board = Board(self.folder.board, self.trainer.progress.step)
+        self.trainer.board = board
+        try:
+            yield
+        finally:
+            board.close()
+
+
+def train_model(
     config: TrainConfig,
     folder: RunFolder,
     find: Finder,
     watch: Watch,
     resume: bool = False,
     store: ModelStore = DEFAULT_STORE,
-    ranks: Ranks | None = None,
+    group: ProcessGroup = ALONE,
 ) -> dict[str, Any] | None:
     """Train a model, or go on with it, and evaluate the best weights.
 
@@ -73,7 +195,7 @@ def run(
         watch: told of each step and evaluation.
         resume: go on from the folder's checkpoint, if it has one.
         store: where the model may be that the run starts from.
-        ranks: the processes of the run; this one alone by default.
+        group: the processes of the run.
 
     Returns:
         The content of `metrics.json`; nothing in processes but the first.
@@ -84,47 +206,68 @@ def run(
         InvalidData: naming file and frame.
         StoreError: the model to start from cannot be read.
     """
-    _, results = run_members([Member(config, folder)], find, watch, resume, store, ranks or Ranks())
+    _, results = train_members([Member(config, folder)], find, watch, resume, store, group)
     return results[0] if results else None
 
 
-def run_members(
+def train_members(
     members: Sequence[Member],
     find: Finder,
     watch: Watch,
     resume: bool,
     store: ModelStore,
-    ranks: Ranks,
+    group: ProcessGroup,
 ) -> tuple[Problem, list[dict[str, Any]]]:
-    """Train runs that share all but the seed, one after the other; see `run`.
+    """Train runs that share all but the seed, one after the other; see `train_model`.
 
     Every run has a checkpoint before the first one begins to train, so that what it starts from is
-    read only once.
+    read only once. Member i starts from that of the members' base.
 
     Returns:
         Data and statistics, which all share, and the content of each one's `metrics.json` (in the
         first process).
     """
-    with ranks.together():
-        device = hardware.set_up(members[0].config, ranks.local)
-    states = ranks.share(lambda: [saved_state(member, resume) for member in members])
-    base = ranks.share(lambda: start_of(members[0].config, store)) if None in states else None
-    statistics = ranks.share(lambda: begun_statistics(members, states))
-    with ranks.together():
-        first = ranks.first or find.cache is None
-        problem = load_problem(members[0].config, find, base, statistics) if first else None
-    with ranks.together():  # the first process has filled the cache, if there is one
-        problem = problem or load_problem(members[0].config, find, base, statistics)
-    for number, member in enumerate(members):
-        if states[number] is None:
-            states[number] = begin(member, problem, device, base, number, ranks)
+    config = members[0].config
+    with group.together():
+        device = hardware.set_up(config, group.local_rank)
+    states = group.share(lambda: [saved_state(member, resume) for member in members])
+    base = group.share(lambda: start_of(config, store)) if None in states else None
+    statistics = group.share(lambda: begun_statistics(members, states))
+    problem = load_once(config, find, base, statistics, group)
+    runs: deque[Run] = deque()
+    for number, (member, state) in enumerate(zip(members, states, strict=True)):
+        if state is not None:
+            runs.append(Run(member, problem, device, group))
+            runs[-1].resume(state)
+        else:
+            weights = None if base is None else base.weights[number % len(base.weights)]
+            runs.append(Run(member, problem, device, group, weights))
+            runs[-1].begin(None if base is None else base.origin)
     results = []
-    for member, state in zip(members, states, strict=True):
-        assert state is not None
+    while runs:
+        run = runs.popleft()
         if len(members) > 1:
-            watch.began(member.folder.path.name)
-        results.append(go_on(member, problem, device, state, watch, ranks))
+            watch.began(run.folder.path.name)
+        results.append(run.finish(watch))
     return problem, [result for result in results if result is not None]
+
+
+def load_once(
+    config: TrainConfig,
+    find: Finder,
+    base: Base | None,
+    statistics: Statistics | None,
+    group: ProcessGroup,
+) -> Problem:
+    """See `load_problem`; the first process fills the cache, if there is one, before the others
+    read it.
+    """
+    with group.together():
+        now = group.is_first or find.cache is None
+        problem = load_problem(config, find, base, statistics) if now else None
+    with group.together():
+        problem = problem or load_problem(config, find, base, statistics)
+    return problem
 
 
 def saved_state(member: Member, resume: bool) -> State | None:
@@ -146,117 +289,11 @@ def begun_statistics(
     members: Sequence[Member], states: Sequence[State | None]
 ) -> Statistics | None:
     """Statistics of the members that have begun, which are those of all; none where none has."""
-    begun = [
+    begun = (
         member.folder for member, state in zip(members, states, strict=True) if state is not None
-    ]
-    return begun[0].saved_statistics() if begun else None
-
-
-def begin(
-    member: Member,
-    problem: Problem,
-    device: torch.device,
-    base: Base | None,
-    number: int,
-    ranks: Ranks,
-) -> State:
-    """Write what is known before the first step, and a checkpoint; member i of a committee starts
-    from the base's.
-    """
-    weights = None if base is None else base.weights[number % len(base.weights)]
-    trainer = Trainer(member.config, problem, member.folder, device, weights, ranks)
-    if ranks.first:
-        held_out = problem.frames.test or problem.frames.validation
-        origin = None if base is None else base.origin
-        member.folder.write_setting(member.config, problem.statistics, held_out, origin)
-    trainer.save()
-    return trainer.state()
-
-
-def go_on(
-    member: Member, problem: Problem, device: torch.device, state: State, watch: Watch, ranks: Ranks
-) -> dict[str, Any] | None:
-    """Train from a state to the end, and evaluate in the first process."""
-    trainer = Trainer(member.config, problem, member.folder, device, ranks=ranks)
-    trainer.load(state)
-    if member.config.tensorboard and ranks.first:
-        trainer.board = Board(member.folder.board, trainer.progress.step)
-    try:
-        reason = train(trainer, watch)
-    finally:
-        if trainer.board is not None:
-            trainer.board.close()
-    return finish(trainer, reason) if ranks.first else None
-
-
-def train(trainer: Trainer, watch: Watch) -> str:
-    """Train to the end, with a checkpoint and an evaluation there; returns why it ended.
-
-    Raises:
-        TrainingError: it was interrupted, or blew up.
-    """
-    reason = trainer.fit(watch)
-    trainer.save()
-    if reason == "interrupted":
-        raise TrainingError(f"interrupted after step {trainer.progress.step}; go on with --resume")
-    if trainer.progress.sums[-1]:
-        watch.evaluated(trainer.evaluate())
-    return reason
-
-
-def finish(trainer: Trainer, reason: str) -> dict[str, Any]:
-    """Evaluate the best weights on all sets, and write metrics and plots."""
-    from app.training.evaluation.plots import learning_curve, parity
-
-    folder, peak = trainer.folder, hardware.peak_mebibytes(trainer.device)
-    trainer.model.load_state_dict(load_file(folder.weights))
-    found: dict[str, Errors] = {}
-    for name, part in final_sets(trainer.problem.frames).items():
-        values, labelled = predict_all(trainer, part), list(part)
-        found[name] = errors(values, labelled)
-        parity(folder.parity, f"{folder.path.name}, {name}", labelled, values)
-    learning_curve(folder.learning_curve, folder.lines())
-    result = {
-        **errors_by_set(found),
-        "training_frames": len(trainer.problem.frames.train),
-        "parameters": sum(p.numel() for p in trainer.model.parameters()),
-        "steps": trainer.progress.step,
-        "epochs": trainer.progress.epoch,
-        "best_step": trainer.progress.best_step,
-        "stopped_by": reason,
-        **{name: round(value, 1) for name, value in trainer.elapsed().items()},
-        "peak_mebibytes": peak,
-        "hardware": hardware.describe(trainer.device),
-        "dtype": trainer.config.dtype,
-    }
-    folder.write_result(result)
-    return result
-
-
-def final_sets(frames: Frames) -> dict[str, Dataset]:
-    """What the final evaluation looks at: some of the training frames, and the other sets that
-    there are.
-    """
-    sample = np.random.default_rng(0).permutation(len(frames.train))[:TRAIN_SAMPLE]
-    sets = {
-        "train": frames.train.take(np.sort(sample)),
-        "validation": frames.validation,
-        "test": frames.test,
-    }
-    return {name: part for name, part in sets.items() if part}
-
-
-def errors_by_set(found: Mapping[str, Errors]) -> dict[str, Any]:
-    """Errors as `metrics.json` has them."""
-    return {name: e.model_dump(exclude_none=True) for name, e in found.items()}
-
-
-def predict_all(trainer: Trainer, frames: Dataset) -> Values:
-    """What the trainer's model says about some frames."""
-    collator = Collator(frames, trainer.problem.statistics)
-    return predict_frames(
-        trainer.model, collator, evaluation_limits(trainer.config), trainer.device
     )
+    folder = next(begun, None)
+    return None if folder is None else folder.saved_statistics()
 
 
 def check_same(old: dict[str, Any], config: TrainConfig) -> None:
@@ -268,9 +305,10 @@ def check_same(old: dict[str, Any], config: TrainConfig) -> None:
     """
     allowed = MAY_CHANGE if config.schedule.kind in OVER_EPOCHS else (*MAY_CHANGE, "epochs")
     before = parse_config(old, "the config of the checkpoint").model_dump(mode="json")
-    found = differences(before, config.model_dump(mode="json"))
     changed = [
-        f"{key} was {was!r}, is {now!r}" for key, (was, now) in found.items() if key not in allowed
+        f"{key} was {was!r}, is {now!r}"
+        for key, (was, now) in differences(before, config.model_dump(mode="json")).items()
+        if key not in allowed
     ]
     if changed:
         raise InvalidConfig(

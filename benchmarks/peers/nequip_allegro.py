@@ -7,20 +7,16 @@ Runs in an environment of its own:
     PEER/bin/pip install torch==2.13.0
     PEER/bin/pip install torch==2.13.0 nequip==0.19.1 nequip-allegro==0.8.3
 
-`benchmarks.inference --peer-python PEER/bin/python` starts it in the repository's root. It prints
-what it has built as one JSON line; then it reads requests from its standard input, one JSON object
-a line, and answers each with the median as one JSON line, so that the caller decides who is
-measured when.
+`benchmarks.inference --peer-python PEER/bin/python` starts it in the repository's root, and decides
+who is measured when.
 """
 
 import argparse
 import os
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from allegro.model import AllegroModel
@@ -33,9 +29,10 @@ from nequip.utils.aot import aot_export_model
 from nequip.utils.global_state import set_global_state
 from torch.export import Dim
 
-from benchmarks.sizes import add_sizes
+from benchmarks.sizes import add_sizes, add_systems
 from benchmarks.structures import ELEMENTS, systems
 from benchmarks.timing import median_ms
+from benchmarks.training_step import waited
 from benchmarks.worker import claim_output, serve
 
 PERIODIC = {"cell", "edge_cell_shift", "stress"}
@@ -44,15 +41,11 @@ PERIODIC = {"cell", "edge_cell_shift", "stress"}
 Data = dict[str, torch.Tensor]
 
 
-@dataclass(frozen=True)
-class System:
-    """What is timed: the same structures as a model takes them, and the models."""
+class System(NamedTuple):
+    """The same structures as a model takes them, and what is timed, by mode."""
 
-    frames: list[Atoms]
     data: Data
-    calls: dict[str, Callable[[], Any]]
-    compile_seconds: float
-    deviation: float
+    calls: dict[str, Callable[[], None]]
 
 
 def hyperparameters(options: argparse.Namespace) -> dict[str, Any]:
@@ -108,9 +101,7 @@ def fields(frames: list[Atoms]) -> tuple[list[str], list[str]]:
 def compile_model(
     frames: list[Atoms], model: torch.nn.Module, cutoff: float, path: str, device: str
 ) -> Callable[[Data], Data]:
-    """The model compiled ahead of time, for any number of atoms and edges (and of structures, if
-    several).
-    """
+    """The model compiled ahead of time, for any number of atoms, edges, and structures if several."""
     inputs, outputs = fields(frames)
     sizes = {
         "graph": Dim("num_frames", min=2, max=torch.inf) if len(frames) > 1 else Dim.STATIC,
@@ -131,32 +122,28 @@ def compile_model(
 
 
 def build(frames: list[Atoms], options: argparse.Namespace, folder: str) -> System:
-    """Prepare, compile and check one system."""
+    """Prepare one system, and compile the model for it."""
     settings = hyperparameters(options)
     device = options.device
     data = prepare(frames, options.cutoff, device)
     eager = AllegroModel(**settings).eval().to(device)
-    start = time.perf_counter()
     path = os.path.join(folder, f"{len(frames)}-{len(frames[0])}.nequip.pt2")
     compiled = compile_model(
         frames, AllegroModel(**settings).eval().to(device), options.cutoff, path, device
     )
-    seconds = time.perf_counter() - start
     chosen = {field: data[field] for field in fields(frames)[0]}
-    deviation = float((compiled(dict(chosen))["forces"] - eager(dict(data))["forces"]).abs().max())
     calls = {
         "graph": lambda: prepare(frames, options.cutoff, device),
-        "eager": lambda: waited(eager(dict(data)), device),
-        "compiled": lambda: waited(compiled(dict(chosen)), device),
+        "eager": partial(done, eager, data, device),
+        "compiled": partial(done, compiled, chosen, device),
     }
-    return System(frames, data, calls, seconds, deviation)
+    return System(data, calls)
 
 
-def waited(found: Data, device: str) -> Data:
-    """What was computed, once the device has done it."""
-    if device != "cpu":
-        torch.cuda.synchronize(device)
-    return found
+def done(model: Callable[[Data], Data], data: Data, device: str) -> None:
+    """Evaluate, and return once the device has done it."""
+    model(dict(data))
+    waited(device)
 
 
 def describe(built: dict[str, System], options: argparse.Namespace) -> dict[str, Any]:
@@ -164,15 +151,8 @@ def describe(built: dict[str, System], options: argparse.Namespace) -> dict[str,
     return {
         "torch": torch.__version__,
         "parameters": sum(p.numel() for p in AllegroModel(**hyperparameters(options)).parameters()),
-        "systems": {
-            name: {
-                "atoms": system.data["pos"].shape[0],
-                "edges": system.data["edge_index"].shape[1],
-                "compile_seconds": round(system.compile_seconds, 1),
-                "deviation": system.deviation,
-            }
-            for name, system in built.items()
-        },
+        "atoms": {name: system.data["pos"].shape[0] for name, system in built.items()},
+        "edges": {name: system.data["edge_index"].shape[1] for name, system in built.items()},
     }
 
 
@@ -181,25 +161,18 @@ def measure(built: dict[str, System], system: str, mode: str, repeats: int) -> d
     return {"ms": median_ms(built[system].calls[mode], repeats)}
 
 
-def arguments() -> argparse.Namespace:
-    """The command line that `benchmarks.inference` gives."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
-    add_sizes(parser)
-    return parser.parse_args()
-
-
 def main() -> None:
     """Build, then answer requests until the input ends."""
-    options = arguments()
+    parser = argparse.ArgumentParser()
+    add_sizes(parser)
+    add_systems(parser)
+    options = parser.parse_args()
     answers = claim_output()
     torch.set_num_threads(options.threads)
     set_global_state(allow_tf32=False)
+    chosen = systems(options.aspirins, options.silicon)
     with tempfile.TemporaryDirectory() as folder:
-        built = {name: build(frames, options, folder) for name, frames in systems().items()}
+        built = {name: build(frames, options, folder) for name, frames in chosen.items()}
         serve(answers, describe(built, options), partial(measure, built))
 
 

@@ -37,7 +37,7 @@ class PeerStep:
         frames = ase.io.read(options.data, index=":")
         size = options.batch_size
         self.ready = [
-            prepare(frames[i : i + size], options.cutoff)
+            prepare(frames[i : i + size], options.cutoff, options.device)
             for i in range(0, len(frames) - size + 1, size)
         ]
         self.batches = len(self.ready)
@@ -46,7 +46,8 @@ class PeerStep:
             num_datasets={"train": 1, "val": 0, "test": 0, "predict": 0},
             optimizer=OPTIMIZER,
             loss=LOSS,
-        ).train()
+        )
+        self.module.train().to(options.device)
         self.parameters = list(self.module.model.parameters())
         self.optimizer = self.module.configure_optimizers()
 

@@ -83,7 +83,8 @@ def published(tmp_path_factory) -> StoredModel:
     except TrainingError as error:
         pytest.skip(str(error))
     assert (
-        main(["export", str(folder.path), "--name", "tiny", "--store", str(store), "--aoti"]) == 0
+        main(["export", str(folder.path), "--name", "tiny", "--model-store", str(store), "--aoti"])
+        == 0
     )
     return ModelStore(store).load("tiny")
 

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graphs
-from app.backends.layout import dense_edges, portions, ranges
+from app.backends.layout import dense_edges, portions
 from app.training.export.synthetic import box, cluster
 
 ELEMENTS = ("H", "C", "O")
@@ -85,10 +83,3 @@ def test_a_whole_graph_is_one_portion_in_its_own_order(graph):
     slots = dense_edges(graph)
     np.testing.assert_array_equal(slots.atoms, np.arange(len(graph.numbers)))
     np.testing.assert_array_equal(slots.edges, np.arange(len(graph.edge_reverse)))
-
-
-@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), max_size=20))
-def test_ranges_follow_each_other(pairs):
-    starts, lengths = (np.array([p[i] for p in pairs], dtype=np.int64) for i in range(2))
-    expected = [n for start, length in pairs for n in range(start, start + length)]
-    assert ranges(starts, lengths).tolist() == expected

@@ -7,8 +7,7 @@ import argparse
 import pytest
 import torch
 
-from benchmarks import training_profile
-from benchmarks.own_training import OwnStep
+from benchmarks.own_training import OwnStep, train_config
 from benchmarks.training import BATCHES, write_frames
 from benchmarks.training_step import second_derivative_error
 
@@ -25,8 +24,9 @@ SIZES = {
 @pytest.fixture
 def options(tmp_path):
     data = tmp_path / "frames.xyz"
-    write_frames(data, BATCHES, None)
-    return argparse.Namespace(data=data, batch_size=1, threads=1, **SIZES)
+    write_frames(data, BATCHES)
+    about = {"batch_size": 1, "mode": "eager", "device": "cpu", "threads": 1}
+    return argparse.Namespace(data=data, **about, **SIZES)
 
 
 def test_a_step_learns_energies_and_forces(options):
@@ -54,9 +54,14 @@ def test_a_gradient_that_is_not_that_of_the_loss_is_noticed(options, monkeypatch
     assert second_derivative_error(step) > 0.1
 
 
-def test_the_profile_names_the_parts_of_a_step(options, monkeypatch):
-    monkeypatch.setattr(training_profile, "STEPS", 1)
-    shown = training_profile.profile(options, options.data, 1)
-    for part in training_profile.PARTS:
-        assert f"\n  {part} " in shown
-    assert "aten::bmm" in shown
+@pytest.mark.parametrize(
+    ("mode", "architecture", "precision"),
+    [
+        ("eager", "allegro", "full"),
+        ("bfloat16", "allegro", "bfloat16"),
+        ("equiformer eager", "equiformer", "full"),
+    ],
+)
+def test_a_mode_names_architecture_and_precision(options, mode, architecture, precision):
+    config = train_config(argparse.Namespace(**{**vars(options), "mode": mode}))
+    assert (config.model.architecture, config.precision) == (architecture, precision)

@@ -105,10 +105,11 @@ def test_the_data_root_may_come_from_the_environment(project, monkeypatch, capsy
 
 
 def test_the_cache_may_come_from_the_environment(project, monkeypatch):
-    monkeypatch.setenv("EQUIPOT_CACHE", "lists")
+    monkeypatch.setenv("EQUIPOT_DATA_CACHE", "lists")
     assert main(["train", "recipe.yaml", "--data-root", "data", "--dry-run"]) == 0
     assert (
-        main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--cache", "others"]) == 0
+        main(["train", "recipe.yaml", "--data-root", "data", "--dry-run", "--data-cache", "others"])
+        == 0
     )
     for folder in ("lists", "others"):
         assert len(list((project / folder).glob("*/edge_vectors.npy"))) == 1

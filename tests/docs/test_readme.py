@@ -57,5 +57,7 @@ def test_the_calculator_relaxes_aspirin(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     names = {}
     exec(PYTHON, names)
-    assert capsys.readouterr().out.splitlines()[0].endswith(" eV")
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].endswith(" eV")
+    assert shown[21].endswith("]] eV/Å")
     assert np.linalg.norm(names["aspirin"].get_forces(), axis=1).max() < 0.02

@@ -279,9 +279,9 @@ def test_isolated_keeps_a_bounded_window() -> None:
             read_so_far.append(index)
             yield index
 
-    for outcome in isolated(_negation, items(), processes=2, timeout=60, window=3):
-        assert outcome.value == -outcome.index
-        assert len(read_so_far) <= outcome.index + 1 + 3 + 1
+    for result in isolated(_negation, items(), processes=2, timeout=60, window=3):
+        assert result.value == -result.index
+        assert len(read_so_far) <= result.index + 1 + 3 + 1
 
 
 def _negation():

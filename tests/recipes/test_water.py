@@ -11,9 +11,9 @@ from ase.build import molecule
 from ase.io import write
 
 from app.integrations.ase import EquipotCalculator
-from benchmarks.accuracy import water
-from benchmarks.accuracy.distances import longest_bond, radial_distribution
-from benchmarks.accuracy.dynamics import Dynamics, Unstable
+from recipes.water import water
+from recipes.water.distances import longest_bond, radial_distribution
+from recipes.water.dynamics import Dynamics, Unstable
 from tests.paths import MODEL_STORE
 
 
@@ -60,7 +60,7 @@ def test_a_table_and_two_pictures_come_out_of_both_halves(command, tmp_path, cap
 
 
 def test_a_run_goes_on_where_it_was_stopped(box, tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.accuracy.dynamics.PART", 2.0)
+    monkeypatch.setattr("recipes.water.dynamics.PART", 2.0)
     whole, parts = (Dynamics(tmp_path / name, 0.5, 2, 300.0, 0.01) for name in ("whole", "parts"))
     for dynamics, lengths in ((whole, (6,)), (parts, (2, 6))):
         dynamics.folder.mkdir()

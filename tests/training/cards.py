@@ -3,7 +3,7 @@
 import torch
 
 from app.store.card import ModelCard
-from app.training.export.certificate import Reference
+from app.training.export.certificate import EagerModel
 from app.training.models import ModelConfig, Statistics, build_model
 
 ELEMENTS = ("H", "C", "N", "O")
@@ -25,7 +25,7 @@ def random_card(cutoff: float, dtype: str = "float64") -> ModelCard:
     )
 
 
-def reference(config: ModelConfig) -> Reference:
+def reference(config: ModelConfig) -> EagerModel:
     """A model with random weights, in float64."""
     card = random_card(config.cutoff).model_copy(update={"receptive_field": config.receptive_field})
     statistics = Statistics(
@@ -34,4 +34,4 @@ def reference(config: ModelConfig) -> Reference:
         force_scale=1.3,
         average_neighbors=17.0,
     )
-    return Reference(build_model(config, statistics, torch.float64), card)
+    return EagerModel(build_model(config, statistics, torch.float64), card)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from app.training.data.batches import Limits, epoch_batches
+from app.training.data.batches import BatchSize, epoch_batches
 from app.training.data.load import Finder
-from app.training.loop.trainer import load_problem
+from app.training.loop.problem import load_problem
 from app.training.runs.config_file import parse_config
 from tests.training.labelled import TINY
 
@@ -34,7 +34,7 @@ def epoch_sum(folder: Path, cache: Path | None) -> tuple[int, float]:
     config = parse_config({"data": data, "model": TINY | {"cutoff": 20.0}}, "test")
     problem = load_problem(config, Finder(folder.parent, cache=cache))
     total = 0.0
-    for indices in epoch_batches(problem.train.dataset, Limits(16), seed=0, epoch=0, bucket=8):
+    for indices in epoch_batches(problem.train.dataset, BatchSize(16), seed=0, epoch=0, bucket=8):
         batch = problem.train(indices)
         total += float(
             batch.inputs.edge_vectors.double().square().sum()

@@ -25,7 +25,7 @@ from app.training.evaluation.predictors import open_predictor
 from app.training.export.certificate import certify
 from app.training.export.publish import About, export
 from app.training.loop.display import Display
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs.folder import CommitteeFolder, RunFolder
 from app.training.runs.trained import TrainedRun
 from tests.api.server import running
@@ -84,7 +84,7 @@ def test_members_share_all_but_the_seed(trained):
 
 
 def test_a_member_is_the_run_with_its_seed(data, trained, tmp_path):
-    run(
+    train_model(
         tiny_config(epochs=2, seed=6),
         RunFolder(tmp_path / "run"),
         Finder(data),
@@ -138,7 +138,9 @@ def test_another_run_in_the_folder_is_named(data, trained, tmp_path):
         with pytest.raises(TrainingError, match=go_on):
             train(data, trained, **again)
     with pytest.raises(TrainingError, match=go_on):
-        run(tiny_config(), RunFolder(trained), Finder(data), Display(9, io.StringIO()), resume=True)
+        train_model(
+            tiny_config(), RunFolder(trained), Finder(data), Display(9, io.StringIO()), resume=True
+        )
     shutil.copyfile(trained / "seed-5" / "config.yaml", tmp_path / "config.yaml")
     with pytest.raises(TrainingError, match="holds a single run"):
         train(data, tmp_path, resume=True)

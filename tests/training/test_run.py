@@ -22,7 +22,7 @@ from app.training.data.load import Finder
 from app.training.data.references import fit_statistics
 from app.training.loop.display import Display
 from app.training.loop.tensorboard import Board
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.config_file import dump_config
 from app.training.runs.folder import RunFolder
@@ -52,7 +52,7 @@ def data(tmp_path_factory):
 
 
 def train(root, folder, resume=False, display=None, **keys):
-    return run(
+    return train_model(
         tiny_config(**keys),
         RunFolder(folder),
         Finder(root),
@@ -436,7 +436,7 @@ def test_a_single_frame_that_blows_up_the_loss_is_named(tmp_path, monkeypatch):
             atoms.calc.results["forces"] = np.full((len(atoms), 3), 1e30)
 
     statistics = fit_statistics(build_dataset(molecules(12), 4.5), ("Ne", "Ar"), "least_squares")
-    monkeypatch.setattr("app.training.loop.trainer.fit_statistics", lambda *_: statistics)
+    monkeypatch.setattr("app.training.loop.problem.fit_statistics", lambda *_: statistics)
     write(tmp_path / "train.xyz", molecules(13), spoil)
     write(tmp_path / "validation.xyz", molecules(4))
     keys = {"data": {"train": "train.xyz", "validation": "validation.xyz"}, "batch_size": 13}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph, build_graphs
+from app.atoms.ragged import starts_of
 from app.atoms.structure import Booleans, Floats, Integers
 from app.errors import InputError, InvalidData
 from app.training.data.frames import LabelledFrame
@@ -29,7 +30,7 @@ class Arrays:
     """F frames, their N atoms, E edges and the bytes of their remarks, one after the other.
 
     Attributes:
-        origin: (F,) which of the sources a frame comes from.
+        source: (F,) which of the sources a frame comes from.
         number: (F,) its number in that source, from 0.
         energy: (F,), eV, total.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
@@ -52,7 +53,7 @@ class Arrays:
         info_start: (F + 1,) first byte of each frame's remarks.
     """
 
-    origin: Small
+    source: Small
     number: Integers
     energy: Floats
     stress: Floats
@@ -82,8 +83,8 @@ class Arrays:
     def info_of(self, row: int) -> dict[str, object]:
         """A frame's remarks: those that are one number, text or truth value."""
         text = self.info[self.info_start[row] : self.info_start[row + 1]].tobytes()
-        found: dict[str, object] = json.loads(text) if text else {}
-        return found
+        info: dict[str, object] = json.loads(text) if text else {}
+        return info
 
 
 class Sink(Protocol):
@@ -125,13 +126,13 @@ def chunks(frames: Iterable[LabelledFrame]) -> Iterator[list[LabelledFrame]]:
 
 
 def flatten(
-    frames: Sequence[LabelledFrame], origins: Sequence[int], cutoff: float, dtype: str
+    frames: Sequence[LabelledFrame], sources: Sequence[int], cutoff: float, dtype: str
 ) -> Part:
     """The arrays of some frames, their neighbours found.
 
     Args:
         frames: at least one.
-        origins: which source each comes from.
+        sources: which source each comes from.
         cutoff: Å.
         dtype: working precision, `float32` or `float64`.
 
@@ -142,7 +143,7 @@ def flatten(
     missing = np.full((3, 3), np.nan)
     info = [_remarks(frame.info) for frame in frames]
     return {
-        "origin": np.array(origins, dtype=np.int32),
+        "source": np.array(sources, dtype=np.int32),
         "number": np.array([f.index for f in frames], dtype=np.int64),
         "energy": np.array([f.energy for f in frames], dtype=np.float64),
         "stress": np.array(
@@ -198,10 +199,3 @@ def _check(frame: LabelledFrame, cutoff: float) -> None:
         build_graph(frame.structure, cutoff)
     except InputError as error:
         raise InvalidData(f"{frame.origin}: {error}") from error
-
-
-def starts_of(counts: NDArray[Any] | Sequence[int]) -> Integers:
-    """(F + 1,) where each of F runs of these lengths starts, and where the last one ends."""
-    starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts

@@ -10,9 +10,8 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.atoms.ragged import ranges, rows_of, starts_of
 from app.atoms.structure import Integers
-from app.backends.layout import ranges
-from app.training.data.arrays import starts_of
 from app.training.data.dataset import Dataset
 from app.training.data.references import reference_energies
 from app.training.models import ModelInputs, Statistics
@@ -91,7 +90,7 @@ class Collator:
         self.volume, self.weight = dataset.volume, dataset.weight
 
     def __call__(self, indices: Integers) -> Batch:
-        """The frames of these numbers as one batch."""
+        """The frames of these (B,) numbers as one batch."""
         data = self.dataset
         n_atoms = data.n_atoms[indices]
         atoms = ranges(data.atom_start[indices], n_atoms)
@@ -99,13 +98,18 @@ class Collator:
         species = self.species_of_number[data.arrays.numbers[atoms]]
         return Batch(
             inputs=_inputs(data, indices, atoms, torch.from_numpy(species)),
-            structure=torch.from_numpy(np.repeat(np.arange(len(indices)), n_atoms)),
+            structure=torch.from_numpy(rows_of(n_atoms)),
             volume=torch.from_numpy(volume),
             targets=self.targets(indices, atoms),
         )
 
     def targets(self, indices: Integers, atoms: Integers) -> Targets:
-        """What a model should say about these frames, whose atoms are these."""
+        """What a model should say about some frames.
+
+        Args:
+            indices: (B,) numbers of the frames.
+            atoms: (N,) where their atoms stand in the arrays.
+        """
         data = self.dataset
         forces, stress = data.arrays.forces[atoms], data.arrays.stress[data.rows[indices]]
 
@@ -153,20 +157,20 @@ def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) 
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How large a batch may be; a frame that is larger than a limit on its own goes alone."""
+class BatchSize:
+    """The most that a batch may hold; a frame that is larger than a limit on its own goes alone."""
 
     structures: int
     atoms: int | None = None
     edges: int | None = None
 
 
-def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integers]:
-    """Cut frames, in this order, into batches within the limits."""
+def batches(dataset: Dataset, order: Integers, size: BatchSize) -> Iterator[Integers]:
+    """Cut (F,) numbers of frames, in this order, into (B,) numbers of batches of at most that size."""
     sizes = np.stack(
         [np.ones(len(dataset), dtype=np.int64), dataset.n_atoms, dataset.n_edges], axis=1
     )
-    largest = np.array([limits.structures, limits.atoms or UNLIMITED, limits.edges or UNLIMITED])
+    largest = np.array([size.structures, size.atoms or UNLIMITED, size.edges or UNLIMITED])
     start, used = 0, np.zeros(3, dtype=np.int64)
     for position, index in enumerate(order):
         used = used + sizes[index]
@@ -178,13 +182,13 @@ def batches(dataset: Dataset, order: Integers, limits: Limits) -> Iterator[Integ
 
 
 def epoch_batches(
-    dataset: Dataset, limits: Limits, seed: int, epoch: int, bucket: int = 1
+    dataset: Dataset, size: BatchSize, seed: int, epoch: int, bucket: int = 1
 ) -> list[Integers]:
-    """All frames in batches, in an order that depends on seed and epoch alone.
+    """(B,) numbers of the frames of each batch, in an order that depends on seed and epoch alone.
 
     Args:
         dataset: the frames.
-        limits: of each batch.
+        size: the most that a batch may hold.
         seed: of the run.
         epoch: counted from 0.
         bucket: so many batches' worth of frames, drawn at random, are sorted by their largest
@@ -194,12 +198,12 @@ def epoch_batches(
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(dataset))
     if bucket == 1:
-        return list(batches(dataset, order, limits))
-    size, width = bucket * limits.structures, dataset.width
-    parts = [order[i : i + size] for i in range(0, len(order), size)]
+        return list(batches(dataset, order, size))
+    width, several = dataset.width, bucket * size.structures
+    parts = [order[i : i + several] for i in range(0, len(order), several)]
     cut = [
         b
         for part in parts
-        for b in batches(dataset, part[np.argsort(width[part], kind="stable")], limits)
+        for b in batches(dataset, part[np.argsort(width[part], kind="stable")], size)
     ]
     return [cut[i] for i in random.permutation(len(cut))]

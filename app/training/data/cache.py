@@ -28,7 +28,7 @@ from app.training.data.arrays import Arrays, Part, Sink
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 BLOCK = 2**24
 """Bytes of an array whose checksum is taken at once."""
@@ -109,7 +109,7 @@ def stamp(path: Path) -> Stamp:
 
 
 def checksum(array: NDArray[Any], start: int = 0) -> int:
-    """CRC-32 of an array's bytes, going on from that of the bytes before them."""
+    """CRC-32 of the bytes of an array of any shape, going on from that of the bytes before them."""
     data = array.reshape(-1).view(np.uint8)
     for offset in range(0, len(data), BLOCK):
         start = zlib.crc32(data[offset : offset + BLOCK].data, start)
@@ -133,7 +133,7 @@ class Column:
         self._header()
 
     def add(self, values: NDArray[Any]) -> None:
-        """Append some rows."""
+        """Append (n, ...) rows."""
         values = np.ascontiguousarray(values)
         self.file.write(values.reshape(-1).view(np.uint8).data)
         self.length += len(values)
@@ -209,7 +209,7 @@ def _named(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TrainingError(
-            f"the cache {folder} cannot be written: {error}; make room, choose another folder with --cache, "
+            f"the cache {folder} cannot be written: {error}; make room, choose another folder with --data-cache, "
             "or do without it"
         ) from error
 
@@ -222,7 +222,7 @@ def _locked(entry: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a")
     except OSError as error:
-        raise InvalidConfig(f"--cache {path.parent}: {error.strerror}") from error
+        raise InvalidConfig(f"--data-cache {path.parent}: {error.strerror}") from error
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from ase.data import chemical_symbols
 
+from app.atoms.ragged import ranges
 from app.atoms.structure import Booleans, Floats, Integers, Structure
-from app.backends.layout import ranges
 from app.training.data.arrays import Arrays, Memory, chunks, flatten
 from app.training.data.frames import LabelledFrame
 
@@ -15,8 +15,8 @@ PART = 4096
 """Frames that are looked at together where all of them might not fit into memory."""
 
 
-class Origin(NamedTuple):
-    """Where frames come from.
+class SourceInfo(NamedTuple):
+    """What the config says of the files that frames come from.
 
     Attributes:
         file: as the config names it.
@@ -34,7 +34,7 @@ class Dataset(Sequence[LabelledFrame]):
 
     Args:
         arrays: of these frames, and maybe of others.
-        origins: what the arrays' `origin` counts.
+        sources: what the arrays' `source` counts.
         rows: which frames, in which order; by default all.
 
     Attributes:
@@ -46,9 +46,9 @@ class Dataset(Sequence[LabelledFrame]):
     """
 
     def __init__(
-        self, arrays: Arrays, origins: Sequence[Origin], rows: Integers | None = None
+        self, arrays: Arrays, sources: Sequence[SourceInfo], rows: Integers | None = None
     ) -> None:
-        self.arrays, self.origins = arrays, tuple(origins)
+        self.arrays, self.sources = arrays, tuple(sources)
         self.rows = np.arange(len(arrays.energy)) if rows is None else rows
         self.n_atoms, self.n_edges, self.width = (
             values[self.rows].astype(np.int64)
@@ -63,30 +63,30 @@ class Dataset(Sequence[LabelledFrame]):
         return len(self.rows)
 
     @overload
-    def __getitem__(self, place: int) -> LabelledFrame: ...
+    def __getitem__(self, index: int) -> LabelledFrame: ...
     @overload
-    def __getitem__(self, place: slice) -> "Dataset": ...
-    def __getitem__(self, place: int | slice) -> "LabelledFrame | Dataset":
-        if isinstance(place, slice):
-            return self.take(np.arange(len(self))[place])
-        arrays, row = self.arrays, int(self.rows[place])
-        atoms = slice(self.atom_start[place], self.atom_start[place] + self.n_atoms[place])
+    def __getitem__(self, index: slice) -> "Dataset": ...
+    def __getitem__(self, index: int | slice) -> "LabelledFrame | Dataset":
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        arrays, row = self.arrays, int(self.rows[index])
+        atoms = slice(self.atom_start[index], self.atom_start[index] + self.n_atoms[index])
         numbers, stress = arrays.numbers[atoms].astype(np.int64), arrays.stress[row]
-        origin = self.origins[arrays.origin[row]]
+        source = self.sources[arrays.source[row]]
         return LabelledFrame(
             Structure(numbers, arrays.positions[atoms], arrays.cell[row], arrays.pbc[row]),
             float(arrays.energy[row]),
             arrays.forces[atoms],
             None if np.isnan(stress[0, 0]) else stress,
-            origin.file,
+            source.file,
             int(arrays.number[row]),
             arrays.info_of(row),
-            origin.weight,
+            source.weight,
         )
 
-    def take(self, places: Sequence[int] | Integers) -> "Dataset":
-        """The frames in these places."""
-        return Dataset(self.arrays, self.origins, self.rows[np.asarray(places, dtype=np.int64)])
+    def take(self, indices: Sequence[int] | Integers) -> "Dataset":
+        """The frames of these (n,) numbers."""
+        return Dataset(self.arrays, self.sources, self.rows[np.asarray(indices, dtype=np.int64)])
 
     def parts(self) -> Iterator["Dataset"]:
         """The same frames, some at a time."""
@@ -122,7 +122,7 @@ class Dataset(Sequence[LabelledFrame]):
     @property
     def weight(self) -> Floats:
         """(F,) how many times the errors of each frame count."""
-        return np.array([origin.weight for origin in self.origins])[self.arrays.origin[self.rows]]
+        return np.array([source.weight for source in self.sources])[self.arrays.source[self.rows]]
 
     @property
     def average_neighbors(self) -> float:
@@ -176,8 +176,8 @@ def build_dataset(
             frame.
     """
     memory = Memory()
-    origins: dict[Origin, int] = {}
+    sources: dict[SourceInfo, int] = {}
     for chunk in chunks(frames):
-        places = [origins.setdefault(Origin(f.file, f.weight), len(origins)) for f in chunk]
-        memory.add(flatten(chunk, places, cutoff, dtype))
-    return Dataset(memory.arrays(), tuple(origins))
+        numbers = [sources.setdefault(SourceInfo(f.file, f.weight), len(sources)) for f in chunk]
+        memory.add(flatten(chunk, numbers, cutoff, dtype))
+    return Dataset(memory.arrays(), tuple(sources))

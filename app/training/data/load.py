@@ -13,9 +13,9 @@ from app.errors import InvalidData
 from app.training.data import cache
 from app.training.data.arrays import Memory, Sink, chunks, flatten
 from app.training.data.config import Data, Source
-from app.training.data.dataset import Dataset, Origin
+from app.training.data.dataset import Dataset, SourceInfo
 from app.training.data.frames import LabelledFrame
-from app.training.data.readers.ase import read
+from app.training.data.readers import read
 from app.training.data.split import split
 
 
@@ -53,12 +53,12 @@ class Finder:
         Raises:
             InvalidData: not there; the message names the places that were looked at.
         """
-        places = list(dict.fromkeys(folder / path for folder in self.folders))
-        for place in places:
-            if place.exists():
-                return place
+        candidates = list(dict.fromkeys(folder / path for folder in self.folders))
+        for candidate in candidates:
+            if candidate.exists():
+                return candidate
         raise InvalidData(
-            f"no data file {path}; looked for {' and '.join(map(str, places))} (see --data-root)"
+            f"no data file {path}; looked for {' and '.join(map(str, candidates))} (see --data-root)"
         )
 
     def all(self, path: str) -> list[Path]:
@@ -69,9 +69,9 @@ class Finder:
             InvalidData: there is none.
         """
         for folder in self.folders:
-            found = [] if (folder / path).exists() else sorted(glob(path, root_dir=folder))
-            if found:
-                return [folder / name for name in found]
+            names = [] if (folder / path).exists() else sorted(glob(path, root_dir=folder))
+            if names:
+                return [folder / name for name in names]
         return [self(path)]
 
 
@@ -149,17 +149,17 @@ def load_dataset(sources: Sequence[Source], find: Finder, cutoff: float, dtype: 
         InvalidData: a file without frames, or a frame that cannot be trained on.
     """
     located = locate(sources, find)
-    origins = [Origin(s.path, s.weight, s.missing_stress) for s, _, _ in located]
+    infos = [SourceInfo(s.path, s.weight, s.missing_stress) for s, _, _ in located]
 
     def fill(sink: Sink) -> None:
-        for origin, part in enumerate(located):
+        for number, part in enumerate(located):
             for chunk in chunks(_some(part)):
-                sink.add(flatten(chunk, [origin] * len(chunk), cutoff, dtype))
+                sink.add(flatten(chunk, [number] * len(chunk), cutoff, dtype))
 
     if find.cache is None:
         memory = Memory()
         fill(memory)
-        return Dataset(memory.arrays(), origins)
+        return Dataset(memory.arrays(), infos)
     files = [
         (s, path.resolve(), leave_out and leave_out.resolve()) for s, path, leave_out in located
     ]
@@ -168,7 +168,7 @@ def load_dataset(sources: Sequence[Source], find: Finder, cutoff: float, dtype: 
     stamps = {
         str(path): cache.stamp(path) for _, *paths in files for path in paths if path is not None
     }
-    return Dataset(cache.open_or_build(find.cache, wanted, stamps, fill), origins)
+    return Dataset(cache.open_or_build(find.cache, wanted, stamps, fill), infos)
 
 
 def load_sources(sources: Sequence[Source], find: Finder) -> list[LabelledFrame]:
@@ -216,8 +216,8 @@ def check_stress(frames: Dataset, weight: float) -> None:
     Raises:
         InvalidData: naming the first frame without one.
     """
-    allowed = np.array([origin.missing_stress for origin in frames.origins])[
-        frames.arrays.origin[frames.rows]
+    allowed = np.array([source.missing_stress for source in frames.sources])[
+        frames.arrays.source[frames.rows]
     ]
     bulk = frames.arrays.pbc[frames.rows].all(axis=1)
     lacking = np.flatnonzero(bulk & ~frames.has_stress & ~allowed)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from ase.data import chemical_symbols
 
+from app.atoms.ragged import rows_of
 from app.atoms.structure import Floats
 from app.errors import InvalidConfig
 from app.training.data.dataset import Dataset
@@ -94,8 +95,8 @@ def least_squares(
             len(free),
             rank,
         )
-    found = dict(zip(free, map(float, solution), strict=True))
-    return {symbol: fixed[symbol] if symbol in fixed else found[symbol] for symbol in elements}
+    fitted = dict(zip(free, map(float, solution), strict=True))
+    return {symbol: fixed[symbol] if symbol in fixed else fitted[symbol] for symbol in elements}
 
 
 def reference_energies(frames: Dataset, statistics: Statistics) -> Floats:
@@ -108,12 +109,12 @@ def reference_energies(frames: Dataset, statistics: Statistics) -> Floats:
 def composition(frames: Dataset, elements: Sequence[str]) -> Floats:
     """(F, S) how many atoms of each element are in each frame."""
     species = np.full(len(chemical_symbols), len(elements))
-    for place, symbol in enumerate(elements):
-        species[chemical_symbols.index(symbol)] = place
+    for column, symbol in enumerate(elements):
+        species[chemical_symbols.index(symbol)] = column
     width = len(elements) + 1  # the last column counts atoms of other elements
-    frame = np.repeat(np.arange(len(frames)), frames.n_atoms)
-    places = frame * width + species[frames.arrays.numbers[frames.atoms()]]
-    counts = np.bincount(places, minlength=len(frames) * width).reshape(len(frames), width)
+    frame = rows_of(frames.n_atoms)
+    cells = frame * width + species[frames.arrays.numbers[frames.atoms()]]
+    counts = np.bincount(cells, minlength=len(frames) * width).reshape(len(frames), width)
     return counts[:, :-1].astype(np.float64)
 
 

@@ -59,12 +59,12 @@ def _groups(frames: Dataset, by: str) -> Integers:
     """(F,) the group of each frame, numbered as they appear."""
     numbers: dict[str, int] = {}
     groups = np.empty(len(frames), dtype=np.int64)
-    for place, row in enumerate(frames.rows):
+    for frame, row in enumerate(frames.rows):
         info = frames.arrays.info_of(row)
         if by not in info:
-            origin = frames[place].origin
+            origin = frames[frame].origin
             raise InvalidData(
                 f"{origin}: no '{by}' to split by; it has: {', '.join(info) or 'nothing'}"
             )
-        groups[place] = numbers.setdefault(str(info[by]), len(numbers))
+        groups[frame] = numbers.setdefault(str(info[by]), len(numbers))
     return groups

@@ -58,7 +58,7 @@ def by_molecule(
     components = _means(
         forces[known].ravel(), np.repeat(group, n_atoms)[known].repeat(3), len(names)
     )
-    found = [
+    groups = [
         GroupErrors(
             name=str(name),
             frames=int(count[i]),
@@ -70,7 +70,7 @@ def by_molecule(
         )
         for i, name in enumerate(names)
     ]
-    return sorted(found, key=lambda errors: errors.severity, reverse=True)
+    return sorted(groups, key=lambda errors: errors.severity, reverse=True)
 
 
 def _name(frame: LabelledFrame, key: str | None) -> str:

@@ -9,10 +9,11 @@ from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Floats
-from app.training.data.batches import Collator, Limits, batches
+from app.training.data.batches import BatchSize, Collator, batches
 from app.training.data.frames import LabelledFrame
-from app.training.loop.loss import predict
+from app.training.evaluation.forward import predict
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,18 @@ def labels(frames: Sequence[LabelledFrame]) -> Values:
 
 
 def predict_frames(
-    model: nn.Module, collator: Collator, limits: Limits, device: torch.device
+    model: nn.Module, collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """What a model says about all frames of a data set, in their order."""
     data = collator.dataset
     order = np.argsort(data.n_atoms, kind="stable")
     parts = []
-    for indices in batches(data, order, limits):
+    for indices in batches(data, order, size):
         outputs = predict(model, collator(indices).to(device), create_graph=False)
         parts.append([t.double().cpu().numpy() for t in outputs])
     energy, forces, stress = (np.concatenate(column) for column in zip(*parts, strict=True))
     back = np.argsort(order)
-    starts = np.concatenate([[0], np.cumsum(data.n_atoms[order])])
-    atoms = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in back])
+    atoms = ranges(starts_of(data.n_atoms[order])[back], data.n_atoms)
     stress = np.where(np.isnan(collator.volume)[:, None, None], np.nan, stress[back])
     return Values(energy[back] + collator.references, forces[atoms], stress)
 
@@ -109,8 +109,12 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         forces_rmse=_rmse(forces) if forces.size else None,
         stress_mae=_mae(stress) if stress.size else None,
         stress_rmse=_rmse(stress) if stress.size else None,
-        forces_mae_by_element={symbol: _mae(found) for symbol, found in by_element.items()},
-        forces_rmse_by_element={symbol: _rmse(found) for symbol, found in by_element.items()},
+        forces_mae_by_element={
+            symbol: _mae(of_element) for symbol, of_element in by_element.items()
+        },
+        forces_rmse_by_element={
+            symbol: _rmse(of_element) for symbol, of_element in by_element.items()
+        },
     )
 
 

@@ -134,7 +134,7 @@ def error_against_std(
         predicted: with `forces_std`.
     """
     error, std = force_errors(predicted, frames)
-    found = reliability(error, std)
+    agreement = reliability(error, std)
     drawn = (error > 0) & (std > 0)
     error, std = error[drawn], std[drawn]
     figure = Figure(figsize=(5.6, 5.2), layout="constrained")
@@ -162,9 +162,9 @@ def error_against_std(
     axes.plot(centres, rms, "o", color=RED, markeredgecolor="white", label="RMS")
     axes.legend(fontsize="small", loc="lower right")
     axes.set_aspect("equal")
-    correlation = "not defined" if found.spearman is None else f"{found.spearman:.2f}"
+    correlation = "not defined" if agreement.spearman is None else f"{agreement.spearman:.2f}"
     axes.set_title(
-        f"{title}\nSpearman correlation {correlation}, {found.count} atoms", fontsize="medium"
+        f"{title}\nSpearman correlation {correlation}, {agreement.count} atoms", fontsize="medium"
     )
     _save(figure, path)
 

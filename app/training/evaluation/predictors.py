@@ -15,11 +15,12 @@ from app.backends.device import BackendChoice, Device
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.store.card import ModelCard
 from app.store.store import ModelStore
-from app.training.data.batches import Collator, Limits
+from app.training.data.batches import BatchSize, Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
 from app.training.data.load import check_elements
 from app.training.evaluation.errors import Values, predict_frames
+from app.training.evaluation.served import service_predictor
 from app.training.runs.folder import is_run
 from app.training.runs.trained import TrainedRun
 
@@ -33,6 +34,7 @@ def open_predictor(
     threads: int = 0,
     batch_size: int = 32,
     backend: BackendChoice = "auto",
+    server: str | None = None,
 ) -> Predictor:
     """A function from frames to predictions.
 
@@ -43,12 +45,15 @@ def open_predictor(
         threads: numerics threads; 0 takes all cores.
         batch_size: structures evaluated together.
         backend: what runs a model of the store.
+        server: URL of a running service, which is asked for the model instead.
 
     Raises:
         UnknownModel: no such model or run.
     """
     if batch_size < 1:
         raise InvalidConfig(f"--batch-size {batch_size}: at least 1")
+    if server is not None:
+        return service_predictor(server, model, batch_size)
     if is_run(Path(model)):
         return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
     opened = load_backend(
@@ -74,19 +79,19 @@ def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -
         check_elements(frames, run.statistics.elements, "the model")
         dataset = build_dataset(frames, run.config.model.cutoff, run.config.dtype)
         return predict_committee(
-            models, Collator(dataset, run.statistics), Limits(batch_size), target
+            models, Collator(dataset, run.statistics), BatchSize(batch_size), target
         )
 
     return predict
 
 
 def predict_committee(
-    models: Sequence[nn.Module], collator: Collator, limits: Limits, device: torch.device
+    models: Sequence[nn.Module], collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """The mean of what M >= 1 models say about all frames of a data set; of more than one, with its
     uncertainty.
     """
-    members = [predict_frames(model, collator, limits, device) for model in models]
+    members = [predict_frames(model, collator, size, device) for model in models]
     if len(members) == 1:
         return members[0]
     energy, forces, stress = (

@@ -65,30 +65,30 @@ def report(predicted: Values, frames: Sequence[LabelledFrame], by: str | None = 
 def table(sets: Mapping[str, Errors]) -> str:
     """Errors of some sets as a table for people; a line of element errors for each set below."""
     lines = [f"{'set':<12}{'quantity':<18}{'MAE':>10}{'RMSE':>10}  unit"]
-    for name, found in sets.items():
-        lines += [f"{name:<12}{line}" for line in _quantities(found)]
-    for name, found in sets.items():
+    for name, of_set in sets.items():
+        lines += [f"{name:<12}{line}" for line in _quantities(of_set)]
+    for name, of_set in sets.items():
         lines.append(
-            f"{name}: {found.frames} frames, {found.atoms} atoms{_by_element(found.forces_mae_by_element)}"
+            f"{name}: {of_set.frames} frames, {of_set.atoms} atoms{_by_element(of_set.forces_mae_by_element)}"
         )
     return "\n".join(lines)
 
 
-def page(found: Report, worst: int) -> str:
+def page(report: Report, worst: int) -> str:
     """A report as tables for people.
 
     Args:
-        found: the report.
+        report: the report.
         worst: groups that are listed, at most; a single one is not.
     """
     parts = [
-        [f"{found.frames} frames, {found.atoms} atoms"],
-        [f"{'':<18}{'MAE':>10}{'RMSE':>10}  unit", *_quantities(found, _elements(found))],
+        [f"{report.frames} frames, {report.atoms} atoms"],
+        [f"{'':<18}{'MAE':>10}{'RMSE':>10}  unit", *_quantities(report, _elements(report))],
     ]
-    if len(found.groups) > 1 and worst:
-        parts.append(_groups(found, worst))
-    if found.uncertainty is not None:
-        parts.append(_uncertainty(found.uncertainty))
+    if len(report.groups) > 1 and worst:
+        parts.append(_groups(report, worst))
+    if report.uncertainty is not None:
+        parts.append(_uncertainty(report.uncertainty))
     return "\n\n".join("\n".join(part) for part in parts)
 
 
@@ -101,10 +101,10 @@ def groups_csv(groups: Sequence[GroupErrors]) -> str:
     return text.getvalue()
 
 
-def _quantities(found: Errors, elements: Sequence[str] = ()) -> list[str]:
+def _quantities(errors: Errors, elements: Sequence[str] = ()) -> list[str]:
     lines = []
     for quantity, unit, mae, rmse in ROWS:
-        m, r = mae(found), rmse(found)
+        m, r = mae(errors), rmse(errors)
         if m is not None and r is not None:
             lines.append(_row(quantity, m, r, unit))
             lines += elements if quantity == "forces" else ()
@@ -115,31 +115,31 @@ def _row(quantity: str, mae: float, rmse: float, unit: str) -> str:
     return f"{quantity:<18}{mae:>10.2f}{rmse:>10.2f}  {unit}"
 
 
-def _elements(found: Errors) -> list[str]:
-    maes = found.forces_mae_by_element
+def _elements(errors: Errors) -> list[str]:
+    maes = errors.forces_mae_by_element
     chosen = (
         sorted(maes, key=lambda symbol: -maes[symbol])[:MOST_ELEMENTS]
         if len(maes) > MOST_ELEMENTS
         else maes
     )
     lines = [
-        _row(f"  forces on {s}", maes[s], found.forces_rmse_by_element[s], "meV/Å") for s in chosen
+        _row(f"  forces on {s}", maes[s], errors.forces_rmse_by_element[s], "meV/Å") for s in chosen
     ]
     if len(maes) > MOST_ELEMENTS:
         lines.append(f"  (the {MOST_ELEMENTS} largest of {len(maes)} elements; all with --json)")
     return lines
 
 
-def _groups(found: Report, worst: int) -> list[str]:
-    groups, shown = found.groups, found.groups[:worst]
+def _groups(report: Report, worst: int) -> list[str]:
+    groups, shown = report.groups, report.groups[:worst]
     names = [
         group.name if len(group.name) <= LONGEST_NAME else f"{group.name[: LONGEST_NAME - 1]}…"
         for group in shown
     ]
     wide = max(len(name) for name in [*names, "0" * 16])
-    title = f"by {found.grouped_by}, the worst first"
+    title = f"by {report.grouped_by}, the worst first"
     if len(shown) < len(groups):
-        title = f"by {found.grouped_by}, the worst {len(shown)} of {len(groups)} (all with --csv or --json)"
+        title = f"by {report.grouped_by}, the worst {len(shown)} of {len(groups)} (all with --csv or --json)"
     lines = [
         title,
         f"{'':<{wide}}{'':>16}{'energy, meV/atom':>20}{'forces, meV/Å':>20}",
@@ -167,11 +167,11 @@ def _number(value: float | None) -> str:
     return f"{'–':>10}" if value is None else f"{value:>10.2f}"
 
 
-def _uncertainty(found: Uncertainty) -> list[str]:
+def _uncertainty(uncertainty: Uncertainty) -> list[str]:
     lines = [f"{'uncertainty':<18}{'Spearman':>10}{'RMSE/std':>10}{'errors < std':>14}"]
     for name, reliable, normal in (
-        ("energy per atom", found.energy, "68 %"),
-        ("forces", found.forces, "61 %"),
+        ("energy per atom", uncertainty.energy, "68 %"),
+        ("forces", uncertainty.forces, "61 %"),
     ):
         if reliable is not None:
             numbers = f"{_number(reliable.spearman)}{_number(reliable.error_over_std)}"

@@ -58,7 +58,9 @@ def uncertainty(predicted: Values, frames: Sequence[LabelledFrame]) -> Uncertain
 
 
 def force_errors(predicted: Values, frames: Sequence[LabelledFrame]) -> tuple[Floats, Floats]:
-    """Length of the force's error and its standard deviation, eV/Å, of each atom with a label."""
+    """(n,) lengths of the force's error and (n,) standard deviations, eV/Å, of the n atoms with a
+    label.
+    """
     assert predicted.forces_std is not None
     lengths: Floats = np.linalg.norm(predicted.forces - labels(frames).forces, axis=1)
     known = np.isfinite(lengths)
@@ -66,7 +68,7 @@ def force_errors(predicted: Values, frames: Sequence[LabelledFrame]) -> tuple[Fl
 
 
 def reliability(error: Floats, std: Floats) -> Reliability:
-    """Of errors of any sign beside their standard deviations, in the same unit."""
+    """Of (n,) errors of any sign beside their (n,) standard deviations, in the same unit."""
     size = np.abs(error)
     constant = np.ptp(size) == 0 or np.ptp(std) == 0
     largest = float(np.sqrt((std**2).mean()))

@@ -29,7 +29,7 @@ REPEATS = 3
 
 
 @dataclass(frozen=True)
-class Reference:
+class EagerModel:
     """An eager model in float64, evaluated structure by structure: what an artifact is compared
     with.
 
@@ -79,7 +79,7 @@ def certify(
     Raises:
         CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
     """
-    references = [Reference(model, backend.card) for model in models]
+    references = [EagerModel(model, backend.card) for model in models]
     synthetic, frames = _synthetic(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
     of_synthetic = _largest(
         [_compare(backend, references, batch, in_proportion=True) for batch in synthetic]
@@ -119,7 +119,7 @@ def _synthetic(card: ModelCard) -> list[list[Structure]]:
 
 def _compare(
     backend: Backend,
-    references: Sequence[Reference],
+    references: Sequence[EagerModel],
     batch: Sequence[Structure],
     in_proportion: bool,
 ) -> Floats:
@@ -136,9 +136,10 @@ def _compare(
     for predict in (backend, backend.energies):
         answers = [predict(together) for _ in range(REPEATS)]
         _require_same(answers, together)
-        found = split(answers[0], together)
+        predicted = split(answers[0], together)
         worst += [
-            _deviations(*pair) / scale for *pair, scale in zip(found, expected, scales, strict=True)
+            _deviations(*pair) / scale
+            for *pair, scale in zip(predicted, expected, scales, strict=True)
         ]
     return _largest(worst)
 
@@ -155,13 +156,13 @@ def _scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Flo
     return np.array([1.0 if part is None else np.abs(part).max(initial=1.0) for part in parts])
 
 
-def _deviations(found: StructurePrediction, expected: StructurePrediction) -> Floats:
+def _deviations(predicted: StructurePrediction, expected: StructurePrediction) -> Floats:
     """(3,): largest differences of energies per atom, forces and stress; a committee's
     uncertainties count as well.
     """
 
     def off(*names: str) -> float:
-        pairs = [(getattr(found, name), getattr(expected, name)) for name in names]
+        pairs = [(getattr(predicted, name), getattr(expected, name)) for name in names]
         differences = [
             np.abs(one - two).max() for one, two in pairs if one is not None and two is not None
         ]
@@ -186,9 +187,9 @@ def _named(worst: Floats) -> Deviations:
     return Deviations(energy_per_atom=worst[0], forces=worst[1], stress=worst[2])
 
 
-def _require_same(found: Sequence[Prediction], graph: Graph) -> None:
-    first = found[0]
-    for other in found[1:]:
+def _require_same(answers: Sequence[Prediction], graph: Graph) -> None:
+    first = answers[0]
+    for other in answers[1:]:
         for name, unit in (("energies", "eV"), ("forces", "eV/Å")):
             one, two = getattr(first, name), getattr(other, name)
             if one is not None and not np.array_equal(one, two, equal_nan=True):

@@ -25,28 +25,28 @@ PATIENCE = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """One of the processes of a run; every method but `first` must be called by all of them, in the
-    same order.
+class ProcessGroup:
+    """One of the processes of a run; every method must be called by all of them, in the same
+    order.
 
     Attributes:
         rank: number of this process.
         size: how many there are.
-        local: number of this process among those of its machine.
+        local_rank: number of this process among those of its machine.
     """
 
     rank: int = 0
     size: int = 1
-    local: int = 0
+    local_rank: int = 0
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this process is the one that writes files, evaluates, and speaks."""
         return self.rank == 0
 
-    def add(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one precision on one device by their sums over all processes, in one
-        message.
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors of any shapes (...), one precision and one device by their sums over all
+        processes, in one message.
         """
         if self.size == 1:
             return
@@ -85,14 +85,14 @@ class Ranks:
             return make()
         values: list[Any] = [None]
         with self.together():
-            if self.first:
+            if self.is_first:
                 values = [make()]
         with _lost_peers():
             dist.broadcast_object_list(values, device=torch.device("cpu"))
         made: Value = values[0]
         return made
 
-    def align(self, model: nn.Module) -> None:
+    def broadcast_weights(self, model: nn.Module) -> None:
         """Give a model the first process's weights in all."""
         if self.size > 1:
             with _lost_peers():
@@ -129,22 +129,26 @@ class Ranks:
         raise TrainingError(f"process {rank}: {reason}")
 
 
+ALONE = ProcessGroup()
+"""This process by itself."""
+
+
 @contextmanager
-def joined() -> Iterator[Ranks]:
+def process_group() -> Iterator[ProcessGroup]:
     """The processes that `torchrun` has started, connected within the block; this one alone without
     it.
     """
     if not dist.is_torchelastic_launched():
-        yield Ranks()
+        yield ALONE
         return
     dist.init_process_group(
         "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE
     )
-    ranks = Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
-    if not ranks.first:
+    group = ProcessGroup(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+    if not group.is_first:
         logging.disable(logging.WARNING)
     try:
-        yield ranks
+        yield group
     finally:
         dist.destroy_process_group()
 

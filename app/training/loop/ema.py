@@ -40,7 +40,7 @@ class Average:
             self._write(own)
 
     def load(self, values: list[Tensor]) -> None:
-        """Go on from saved values."""
+        """Go on from saved values, shaped like the parameters."""
         torch._foreach_copy_(self.values, values)
 
     @torch.no_grad()

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from app.atoms.structure import Integers
 from app.errors import TrainingError
-from app.training.data.batches import UNLIMITED, Collator, Limits, batches
-from app.training.loop.distributed import Ranks
-from app.training.loop.loss import Counts, Losses, compute_losses, count_labels, predict
+from app.training.data.batches import UNLIMITED, BatchSize, Collator, batches
+from app.training.evaluation.forward import predict
+from app.training.loop.distributed import ProcessGroup
+from app.training.loop.loss import Counts, Losses, compute_losses, count_labels
 from app.training.loop.precision import Precision
-from app.training.runs.config import Loss, TrainConfig
+from app.training.runs.config import LossConfig, TrainConfig
 
 
 class Gradients:
@@ -31,7 +32,7 @@ class Gradients:
         model: one of `app.training.models`, on its device.
         collator: of the training frames.
         config: of the run.
-        ranks: the processes of the run.
+        group: the processes of the run.
 
     Attributes:
         edges_at_once: largest piece; a larger structure goes alone.
@@ -39,9 +40,9 @@ class Gradients:
     """
 
     def __init__(
-        self, model: nn.Module, collator: Collator, config: TrainConfig, ranks: Ranks
+        self, model: nn.Module, collator: Collator, config: TrainConfig, group: ProcessGroup
     ) -> None:
-        self.model, self.collator, self.ranks, self.seed = model, collator, ranks, config.seed
+        self.model, self.collator, self.group, self.seed = model, collator, group, config.seed
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.stress = config.loss.largest("stress") > 0
         self.device = self.parameters[0].device
@@ -50,12 +51,12 @@ class Gradients:
         self.lowered = False
 
     def __call__(
-        self, indices: Integers, loss: Loss, step: int, say: Callable[[str], None]
+        self, indices: Integers, loss: LossConfig, step: int, say: Callable[[str], None]
     ) -> list[float]:
         """Set the gradients.
 
         Args:
-            indices: frames of the batch.
+            indices: (B,) frames of the batch.
             loss: with the weights of this step.
             step: of the run; random numbers of dropout depend on it, the seed and the process
                 alone.
@@ -77,10 +78,10 @@ class Gradients:
         )
         # A process without a frame of this batch has no gradients, and all must send the same.
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
-        self.ranks.add([*gradients, report])
+        self.group.all_reduce([*gradients, report])
         *values, failed, lowered = report.tolist()
         if failed:
-            self.ranks.fail(failure)
+            self.group.fail(failure)
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         if lowered:
@@ -101,12 +102,12 @@ class Gradients:
             self.lowered, before = True, state["edges_at_once"]
             self.edges_at_once = min(before, self.edges_at_once or before)
 
-    def _share(self, indices: Integers, loss: Loss, step: int) -> Tensor:
+    def _share(self, indices: Integers, loss: LossConfig, step: int) -> Tensor:
         """Gradients and losses (4,) of this process's share of a batch."""
         counts = count_labels(self.collator, indices)
         while True:
             torch.manual_seed(
-                int(np.random.SeedSequence([self.seed, step, self.ranks.rank]).generate_state(1)[0])
+                int(np.random.SeedSequence([self.seed, step, self.group.rank]).generate_state(1)[0])
             )
             for parameter in self.parameters:
                 parameter.grad = None
@@ -124,14 +125,14 @@ class Gradients:
     def _pieces(self, indices: Integers) -> list[Integers]:
         """This process's share of a batch, piece by piece."""
         dataset = self.collator.dataset
-        if self.ranks.size > 1:
+        if self.group.size > 1:
             costs = dataset.n_edges[indices] + dataset.n_atoms[indices]
-            indices = indices[divide(costs, self.ranks.size)[self.ranks.rank]]
+            indices = indices[divide(costs, self.group.size)[self.group.rank]]
         if self.edges_at_once is None:
             return [indices] if len(indices) else []
-        return list(batches(dataset, indices, Limits(UNLIMITED, edges=self.edges_at_once)))
+        return list(batches(dataset, indices, BatchSize(UNLIMITED, edges=self.edges_at_once)))
 
-    def _piece(self, indices: Integers, loss: Loss, counts: Counts) -> Tensor:
+    def _piece(self, indices: Integers, loss: LossConfig, counts: Counts) -> Tensor:
         """Losses (4,) of some frames; their gradients are added to those of the parameters."""
         batch = self.collator(indices).to(self.device)
         with self.precision.of_step():
@@ -170,14 +171,14 @@ class Gradients:
             torch.cuda.empty_cache()
 
     def _lower_everywhere(self, say: Callable[[str], None]) -> None:
-        limits = [limit for limit in self.ranks.gather(self.edges_at_once) if limit is not None]
+        limits = [limit for limit in self.group.gather(self.edges_at_once) if limit is not None]
         self.edges_at_once, self.lowered = min(limits), True
         say(
             f"out of memory; from now on batches are computed in pieces of at most {self.edges_at_once} edges "
             "(edges_at_once), whose gradients are added up: what is learnt is the same"
         )
 
-    def _blown_up(self, value: float, indices: Integers, loss: Loss, step: int) -> str:
+    def _blown_up(self, value: float, indices: Integers, loss: LossConfig, step: int) -> str:
         frames = self.collator.dataset
         bad = [i for i in sorted(indices) if not math.isfinite(self._alone(i, loss))]
         named = bad or list(indices)
@@ -189,7 +190,7 @@ class Gradients:
             "of them, a lower optimizer.lr, or clip, may help"
         )
 
-    def _alone(self, index: int, loss: Loss) -> float:
+    def _alone(self, index: int, loss: LossConfig) -> float:
         """The loss of one frame."""
         batch = self.collator(np.array([index])).to(self.device)
         outputs = predict(self.model, batch, create_graph=False)
@@ -197,7 +198,7 @@ class Gradients:
 
 
 def divide(costs: Integers, parts: int) -> list[Integers]:
-    """Positions of some costs, dealt out so that the parts' sums are much alike; a part may be
+    """Positions of (n,) costs, dealt out so that the parts' sums are much alike; a part may be
     empty.
 
     The largest is dealt first, and each goes to the part with the smallest sum so far; within a

@@ -2,7 +2,7 @@
 
 import math
 
-from app.training.runs.config import Schedule
+from app.training.runs.config import ScheduleConfig
 
 
 class LearningRate:
@@ -15,7 +15,7 @@ class LearningRate:
         best: the best validation loss so far.
     """
 
-    def __init__(self, config: Schedule, lr: float) -> None:
+    def __init__(self, config: ScheduleConfig, lr: float) -> None:
         self.config = config
         self.lr = lr
         self.level = 1.0

@@ -3,27 +3,13 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from app.atoms.ragged import ranges
 from app.atoms.structure import Integers
-from app.backends.layout import ranges
-from app.training.data.batches import Batch, Collator, Targets
-from app.training.models.derivatives import evaluate
-from app.training.runs.config import Loss
-
-
-class Outputs(NamedTuple):
-    """What a model says about a batch.
-
-    Attributes:
-        energy: (B,), eV, without reference energies.
-        forces: (N, 3), eV/Å.
-        stress: (B, 3, 3), eV/Å³, symmetric; meaningless where the structure is not bulk.
-    """
-
-    energy: Tensor
-    forces: Tensor
-    stress: Tensor
+from app.training.data.batches import Collator, Targets
+from app.training.evaluation.forward import Outputs
+from app.training.runs.config import LossConfig
 
 
 class Losses(NamedTuple):
@@ -48,34 +34,14 @@ class Counts(NamedTuple):
 
 
 def count_labels(collator: Collator, indices: Integers) -> Counts:
-    """The labels of some frames."""
+    """The labels of (B,) frames."""
     data = collator.dataset
     targets = collator.targets(indices, ranges(data.atom_start[indices], data.n_atoms[indices]))
     return Counts(len(indices), int(targets.has_forces.sum()), int(targets.has_stress.sum()))
 
 
-def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
-    """Energies, forces and stresses of a batch.
-
-    Args:
-        model: one of `app.training.models`.
-        batch: the structures.
-        create_graph: whether the result will be differentiated.
-        stress: False saves the sums of virials, and answers zeros.
-    """
-    energies, forces, virials = evaluate(model, batch.inputs, create_graph)
-    n_structures = len(batch.volume)
-    energy = energies.new_zeros(n_structures).index_add(0, batch.structure, energies)
-    if not stress:
-        return Outputs(energy, forces, torch.zeros_like(batch.targets.stress))
-    virial = virials.new_zeros(n_structures, 3, 3).index_add(0, batch.structure, virials)
-    return Outputs(
-        energy, forces, (virial + virial.transpose(1, 2)) / (2 * batch.volume[:, None, None])
-    )
-
-
 def compute_losses(
-    outputs: Outputs, targets: Targets, config: Loss, counts: Counts | None = None
+    outputs: Outputs, targets: Targets, config: LossConfig, counts: Counts | None = None
 ) -> Losses:
     """Mean errors over structures, and over the components of the forces and stresses that are
     labelled.
@@ -112,7 +78,7 @@ def compute_losses(
     return Losses(total, *parts)
 
 
-def _mean_error(error: Tensor, weight: Tensor, count: int, config: Loss) -> Tensor:
+def _mean_error(error: Tensor, weight: Tensor, count: int, config: LossConfig) -> Tensor:
     """Mean of an error of any shape (R, ...), whose R rows, of `count`, count `weight` times."""
     if error.numel() == 0:
         return error.new_zeros(())
@@ -120,7 +86,7 @@ def _mean_error(error: Tensor, weight: Tensor, count: int, config: Loss) -> Tens
     return penalties.sum() / (count * error[0].numel())
 
 
-def _penalty(error: Tensor, config: Loss) -> Tensor:
+def _penalty(error: Tensor, config: LossConfig) -> Tensor:
     if config.kind == "mse":
         return error * error
     size = error.abs()

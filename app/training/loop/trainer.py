@@ -3,31 +3,27 @@
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from app.atoms.structure import Integers
-from app.errors import InvalidData
-from app.training.data.batches import Collator, Limits, epoch_batches
-from app.training.data.load import Finder, Frames, check_stress, load_frames
-from app.training.data.references import fit_statistics
+from app.training.data.batches import BatchSize, epoch_batches
 from app.training.evaluation.errors import Errors
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ALONE, ProcessGroup
 from app.training.loop.ema import Average
 from app.training.loop.gradients import Gradients
 from app.training.loop.learning_rate import LearningRate
 from app.training.loop.loss import Losses
 from app.training.loop.optimizers import make_optimizer
+from app.training.loop.problem import Problem
 from app.training.loop.progress import Progress, Watch
 from app.training.loop.tensorboard import Board
 from app.training.loop.validation import validate
-from app.training.models import Statistics
 from app.training.runs import checkpoint
 from app.training.runs.config import TrainConfig
-from app.training.runs.fine_tuning import Base, grown_statistics, initial_model
+from app.training.runs.fine_tuning import initial_model
 from app.training.runs.folder import RunFolder
 
 METRICS = (
@@ -41,55 +37,6 @@ METRICS = (
 """Validation errors in each line of the metrics."""
 
 
-@dataclass(frozen=True)
-class Problem:
-    """What is to be learnt: frames with neighbour lists, and their statistics."""
-
-    frames: Frames
-    statistics: Statistics
-    train: Collator
-    validation: Collator
-
-
-def load_problem(
-    config: TrainConfig,
-    find: Finder,
-    base: Base | None = None,
-    statistics: Statistics | None = None,
-) -> Problem:
-    """Read the data, find neighbours and fit the statistics.
-
-    Args:
-        config: of the run.
-        find: from the config's paths to files.
-        base: the model to start from.
-        statistics: those with which the run began, where it goes on.
-
-    Raises:
-        InvalidData: naming file and frame; or a loss of forces or stresses without any.
-        InvalidConfig: reference energies or elements that do not fit the data.
-    """
-    given = statistics or (base.statistics if base is not None else None)
-    known = given.elements if given is not None else ()
-    frames = load_frames(config.data, find, config.model.cutoff, config.dtype, known)
-    forces, stress = (config.loss.largest(name) for name in ("forces", "stress"))
-    if stress:
-        if not frames.train.has_stress.any():
-            raise InvalidData(f"loss.stress is {stress}, but no training frame has a stress")
-        for part in (frames.train, frames.validation):
-            check_stress(part, stress)
-    if forces and not frames.train.has_forces.any():
-        raise InvalidData(f"loss.forces is {forces}, but no training frame has forces; set it to 0")
-    if statistics is None and base is not None:
-        statistics = grown_statistics(base, config, frames)
-    if statistics is None:
-        statistics = fit_statistics(
-            frames.train, config.data.elements or frames.elements(), config.references
-        )
-    train, validation = (Collator(part, statistics) for part in (frames.train, frames.validation))
-    return Problem(frames, statistics, train, validation)
-
-
 class Trainer:
     """A model in training: `fit` is the loop, and `state` all that must survive a kill.
 
@@ -99,7 +46,7 @@ class Trainer:
         folder: where to write.
         device: where to train.
         weights: those to start from; random ones by default.
-        ranks: the processes that train; this one alone by default.
+        group: the processes that train; this one alone by default.
     """
 
     def __init__(
@@ -109,30 +56,34 @@ class Trainer:
         folder: RunFolder,
         device: torch.device,
         weights: Mapping[str, Tensor] | None = None,
-        ranks: Ranks | None = None,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.config, self.problem, self.folder, self.device = config, problem, folder, device
-        self.ranks = ranks or Ranks()
+        self.group = group
         self.model = initial_model(config, problem.statistics, weights).to(device)
-        self.ranks.align(self.model)
-        self.gradients = Gradients(self.model, problem.train, config, self.ranks)
+        self.group.broadcast_weights(self.model)
+        self.gradients = Gradients(self.model, problem.train, config, self.group)
         self.optimizer = make_optimizer(self.model, config)
         self.average = Average(self.model, config.ema)
         self.rate = LearningRate(config.schedule, config.optimizer.lr)
-        self.limits = Limits(config.batch_size, config.max_atoms, config.max_edges)
+        self.batch_size = BatchSize(config.batch_size, config.max_atoms, config.max_edges)
         self.progress = Progress()
         self.board: Board | None = None
-        self.started = self.saved = time.monotonic()
-        self.started_cpu = time.process_time()
+        self._start_clock()
 
     def fit(self, watch: Watch) -> str:
         """Train until something ends it, and say what: `epochs`, `patience`, `max_minutes` or
         `interrupted`.
         """
         config, progress = self.config, self.progress
+        self._start_clock()
         while progress.epoch < config.epochs:
             todo = epoch_batches(
-                self.problem.train.dataset, self.limits, config.seed, progress.epoch, config.bucket
+                self.problem.train.dataset,
+                self.batch_size,
+                config.seed,
+                progress.epoch,
+                config.bucket,
             )
             for indices in todo[progress.batch :]:
                 if reason := self.reason_to_stop(watch):
@@ -157,7 +108,7 @@ class Trainer:
         late = (
             config.max_minutes is not None and self.elapsed()["seconds"] >= 60 * config.max_minutes
         )
-        interrupted, over = self.ranks.any(watch.interrupted, self.ranks.first and late)
+        interrupted, over = self.group.any(watch.interrupted, self.group.is_first and late)
         if interrupted:
             return "interrupted"
         if config.patience is not None and self.progress.since_best >= config.patience:
@@ -168,7 +119,7 @@ class Trainer:
         """One optimiser step on a batch.
 
         Args:
-            indices: frames of the batch.
+            indices: (B,) frames of the batch.
             done: share of the run's epochs that is done, for the schedule.
             watch: told where memory ran out.
 
@@ -180,8 +131,8 @@ class Trainer:
         """
         config, progress = self.config, self.progress
         rate = self.rate.at(progress.step, done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = rate
         losses = self.gradients(
             indices, config.loss.at(done * config.epochs), progress.step, watch.say
         )
@@ -199,7 +150,7 @@ class Trainer:
         """
         progress = self.progress
         with self.average.applied():
-            loss, found = self.ranks.share(
+            loss, errors = self.group.share(
                 lambda: validate(self.model, self.problem.validation, self.config, self.device)
             )
             progress.since_best += 1
@@ -208,19 +159,19 @@ class Trainer:
                 progress.best = {
                     name: t.detach().cpu().clone() for name, t in self.model.state_dict().items()
                 }
-                if self.ranks.first:
+                if self.group.is_first:
                     self.folder.write_weights(progress.best)
         self.rate.evaluated(loss)
-        line = self.line(loss, found)
+        line = self.line(loss, errors)
         progress.sums = [0.0] * len(progress.sums)
         progress.lines += 1
-        if self.ranks.first:
+        if self.group.is_first:
             self.folder.add_line(line)
         if self.board is not None:
             self.board.add(line)
         return line
 
-    def line(self, loss: float, found: Errors) -> dict[str, float]:
+    def line(self, loss: float, errors: Errors) -> dict[str, float]:
         """The metrics of an evaluation."""
         progress = self.progress
         count = max(progress.sums[-1], 1.0)
@@ -235,7 +186,7 @@ class Trainer:
             },
             "validation_loss": loss,
             **{
-                name: math.nan if (value := getattr(found, name)) is None else value
+                name: math.nan if (value := getattr(errors, name)) is None else value
                 for name in METRICS
             },
         }
@@ -262,9 +213,13 @@ class Trainer:
             "cpu_seconds": self.progress.cpu_seconds + cpu,
         }
 
+    def _start_clock(self) -> None:
+        self.started = self.saved = time.monotonic()
+        self.started_cpu = time.process_time()
+
     def save(self) -> None:
         """Write a checkpoint from which training goes on exactly."""
-        if self.ranks.first:
+        if self.group.is_first:
             checkpoint.save(self.folder.checkpoint, self.state())
         self.saved = time.monotonic()
 
@@ -289,7 +244,7 @@ class Trainer:
         self.rate.load(state["rate"])
         self.gradients.load(state.get("memory", {}))
         self.progress = Progress(**state["progress"])
-        if self.ranks.first:
+        if self.group.is_first:
             self.folder.keep_lines(self.progress.lines)
             if self.progress.best:
                 self.folder.write_weights(self.progress.best)

@@ -7,9 +7,10 @@ import torch
 from torch import nn
 
 from app.errors import TrainingError
-from app.training.data.batches import Collator, Limits
+from app.training.data.batches import BatchSize, Collator
 from app.training.evaluation.errors import Errors, errors, predict_frames
-from app.training.loop.loss import Outputs, compute_losses
+from app.training.evaluation.forward import Outputs
+from app.training.loop.loss import compute_losses
 from app.training.runs.config import TrainConfig
 
 
@@ -21,7 +22,7 @@ def validate(
     Raises:
         TrainingError: a prediction is not finite.
     """
-    values = predict_frames(model, collator, evaluation_limits(config), device)
+    values = predict_frames(model, collator, evaluation_batch_size(config), device)
     if not (np.isfinite(values.energy).all() and np.isfinite(values.forces).all()):
         raise TrainingError(
             "the model's predictions are not finite; a lower optimizer.lr, or clip, may help"
@@ -32,9 +33,9 @@ def validate(
     return float(losses.total), errors(values, list(collator.dataset))
 
 
-def evaluation_limits(config: TrainConfig) -> Limits:
+def evaluation_batch_size(config: TrainConfig) -> BatchSize:
     """Batches for evaluation: twice as large as those of training, for they need half the memory."""
     atoms, edges = (
         None if limit is None else 2 * limit for limit in (config.max_atoms, config.max_edges)
     )
-    return Limits(2 * config.batch_size, atoms, edges)
+    return BatchSize(2 * config.batch_size, atoms, edges)

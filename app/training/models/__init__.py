@@ -5,7 +5,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 # Each config that is imported here is an architecture that training configs can name.
@@ -14,6 +14,7 @@ from app.training.models.architecture import ArchitectureConfig
 from app.training.models.equiformer import EquiformerConfig as EquiformerConfig
 from app.training.models.inputs import LocalInputs as LocalInputs
 from app.training.models.inputs import ModelInputs as ModelInputs
+from app.training.models.statistics import Statistics as Statistics
 
 if TYPE_CHECKING:
     ModelConfig: TypeAlias = ArchitectureConfig
@@ -21,24 +22,6 @@ else:
     ModelConfig = Annotated[
         reduce(or_, ArchitectureConfig.__subclasses__()), Field(discriminator="architecture")
     ]
-
-
-class Statistics(BaseModel):
-    """What a model takes from its training data.
-
-    Attributes:
-        elements: chemical symbols, in the order of the species index.
-        atomic_energies: eV, reference energy of an atom of each element; added outside the model.
-        force_scale: eV/Å, root mean square of the training forces' components.
-        average_neighbors: mean number of neighbours of an atom.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    elements: tuple[str, ...] = Field(min_length=1)
-    atomic_energies: dict[str, float]
-    force_scale: float = Field(gt=0)
-    average_neighbors: float = Field(gt=0)
 
 
 def build_model(

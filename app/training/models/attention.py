@@ -36,7 +36,7 @@ from app.training.models.equivariant import (
 )
 from app.training.models.gather import gather
 from app.training.models.layers import SILU_GAIN
-from app.training.models.product import AttendedProduct, DepthwiseProduct, Messages
+from app.training.models.product import AttendedProduct, DepthwiseProduct, Message
 
 LARGEST_SHIFT = 60.0
 """Logits are shifted by at most this before exponentials are taken: exp(-60) is no zero in float32.
@@ -120,7 +120,7 @@ class Attention(nn.Module):
         return out
 
     def alone(self, x: Features) -> Features:
-        """The same for atoms without neighbours."""
+        """The same for atoms without neighbours: (N, 2l+1, C) for each irrep."""
         silent = [
             x[0].new_zeros((x[0].shape[0], 2 * l + 1, self.project.fan_in[l, p]))
             for l, p in self.project.outs
@@ -183,9 +183,9 @@ class MlpLogits(nn.Module):
         self.register_buffer("smooth", torch.tensor([0.2, 0.8]), persistent=False)
         self.register_buffer("heads", torch.eye(shape.heads).unsqueeze(1), persistent=False)
 
-    def forward(self, x: Features, messages: Messages) -> Tensor:
+    def forward(self, x: Features, messages: list[Message]) -> Tensor:
         """(N, K, H) logits."""
-        hidden = messages.mixed([self.scalars])[0].squeeze(2) + self.bias
+        hidden = messages[0].mixed(self.scalars).squeeze(2) + self.bias
         matrix = (self.vector.unsqueeze(-1) * self.heads).flatten(0, 1)
         slope, rest = self.smooth.unbind()
         return hidden @ (matrix * slope) + nn.functional.silu(hidden) @ (matrix * rest)
@@ -206,9 +206,9 @@ class DotProductLogits(nn.Module):
         self.register_buffer("scale", torch.tensor(scale), persistent=False)
         self.register_buffer("heads", torch.eye(shape.heads).unsqueeze(1), persistent=False)
 
-    def forward(self, x: Features, messages: Messages) -> Tensor:
+    def forward(self, x: Features, messages: list[Message]) -> Tensor:
         """(N, K, H) logits."""
-        keys = self.key.biased(messages.mixed(list(self.key.weights)))
+        keys = self.key.biased(mixed(messages, self.key.weights))
         return added_up(
             [
                 key.flatten(2) @ self._matrix(query * scale)
@@ -233,9 +233,10 @@ class LinearValues(nn.Module):
         self.count = len(shape.outs)
         self.mix = HeadLinear(message, {i: shape.head[i] for i in shape.outs}, shape.heads)
 
-    def forward(self, messages: Messages, edges: Edges, attention: Tensor) -> Features:
+    def forward(self, messages: list[Message], edges: Edges, attention: Tensor) -> Features:
         """(N, 2l+1, H · C) sums over the neighbours, from (N, H, K) attention."""
-        out: Features = self.mix(messages.summed(attention, self.count), attention.sum(-1))
+        sums = [message.summed(attention) for message in messages[: self.count]]
+        out: Features = self.mix(sums, attention.sum(-1))
         return out
 
 
@@ -252,10 +253,10 @@ class NonlinearValues(nn.Module):
             self.product.outs, {i: shape.head[i] for i in shape.outs}, shape.heads, gain
         )
 
-    def forward(self, messages: Messages, edges: Edges, attention: Tensor) -> Features:
+    def forward(self, messages: list[Message], edges: Edges, attention: Tensor) -> Features:
         """(N, 2l+1, H · C) sums over the neighbours, from (N, H, K) attention."""
-        mixed = self.rise.biased(messages.mixed(list(self.rise.weights)))
-        sums = self.product(self.gate(mixed), edges.harmonics, attention)
+        raised = self.rise.biased(mixed(messages, self.rise.weights))
+        sums = self.product(self.gate(raised), edges.harmonics, attention)
         out: Features = self.mix(sums, attention.sum(-1))
         return out
 
@@ -298,6 +299,13 @@ class HeadLinear(nn.Module):
         n, _, components, _ = t.shape
         by_head = torch.bmm(t.transpose(0, 1).flatten(1, 2), weight)
         return by_head.reshape(len(weight), n, components, -1).permute(1, 2, 0, 3).flatten(2)
+
+
+def mixed(messages: list[Message], weights: Iterable[Tensor]) -> Features:
+    """(N, K, 2l+1, out) mixtures of the messages for the first irreps, by one (channels, out)
+    matrix each.
+    """
+    return [message.mixed(weight) for message, weight in zip(messages, weights, strict=False)]
 
 
 LOGITS: dict[str, type[MlpLogits] | type[DotProductLogits]] = {

@@ -4,10 +4,11 @@ Such a loss differentiates twice. Ordinary checkpointing saves little there: the
 backward pass whose graph is kept, and with it all that the pass has computed again. Here the
 backward pass of a function is itself a function that keeps nothing but its inputs:
 
-    y = f(x, θ)                  forward pass; x is kept v = (∂f/∂x)ᵀ u               first backward
-    pass, for the forces; x and u are kept, f is computed again gradients of y and of v      second
-    backward pass, for the loss; f, v and f are computed again, each dropped
-                                 before the next function's
+    y = f(x, θ)             forward pass; x is kept
+    v = (∂f/∂x)ᵀ u          first backward pass, for the forces; x and u are kept, f is computed
+                            again
+    gradients of y and v    second backward pass, for the loss; f, v and f are computed again, each
+                            dropped before the next function's
 
 The largest graph that is ever held is that of one f and its v.
 """
@@ -67,10 +68,10 @@ class _Recipe:
         sources = [t for t, want in zip(variables, wanted, strict=True) if want]
         pairs = [(y, u) for y, u in zip(outputs, cotangents, strict=True) if y.requires_grad]
         y, u = zip(*pairs, strict=True)
-        found = iter(
+        gradients = iter(
             torch.autograd.grad(y, sources, u, create_graph=create_graph, allow_unused=True)
         )
-        return [next(found) if want else None for want in wanted]
+        return [next(gradients) if want else None for want in wanted]
 
 
 class _Checkpoint(torch.autograd.Function):
@@ -89,8 +90,8 @@ class _Checkpoint(torch.autograd.Function):
         by_parameters = not torch.is_grad_enabled()
         needed = ctx.needs_input_grad[1:]
         wanted = [need and (by_parameters or n < recipe.count) for n, need in enumerate(needed)]
-        found = _Pullback.apply(recipe, wanted, *inputs, *recipe.parameters, *cotangents)  # type: ignore[no-untyped-call]
-        return None, *found
+        gradients = _Pullback.apply(recipe, wanted, *inputs, *recipe.parameters, *cotangents)  # type: ignore[no-untyped-call]
+        return None, *gradients
 
 
 class _Pullback(torch.autograd.Function):
@@ -122,8 +123,8 @@ class _Pullback(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         variables = [*inputs, *recipe.parameters, *u]
         sources = [t for t, need in zip(variables, needed, strict=True) if need]
-        found = iter(torch.autograd.grad(outputs, sources, gradients, allow_unused=True))
-        return None, None, *(next(found) if need else None for need in needed)
+        slopes = iter(torch.autograd.grad(outputs, sources, gradients, allow_unused=True))
+        return None, None, *(next(slopes) if need else None for need in needed)
 
 
 def _leaves(tensors: Sequence[Tensor]) -> list[Tensor]:

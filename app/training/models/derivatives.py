@@ -10,7 +10,7 @@ two sums for an exported model.
 import torch
 from torch import Tensor, nn
 
-from app.training.models import LocalInputs, ModelInputs
+from app.training.models.inputs import LocalInputs, ModelInputs
 
 
 def edge_gradients(

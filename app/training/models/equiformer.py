@@ -210,8 +210,8 @@ class Equiformer(nn.Module):
         return energies
 
     def kept(self, part: nn.Module, x: Features, edges: Edges) -> Features:
-        """What a part of the model makes of the features; checkpointing keeps its inputs alone for
-        the gradients.
+        """What a part of the model makes of the (N, 2l+1, C) features; checkpointing keeps its
+        inputs alone for the gradients.
         """
         if self.training and self.config.activation_checkpointing:
             return checkpointed(

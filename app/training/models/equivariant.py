@@ -52,11 +52,11 @@ class EquivariantLinear(nn.Module):
         return self.biased(self.matrices(x))
 
     def matrices(self, x: Features) -> Features:
-        """The same without the bias."""
+        """(..., 2l+1, out) from (..., 2l+1, in), for each irrep, without the bias."""
         return [t @ weight for t, weight in zip(x, self.weights, strict=False)]
 
     def biased(self, mixed: Features) -> Features:
-        """What the matrices gave, with the bias on the scalars."""
+        """What the matrices gave, (..., 2l+1, out), with the bias on the scalars."""
         return mixed if self.bias is None else [mixed[0] + self.bias, *mixed[1:]]
 
 
@@ -83,7 +83,7 @@ class EquivariantNorm(nn.Module):
         self.register_buffer("epsilon", torch.tensor(epsilon), persistent=False)
 
     def forward(self, x: Features) -> Features:
-        """Of the same shapes."""
+        """(..., 2l+1, C) features of the same shapes."""
         scalars = x[0] - x[0].mean(-1, keepdim=True)
         normed = [
             self._divided(scalars, self.scalar_epsilon),
@@ -110,7 +110,7 @@ class Gate(nn.Module):
         self.ins: Channels = {**outs, SCALAR: sum(self.widths)}
 
     def forward(self, x: Features) -> Features:
-        """Features with the channels given at construction."""
+        """(..., 2l+1, C) features with the channels given at construction."""
         scalars, *gates = torch.split(x[0], self.widths, dim=-1)
         gated = [t * torch.sigmoid(gate) for t, gate in zip(x[1:], gates, strict=True)]
         return [nn.functional.silu(scalars), *gated]
@@ -146,7 +146,7 @@ class Dropout(nn.Module):
         self.rate, self.whole = rate, whole
 
     def forward(self, x: Features) -> Features:
-        """Of the same shapes; unchanged outside of training."""
+        """(N, 2l+1, C) features of the same shapes; unchanged outside of training."""
         if not self.training or self.rate == 0:
             return x
         kept = 1 - self.rate
@@ -157,10 +157,10 @@ class Dropout(nn.Module):
 
 
 def added(x: Features, y: Features) -> Features:
-    """The sum of the irreps that y has; those that x has besides are left out."""
+    """(..., 2l+1, C) sums of the irreps that y has; those that x has besides are left out."""
     return [a + b for a, b in zip(x, y, strict=False)]
 
 
 def added_up(parts: Features) -> Tensor:
-    """The sum of one tensor or more of the same shape."""
+    """The sum of one tensor or more of the same shape (...)."""
     return functools.reduce(torch.add, parts)

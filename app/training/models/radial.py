@@ -99,7 +99,7 @@ class PolynomialEnvelope(nn.Module):
         self.register_buffer("coefficients", torch.tensor(polynomial), persistent=False)
 
     def forward(self, distance: Tensor) -> Tensor:
-        """Values at distances in Å, of the same shape."""
+        """(..., 1) values at (..., 1) distances in Å."""
         x = distance * self.inverse_cutoff
         a, b, c = self.coefficients.unbind()
         value = 1 + x.pow(self.power) * (a + x * (b + x * c))

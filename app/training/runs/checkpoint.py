@@ -66,9 +66,9 @@ def load(path: Path, architecture: str | None = None) -> dict[str, Any]:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise TrainingError(f"{path}: not a checkpoint: {reason}") from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        found = state.get("format") if isinstance(state, dict) else None
+        version = state.get("format") if isinstance(state, dict) else None
         raise TrainingError(
-            f"{path}: checkpoint of format {found}; this version reads format {FORMAT}"
+            f"{path}: checkpoint of format {version}; this version reads format {FORMAT}"
         )
     if architecture not in (None, state["architecture"]):
         raise TrainingError(

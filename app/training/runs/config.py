@@ -12,7 +12,7 @@ from app.training.data.config import Data, Section
 from app.training.models import ModelConfig
 
 
-class Change(Section):
+class LossChange(Section):
     """Other weights of the loss from an epoch on."""
 
     epoch: float = Field(ge=0, description="epochs after which the weights begin to change")
@@ -22,13 +22,13 @@ class Change(Section):
     stress: float | None = Field(None, ge=0)
 
 
-class Loss(Section):
+class LossConfig(Section):
     """Weighted sum of the errors of energies (eV), forces (eV/Å) and stresses (eV/Å³)."""
 
     energy: float = Field(1.0, ge=0)
     forces: float = Field(1.0, ge=0)
     stress: float = Field(0.0, ge=0)
-    changes: tuple[Change, ...] = Field((), description="of the weights, one after the other")
+    changes: tuple[LossChange, ...] = Field((), description="of the weights, one after the other")
     forces_per: Literal["component", "vector"] = "vector"
     kind: Literal["mse", "mae", "huber"] = "mae"
     energy_per: Literal["atom", "structure"] = "atom"
@@ -37,14 +37,14 @@ class Loss(Section):
     )
 
     @model_validator(mode="after")
-    def _some_weight(self) -> "Loss":
+    def _some_weight(self) -> "LossConfig":
         for loss in (self, *(self.at(change.epoch + change.over) for change in self.changes)):
             if loss.energy + loss.forces + loss.stress == 0:
                 raise ValueError("all weights are zero; nothing would be learnt")
         return self
 
     @model_validator(mode="after")
-    def _changes_in_order(self) -> "Loss":
+    def _changes_in_order(self) -> "LossConfig":
         for first, second in pairwise(self.changes):
             if second.epoch < first.epoch + first.over:
                 raise ValueError(
@@ -52,7 +52,7 @@ class Loss(Section):
                 )
         return self
 
-    def at(self, epoch: float) -> "Loss":
+    def at(self, epoch: float) -> "LossConfig":
         """The loss with its weights after so many epochs; infinity gives those at the end."""
         weights = {"energy": self.energy, "forces": self.forces, "stress": self.stress}
         for change in self.changes:
@@ -74,7 +74,7 @@ class Loss(Section):
         )
 
 
-class Optimizer(Section):
+class OptimizerConfig(Section):
     """Adam, AdamW, or Muon for matrices and AdamW for the rest; decay acts on matrices, not on
     biases or scales.
     """
@@ -88,7 +88,7 @@ class Optimizer(Section):
     weight_decay: float = Field(0.0, ge=0)
 
 
-class Schedule(Section):
+class ScheduleConfig(Section):
     """Learning rate over the run, after a linear warm-up."""
 
     kind: Literal["constant", "cosine", "exponential", "plateau"] = "cosine"
@@ -102,7 +102,7 @@ class Schedule(Section):
     )
 
 
-class Start(Section):
+class StartConfig(Section):
     """A trained model whose weights a run begins with."""
 
     model: str = Field(
@@ -122,10 +122,12 @@ class TrainConfig(Section):
 
     data: Data
     model: ModelConfig
-    start: Start | None = Field(None, description="by default, a run begins with random weights")
-    loss: Loss = Loss()
-    optimizer: Optimizer = Optimizer()
-    schedule: Schedule = Schedule()
+    start: StartConfig | None = Field(
+        None, description="by default, a run begins with random weights"
+    )
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
     references: Literal["least_squares"] | dict[str, float] = Field(
         "least_squares", description="eV; reference energy of an atom of each element"
     )

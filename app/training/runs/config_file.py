@@ -76,14 +76,14 @@ def differences(
     old: dict[str, Any], new: dict[str, Any], prefix: str = ""
 ) -> dict[str, tuple[Any, Any]]:
     """Dotted keys whose values differ between two dumped configs, with both values."""
-    found: dict[str, tuple[Any, Any]] = {}
+    changed: dict[str, tuple[Any, Any]] = {}
     for key in {**old, **new}:
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
-            found |= differences(a, b, f"{prefix}{key}.")
+            changed |= differences(a, b, f"{prefix}{key}.")
         elif a != b:
-            found[f"{prefix}{key}"] = (a, b)
-    return found
+            changed[f"{prefix}{key}"] = (a, b)
+    return changed
 
 
 def override(content: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -107,33 +107,35 @@ def override(content: dict[str, Any], overrides: Sequence[str]) -> None:
         _put(content, key.split("."), value, text)
 
 
-def _put(place: Any, keys: list[str], value: Any, text: str) -> None:
+def _put(section: Any, keys: list[str], value: Any, text: str) -> None:
     first, *rest = keys
-    if isinstance(place, list):
-        if not first.isdecimal() or int(first) >= len(place):
-            raise InvalidConfig(f"--set {text}: '{first}' is no position in a list of {len(place)}")
+    if isinstance(section, list):
+        if not first.isdecimal() or int(first) >= len(section):
+            raise InvalidConfig(
+                f"--set {text}: '{first}' is no position in a list of {len(section)}"
+            )
         index: Any = int(first)
-    elif isinstance(place, dict):
+    elif isinstance(section, dict):
         index = first
-        if rest and place.get(first) is None:
-            place[first] = {}
+        if rest and section.get(first) is None:
+            section[first] = {}
     else:
         raise InvalidConfig(
-            f"--set {text}: there is {place!r} where '{first}' would be, which has no keys"
+            f"--set {text}: there is {section!r} where '{first}' would be, which has no keys"
         )
     if rest:
-        _put(place[index], rest, value, text)
+        _put(section[index], rest, value, text)
     else:
-        place[index] = value
+        section[index] = value
 
 
 def _explain(detail: Any, section: type[BaseModel]) -> str:
     tags = _tags()
-    places = [str(part) for part in detail["loc"] if not isinstance(part, int)]
-    parts = [part for part in places if part not in tags]
+    keys = [str(part) for part in detail["loc"] if not isinstance(part, int)]
+    parts = [part for part in keys if part not in tags]
     if detail["type"].startswith("union_tag"):
         return _no_architecture(detail, ".".join(parts), tags)
-    chosen = next((tags[part] for part in places if part in tags), None)
+    chosen = next((tags[part] for part in keys if part in tags), None)
     keys = list(dict.fromkeys(_keys(section, "", chosen)))
     if detail["type"] == "extra_forbidden":
         return _unknown_key(parts, keys)

@@ -180,9 +180,9 @@ class CommitteeFolder:
         Raises:
             TrainingError: something is there and `resume` is False, or it is not this committee.
         """
-        found = self.seeds()
-        if found and not (resume and found == list(seeds)):
-            raise TrainingError(_other_committee(self.path, found))
+        present = self.seeds()
+        if present and not (resume and present == list(seeds)):
+            raise TrainingError(_other_committee(self.path, present))
         if RunFolder(self.path).config.exists():
             raise TrainingError(
                 f"{self.path} holds a single run; choose another folder with --run, or no --seeds"

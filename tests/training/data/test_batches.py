@@ -10,10 +10,10 @@ from app.atoms.neighbors import build_graphs
 from app.atoms.structure import Structure
 from app.backends.layout import dense_edges
 from app.errors import InvalidData
-from app.training.data.batches import Collator, Limits, batches, epoch_batches
+from app.training.data.batches import BatchSize, Collator, batches, epoch_batches
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
-from app.training.loop.loss import predict
+from app.training.evaluation.forward import predict
 from app.training.models import Statistics, build_model
 from tests.training.labelled import REFERENCES, crystals, molecules, tiny_config
 
@@ -85,26 +85,26 @@ def test_atoms_on_one_spot_are_named_with_file_and_frame():
 
 
 @pytest.mark.parametrize(
-    "limits", [Limits(4), Limits(100, atoms=12), Limits(100, edges=60), Limits(2, 12, 60)]
+    "size", [BatchSize(4), BatchSize(100, atoms=12), BatchSize(100, edges=60), BatchSize(2, 12, 60)]
 )
 @pytest.mark.parametrize("bucket", [1, 2])
-def test_batches_hold_each_frame_once_within_the_limits(limits, bucket):
-    cut = epoch_batches(DATASET, limits, seed=0, epoch=0, bucket=bucket)
+def test_batches_hold_each_frame_once_within_the_limits(size, bucket):
+    cut = epoch_batches(DATASET, size, seed=0, epoch=0, bucket=bucket)
     assert sorted(np.concatenate(cut).tolist()) == list(range(len(FRAMES)))
     for batch in cut:
         if len(batch) > 1:
-            assert len(batch) <= limits.structures
-            assert DATASET.n_atoms[batch].sum() <= (limits.atoms or 1000)
-            assert DATASET.n_edges[batch].sum() <= (limits.edges or 1000)
+            assert len(batch) <= size.structures
+            assert DATASET.n_atoms[batch].sum() <= (size.atoms or 1000)
+            assert DATASET.n_edges[batch].sum() <= (size.edges or 1000)
 
 
 def test_batches_are_as_large_as_the_limit_allows():
-    assert [len(b) for b in batches(DATASET, np.arange(11), Limits(4))] == [4, 4, 3]
+    assert [len(b) for b in batches(DATASET, np.arange(11), BatchSize(4))] == [4, 4, 3]
 
 
 def test_the_order_depends_on_seed_and_epoch_alone():
     def order(seed, epoch, bucket=4):
-        return np.concatenate(epoch_batches(DATASET, Limits(2), seed, epoch, bucket)).tolist()
+        return np.concatenate(epoch_batches(DATASET, BatchSize(2), seed, epoch, bucket)).tolist()
 
     assert order(0, 0) == order(0, 0)
     assert len({tuple(order(s, e)) for s in (0, 1) for e in (0, 1)}) == 4
@@ -115,7 +115,9 @@ def test_sorting_by_neighbours_saves_padding():
     collator = Collator(dataset, STATISTICS)
 
     def fill(bucket):
-        masks = [collator(b).inputs.mask for b in epoch_batches(dataset, Limits(4), 0, 0, bucket)]
+        masks = [
+            collator(b).inputs.mask for b in epoch_batches(dataset, BatchSize(4), 0, 0, bucket)
+        ]
         return sum(int(m.sum()) for m in masks) / sum(m.numel() for m in masks)
 
     assert fill(8) > 1.1 * fill(1)

@@ -17,7 +17,7 @@ from app.training.data.arrays import Memory, flatten
 from app.training.data.config import Source
 from app.training.data.load import Finder, load_dataset
 from app.training.loop.display import Display
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs.folder import RunFolder
 from tests.training.data.readers.test_layouts import write_deepmd
 from tests.training.labelled import crystals, molecules, tiny_config, write
@@ -190,7 +190,7 @@ def test_a_full_disk_is_named_and_nothing_is_left(data):
 
 def test_a_cache_that_cannot_be_made_is_named(data):
     (data / "cache").write_text("a file")
-    with pytest.raises(InvalidConfig, match=r"--cache .*cache: File exists"):
+    with pytest.raises(InvalidConfig, match=r"--data-cache .*cache: File exists"):
         load(data)
 
 
@@ -210,7 +210,7 @@ def test_training_from_the_cache_gives_the_same_bits(tmp_path):
         find = Finder(tmp_path, cache=folder and tmp_path / folder)
         display = Display(1)
         try:
-            run(tiny_config(epochs=1), RunFolder(tmp_path / name), find, display)
+            train_model(tiny_config(epochs=1), RunFolder(tmp_path / name), find, display)
         finally:
             display.close()
         curves.append((tmp_path / name / "weights.safetensors").read_bytes())

@@ -10,7 +10,7 @@ from ase import Atoms, units
 from app.errors import InvalidData
 from app.training.data.config import Data, Source
 from app.training.data.load import Finder, load_frames, load_sources
-from app.training.data.readers.ase import read
+from app.training.data.readers import read
 from tests.training.labelled import crystals, molecules, npz_arrays, write
 
 

@@ -9,8 +9,8 @@ from app.training.data.load import Finder, load_dataset, load_frames
 from app.training.evaluation.predictors import run_predictor
 from app.training.export.publish import TrainedRun
 from app.training.loop.display import Display
-from app.training.loop.trainer import load_problem
-from app.training.run import run
+from app.training.loop.problem import load_problem
+from app.training.run import train_model
 from app.training.runs.folder import RunFolder
 from tests.training.labelled import crystals, molecules, tiny_config, write
 
@@ -122,7 +122,9 @@ def test_a_model_is_not_evaluated_on_elements_that_it_lacks(tmp_path):
     write(tmp_path / "train.xyz", neon)
     display = Display(1)
     data = {"train": "train.xyz", "split": {"validation": 2}}
-    run(tiny_config(data=data, epochs=1), RunFolder(tmp_path / "run"), Finder(tmp_path), display)
+    train_model(
+        tiny_config(data=data, epochs=1), RunFolder(tmp_path / "run"), Finder(tmp_path), display
+    )
     display.close()
     predict = run_predictor(TrainedRun(tmp_path / "run"), "cpu", 1, 8)
     with pytest.raises(

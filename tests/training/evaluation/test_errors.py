@@ -6,12 +6,12 @@ import torch
 
 from app.atoms.structure import Structure
 from app.backends.pair import PairBackend
-from app.training.data.batches import Collator, Limits
+from app.training.data.batches import BatchSize, Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
 from app.training.evaluation.errors import Values, errors, predict_frames
+from app.training.evaluation.forward import predict
 from app.training.evaluation.predictors import backend_predictor
-from app.training.loop.loss import predict
 from app.training.models import Statistics, build_model
 from tests.training.labelled import CARD, REFERENCES, crystals, molecules, tiny_config
 
@@ -70,7 +70,7 @@ def test_predictions_come_in_the_frames_order():
     )
     model = build_model(tiny_config().model, statistics, torch.float64)
     collator = Collator(build_dataset(frames, 4.5, "float64"), statistics)
-    values = predict_frames(model, collator, Limits(4), torch.device("cpu"))
+    values = predict_frames(model, collator, BatchSize(4), torch.device("cpu"))
     alone = [
         predict(model, collator(np.array([i])), create_graph=False) for i in range(len(frames))
     ]

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from app.training.data.load import Finder
 from app.training.loop.display import Display
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import divide
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.config_file import dump_config
 from app.training.runs.folder import RunFolder
@@ -67,7 +67,7 @@ def start(folder, settings, *options):
 
 
 def alone(folder, name, settings, resume=False):
-    return run(
+    return train_model(
         settings, RunFolder(folder / name), Finder(folder), Display(99, io.StringIO()), resume
     )
 
@@ -89,8 +89,8 @@ def test_threads_of_the_connection_end_with_it():
     """One that is alive when the interpreter ends may abort the process."""
     script = """
 from pathlib import Path
-from app.training.loop.distributed import joined
-with joined():
+from app.training.loop.distributed import process_group
+with process_group():
     import app.training.run
 print(sum("gloo" in path.read_text() for path in Path("/proc/self/task").glob("*/comm")))
 """
@@ -139,25 +139,25 @@ def test_a_loss_that_is_not_finite_ends_all_with_one_message(project):
 TOGETHER = """
 import torch
 from app.errors import InvalidData
-from app.training.loop.distributed import joined
+from app.training.loop.distributed import process_group
 
-with joined() as ranks:
-    assert ranks.any(ranks.rank == 1, False) == [True, False]
-    assert ranks.gather(ranks.rank) == [0, 1]
-    assert ranks.share(lambda: f"from {ranks.rank}") == "from 0"
-    tensors = [torch.full((2, 2), 1.0 + ranks.rank), torch.tensor(10.0)]
-    ranks.add(tensors)
+with process_group() as group:
+    assert group.any(group.rank == 1, False) == [True, False]
+    assert group.gather(group.rank) == [0, 1]
+    assert group.share(lambda: f"from {group.rank}") == "from 0"
+    tensors = [torch.full((2, 2), 1.0 + group.rank), torch.tensor(10.0)]
+    group.all_reduce(tensors)
     assert tensors[0].tolist() == [[3.0, 3.0], [3.0, 3.0]] and tensors[1].item() == 20.0
     for share in (True, False):
         try:
             if share:
-                with ranks.together():
-                    if ranks.rank == 1:
+                with group.together():
+                    if group.rank == 1:
                         raise InvalidData("no file here")
             else:
-                ranks.share(lambda: (_ for _ in ()).throw(InvalidData("no folder here")))
+                group.share(lambda: (_ for _ in ()).throw(InvalidData("no folder here")))
         except Exception as error:
-            print(f"<{ranks.rank}: {type(error).__name__} {error}>", flush=True)
+            print(f"<{group.rank}: {type(error).__name__} {error}>", flush=True)
 """
 
 
@@ -190,7 +190,7 @@ def test_costs_are_dealt_out_evenly():
 
 
 def test_a_process_alone_needs_nobody():
-    ranks = Ranks()
-    assert ranks.first
-    assert ranks.any(True, False) == [True, False]
-    assert ranks.gather(3) == [3]
+    group = ProcessGroup()
+    assert group.is_first
+    assert group.any(True, False) == [True, False]
+    assert group.gather(3) == [3]

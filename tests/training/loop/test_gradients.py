@@ -11,13 +11,14 @@ from app.training.data.batches import Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder
 from app.training.data.references import fit_statistics
+from app.training.evaluation.forward import predict
 from app.training.loop import gradients
 from app.training.loop.display import Display
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import Gradients
-from app.training.loop.loss import compute_losses, predict
+from app.training.loop.loss import compute_losses
 from app.training.models import build_model
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.folder import RunFolder
 from tests.training.labelled import crystals, molecules, tiny_config, write
@@ -31,7 +32,7 @@ def make(**keys):
     dataset = build_dataset(FRAMES, 4.5, "float64")
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float64)
-    return Gradients(model, Collator(dataset, statistics), config, Ranks()), config
+    return Gradients(model, Collator(dataset, statistics), config, ProcessGroup()), config
 
 
 def run_out_above(monkeypatch, most_edges, most_frames=99):
@@ -102,7 +103,9 @@ def test_a_resumed_run_keeps_to_the_pieces_that_there_was_room_for(tmp_path, mon
 
     def go_on(name, resume=False, **keys):
         config = tiny_config(batch_size=16, epochs=3, schedule={"kind": "constant"}, **keys)
-        return run(config, RunFolder(tmp_path / name), Finder(tmp_path), Display(3, shown), resume)
+        return train_model(
+            config, RunFolder(tmp_path / name), Finder(tmp_path), Display(3, shown), resume
+        )
 
     run_out_above(monkeypatch, 140)
     go_on("whole")
@@ -113,7 +116,7 @@ def test_a_resumed_run_keeps_to_the_pieces_that_there_was_room_for(tmp_path, mon
             self.interrupted = progress.step == 3
 
     with pytest.raises(TrainingError, match="interrupted after step 3"):
-        run(
+        train_model(
             tiny_config(batch_size=16, epochs=3, schedule={"kind": "constant"}),
             RunFolder(tmp_path / "part"),
             Finder(tmp_path),

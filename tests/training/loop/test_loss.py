@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from app.training.data.batches import Targets
+from app.training.evaluation.forward import Outputs
 from app.training.loop.ema import Average
 from app.training.loop.learning_rate import LearningRate
-from app.training.loop.loss import Outputs, compute_losses
-from app.training.runs.config import Loss, Schedule
+from app.training.loop.loss import compute_losses
+from app.training.runs.config import LossConfig, ScheduleConfig
 
 TARGETS = Targets(
     energy=torch.tensor([1.0, 2.0]),
@@ -21,7 +22,7 @@ TARGETS = Targets(
     n_atoms=torch.tensor([1.0, 2.0]),
     weight=torch.ones(2),
 )
-MEAN_SQUARE = Loss(kind="mse", forces_per="component")
+MEAN_SQUARE = LossConfig(kind="mse", forces_per="component")
 OUTPUTS = Outputs(
     energy=torch.tensor([1.5, 0.0]),
     forces=torch.full((3, 3), -0.1),
@@ -40,7 +41,7 @@ OUTPUTS = Outputs(
 )
 def test_losses_by_hand(keys, energy, forces, stress):
     losses = compute_losses(
-        OUTPUTS, TARGETS, Loss(energy=2, forces=3, stress=5, forces_per="component", **keys)
+        OUTPUTS, TARGETS, LossConfig(energy=2, forces=3, stress=5, forces_per="component", **keys)
     )
     assert [float(x) for x in losses[1:]] == pytest.approx([energy, forces, stress])
     assert float(losses.total) == pytest.approx(2 * energy + 3 * forces + 5 * stress)
@@ -49,7 +50,7 @@ def test_losses_by_hand(keys, energy, forces, stress):
 @pytest.mark.parametrize(("kind", "expected"), [("mae", 5.0), ("mse", 25.0), ("huber", 5.0 - 0.1)])
 def test_forces_by_vector_do_not_depend_on_the_axes(kind, expected):
     turned = torch.tensor([[3.0, 4.0, 0.0], [0.0, 0.0, 5.0], [5.0, 0.0, 0.0]])
-    config = Loss(kind=kind, forces_per="vector", huber_delta=0.2)
+    config = LossConfig(kind=kind, forces_per="vector", huber_delta=0.2)
     losses = compute_losses(OUTPUTS._replace(forces=turned), TARGETS, config)
     assert float(losses.forces) == pytest.approx(expected)
 
@@ -57,14 +58,14 @@ def test_forces_by_vector_do_not_depend_on_the_axes(kind, expected):
 def test_the_gradient_of_a_vector_norm_is_finite_where_nothing_is_wrong():
     forces = torch.zeros(3, 3, requires_grad=True)
     losses = compute_losses(
-        OUTPUTS._replace(forces=forces), TARGETS, Loss(kind="mae", forces_per="vector")
+        OUTPUTS._replace(forces=forces), TARGETS, LossConfig(kind="mae", forces_per="vector")
     )
     losses.forces.backward()
     assert torch.equal(forces.grad, torch.zeros(3, 3))
 
 
 def test_weights_change_linearly_or_at_once():
-    loss = Loss(
+    loss = LossConfig(
         changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}]
     )
     seen = [
@@ -75,7 +76,7 @@ def test_weights_change_linearly_or_at_once():
     for epoch in (40, 1e9, math.inf):
         assert (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) == (5, 0, 2)
     assert [loss.largest(name) for name in ("energy", "forces", "stress")] == [5, 1, 2]
-    assert Loss().at(3) == Loss()
+    assert LossConfig().at(3) == LossConfig()
 
 
 def test_forces_that_are_not_labelled_are_not_learnt():
@@ -98,7 +99,7 @@ def test_weights_multiply_the_errors_of_their_structures():
 
 def test_without_any_stress_its_loss_is_zero():
     targets = TARGETS._replace(has_stress=torch.tensor([False, False]))
-    assert float(compute_losses(OUTPUTS, targets, Loss(stress=1)).stress) == 0
+    assert float(compute_losses(OUTPUTS, targets, LossConfig(stress=1)).stress) == 0
 
 
 def test_huber_is_continuous_where_it_turns():
@@ -106,7 +107,7 @@ def test_huber_is_continuous_where_it_turns():
         outputs = OUTPUTS._replace(forces=torch.full((3, 3), error, dtype=torch.float64))
         return float(
             compute_losses(
-                outputs, TARGETS, Loss(kind="huber", forces_per="component", huber_delta=0.3)
+                outputs, TARGETS, LossConfig(kind="huber", forces_per="component", huber_delta=0.3)
             ).forces
         )
 
@@ -157,7 +158,7 @@ def test_no_average_follows_the_weights():
 
 
 def rates(kind, progress, step=1000, **keys):
-    rate = LearningRate(Schedule(kind=kind, **keys), 0.1)
+    rate = LearningRate(ScheduleConfig(kind=kind, **keys), 0.1)
     return [rate.at(step, p) for p in progress]
 
 
@@ -168,14 +169,14 @@ def test_schedules_by_hand():
 
 
 def test_the_warm_up_is_linear():
-    rate = LearningRate(Schedule(kind="constant", warmup_steps=4), 0.1)
+    rate = LearningRate(ScheduleConfig(kind="constant", warmup_steps=4), 0.1)
     assert [rate.at(step, 0.0) for step in range(6)] == pytest.approx(
         [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]
     )
 
 
 def test_a_plateau_lowers_the_rate_down_to_its_end():
-    rate = LearningRate(Schedule(kind="plateau", patience=2, factor=0.5, final=0.2), 1.0)
+    rate = LearningRate(ScheduleConfig(kind="plateau", patience=2, factor=0.5, final=0.2), 1.0)
     seen = []
     for loss in (3.0, 2.0, 2.5, 2.5, 1.0, 1.5, 1.5, 1.5, 1.5, math.inf, 9.0):
         rate.evaluated(loss)
@@ -184,7 +185,7 @@ def test_a_plateau_lowers_the_rate_down_to_its_end():
 
 
 def test_a_schedule_goes_on_from_its_state():
-    config = Schedule(kind="plateau", patience=2)
+    config = ScheduleConfig(kind="plateau", patience=2)
     first, second = LearningRate(config, 1.0), LearningRate(config, 1.0)
     for loss in (1.0, 2.0):
         first.evaluated(loss)

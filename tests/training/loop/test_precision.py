@@ -17,11 +17,11 @@ from app.training.data.references import fit_statistics
 from app.training.export.publish import About, TrainedRun, export
 from app.training.loop import hardware
 from app.training.loop.display import Display
-from app.training.loop.distributed import Ranks
+from app.training.loop.distributed import ProcessGroup
 from app.training.loop.gradients import Gradients
 from app.training.loop.precision import Precision
 from app.training.models import build_model
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs.folder import RunFolder
 from tests.training.labelled import molecules, tiny_config, write
 
@@ -33,7 +33,7 @@ def gradient(precision):
     dataset = build_dataset(FRAMES, 4.5)
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float32)
-    set_gradients = Gradients(model, Collator(dataset, statistics), config, Ranks())
+    set_gradients = Gradients(model, Collator(dataset, statistics), config, ProcessGroup())
     loss = set_gradients(torch.arange(8).numpy(), config.loss, 0, pytest.fail)[0]
     return loss, torch.cat([p.grad.flatten() for p in set_gradients.parameters])
 
@@ -66,6 +66,6 @@ def test_less_precision_than_double_is_refused():
 def test_a_model_that_was_trained_in_bfloat16_is_certified(tmp_path: Path):
     write(tmp_path / "train.xyz", molecules(24))
     config = tiny_config(precision="bfloat16", epochs=1)
-    run(config, RunFolder(tmp_path / "run"), Finder(tmp_path), Display(1, io.StringIO()))
+    train_model(config, RunFolder(tmp_path / "run"), Finder(tmp_path), Display(1, io.StringIO()))
     stored = export(TrainedRun(tmp_path / "run"), ModelStore(tmp_path / "store"), "less", About())
     assert stored.card.certificate is not None

@@ -11,10 +11,9 @@ import onnx
 import pytest
 import torch
 from ase.build import bulk
-from e3nn import o3
 from pydantic import ValidationError
 
-from app.atoms.decomposition import Cutter, Whole
+from app.atoms.decomposition import Assembly, Cutter
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.prediction import split
 from app.atoms.structure import Structure
@@ -27,11 +26,9 @@ from app.training.export.onnx import cut_energies, export_onnx
 from app.training.export.publish import About, _card
 from app.training.loop.display import Display
 from app.training.models import EquiformerConfig, Statistics, build_model
-from app.training.models.angular import couplings
 from app.training.models.derivatives import evaluate
 from app.training.models.gather import gather
-from app.training.models.product import AttendedProduct, DepthwiseProduct
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
@@ -42,7 +39,6 @@ from tests.tolerances import TOLERANCES
 from tests.training.cards import ELEMENTS, random_card, reference
 from tests.training.labelled import molecules, tiny_config, write
 
-SINGLE = {"rtol": 1e-5, "atol": 1e-5}  # couplings are single precision where the default is
 SMALL = {
     "cutoff": 4.0,
     "channels": (8, 6, 4),
@@ -211,53 +207,6 @@ def test_the_gathers_gradients_are_each_others():
     ).requires_grad_(True)
     assert torch.autograd.gradcheck(masked, x)
     assert torch.autograd.gradgradcheck(masked, x)
-
-
-@pytest.mark.parametrize("parity", [1, -1])
-def test_the_products_are_those_of_e3nn(parity):
-    ins = {(0, 1): 3, (1, parity): 2, (2, 1): 4}
-    harmonics = [(0, 1), (1, parity), (2, 1)]
-    generator = torch.Generator().manual_seed(0)
-    x = [
-        torch.randn(5, 7, 2 * l + 1, c, dtype=torch.float64, generator=generator)
-        for (l, _), c in ins.items()
-    ]
-    y = torch.randn(5, 7, 9, dtype=torch.float64, generator=generator)
-    attention = torch.randn(5, 2, 7, dtype=torch.float64, generator=generator)
-    product, summing = (
-        make(ins, harmonics, list(ins)).double() for make in (DepthwiseProduct, AttendedProduct)
-    )
-    weights = torch.randn(5, 7, product.num_weights, dtype=torch.float64, generator=generator)
-    messages = product(x, y, weights)
-    mixed = messages.mixed(
-        [torch.eye(count, dtype=torch.float64) for count in product.outs.values()]
-    )
-    sums = messages.summed(attention, len(ins))
-    unweighted = summing(x, y, attention)
-    scales = iter(torch.split(weights.unsqueeze(2), product.counts, dim=-1))
-    for o, irrep in enumerate(ins):
-        paths = [(part.i, b) for part in product.parts[o] for b in part.partners]
-        found = torch.cat([e3nn_path(x, y, i, b, irrep) for i, b in paths], dim=-1)
-        found = found * torch.cat([next(scales) for _ in product.parts[o]], dim=-1)
-        torch.testing.assert_close(mixed[o], found, **SINGLE)
-        torch.testing.assert_close(
-            sums[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE
-        )
-        paths = [
-            (i, b) for i, left in enumerate(ins) for b in harmonics if irrep in couplings(left, b)
-        ]
-        found = torch.cat([e3nn_path(x, y, i, b, irrep) for i, b in paths], dim=-1)
-        torch.testing.assert_close(
-            unweighted[o], torch.einsum("nhk,nkmc->nhmc", attention, found), **SINGLE
-        )
-
-
-def e3nn_path(
-    x: list[torch.Tensor], y: torch.Tensor, i: int, b: tuple[int, int], out: tuple[int, int]
-) -> torch.Tensor:
-    """The product of input i, whose degree is i, with the harmonics b."""
-    clebsch = o3.wigner_3j(i, b[0], out[0], dtype=torch.float64) * (2 * out[0] + 1) ** 0.5
-    return torch.einsum("nkic,nkj,ijo->nkoc", x[i], y[..., b[0] ** 2 : (b[0] + 1) ** 2], clebsch)
 
 
 @pytest.mark.parametrize("config", SE3.values(), ids=SE3.keys())
@@ -443,7 +392,7 @@ def in_pieces(backend, structure, derivatives=True):
     cutter = Cutter(
         structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives
     )
-    whole = Whole(structure, False)
+    whole = Assembly(structure, False)
     while (piece := cutter.next()) is not None:
         answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
         whole.add(piece, split(answer, piece.graph)[0])
@@ -539,7 +488,7 @@ def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
     model = {**SMALL, **NONLINEAR_MLP, "architecture": "equiformer"}
     config = tiny_config(model=model, epochs=6, optimizer={"lr": 0.005})
     folder = RunFolder(tmp_path / "run")
-    run(config, folder, Finder(tmp_path), Display(99, io.StringIO()))
+    train_model(config, folder, Finder(tmp_path), Display(99, io.StringIO()))
     losses = [float(line["validation_loss"]) for line in folder.lines()]
     assert losses[-1] < 0.7 * losses[0]
     trained = TrainedRun(folder.path)

@@ -5,10 +5,10 @@ import torch
 
 from app.atoms.neighbors import build_graph
 from app.errors import TrainingError
-from app.training.export.certificate import Reference
+from app.training.export.certificate import EagerModel
 from app.training.models import Statistics, build_model
 from app.training.models.architecture import ArchitectureConfig
-from app.training.runs.fine_tuning import take_weights
+from app.training.models.transfer import take_weights
 from tests.structures import random_molecule
 from tests.training.cards import random_card
 
@@ -48,7 +48,7 @@ def test_further_elements_leave_the_answers_for_the_others(config):
     take_weights(after, before.state_dict())
     for size in (1, 2, 9):
         graph = build_graph(random_molecule(card, size, seed=size), config.cutoff)
-        old, new = (Reference(model, card)(graph) for model in (before, after))
+        old, new = (EagerModel(model, card)(graph) for model in (before, after))
         assert new.energies == pytest.approx(old.energies, rel=1e-12, abs=1e-12)
         assert new.forces == pytest.approx(old.forces, rel=1e-10, abs=1e-11)
 

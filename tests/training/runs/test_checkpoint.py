@@ -9,7 +9,7 @@ import torch
 from app.errors import TrainingError
 from app.training.data.load import Finder
 from app.training.loop.display import Quiet
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.folder import RunFolder
 from tests.training.labelled import molecules, tiny_config, write
@@ -119,7 +119,7 @@ FORMAT_1 = {
 def test_a_checkpoint_has_the_layout_of_its_format(tmp_path):
     write(tmp_path / "train.xyz", molecules(12))
     config = tiny_config(epochs=1, data={"train": "train.xyz", "split": {"validation": 4}})
-    run(config, RunFolder(tmp_path / "run"), Finder(tmp_path), Quiet())
+    train_model(config, RunFolder(tmp_path / "run"), Finder(tmp_path), Quiet())
     state = checkpoint.load(tmp_path / "run" / "checkpoint.pt", "allegro")
     assert checkpoint.FORMAT == 1
     assert state.keys() == FORMAT_1.keys()

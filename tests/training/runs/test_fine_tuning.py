@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from app.errors import InvalidConfig, InvalidData, TrainingError, UnknownModel
 from app.store.card import ARTIFACT
 from app.store.store import ModelStore, sha256
-from app.training.data.batches import Collator, Limits
+from app.training.data.batches import BatchSize, Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder
 from app.training.dry_run import describe_run
@@ -22,11 +22,12 @@ from app.training.evaluation.errors import predict_frames
 from app.training.export.publish import About, _card
 from app.training.loop.display import Display
 from app.training.models import Statistics
-from app.training.run import run
+from app.training.run import train_model
 from app.training.runs import checkpoint
-from app.training.runs.config import Start
+from app.training.runs.base import load_base
+from app.training.runs.config import StartConfig
 from app.training.runs.config_file import parse_config
-from app.training.runs.fine_tuning import initial_model, load_base, with_model
+from app.training.runs.fine_tuning import initial_model, with_model
 from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
 from tests.structures import random_molecule
@@ -70,7 +71,7 @@ def train(root, folder, resume=False, display=None, start="base", **keys):
         keys.pop("start_keys", None)
     store = ModelStore(root / "store")
     display = display or Display(99, io.StringIO())
-    return run(tiny_config(**keys), RunFolder(folder), Finder(root), display, resume, store)
+    return train_model(tiny_config(**keys), RunFolder(folder), Finder(root), display, resume, store)
 
 
 def weights_of(folder):
@@ -79,7 +80,7 @@ def weights_of(folder):
 
 def answers(model, statistics, frames):
     collator = Collator(build_dataset(frames, 4.5, "float64"), statistics)
-    return predict_frames(model.double(), collator, Limits(8), torch.device("cpu"))
+    return predict_frames(model.double(), collator, BatchSize(8), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("start", ["base", "neon@1", "base/checkpoint.pt"])
@@ -101,7 +102,7 @@ def test_before_the_first_step_known_elements_have_the_answers_of_the_base(here,
     frames = neon(6, seed=1)
     expected = answers(base.models(torch.float64)[0], base.statistics, frames)
     if start.endswith(".pt"):
-        (weights,) = load_base(Start(model=start), ModelStore(here / "store")).weights
+        (weights,) = load_base(StartConfig(model=start), ModelStore(here / "store")).weights
         expected = answers(initial_model(config, base.statistics, weights), base.statistics, frames)
     found = answers(model, tuned, frames)
     np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-11)
@@ -269,17 +270,17 @@ def test_a_model_without_weights_is_named(here, tmp_path):
     with pytest.raises(
         TrainingError, match=r"pairs@1 has no weights to start from; its backend is 'pair'"
     ):
-        load_base(Start(model="pairs"), store)
+        load_base(StartConfig(model="pairs"), store)
 
 
 def test_checkpoints_that_do_not_fit_are_named(here, tmp_path):
     store = ModelStore(here / "store")
     torch.save({"format": 99}, tmp_path / "other.pt")
     with pytest.raises(TrainingError, match="checkpoint of format 99; this version reads format 1"):
-        load_base(Start(model=str(tmp_path / "other.pt")), store)
+        load_base(StartConfig(model=str(tmp_path / "other.pt")), store)
     shutil.copyfile(here / "base" / "checkpoint.pt", tmp_path / "alone.pt")
     with pytest.raises(TrainingError, match=r"statistics\.json is missing"):
-        load_base(Start(model=str(tmp_path / "alone.pt")), store)
+        load_base(StartConfig(model=str(tmp_path / "alone.pt")), store)
 
 
 def test_given_reference_energies_go_with_refit_only():

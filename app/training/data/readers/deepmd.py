@@ -42,10 +42,10 @@ def read_deepmd(source: Source, folder: Path) -> Iterator[LabelledFrame]:
     """
     numbers = _numbers(source, folder)
     sets = [_read_set(source, part, len(numbers)) for part in sorted(folder.glob("set.*"))]
-    places = [(part, row) for part in sets for row in range(len(part.coord))]
+    frames = [(part, row) for part in sets for row in range(len(part.coord))]
     periodic = not (folder / "nopbc").exists()
-    for index in range(len(places))[source.frames]:
-        part, row = places[index]
+    for index in range(len(frames))[source.frames]:
+        part, row = frames[index]
         if periodic and part.box is None:
             raise InvalidData(
                 f"{source.path}, frame {index}: no box.npy, and no file nopbc says that there is no box"

@@ -1,6 +1,5 @@
-"""Reader of QM9 (Ramakrishnan et al.
-
-2014), in Hartree and Å, no forces, in the layouts in which it is distributed.
+"""Reader of QM9 (Ramakrishnan et al. 2014), in Hartree and Å, no forces, in the layouts in which it
+is distributed.
 
 The original has a file a molecule: the number of atoms; a line `gdb`, the molecule's number and
 fifteen properties; a line an atom with symbol, x, y, z and a charge; and lines of frequencies,
@@ -76,12 +75,12 @@ def _texts(source: Source, path: Path) -> Iterator[tuple[str, str]]:
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 parts = ((member.name, archive.extractfile(member)) for member in archive)
-                found = {
+                texts = {
                     name: part.read().decode()
                     for name, part in parts
                     if part and name.endswith(".xyz")
                 }
-            yield from sorted(found.items())
+            yield from sorted(texts.items())
         else:
             yield path.name, path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, tarfile.TarError) as error:

@@ -65,7 +65,7 @@ def read_table(source: Source, path: Path) -> Iterator[Molecule]:
 
 
 def open_molecule(numbers: ArrayLike, positions: ArrayLike) -> Geometry:
-    """The geometry of a molecule without a box."""
+    """The geometry of a molecule without a box: (N,) atomic numbers, (N, 3) positions in Å."""
     return Geometry(numbers, positions, OPEN, (False, False, False))
 
 
@@ -100,17 +100,17 @@ def _molecule_net(source: Source, path: Path) -> Iterator[Molecule]:
             f"{source.path}: {len(frames)} molecules, but {len(rows)} rows in {table.name}"
         )
     for frame, (line, row) in zip(frames, rows, strict=True):
-        place = f"{source.path}, line {line} of {table.name}"
+        at = f"{source.path}, line {line} of {table.name}"
         if frame.id != row["mol_id"]:
             raise InvalidData(
-                f"{place}: {row['mol_id']}, but the molecule in this place is {frame.id}"
+                f"{at}: {row['mol_id']}, but the molecule in this place is {frame.id}"
             )
         if not isinstance(frame.structure, Structure):
-            raise InvalidData(f"{place}: {row['mol_id']}: {frame.structure}")
+            raise InvalidData(f"{at}: {row['mol_id']}: {frame.structure}")
         try:
             number, value = int(row["mol_id"].removeprefix("gdb_")), float(row[energy])
         except (ValueError, TypeError) as error:
-            raise InvalidData(f"{place}: not a row of QM9: {error}") from error
+            raise InvalidData(f"{at}: not a row of QM9: {error}") from error
         yield Molecule(
             number, "", open_molecule(frame.structure.numbers, frame.structure.positions), value
         )

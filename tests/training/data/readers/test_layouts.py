@@ -9,7 +9,7 @@ from ase import units
 from app.errors import InvalidConfig, InvalidData
 from app.training.data.config import Source
 from app.training.data.load import Finder, load_sources
-from app.training.data.readers.ase import read
+from app.training.data.readers import read
 from app.training.runs.config_file import parse
 from tests.training.labelled import REFERENCES, crystals, molecules, npz_arrays
 

@@ -1,0 +1,43 @@
+"""The forward pass: energies, forces and stresses of a batch, as training and evaluation see them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from app.training.data.batches import Batch
+from app.training.models.derivatives import evaluate
+
+
+class Outputs(NamedTuple):
+    """What a model says about a batch.
+
+    Attributes:
+        energy: (B,), eV, without reference energies.
+        forces: (N, 3), eV/Å.
+        stress: (B, 3, 3), eV/Å³, symmetric; meaningless where the structure is not bulk.
+    """
+
+    energy: Tensor
+    forces: Tensor
+    stress: Tensor
+
+
+def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
+    """Energies, forces and stresses of a batch.
+
+    Args:
+        model: one of `app.training.models`.
+        batch: the structures.
+        create_graph: whether the result will be differentiated.
+        stress: False saves the sums of virials, and answers zeros.
+    """
+    energies, forces, virials = evaluate(model, batch.inputs, create_graph)
+    n_structures = len(batch.volume)
+    energy = energies.new_zeros(n_structures).index_add(0, batch.structure, energies)
+    if not stress:
+        return Outputs(energy, forces, torch.zeros_like(batch.targets.stress))
+    virial = virials.new_zeros(n_structures, 3, 3).index_add(0, batch.structure, virials)
+    return Outputs(
+        energy, forces, (virial + virial.transpose(1, 2)) / (2 * batch.volume[:, None, None])
+    )

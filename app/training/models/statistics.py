@@ -1,0 +1,21 @@
+"""What a model takes from its training data."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Statistics(BaseModel):
+    """What a model takes from its training data.
+
+    Attributes:
+        elements: chemical symbols, in the order of the species index.
+        atomic_energies: eV, reference energy of an atom of each element; added outside the model.
+        force_scale: eV/Å, root mean square of the training forces' components.
+        average_neighbors: mean number of neighbours of an atom.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    elements: tuple[str, ...] = Field(min_length=1)
+    atomic_energies: dict[str, float]
+    force_scale: float = Field(gt=0)
+    average_neighbors: float = Field(gt=0)

@@ -1,1 +1,0 @@
-"""The sections of `benchmarks.gpu`, one module each; each imports what it needs when it is run."""
