@@ -144,6 +144,9 @@ PREDICT: dict[str, Any] = {
             _query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
             _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
             _query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
+            _query(
+                "allow_odd_electrons", {"type": "boolean"}, "XYZ bodies only: answer for radicals"
+            ),
             _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
             *_relax_parameters(),
         ],

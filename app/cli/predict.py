@@ -40,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--relax", action="store_true", help="relax the structures")
     _add_relax_options(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
+    parser.add_argument(
+        "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
+    )
     parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"
@@ -83,6 +86,7 @@ def run(options: argparse.Namespace) -> int:
         relax=_relax(options, settings),
         explicit=options.properties is not None,
         strict=options.strict,
+        allow_odd_electrons=options.allow_odd_electrons,
     )
     response = asyncio.run(_answer(_load(settings, options.model), request, settings))
     content = encode(response, "json") + b"\n" if options.json else encode(response, "xyz")

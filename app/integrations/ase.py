@@ -56,6 +56,7 @@ class EquipotCalculator(Calculator):
         threads: numerics threads; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
         backend: what runs a model of the store: `auto`, `onnx` or `aoti`.
+        allow_odd_electrons: whether a model of closed shells computes radicals all the same.
 
     Raises:
         UnknownModel: no such model.
@@ -71,8 +72,10 @@ class EquipotCalculator(Calculator):
         threads: int = 0,
         device: str = "cpu",
         backend: BackendChoice = "auto",
+        allow_odd_electrons: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.allow_odd_electrons = allow_odd_electrons
         self._opening: _Opening | None = None
         if isinstance(model, str):
             folder = (Path(store) if store else default_store()).resolve()
@@ -111,6 +114,8 @@ class EquipotCalculator(Calculator):
         assert self.atoms is not None
         structure = from_ase(self.atoms)
         self.backend.card.check(structure)
+        if not self.allow_odd_electrons:
+            self.backend.card.check_electrons(structure)
         graph = build_graph(structure, self.backend.card.cutoff)
         alone = properties is not None and ENERGIES.issuperset(properties)
         (found,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)

@@ -20,7 +20,8 @@ from app.protocol.schemas import LONGEST_ID, PredictBody, StructureIn
 from app.relax import RelaxOptions
 
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
-QUERY = ("model", "properties", "strict", "relax", *RELAX_FIELDS)
+SWITCHES = ("strict", "allow_odd_electrons")
+QUERY = ("model", "properties", *SWITCHES, "relax", *RELAX_FIELDS)
 UNIONS = ("bool", "list[bool]", "function-before", "function-wrap")
 """What pydantic adds to the place of a fault where a field may be one of several things."""
 SHOWN = 80
@@ -78,7 +79,15 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
     entries = [Entry(structure_id(item), _attempt(item, limits)) for item in body.structures]
     explicit = body.properties is not None
     properties = tuple(body.properties) if body.properties is not None else DEFAULT
-    return PredictRequest(entries, body.model, properties, body.relax, explicit, body.strict)
+    return PredictRequest(
+        entries=entries,
+        model=body.model,
+        properties=properties,
+        relax=body.relax,
+        explicit=explicit,
+        strict=body.strict,
+        allow_odd_electrons=body.allow_odd_electrons,
+    )
 
 
 def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> PredictRequest:
@@ -98,7 +107,7 @@ def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> P
         properties=properties,
         relax=relax,
         explicit="properties" in query,
-        strict=_switch(query, "strict", "false"),
+        **{name: _switch(query, name, "false") for name in SWITCHES},
     )
 
 

@@ -65,6 +65,7 @@ class PredictRequest:
         relax: how to relax, or None.
         explicit: whether the properties were asked for by name.
         strict: whether a warning is an error.
+        allow_odd_electrons: whether models of closed shells answer for radicals, with a warning.
         caller: who asks; callers take turns in the queue.
     """
 
@@ -74,6 +75,7 @@ class PredictRequest:
     relax: RelaxOptions | None = None
     explicit: bool = False
     strict: bool = False
+    allow_odd_electrons: bool = False
     caller: Hashable = field(default_factory=object)
 
     @property

@@ -145,6 +145,10 @@ class PredictBody(_Wire):
         default=None, description="how to relax; true takes the defaults, false relaxes nothing"
     )
     strict: bool = Field(default=False, description="whether a warning is an error")
+    allow_odd_electrons: bool = Field(
+        default=False,
+        description="whether models of closed shells answer for radicals, with a warning",
+    )
 
 
 class ModelOut(_Wire):

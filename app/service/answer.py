@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from app.atoms.structure import Structure
+from app.atoms.warnings import AnswerWarning
 from app.engine.potential import Potential
-from app.errors import DoubtfulAnswer, EquipotError
+from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
 from app.relax import Relaxed, Safeguards, relax
+from app.store.card import ModelCard
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +72,32 @@ async def _answered(
     request: PredictRequest,
     safeguards: Safeguards,
 ) -> Answered:
+    potential.check(structure)
+    warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
     relaxed = None
     if request.relax is None:
         prediction = await potential.predict(structure, request.derivatives, caller=request.caller)
     else:
         relaxed = await relax(potential, structure, request.relax, safeguards, request.caller)
         prediction = relaxed.initial
-    warnings = entry.warnings
     if warnings and request.strict:
         told = "; ".join(f"{warning.code}: {warning.message}" for warning in warnings)
         raise DoubtfulAnswer(f"{told} (an error since the request is strict)")
-    return Answered(prediction, relaxed, warnings)
+    return Answered(prediction, relaxed, tuple(warnings))
+
+
+def _odd_electrons(
+    card: ModelCard, structure: Structure, request: PredictRequest
+) -> list[AnswerWarning]:
+    """The doubt about a radical that the request wants answered.
+
+    Raises:
+        UnsupportedCharge: it does not want that.
+    """
+    try:
+        card.check_electrons(structure)
+    except UnsupportedCharge as error:
+        if not request.allow_odd_electrons:
+            raise
+        return [AnswerWarning("odd_electrons", str(error).partition(": ")[0])]
+    return []

@@ -98,6 +98,9 @@ class ModelCard(_Frozen):
     )
     dtype: Literal["float32", "float64"]
     takes_charge: bool = False
+    closed_shell: bool = Field(
+        default=True, description="whether molecules with an odd number of electrons are refused"
+    )
     parameters: int = Field(ge=0, default=0, description="of all members together")
     members: int = Field(
         ge=1, default=1, description="models whose mean is the answer; several give its uncertainty"
@@ -187,6 +190,23 @@ class ModelCard(_Frozen):
         if structure.multiplicity not in (None, 1):
             raise UnsupportedCharge(
                 f"multiplicity {structure.multiplicity}: model '{self.name}' knows closed shells only; send 1 or none"
+            )
+
+    def check_electrons(self, structure: Structure) -> None:
+        """Whether a molecule can be the closed shell that this model takes it for.
+
+        Raises:
+            UnsupportedCharge: it has an odd number of electrons, and the model knows closed shells
+                only.
+        """
+        if not self.closed_shell or self.backend == "pair" or structure.pbc.any():
+            return
+        electrons = int(structure.numbers.sum()) - structure.charge
+        if electrons % 2:
+            raise UnsupportedCharge(
+                f"the molecule has {electrons} electrons, an odd number, and model '{self.name}' "
+                "knows closed shells only: is an atom missing, or a charge? Set "
+                "allow_odd_electrons to have it answered all the same, with a warning"
             )
 
 

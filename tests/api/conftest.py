@@ -8,6 +8,7 @@ import pytest
 import app.engine.load
 from app.store.card import ModelCard
 from tests.api.server import Gated, Running, running
+from tests.paths import MODEL_STORE
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +21,13 @@ def service(pair_store: Path) -> Iterator[Running]:
         "max_body_bytes": 200_000,
     }
     with running(pair_store, **limits) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Iterator[Running]:
+    """A server with the bundled models."""
+    with running(MODEL_STORE, default_model="organic-xtb", threads=1) as server:
         yield server
 
 

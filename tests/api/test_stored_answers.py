@@ -2,13 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.api.server import Running, running
-from tests.paths import MODEL_STORE, ROOT
+from tests.api.server import Running
+from tests.paths import ROOT
 
 STORED = json.loads((ROOT / "tests/api/stored_answers.json").read_text(encoding="utf-8"))
 NUMBER = re.compile(r"-?\d+\.\d+(?:[eE][-+]?\d+)?")
@@ -16,13 +15,6 @@ TOLERANCE = 2e-3
 """eV, eV/Å and so on. One float32 model on processors of other makes; relaxed positions, in Å, add
 up the differences of many steps.
 """
-
-
-@pytest.fixture(scope="module")
-def bundled() -> Iterator[Running]:
-    """A server with the bundled models."""
-    with running(MODEL_STORE, default_model="organic-xtb", threads=1) as server:
-        yield server
 
 
 @pytest.mark.parametrize("stored", STORED, ids=[stored["name"] for stored in STORED])
