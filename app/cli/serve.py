@@ -1,6 +1,7 @@
 """`equipot serve`: the HTTP service."""
 
 import argparse
+import gc
 import logging
 import signal
 import sys
@@ -15,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
-    from app.api.server import SWITCH_INTERVAL, Server
+    from app.api.server import GC_THRESHOLDS, SWITCH_INTERVAL, Server
 
     settings = settings_from(options)
     logging.basicConfig(
@@ -23,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GC_THRESHOLDS)
     # There is nothing to reload before the start, and the signal would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     Server(settings).run()

@@ -14,6 +14,9 @@ from pydantic_core import PydanticCustomError
 DTYPES = ("<f8", "<f4", "<i8", "<i4", "|u1")
 KEYS = {"dtype", "shape", "data"}
 NUMBERS = {float, int}
+AT_ONCE = 20_000
+"""Rows that are turned into an array under one hold of the interpreter's lock; a few milliseconds.
+"""
 Handler: TypeAlias = Callable[[Any], Any]
 
 
@@ -61,12 +64,13 @@ def encoded(array: object) -> dict[str, Any]:
 
 
 def _floats(values: Any) -> NDArray[np.float64]:
+    if len(values) == 0:
+        return np.array(values, dtype=np.float64).reshape(-1, 3)
     try:
-        return (
-            np.array(values, dtype=np.float64).reshape(-1, 3)
-            if len(values) == 0
-            else np.array(values, np.float64)
-        )
+        if len(values) <= AT_ONCE:
+            return np.array(values, np.float64)
+        starts = range(0, len(values), AT_ONCE)
+        return np.concatenate([np.array(values[i : i + AT_ONCE], np.float64) for i in starts])
     except OverflowError:
         raise PydanticCustomError("array", "a number is too large for a float") from None
 

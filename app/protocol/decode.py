@@ -14,7 +14,7 @@ from app.atoms.properties import DEFAULT, NAMES, Name
 from app.atoms.structure import Structure
 from app.errors import EquipotError, InvalidFormat, InvalidRequest
 from app.formats.extxyz import iter_frames
-from app.protocol import json_text
+from app.protocol import counts, json_text
 from app.protocol.request import Entry, Message, PredictRequest, RequestLimits
 from app.protocol.schemas import LONGEST_ID, PredictBody, StructureIn
 from app.relax import RelaxOptions
@@ -22,6 +22,11 @@ from app.relax import RelaxOptions
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 SWITCHES = ("strict", "allow_odd_electrons")
 QUERY = ("model", "properties", *SWITCHES, "relax", *RELAX_FIELDS)
+CHECKS = {
+    "json": counts.check_json,
+    "msgpack": counts.check_msgpack,
+    "xyz": counts.check_xyz,
+}
 UNIONS = ("bool", "list[bool]", "function-before", "function-wrap")
 """What pydantic adds to the place of a fault where a field may be one of several things."""
 SHOWN = 80
@@ -43,6 +48,7 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
         InvalidRequest: an unknown or ill-typed field outside the structures, or too many steps.
         StructureTooLarge: more structures or atoms than a request may have.
     """
+    CHECKS[message.kind](message.body, limits.structures, limits.atoms)
     if message.kind == "xyz":
         request = _from_xyz(message.body, _once(message.query), limits)
     elif message.query:

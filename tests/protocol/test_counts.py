@@ -1,0 +1,89 @@
+"""Bodies that hold more than any request may are refused before anything is made of them."""
+
+import json
+
+import ormsgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import StructureTooLarge
+from app.protocol import counts
+from app.protocol.counts import check_json, check_msgpack, check_xyz
+
+STRUCTURES, ATOMS = 10, 1000
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=40)
+    | st.binary(max_size=300),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=40), inner),
+    max_leaves=60,
+)
+
+
+def containers(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + sum(map(containers, value.values()))
+    return 1 + sum(map(containers, value)) if isinstance(value, list) else 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"[]," * 10_000 + b"[]]",
+        b'{"a":' * 3000 + b"1" + b"}" * 3000,
+        b"[" + b"1," * 100_000 + b"1]",
+    ],
+    ids=["lists", "objects", "values"],
+)
+def test_json(body: bytes) -> None:
+    with pytest.raises(StructureTooLarge, match="the body has over"):
+        check_json(body, STRUCTURES, ATOMS)
+
+
+def test_the_largest_request_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counts, "UNWALKED", 0)
+    n = ATOMS // STRUCTURES
+    one = {
+        "id": "[C@@H](O)" * 10,
+        "symbols": ["C"] * n,
+        "positions": [[0.5, 1.5, 2.5]] * n,
+        "cell": [[9.0, 0, 0]] * 3,
+        "pbc": [True] * 3,
+        "fixed": list(range(n)),
+    }
+    request = {"structures": [one] * STRUCTURES, "relax": {"fixed_axes": ["a", "b"]}}
+    check_json(json.dumps(request, indent=1).encode(), STRUCTURES, ATOMS)
+    check_msgpack(ormsgpack.packb(request), STRUCTURES, ATOMS)
+    frame = f"{n}\n\n" + "C 0.5 1.5 2.5\r\n" * n + "\n"
+    check_xyz((frame * STRUCTURES).encode(), STRUCTURES, ATOMS)
+
+
+def test_xyz_of_blank_lines() -> None:
+    with pytest.raises(StructureTooLarge, match="lines"):
+        check_xyz(b"\n" * 10_000, STRUCTURES, ATOMS)
+
+
+@given(VALUES)
+def test_msgpack_is_walked_through_as_it_is_read(value: object) -> None:
+    most = counts.EACH_STRUCTURE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "UNWALKED", 0)
+        patch.setattr(counts, "EACH_STRUCTURE", 1)
+        number = containers(value)
+        if number:
+            check_msgpack(ormsgpack.packb(value), 0, number - 1)
+            if number > 1:
+                with pytest.raises(StructureTooLarge):
+                    check_msgpack(ormsgpack.packb(value), 0, number - 2)
+    assert most == counts.EACH_STRUCTURE
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_surprise_it(body: bytes) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts, "UNWALKED", 0)
+        check_msgpack(body, STRUCTURES, ATOMS)
