@@ -12,6 +12,7 @@ from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
 from app.relax import Relaxed, Safeguards, relax
+from app.relax.bonds import changed_bonds
 from app.store.card import ModelCard
 
 log = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ async def _answered(
     else:
         relaxed = await relax(potential, structure, request.relax, safeguards, request.caller)
         prediction = relaxed.initial
+        warnings += changed_bonds(structure, relaxed.structure)
     if warnings and request.strict:
         told = "; ".join(f"{warning.code}: {warning.message}" for warning in warnings)
         raise DoubtfulAnswer(f"{told} (an error since the request is strict)")
