@@ -83,7 +83,7 @@ def _relax_parameters() -> list[dict[str, Any]]:
         if kind["type"] == "array":
             kind = {"type": "string"}
         if name == "cell":
-            kind = {"enum": [True, False, *schema["enum"]]}
+            kind = {"type": "string", "enum": ["true", "false", *schema["enum"]]}
         text = f"XYZ bodies only, implies relax: {schema['description']}"
         parameters.append(_query(name, kind, text))
     return parameters
