@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from app.training.data.load import Finder
 from app.training.loop.display import Display
 from app.training.loop.distributed import ProcessGroup
-from app.training.loop.gradients import divide
 from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.config_file import dump_config
@@ -168,14 +167,6 @@ def test_what_fails_in_one_process_fails_in_all(tmp_path):
         "<0: 0 threads left>",
     ):
         assert message in done.stdout
-
-
-def test_costs_are_dealt_out_evenly():
-    costs = np.array([5, 1, 9, 3, 3, 7])
-    parts = divide(costs, 2)
-    assert sorted(np.concatenate(parts)) == list(range(6))
-    assert [costs[part].sum() for part in parts] == [15, 13]
-    assert [len(part) for part in divide(costs[:1], 3)] == [1, 0, 0]
 
 
 def test_a_process_alone_needs_nobody():
