@@ -119,6 +119,7 @@ def test_the_cache_may_come_from_the_environment(project, monkeypatch):
 def test_one_command_from_data_to_a_published_model(project, capsys):
     (project / "about.yaml").write_text("license: MIT")
     command = ["train", "recipe.yaml", "--data-root", "data", "--set", "epochs=1"]
+    command += ["--set", "precision=bfloat16"]  # of the steps, not of the model
     assert main(command) == 0
     published = ["--publish", "made", "--about", "about.yaml", "--model-store", "store"]
     assert main([*command, "--resume", *published]) == 0

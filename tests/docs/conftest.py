@@ -1,5 +1,5 @@
 """Pages train small models, as the trainer's tests do."""
 
-from tests.training.conftest import one_thread
+from tests.training.conftest import one_thread, settings_of_torch
 
-__all__ = ["one_thread"]
+__all__ = ["one_thread", "settings_of_torch"]

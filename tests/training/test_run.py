@@ -21,7 +21,6 @@ from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder
 from app.training.data.references import fit_statistics
 from app.training.loop.display import Display
-from app.training.loop.tensorboard import Board
 from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.config_file import dump_config
@@ -412,13 +411,6 @@ def test_a_full_disk_is_named_and_costs_what_was_done_since_the_checkpoint(
     assert timeless(tmp_path / "run") == timeless(tmp_path / "whole")
 
 
-def test_metrics_that_cannot_be_written_are_named(tmp_path):
-    folder = RunFolder(tmp_path)
-    folder.curve.mkdir()
-    with pytest.raises(TrainingError, match=r"metrics\.csv: cannot be written: Is a directory"):
-        folder.add_line({"step": 1})
-
-
 def test_resume_without_a_checkpoint_starts(data, tmp_path):
     assert train(data, tmp_path / "run", resume=True, epochs=1)["steps"] == 8
 
@@ -456,12 +448,6 @@ def test_tensorboard_shows_the_metrics(data, tmp_path):
     assert [value for _, value in shown] == pytest.approx(
         [line["validation_loss"] for line in curve], rel=1e-5
     )
-
-
-def test_no_tensorboard_is_said(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(InvalidConfig, match="tensorboard = true: it is not installed"):
-        Board(tmp_path)
 
 
 def test_no_cuda_is_said_before_data_is_read(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import yaml
@@ -100,7 +100,7 @@ def export(
     models = run.models(DTYPES[dtype])
     packages = packages_for_here(models[0]) if aoti else None
     parameters = sum(p.numel() for model in models for p in model.parameters())
-    card = _card(run, name, store.next_version(name), about, dtype, parameters)
+    card = card_of(run, name, store.next_version(name), about, dtype, parameters)
     with store.publish(card) as publication:
         files = (member_files(kind, card.members) for kind in (ARTIFACT, ENERGIES))
         for model, artifact, energies in zip(models, *files, strict=True):
@@ -126,9 +126,24 @@ def export(
     return store.load(f"{name}@{card.version}")
 
 
-def _card(
-    run: TrainedRun, name: str, version: int, about: About, dtype: Any, parameters: int
+def card_of(
+    run: TrainedRun,
+    name: str,
+    version: int,
+    about: About,
+    dtype: Literal["float32", "float64"],
+    parameters: int,
 ) -> ModelCard:
+    """The card of a version that is not certified yet.
+
+    Args:
+        run: the run, or the committee.
+        name: of the model.
+        version: of the model.
+        about: description, licence and limitations.
+        dtype: of the artifact.
+        parameters: of all members.
+    """
     model, untrained = run.config.model, run.config.loss.largest("forces") == 0
     return ModelCard(
         name=name,

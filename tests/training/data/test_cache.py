@@ -19,7 +19,7 @@ from app.training.data.load import Finder, load_dataset
 from app.training.loop.display import Display
 from app.training.run import train_model
 from app.training.runs.folder import RunFolder
-from tests.training.data.readers.test_layouts import write_deepmd
+from tests.training.data.deepmd import write_deepmd
 from tests.training.labelled import crystals, molecules, tiny_config, write
 from tests.training.limited_memory import epoch_sum
 

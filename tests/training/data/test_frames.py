@@ -1,15 +1,12 @@
 """Labelled data: what is read, in which units, and every kind of frame that is not trained on."""
 
-import re
-
 import ase.io
 import numpy as np
 import pytest
 from ase import Atoms, units
 
 from app.errors import InvalidData
-from app.training.data.config import Data, Source
-from app.training.data.load import Finder, load_frames, load_sources
+from app.training.data.config import Source
 from app.training.data.readers import read
 from tests.training.labelled import crystals, molecules, npz_arrays, write
 
@@ -20,20 +17,6 @@ def source(path, **keys):
 
 def read_file(path, **keys):
     return list(read(source(path, **keys), path))
-
-
-def test_extxyz_frames_come_back_with_labels_and_info(tmp_path):
-    frames = [*molecules(4), *crystals(2)]
-    found = read_file(write(tmp_path / "a.xyz", frames))
-    assert len(found) == 6
-    for expected, frame in zip(frames, found, strict=True):
-        np.testing.assert_allclose(
-            frame.structure.positions, expected.structure.positions, atol=1e-7
-        )
-        np.testing.assert_allclose(frame.forces, expected.forces, atol=1e-7)
-        assert frame.energy == pytest.approx(expected.energy, abs=1e-7)
-    assert found[3].info["molecule"] == "kind 1"
-    assert found[3].origin == "a.xyz, frame 3"
 
 
 def test_a_stress_is_positive_under_tension_and_only_in_bulk(tmp_path):
@@ -69,66 +52,12 @@ def test_forces_that_are_there_are_checked_all_the_same(tmp_path):
         read_file(path, missing_forces=True)
 
 
-def test_what_ase_reads_is_read(tmp_path):
-    frames = molecules(3)
-    path = write(tmp_path / "a.xyz", frames)
-    ase.io.write(tmp_path / "a.traj", ase.io.read(path, ":"))
-    found = read_file(tmp_path / "a.traj")
-    assert [f.energy for f in found] == pytest.approx([f.energy for f in frames], abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("index", "expected"), [(":2", [0, 1]), ("-2:", [4, 5]), ("1:4:2", [1, 3]), ("::-3", [5, 2])]
-)
-def test_a_slice_keeps_the_frames_numbers(tmp_path, index, expected):
-    found = read_file(write(tmp_path / "a.xyz", molecules(6)), index=index)
-    assert [f.index for f in found] == expected
-
-
-def test_labels_may_have_other_names(tmp_path):
-    def rename(atoms):
-        atoms.info["REF_energy"] = atoms.calc.results["energy"] + 1
-        atoms.arrays["REF_forces"] = atoms.calc.results["forces"] + 1
-        atoms.calc = None
-
-    frames = molecules(2)
-    path = write(tmp_path / "a.xyz", frames, rename)
-    found = read_file(path, keys={"energy": "REF_energy", "forces": "REF_forces"})
-    assert found[1].energy == pytest.approx(frames[1].energy + 1, abs=1e-6)
-    np.testing.assert_allclose(found[1].forces, frames[1].forces + 1, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("energy", "length", "ev", "angstrom"),
-    [
-        ("kcal/mol", "Å", 0.0433641, 1.0),
-        ("Hartree", "bohr", 27.211386, 0.52917721),
-        ("meV", "nm", 1e-3, 10.0),
-    ],
-)
-def test_npz_labels_are_converted_to_ev_and_angstrom(tmp_path, energy, length, ev, angstrom):
-    arrays = npz_arrays(molecules(3, sizes=[3]))
-    np.savez(tmp_path / "a.npz", **{**arrays, "coords": arrays["coords"] / angstrom})
-    found = read_file(tmp_path / "a.npz", units={"energy": energy, "length": length})
-    np.testing.assert_allclose(found[2].structure.positions, arrays["coords"][2], rtol=1e-6)
-    np.testing.assert_allclose(found[2].energy, ev * arrays["energies"][2], rtol=1e-6)
-    np.testing.assert_allclose(found[2].forces, ev / angstrom * arrays["forces"][2], rtol=1e-6)
-
-
 def test_forces_may_be_in_a_unit_of_their_own(tmp_path):
     arrays = npz_arrays(molecules(2, sizes=[3]))
     np.savez(tmp_path / "a.npz", **arrays)
     found = read_file(tmp_path / "a.npz", units={"energy": "kJ/mol", "force": "Hartree/bohr"})
     np.testing.assert_allclose(found[0].forces, arrays["forces"][0] * units.Hartree / units.Bohr)
     assert found[0].energy == pytest.approx(arrays["energies"][0] * units.kJ / units.mol)
-
-
-def test_the_original_md17_layout_is_read(tmp_path):
-    arrays = npz_arrays(molecules(3, sizes=[3]))
-    renamed = dict(zip(("z", "R", "E", "F"), arrays.values(), strict=True))
-    np.savez(tmp_path / "a.npz", **{**renamed, "E": renamed["E"][:, None]})
-    found = read_file(tmp_path / "a.npz", units={})
-    assert [f.energy for f in found] == pytest.approx(arrays["energies"].tolist())
 
 
 def test_units_that_a_file_states_must_be_those_of_the_config(tmp_path):
@@ -202,111 +131,6 @@ def test_an_energy_that_is_no_number_is_named(tmp_path, value, message):
     )
     with pytest.raises(InvalidData, match=rf"^bad\.xyz, frame 0: {message}"):
         read_file(path)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["3\n\nAr 0 0 0\n", "two\n\nAr 0 0 0\nAr 0 0 1\n", "1\n\nAr 0 zero 0\n", "1\n\nQq 0 0 0\n"],
-)
-def test_a_file_that_cannot_be_parsed_is_named(tmp_path, content):
-    path = tmp_path / "bad.xyz"
-    path.write_text(content)
-    with pytest.raises(InvalidData, match=r"^bad\.xyz: cannot be read after 0 frames"):
-        read_file(path)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda a: a.update(energies=a["energies"][:-1]),
-            r"frames differ: 3 of positions, 2 of energy, 3 of forces",
-        ),
-        (
-            lambda a: a.update(forces=a["forces"][:, :-1]),
-            r"frame 0: forces has shape \(2, 3\); expected \(3, 3\)",
-        ),
-        (
-            lambda a: a.update(coords=a["coords"][0]),
-            r"coords has shape \(3, 3\), not one entry a frame",
-        ),
-        (
-            lambda a: a.update(nuclear_charges=a["nuclear_charges"][:2]),
-            r"frame 0: positions: shape \(3, 3\)",
-        ),
-        (
-            lambda a: a.pop("forces"),
-            "no array forces or F for forces; it has: coords, energies, nuclear_charges",
-        ),
-        (lambda a: a["energies"].__setitem__(1, np.nan), "frame 1: energy holds nan"),
-        (lambda a: a.update(energies=np.array([1, "x", None], dtype=object)), "cannot be read"),
-    ],
-)
-def test_a_bad_npz_is_named(tmp_path, change, message):
-    arrays = npz_arrays(molecules(3, sizes=[3]))
-    change(arrays)
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(InvalidData, match=rf"^bad\.npz.*{message}"):
-        read_file(tmp_path / "bad.npz", units={})
-
-
-def test_an_npz_with_other_names_needs_them_in_the_config(tmp_path):
-    arrays = npz_arrays(molecules(3, sizes=[3]))
-    arrays["dft"] = arrays.pop("energies")
-    np.savez(tmp_path / "a.npz", **arrays)
-    with pytest.raises(InvalidData, match="no array energies or E for energy"):
-        read_file(tmp_path / "a.npz", units={})
-    assert len(read_file(tmp_path / "a.npz", units={}, keys={"energy": "dft"})) == 3
-
-
-def test_a_file_that_is_no_npz_is_named(tmp_path):
-    (tmp_path / "bad.npz").write_text("text")
-    with pytest.raises(InvalidData, match=r"^bad\.npz: cannot be read"):
-        read_file(tmp_path / "bad.npz", units={})
-
-
-def test_a_missing_file_is_named_with_the_places_looked_at(tmp_path):
-    with pytest.raises(
-        InvalidData,
-        match=re.escape(f"looked for {tmp_path / 'root' / 'a.xyz'} and {tmp_path / 'a.xyz'}"),
-    ):
-        Finder(tmp_path, tmp_path / "root")("a.xyz")
-
-
-def test_the_data_root_comes_before_the_config_s_folder(tmp_path):
-    (tmp_path / "root").mkdir()
-    for folder in (tmp_path, tmp_path / "root"):
-        (folder / "a.xyz").touch()
-    assert Finder(tmp_path, tmp_path / "root")("a.xyz") == tmp_path / "root" / "a.xyz"
-    assert Finder(tmp_path)("a.xyz") == tmp_path / "a.xyz"
-
-
-def test_a_slice_without_frames_is_named(tmp_path):
-    write(tmp_path / "a.xyz", molecules(3))
-    with pytest.raises(InvalidData, match=r"a\.xyz: no frames in 5:"):
-        load_sources([Source(path="a.xyz", index="5:")], Finder(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("fixed", "message"), [(["Ne"], "of data.elements: Ne"), (None, "of the training frames: Ne")]
-)
-def test_an_unknown_element_is_named(tmp_path, fixed, message):
-    neon = [f for f in molecules(40, sizes=[2]) if set(f.structure.symbols) == {"Ne"}]
-    write(tmp_path / "train.xyz", neon)
-    write(tmp_path / "validation.xyz", molecules(4))
-    config = Data(train="train.xyz", validation="validation.xyz", elements=fixed)
-    with pytest.raises(
-        InvalidData, match=rf"validation\.xyz, frame \d: Ar is not among the elements {message}"
-    ):
-        load_frames(config, Finder(tmp_path), 4.5, "float64")
-
-
-def test_an_empty_set_is_named(tmp_path):
-    write(tmp_path / "train.xyz", molecules(4))
-    with pytest.raises(InvalidData, match="the validation set is empty"):
-        load_frames(
-            Data(train="train.xyz", split={"validation": 0}), Finder(tmp_path), 4.5, "float64"
-        )
 
 
 def test_a_database_of_ase_is_read(tmp_path):

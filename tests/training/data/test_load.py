@@ -1,11 +1,13 @@
 """Several files of one run: patterns, weights, and which of them may lack labels."""
 
+import re
+
 import numpy as np
 import pytest
 
 from app.errors import InvalidData
 from app.training.data.config import Data, Source
-from app.training.data.load import Finder, load_dataset, load_frames
+from app.training.data.load import Finder, load_dataset, load_frames, load_sources
 from app.training.evaluation.predictors import run_predictor
 from app.training.export.publish import TrainedRun
 from app.training.loop.display import Display
@@ -131,3 +133,47 @@ def test_a_model_is_not_evaluated_on_elements_that_it_lacks(tmp_path):
         InvalidData, match=r"made\.xyz, frame \d: Ar is not among the elements of the model: Ne"
     ):
         predict(molecules(4))
+
+
+def test_a_missing_file_is_named_with_the_places_looked_at(tmp_path):
+    with pytest.raises(
+        InvalidData,
+        match=re.escape(f"looked for {tmp_path / 'root' / 'a.xyz'} and {tmp_path / 'a.xyz'}"),
+    ):
+        Finder(tmp_path, tmp_path / "root")("a.xyz")
+
+
+def test_the_data_root_comes_before_the_config_s_folder(tmp_path):
+    (tmp_path / "root").mkdir()
+    for folder in (tmp_path, tmp_path / "root"):
+        (folder / "a.xyz").touch()
+    assert Finder(tmp_path, tmp_path / "root")("a.xyz") == tmp_path / "root" / "a.xyz"
+    assert Finder(tmp_path)("a.xyz") == tmp_path / "a.xyz"
+
+
+def test_a_slice_without_frames_is_named(tmp_path):
+    write(tmp_path / "a.xyz", molecules(3))
+    with pytest.raises(InvalidData, match=r"a\.xyz: no frames in 5:"):
+        load_sources([Source(path="a.xyz", index="5:")], Finder(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"), [(["Ne"], "of data.elements: Ne"), (None, "of the training frames: Ne")]
+)
+def test_an_unknown_element_is_named(tmp_path, fixed, message):
+    neon = [f for f in molecules(40, sizes=[2]) if set(f.structure.symbols) == {"Ne"}]
+    write(tmp_path / "train.xyz", neon)
+    write(tmp_path / "validation.xyz", molecules(4))
+    config = Data(train="train.xyz", validation="validation.xyz", elements=fixed)
+    with pytest.raises(
+        InvalidData, match=rf"validation\.xyz, frame \d: Ar is not among the elements {message}"
+    ):
+        load_frames(config, Finder(tmp_path), 4.5, "float64")
+
+
+def test_an_empty_set_is_named(tmp_path):
+    write(tmp_path / "train.xyz", molecules(4))
+    with pytest.raises(InvalidData, match="the validation set is empty"):
+        load_frames(
+            Data(train="train.xyz", split={"validation": 0}), Finder(tmp_path), 4.5, "float64"
+        )

@@ -1,4 +1,4 @@
-"""Errors by molecule and beside uncertainties, and the tables that show them."""
+"""The tables of errors that people read."""
 
 import csv
 import io
@@ -8,87 +8,11 @@ import numpy as np
 import pytest
 from ase.data import chemical_symbols
 
-from app.atoms.structure import Structure
-from app.errors import InvalidData
-from app.training.data.frames import LabelledFrame
 from app.training.evaluation.by_molecule import by_molecule
 from app.training.evaluation.errors import Errors, Values, errors, labels
 from app.training.evaluation.report import groups_csv, page, report, table
-from app.training.evaluation.uncertainty import reliability
-from tests.training.labelled import crystals, molecules
-
-
-def frame(numbers: list[int], energy: float, forces: bool = True, **info: object) -> LabelledFrame:
-    """Atoms in a row; no forces act on them, or none is known."""
-    structure = Structure(np.array(numbers), 3.0 * np.arange(3 * len(numbers)).reshape(-1, 3))
-    value = 0.0 if forces else np.nan
-    return LabelledFrame(
-        structure, energy, np.full((len(numbers), 3), value), None, "made.xyz", 0, dict(info)
-    )
-
-
-FRAMES = [
-    frame([10], -1.0, name="a"),
-    frame([18, 10], -9.0, name="b"),
-    frame([10, 18], -9.0, forces=False, name="b"),
-    frame([10], -1.0, name="b"),
-]
-PREDICTED = Values(
-    energy=np.array([-0.998, -9.006, -8.998, -1.0]),
-    forces=np.array([[0, 0, 0.003], [0, 0, 0], [0.006, 0, 0], [1, 1, 1], [1, 1, 1], [0, 0, 0]]),
-    stress=np.full((4, 3, 3), np.nan),
-)
-
-
-def test_errors_by_formula_by_hand_the_worst_first():
-    pair, atom = by_molecule(PREDICTED, FRAMES)
-    assert (pair.name, pair.frames, pair.atoms) == ("ArNe", 2, 4)
-    assert (atom.name, atom.frames, atom.atoms) == ("Ne", 2, 2)
-    assert pair.energy_per_atom_mae == pytest.approx((3 + 1) / 2)
-    assert pair.energy_per_atom_rmse == pytest.approx(np.sqrt((9 + 1) / 2))
-    assert pair.forces_mae == pytest.approx(1.0)  # only the first has forces
-    assert pair.forces_rmse == pytest.approx(np.sqrt(6))
-    assert atom.forces_mae == pytest.approx(0.5)
-
-
-def test_errors_by_a_key_of_the_comment_line():
-    found = {g.name: g for g in by_molecule(PREDICTED, FRAMES, "name")}
-    assert (found["a"].frames, found["b"].frames) == (1, 3)
-    assert found["b"].forces_mae == pytest.approx(6 / 9)
-    with pytest.raises(
-        InvalidData,
-        match=r"--by smiles: made\.xyz, frame 0 has no such key; its comment line has name",
-    ):
-        by_molecule(PREDICTED, FRAMES, "smiles")
-
-
-def test_groups_without_forces_are_ordered_by_energy_and_stand_last():
-    unlabelled = [replace(f, forces=np.full_like(f.forces, np.nan)) for f in FRAMES]
-    assert [g.name for g in by_molecule(PREDICTED, [*unlabelled[:3], FRAMES[3]], "name")] == [
-        "b",
-        "a",
-    ]
-    groups = by_molecule(PREDICTED, unlabelled)
-    assert [(g.name, g.forces_mae) for g in groups] == [("ArNe", None), ("Ne", None)]
-
-
-def test_groups_add_up_to_the_whole():
-    frames = molecules(12)
-    truth = labels(frames)
-    noise = np.random.default_rng(0)
-    off = Values(
-        truth.energy + noise.normal(size=12),
-        truth.forces + noise.normal(size=truth.forces.shape),
-        truth.stress,
-    )
-    groups, whole = by_molecule(off, frames, "molecule"), errors(off, frames)
-    assert len(groups) == 4
-    assert sum(g.atoms * g.forces_mae for g in groups) / whole.atoms == pytest.approx(
-        whole.forces_mae
-    )
-    assert sum(g.frames * g.energy_per_atom_mae for g in groups) / 12 == pytest.approx(
-        whole.energy_per_atom_mae
-    )
+from tests.training.evaluation.made import FRAMES, PREDICTED, committee, frame
+from tests.training.labelled import crystals
 
 
 def test_the_table_of_a_run_has_units_and_leaves_out_what_there_is_not():
@@ -152,30 +76,6 @@ def test_all_groups_as_csv():
     )
 
 
-def committee(count: int, factor: float) -> tuple[Values, list[LabelledFrame]]:
-    """Normal errors, `factor` times as large as a committee says."""
-    random = np.random.default_rng(0)
-    frames = [frame([10, 18], 0.0) for _ in range(count)]
-    force_std, energy_std = (
-        np.exp(random.normal(-3, 1, 2 * count)),
-        np.exp(random.normal(-3, 1, count)),
-    )
-    forces = factor * random.normal(size=(2 * count, 3)) * force_std[:, None] / np.sqrt(3)
-    energy = factor * random.normal(size=count) * energy_std
-    return Values(energy, forces, np.full((count, 3, 3), np.nan), energy_std, force_std), frames
-
-
-@pytest.mark.parametrize("factor", [1.0, 3.0])
-def test_uncertainties_of_normal_errors(factor):
-    found = report(*committee(4000, factor)).uncertainty
-    assert found.energy.error_over_std == pytest.approx(factor, rel=0.1)
-    assert found.forces.error_over_std == pytest.approx(factor, rel=0.1)
-    assert 0.3 < found.energy.spearman < found.forces.spearman < 1
-    if factor == 1:
-        assert found.energy.within_std == pytest.approx(0.68, abs=0.02)
-        assert found.forces.within_std == pytest.approx(0.61, abs=0.02)
-
-
 def test_the_page_shows_uncertainties_only_where_there_are_some():
     predicted, frames = committee(50, 2.0)
     text = page(report(predicted, frames), 10)
@@ -184,13 +84,3 @@ def test_the_page_shows_uncertainties_only_where_there_are_some():
     without = report(replace(predicted, energy_std=None, forces_std=None), frames)
     assert without.uncertainty is None
     assert "uncertainty" not in page(without, 10)
-
-
-def test_atoms_without_a_label_do_not_count_for_the_uncertainty():
-    predicted = replace(PREDICTED, forces_std=np.arange(1.0, 7.0))
-    assert report(predicted, FRAMES).uncertainty.forces.count == 4
-
-
-def test_a_constant_uncertainty_has_no_rank_correlation():
-    found = reliability(np.array([0.1, -0.2, 0.3]), np.zeros(3))
-    assert (found.spearman, found.error_over_std, found.within_std) == (None, None, 0.0)

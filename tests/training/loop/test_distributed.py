@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from app.training.data.load import Finder
 from app.training.loop.display import Display
 from app.training.loop.distributed import ProcessGroup
-from app.training.loop.gradients import divide
 from app.training.run import train_model
 from app.training.runs import checkpoint
 from app.training.runs.config_file import dump_config
@@ -85,24 +84,6 @@ def assert_same(folder):
         np.testing.assert_allclose(second[key], value, rtol=1e-9, atol=1e-9)
 
 
-def test_threads_of_the_connection_end_with_it():
-    """One that is alive when the interpreter ends may abort the process."""
-    script = """
-from pathlib import Path
-from app.training.loop.distributed import process_group
-with process_group():
-    import app.training.run
-print(sum("gloo" in path.read_text() for path in Path("/proc/self/task").glob("*/comm")))
-"""
-    output = subprocess.run(
-        [*TORCHRUN[:3], "--standalone", "--no-python", sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert output.stdout == "0\n"
-
-
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(project):
     output, _ = (child := start(project, config(edges_at_once=40))).communicate()
@@ -114,7 +95,7 @@ def test_two_processes_learn_what_one_learns(project):
 
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_another_number_of_processes(project):
-    settings = config(epochs=25, checkpoint_steps=2)
+    settings = config(epochs=15, checkpoint_steps=2)
     child = start(project, settings)
     path = project / "two" / "checkpoint.pt"
     wait_for_steps(path, 6, child)
@@ -122,7 +103,7 @@ def test_an_interrupted_run_goes_on_with_another_number_of_processes(project):
     output, _ = child.communicate()
     assert child.returncode != 0
     assert output.count("equipot train: interrupted after step") == 1
-    assert 6 <= checkpoint.load(path, "allegro")["progress"]["step"] < 8 * 25
+    assert 6 <= checkpoint.load(path, "allegro")["progress"]["step"] < 8 * 15
     alone(project, "two", settings, resume=True)
     alone(project, "one", settings)
     assert_same(project)
@@ -137,11 +118,14 @@ def test_a_loss_that_is_not_finite_ends_all_with_one_message(project):
 
 
 TOGETHER = """
+from pathlib import Path
 import torch
 from app.errors import InvalidData
 from app.training.loop.distributed import process_group
 
 with process_group() as group:
+    if group.is_first:
+        import app.training.run
     assert group.any(group.rank == 1, False) == [True, False]
     assert group.gather(group.rank) == [0, 1]
     assert group.share(lambda: f"from {group.rank}") == "from 0"
@@ -158,7 +142,10 @@ with process_group() as group:
                 group.share(lambda: (_ for _ in ()).throw(InvalidData("no folder here")))
         except Exception as error:
             print(f"<{group.rank}: {type(error).__name__} {error}>", flush=True)
+names = [path.read_text() for path in Path("/proc/self/task").glob("*/comm")]
+print(f"<{group.rank}: {sum('gloo' in name for name in names)} threads left>", flush=True)
 """
+"""A thread that is alive when the interpreter ends may abort the process."""
 
 
 def test_what_fails_in_one_process_fails_in_all(tmp_path):
@@ -177,16 +164,9 @@ def test_what_fails_in_one_process_fails_in_all(tmp_path):
         "<1: InvalidData no file here>",
         "<0: InvalidData no folder here>",
         "<1: TrainingError process 0: no folder here>",
+        "<0: 0 threads left>",
     ):
         assert message in done.stdout
-
-
-def test_costs_are_dealt_out_evenly():
-    costs = np.array([5, 1, 9, 3, 3, 7])
-    parts = divide(costs, 2)
-    assert sorted(np.concatenate(parts)) == list(range(6))
-    assert [costs[part].sum() for part in parts] == [15, 13]
-    assert [len(part) for part in divide(costs[:1], 3)] == [1, 0, 0]
 
 
 def test_a_process_alone_needs_nobody():

@@ -15,7 +15,7 @@ from app.training.evaluation.forward import predict
 from app.training.loop import gradients
 from app.training.loop.display import Display
 from app.training.loop.distributed import ProcessGroup
-from app.training.loop.gradients import Gradients
+from app.training.loop.gradients import Gradients, divide
 from app.training.loop.loss import compute_losses
 from app.training.models import build_model
 from app.training.run import train_model
@@ -133,3 +133,11 @@ def test_a_resumed_run_keeps_to_the_pieces_that_there_was_room_for(tmp_path, mon
         == {"edges_at_once": whole["memory"]["edges_at_once"], "lowered": True}
     )
     assert all(torch.equal(whole["model"][key], part["model"][key]) for key in whole["model"])
+
+
+def test_costs_are_dealt_out_evenly():
+    costs = np.array([5, 1, 9, 3, 3, 7])
+    parts = divide(costs, 2)
+    assert sorted(np.concatenate(parts)) == list(range(6))
+    assert [costs[part].sum() for part in parts] == [15, 13]
+    assert [len(part) for part in divide(costs[:1], 3)] == [1, 0, 0]

@@ -1,17 +1,12 @@
 """Losses by hand, the moving average, and the schedules."""
 
-import math
-
 import pytest
 import torch
-from torch import nn
 
 from app.training.data.batches import Targets
 from app.training.evaluation.forward import Outputs
-from app.training.loop.ema import Average
-from app.training.loop.learning_rate import LearningRate
 from app.training.loop.loss import compute_losses
-from app.training.runs.config import LossConfig, ScheduleConfig
+from app.training.runs.config import LossConfig
 
 TARGETS = Targets(
     energy=torch.tensor([1.0, 2.0]),
@@ -64,21 +59,6 @@ def test_the_gradient_of_a_vector_norm_is_finite_where_nothing_is_wrong():
     assert torch.equal(forces.grad, torch.zeros(3, 3))
 
 
-def test_weights_change_linearly_or_at_once():
-    loss = LossConfig(
-        changes=[{"epoch": 10, "over": 20, "energy": 5}, {"epoch": 40, "forces": 0, "stress": 2}]
-    )
-    seen = [
-        (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress)
-        for epoch in (0, 10, 15, 30, 39.9)
-    ]
-    assert seen == [(1, 1, 0), (1, 1, 0), (2, 1, 0), (5, 1, 0), (5, 1, 0)]
-    for epoch in (40, 1e9, math.inf):
-        assert (loss.at(epoch).energy, loss.at(epoch).forces, loss.at(epoch).stress) == (5, 0, 2)
-    assert [loss.largest(name) for name in ("energy", "forces", "stress")] == [5, 1, 2]
-    assert LossConfig().at(3) == LossConfig()
-
-
 def test_forces_that_are_not_labelled_are_not_learnt():
     targets = TARGETS._replace(has_forces=torch.tensor([True, False, False]))
     outputs = OUTPUTS._replace(forces=torch.tensor([[0.1] * 3, [9.0] * 3, [9.0] * 3]))
@@ -112,84 +92,3 @@ def test_huber_is_continuous_where_it_turns():
         )
 
     assert at(0.3 - 1e-9) == pytest.approx(at(0.3 + 1e-9), abs=1e-8) == pytest.approx(0.15)
-
-
-def weight(value):
-    model = nn.Linear(1, 1, bias=False)
-    with torch.no_grad():
-        model.weight.fill_(value)
-    return model
-
-
-def test_the_average_follows_its_formula():
-    model = weight(1.0)
-    average = Average(model, 0.9)
-    expected = 1.0
-    for step in range(1, 200):
-        with torch.no_grad():
-            model.weight.fill_(float(step))
-        average.update(step)
-        decay = min(0.9, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * step
-    assert float(average.values[0]) == pytest.approx(expected, rel=1e-5)
-    assert 185 < expected < 199
-
-
-def test_the_average_is_applied_inside_the_block_only():
-    model = weight(1.0)
-    average = Average(model, 0.5)
-    with torch.no_grad():
-        model.weight.fill_(3.0)
-    with average.applied():
-        assert model.weight.item() == 1.0
-    assert model.weight.item() == 3.0
-    with pytest.raises(ValueError, match="inside"), average.applied():
-        raise ValueError("inside")
-    assert model.weight.item() == 3.0
-
-
-def test_no_average_follows_the_weights():
-    model = weight(1.0)
-    average = Average(model, 0.0)
-    with torch.no_grad():
-        model.weight.fill_(3.0)
-    average.update(1)
-    assert float(average.values[0]) == 3.0
-
-
-def rates(kind, progress, step=1000, **keys):
-    rate = LearningRate(ScheduleConfig(kind=kind, **keys), 0.1)
-    return [rate.at(step, p) for p in progress]
-
-
-def test_schedules_by_hand():
-    assert rates("constant", (0, 0.5, 1)) == pytest.approx([0.1, 0.1, 0.1])
-    assert rates("cosine", (0, 0.5, 1), final=0.1) == pytest.approx([0.1, 0.055, 0.01])
-    assert rates("exponential", (0, 0.5, 1), final=0.01) == pytest.approx([0.1, 0.01, 0.001])
-
-
-def test_the_warm_up_is_linear():
-    rate = LearningRate(ScheduleConfig(kind="constant", warmup_steps=4), 0.1)
-    assert [rate.at(step, 0.0) for step in range(6)] == pytest.approx(
-        [0.02, 0.04, 0.06, 0.08, 0.1, 0.1]
-    )
-
-
-def test_a_plateau_lowers_the_rate_down_to_its_end():
-    rate = LearningRate(ScheduleConfig(kind="plateau", patience=2, factor=0.5, final=0.2), 1.0)
-    seen = []
-    for loss in (3.0, 2.0, 2.5, 2.5, 1.0, 1.5, 1.5, 1.5, 1.5, math.inf, 9.0):
-        rate.evaluated(loss)
-        seen.append(rate.at(0, 0.0))
-    assert seen == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2]
-
-
-def test_a_schedule_goes_on_from_its_state():
-    config = ScheduleConfig(kind="plateau", patience=2)
-    first, second = LearningRate(config, 1.0), LearningRate(config, 1.0)
-    for loss in (1.0, 2.0):
-        first.evaluated(loss)
-    second.load(first.state())
-    for rate in (first, second):
-        rate.evaluated(3.0)
-    assert first.at(0, 0) == second.at(0, 0) == pytest.approx(0.8)

@@ -1,58 +1,36 @@
-"""Equiformer: the contract of a backend for each variant, smoothness, sizes, gradients and the
-export.
-"""
+"""Equiformer: the contract of a backend for each variant, smoothness, sizes and gradients."""
 
 import io
-import weakref
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from ase.build import bulk
 from pydantic import ValidationError
 
-from app.atoms.decomposition import Assembly, Cutter
-from app.atoms.neighbors import build_graph, build_graphs
-from app.atoms.prediction import split
+from app.atoms.neighbors import build_graph
 from app.atoms.structure import Structure
-from app.backends.onnx import open_onnx
 from app.formats.ase_atoms import from_ase
-from app.store.card import ARTIFACT, ENERGIES
 from app.training.data.load import Finder
-from app.training.export.certificate import certify, model_inputs
-from app.training.export.onnx import cut_energies, export_onnx
-from app.training.export.publish import About, _card
+from app.training.export.certificate import model_inputs
+from app.training.export.publish import About, card_of
 from app.training.loop.display import Display
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.derivatives import evaluate
-from app.training.models.gather import gather
 from app.training.run import train_model
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
-from tests.contracts import BackendContract, assert_same, assert_same_energies
+from tests.contracts import BackendContract, assert_same
 from tests.paths import ROOT
 from tests.structures import random_molecule
 from tests.tolerances import TOLERANCES
-from tests.training.cards import ELEMENTS, random_card, reference
+from tests.training.cards import random_card, reference
 from tests.training.labelled import molecules, tiny_config, write
+from tests.training.models.variants import DOT_PRODUCT, LINEAR_MLP, NONLINEAR_MLP, SMALL
+from tests.training.pieces import at_once, in_pieces, sheet
 
-SMALL = {
-    "cutoff": 4.0,
-    "channels": (8, 6, 4),
-    "num_blocks": 2,
-    "num_heads": 2,
-    "head_channels": (4, 3, 2),
-    "feed_forward_channels": (12, 6, 5),
-    "readout_channels": 10,
-    "num_basis": 8,
-    "radial_hidden": (8,),
-}
-NONLINEAR_MLP = {"attention": "mlp", "nonlinear_messages": True}
-LINEAR_MLP = {"attention": "mlp", "nonlinear_messages": False}
-DOT_PRODUCT = {"attention": "dot_product", "nonlinear_messages": False}
 SE3 = {
     "non-linear messages, MLP attention": EquiformerConfig(**SMALL, **NONLINEAR_MLP),
     "linear messages, MLP attention": EquiformerConfig(**SMALL, **LINEAR_MLP),
@@ -193,22 +171,6 @@ def test_second_derivatives_are_those_of_the_forces():
     )
 
 
-def test_the_gathers_gradients_are_each_others():
-    graph = build_graph(random_molecule(random_card(4.0), 11, seed=1), 4.0)
-    inputs = model_inputs(graph, random_card(4.0))
-    mask = inputs.mask.unsqueeze(1).double()
-    assert not inputs.mask.all()
-
-    def masked(x: torch.Tensor) -> torch.Tensor:
-        return gather(x, inputs.neighbors, inputs.reverse, mask) * mask.transpose(1, 2)
-
-    x = torch.randn(
-        11, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    ).requires_grad_(True)
-    assert torch.autograd.gradcheck(masked, x)
-    assert torch.autograd.gradgradcheck(masked, x)
-
-
 @pytest.mark.parametrize("config", SE3.values(), ids=SE3.keys())
 def test_a_pair_that_leaves_takes_nothing_along(config):
     backend = reference(config)
@@ -271,181 +233,17 @@ def test_dropout_acts_in_training_only():
     assert not torch.equal(model(inputs), model(inputs))
 
 
-@pytest.mark.parametrize("variant", [NONLINEAR_MLP, DOT_PRODUCT], ids=["non-linear", "dot product"])
-def test_checkpointing_changes_no_gradient(variant):
-    card = random_card(4.0)
-    inputs = model_inputs(
-        build_graphs([random_molecule(card, n, seed=n) for n in (5, 9)], 4.0), card
-    )
-    statistics = Statistics(
-        elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
-    )
-    dropping = {"attention_dropout": 0.2, "dropout": 0.2, "drop_path": 0.2}
-    answers = []
-    for checkpointing in (False, True):
-        config = EquiformerConfig(
-            **SMALL, **variant, **dropping, activation_checkpointing=checkpointing
-        )
-        model = build_model(config, statistics, torch.float64)
-        torch.manual_seed(0)
-        energies, forces, virials = evaluate(model, inputs, create_graph=True)
-        (energies.square().sum() + forces.square().sum() + virials.square().sum()).backward()
-        gradients = [p.grad for p in model.parameters()]
-        model.zero_grad()
-        model(inputs).sum().backward()
-        with torch.no_grad():
-            alone = model(inputs)
-        answers.append(
-            [energies, forces, virials, alone, *gradients, *(p.grad for p in model.parameters())]
-        )
-    for found, expected in zip(*answers, strict=True):
-        torch.testing.assert_close(
-            found, expected, rtol=1e-9, atol=1e-12 * float(expected.detach().abs().max())
-        )
-
-
-@dataclass(eq=False)
-class Kept:
-    tensor: torch.Tensor
-
-
-def test_checkpointing_keeps_the_inputs_of_blocks_only():
-    card = random_card(4.0)
-    inputs = model_inputs(build_graph(random_molecule(card, 20, seed=1), 4.0), card)
-    statistics = Statistics(
-        elements=card.elements, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
-    )
-
-    def kept(**extra: bool) -> int:
-        model = build_model(
-            EquiformerConfig(**SMALL, **NONLINEAR_MLP, **extra), statistics, torch.float64
-        )
-        alive: weakref.WeakSet[Kept] = weakref.WeakSet()
-
-        def keep(tensor: torch.Tensor) -> Kept:
-            alive.add(kept := Kept(tensor))
-            return kept
-
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda kept: kept.tensor):
-            outputs = evaluate(model, inputs, create_graph=True)
-        storages = [kept.tensor.untyped_storage() for kept in alive]
-        assert outputs[1].requires_grad
-        return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-
-    assert kept(activation_checkpointing=True) < 0.2 * kept()
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A folder with a tiny model's artifact, and the model in float64."""
-    return export_to(tmp_path_factory.mktemp("exported"), NONLINEAR_MLP)
-
-
-def export_to(folder, variant):
-    narrow = {
-        "l_max": 1,
-        "channels": (8, 6),
-        "head_channels": (4, 4),
-        "feed_forward_channels": (12, 6),
-    }
-    config = EquiformerConfig(**{**SMALL, **variant, **narrow, "num_blocks": 1})
-    statistics = Statistics(
-        elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
-    )
-    export_onnx(build_model(config, statistics), folder / ARTIFACT)
-    cut_energies(folder / ARTIFACT, folder / ENERGIES)
-    return folder, build_model(config, statistics, torch.float64)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("variant", [LINEAR_MLP, DOT_PRODUCT, {**NONLINEAR_MLP, "parity": "full"}])
-def test_the_other_variants_pass_theirs(tmp_path, variant):
-    test_the_export_passes_its_certificate(export_to(tmp_path, variant))
-
-
-def test_the_export_passes_its_certificate(exported):
-    folder, model = exported
-    card = random_card(4.0, "float32").model_copy(
-        update={
-            "receptive_field": model.config.receptive_field,
-            "atomic_energies": {},
-            "energies_alone": True,
-        }
-    )
-    backend = open_onnx(card, folder)
-    assert not backend.is_strictly_local
-    assert certify(backend, [model], []).largest.forces < 1e-4
-
-
-@pytest.fixture(scope="module")
-def sheet():
-    """A periodic layer, larger than a receptive field and its halo along one side."""
-    rng = np.random.default_rng(3)
-    sites = 3.4 * np.array([[i, j, 0.0] for i in range(14) for j in range(2)])
-    numbers = rng.choice([1, 6, 7, 8], len(sites))
-    cell = 3.4 * np.diag([14.0, 2.0, 20.0])
-    return Structure(numbers, sites + rng.uniform(-0.3, 0.3, sites.shape), cell, np.True_)
-
-
-def in_pieces(backend, structure, derivatives=True):
-    card = backend.card
-    cutter = Cutter(
-        structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives
-    )
-    whole = Assembly(structure, False)
-    while (piece := cutter.next()) is not None:
-        answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
-        whole.add(piece, split(answer, piece.graph)[0])
-    return whole.prediction()
-
-
-def at_once(backend, structure):
-    graph = build_graph(structure, backend.card.cutoff)
-    return split(backend(graph), graph)[0]
-
-
-def test_a_structure_in_pieces_is_the_whole_one(sheet):
+def test_a_structure_in_pieces_is_the_whole_one():
     backend = reference(EquiformerConfig(**SMALL, **NONLINEAR_MLP))
-    assert_same(in_pieces(backend, sheet), at_once(backend, sheet), TOLERANCES["float64"])
+    assert_same(in_pieces(backend, sheet()), at_once(backend, sheet()), TOLERANCES["float64"])
 
 
-def test_the_halo_of_the_energies_is_too_small_for_the_forces(sheet):
+def test_the_halo_of_the_energies_is_too_small_for_the_forces():
     backend = reference(EquiformerConfig(**SMALL, **NONLINEAR_MLP))
     halved = backend.card.model_copy(update={"receptive_field": backend.card.receptive_field / 2})
-    found, expected = in_pieces(replace(backend, card=halved), sheet), at_once(backend, sheet)
+    found, expected = in_pieces(replace(backend, card=halved), sheet()), at_once(backend, sheet())
     np.testing.assert_allclose(found.energies, expected.energies, rtol=0, atol=1e-10)
     assert np.abs(found.forces - expected.forces).max() > 1e-6
-
-
-def test_the_artifact_in_pieces_is_the_whole_one(exported, sheet):
-    folder, model = exported
-    card = random_card(4.0, "float32").model_copy(
-        update={"receptive_field": model.config.receptive_field}
-    )
-    backend = open_onnx(card.model_copy(update={"energies_alone": True}), folder)
-    expected = at_once(backend, sheet)
-    assert_same(in_pieces(backend, sheet), expected, TOLERANCES["float32"])
-    assert_same_energies(
-        in_pieces(backend, sheet, derivatives=False), expected, TOLERANCES["float32"]
-    )
-
-
-def test_the_artifact_of_the_energies_leaves_the_gradient_out(exported):
-    whole, alone = (onnx.load(exported[0] / name).graph for name in (ARTIFACT, ENERGIES))
-    assert [output.name for output in alone.output] == ["energies"]
-    assert len(alone.node) < 0.6 * len(whole.node)
-
-
-def test_the_export_scatters_nothing(exported):
-    graph = onnx.load(exported[0] / ARTIFACT).graph
-    assert {i.name for i in graph.input} == {
-        "species",
-        "edge_vectors",
-        "neighbors",
-        "mask",
-        "reverse",
-    }
-    assert not [node.op_type for node in graph.node if "Scatter" in node.op_type]
 
 
 def test_the_receptive_field_grows_with_the_blocks():
@@ -493,5 +291,5 @@ def test_it_learns_and_its_card_says_how_far_it_looks(tmp_path):
     assert losses[-1] < 0.7 * losses[0]
     trained = TrainedRun(folder.path)
     assert trained.config.model == config.model
-    card = _card(trained, "small", 1, About(), "float32", 1)
+    card = card_of(trained, "small", 1, About(), "float32", 1)
     assert (card.architecture, card.receptive_field) == ("equiformer", 12.0)

@@ -59,3 +59,8 @@ def test_attended_products_are_sums_of_those_of_e3nn(ins):
         expected = torch.einsum("nhk,nkmc->nhmc", attention, torch.cat(parts, dim=-1))
         torch.testing.assert_close(sums, expected, **SINGLE)
         assert sums.shape[-1] == product.outs[out]
+
+
+@pytest.mark.parametrize("make", [DepthwiseProduct, AttendedProduct])
+def test_checkpoints_hold_nothing_of_a_product(ins, make):
+    assert not make(ins, list(ins), list(ins)).state_dict()

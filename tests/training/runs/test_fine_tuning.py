@@ -19,7 +19,7 @@ from app.training.data.dataset import build_dataset
 from app.training.data.load import Finder
 from app.training.dry_run import describe_run
 from app.training.evaluation.errors import predict_frames
-from app.training.export.publish import About, _card
+from app.training.export.publish import About, card_of
 from app.training.loop.display import Display
 from app.training.models import Statistics
 from app.training.run import train_model
@@ -49,7 +49,7 @@ def world(tmp_path_factory):
     write(folder / "neon.xyz", neon(40))
     write(folder / "train.xyz", molecules(40))
     train(folder, folder / "base", start=None, data={"train": "neon.xyz"}, epochs=2)
-    card = _card(TrainedRun(folder / "base"), "neon", 1, About(), "float32", 1)
+    card = card_of(TrainedRun(folder / "base"), "neon", 1, About(), "float32", 1)
     card = card.model_copy(update={"energies_alone": False})
     with ModelStore(folder / "store").publish(card) as publication:
         (publication.folder / ARTIFACT).write_bytes(b"not looked at")
@@ -187,7 +187,7 @@ def test_a_run_goes_on_when_the_start_model_is_gone(here, tmp_path):
 )
 def test_the_card_says_what_was_fine_tuned(here, tmp_path, start, name, version):
     train(here, tmp_path / "run", start=start, epochs=1)
-    card = _card(TrainedRun(tmp_path / "run"), "tuned", 1, About(), "float32", 1)
+    card = card_of(TrainedRun(tmp_path / "run"), "tuned", 1, About(), "float32", 1)
     assert (card.fine_tuned_from.name, card.fine_tuned_from.version) == (name, version)
     stored = ModelStore(here / "store").load("neon@1").digest
     assert card.fine_tuned_from.digest == (
