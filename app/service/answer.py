@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
+from app.backends.domain import doubts
 from app.engine.potential import Potential
 from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge
 from app.protocol.request import Entry, PredictRequest
@@ -75,6 +76,8 @@ async def _answered(
 ) -> Answered:
     potential.check(structure)
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
+    if potential.card.trained_on is not None:
+        warnings += doubts(potential.card, await potential.graphs.graph(structure))
     relaxed = None
     if request.relax is None:
         prediction = await potential.predict(structure, request.derivatives, caller=request.caller)

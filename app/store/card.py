@@ -77,6 +77,22 @@ class Origin(_Frozen):
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
+class TrainingRange(_Frozen):
+    """What the training data held, so that it can be told what they did not.
+
+    Attributes:
+        most_atoms: of the largest structure.
+        closest: Å, the shortest distance of each pair of elements, by names such as `C-H`, the one
+            with the lower atomic number last.
+        farthest: Å, by element, the largest distance of an atom from its nearest neighbour, at most
+            the cutoff.
+    """
+
+    most_atoms: int = Field(ge=1)
+    closest: dict[str, float]
+    farthest: dict[str, float]
+
+
 class ModelCard(_Frozen):
     """What a model is, what it may be asked, and what is known of its errors."""
 
@@ -108,6 +124,9 @@ class ModelCard(_Frozen):
     energies_alone: bool = Field(
         default=False,
         description="whether it has artifacts that give the energies without their gradient",
+    )
+    trained_on: TrainingRange | None = Field(
+        default=None, description="none of analytic models, and of those published before 0.1.0"
     )
     fine_tuned_from: Origin | None = None
     created: str = ""

@@ -158,6 +158,7 @@ def card_of(
         dtype=dtype,
         parameters=parameters,
         members=len(run.weights),
+        trained_on=run.statistics.trained_on,
         energies_alone=True,
         fine_tuned_from=run.origin(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from app.errors import InvalidData
 from app.training.data.batches import Collator
 from app.training.data.load import Finder, Frames, check_stress, load_frames
+from app.training.data.ranges import joined, training_range
 from app.training.data.references import fit_statistics
 from app.training.models import Statistics
 from app.training.runs.base import Base
@@ -44,13 +45,29 @@ def load_problem(
     known = given.elements if given is not None else ()
     frames = load_frames(config.data, find, config.model.cutoff, config.dtype, known)
     check_labels(frames, config.loss)
-    if statistics is None and base is not None:
-        statistics = grown_statistics(base, config, frames)
     if statistics is None:
-        elements = config.data.elements or frames.elements()
-        statistics = fit_statistics(frames.train, elements, config.references)
+        statistics = fresh_statistics(config, frames, base)
     train, validation = (Collator(part, statistics) for part in (frames.train, frames.validation))
     return Problem(frames, statistics, train, validation)
+
+
+def fresh_statistics(config: TrainConfig, frames: Frames, base: Base | None) -> Statistics:
+    """Statistics of a run that begins.
+
+    Args:
+        config: of the run.
+        frames: its data.
+        base: the model to start from.
+    """
+    trained_on = training_range(frames.train)
+    if base is not None:
+        statistics = grown_statistics(base, config, frames)
+        if base.statistics.trained_on is not None:
+            trained_on = joined(trained_on, base.statistics.trained_on)
+    else:
+        elements = config.data.elements or frames.elements()
+        statistics = fit_statistics(frames.train, elements, config.references)
+    return statistics.model_copy(update={"trained_on": trained_on})
 
 
 def check_labels(frames: Frames, loss: LossConfig) -> None:

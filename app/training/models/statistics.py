@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.store.card import TrainingRange
+
 
 class Statistics(BaseModel):
     """What a model takes from its training data.
@@ -11,6 +13,7 @@ class Statistics(BaseModel):
         atomic_energies: eV, reference energy of an atom of each element; added outside the model.
         force_scale: eV/Å, root mean square of the training forces' components.
         average_neighbors: mean number of neighbours of an atom.
+        trained_on: sizes and distances in the data.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -19,3 +22,4 @@ class Statistics(BaseModel):
     atomic_energies: dict[str, float]
     force_scale: float = Field(gt=0)
     average_neighbors: float = Field(gt=0)
+    trained_on: TrainingRange | None = None
