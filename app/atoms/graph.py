@@ -78,10 +78,10 @@ class Graph:
         """
         structure = rows_of(self.n_edges)[edges]
         shift, cell = self.edge_shift[edges].astype(np.float64), self.cell[structure]
-        found: Floats = shift[:, :1] * cell[:, 0]
+        translations: Floats = shift[:, :1] * cell[:, 0]
         for axis in (1, 2):
-            found += shift[:, axis, None] * cell[:, axis]
-        return found
+            translations += shift[:, axis, None] * cell[:, axis]
+        return translations
 
     def sum_by_centre(self, values: Floats) -> Floats:
         """(N, ...) sums of (E, ...) values over the edges of each centre; zero for atoms without

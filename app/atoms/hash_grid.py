@@ -35,7 +35,7 @@ def half_list(positions: Floats, box: Floats, cutoff: float) -> tuple[Integers, 
     own = np.minimum(((fractions - wraps) * cells).astype(np.int64), cells - 1)
     order = np.argsort(_number(own, cells), kind="stable")
     numbers = _number(own[order], cells)
-    found = [(np.empty((0, 2), np.int64), np.empty((0, 3), np.int64), np.empty(0))]
+    parts = [(np.empty((0, 2), np.int64), np.empty((0, 3), np.int64), np.empty(0))]
     for offset in _half_space(reach):
         crossing, inside = np.divmod(own + offset, cells)
         i, j = _pairs(numbers, order, _number(inside, cells))
@@ -45,14 +45,14 @@ def half_list(positions: Floats, box: Floats, cutoff: float) -> tuple[Integers, 
         vectors = positions[j] - positions[i] + shifts @ box
         distances = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         near = distances < cutoff
-        found.append((np.stack([i[near], j[near]], axis=1), shifts[near], distances[near]))
-    pairs, translations, lengths = zip(*found, strict=True)
+        parts.append((np.stack([i[near], j[near]], axis=1), shifts[near], distances[near]))
+    pairs, translations, lengths = zip(*parts, strict=True)
     return np.concatenate(pairs), np.concatenate(translations), np.concatenate(lengths)
 
 
-def _number(places: Integers, cells: Integers) -> Integers:
-    """(N,) number of the cell at each of (N, 3) places."""
-    number: Integers = (places[:, 0] * cells[1] + places[:, 1]) * cells[2] + places[:, 2]
+def _number(own: Integers, cells: Integers) -> Integers:
+    """(N,) number of each atom's cell, from its (N, 3) indices along the box's vectors."""
+    number: Integers = (own[:, 0] * cells[1] + own[:, 1]) * cells[2] + own[:, 2]
     return number
 
 

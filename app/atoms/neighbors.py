@@ -72,8 +72,8 @@ def build_graphs(
     try:
         return collate([_run_graph(run, cutoff, max_edges) for run in _runs(structures)])
     except (InvalidStructure, StructureTooLarge):
-        for place, structure in enumerate(structures):
-            _build_named(place, structure, cutoff, max_edges)
+        for index, structure in enumerate(structures):
+            _build_named(index, structure, cutoff, max_edges)
         raise
 
 
@@ -85,11 +85,11 @@ def _run_graph(run: Sequence[Structure], cutoff: float, max_edges: int) -> Graph
     )
 
 
-def _build_named(place: int, structure: Structure, cutoff: float, max_edges: int) -> None:
+def _build_named(index: int, structure: Structure, cutoff: float, max_edges: int) -> None:
     try:
         build_graph(structure, cutoff, max_edges)
     except (InvalidStructure, StructureTooLarge) as error:
-        raise type(error)(f"structure {place}: {error}") from error
+        raise type(error)(f"structure {index}: {error}") from error
 
 
 def _is_small_molecule(structure: Structure) -> bool:
@@ -135,7 +135,7 @@ def _dense_graph(structures: Sequence[Structure], cutoff: float, max_edges: int)
 
 
 def _dense_edges(slots: Integers, n_slots: int, width: int) -> tuple[Integers, Integers]:
-    """Edges, counting padded atoms, and reverse edges, from their places in a (B, n, n) array."""
+    """Edges, counting padded atoms, and reverse edges, from their indices in a flat (B, n, n) array."""
     rank = np.empty(n_slots, dtype=np.int64)
     rank[slots] = np.arange(slots.size)
     centre = slots // width
@@ -147,14 +147,14 @@ def _dense_edges(slots: Integers, n_slots: int, width: int) -> tuple[Integers, I
 def _check_slots(
     structures: Sequence[Structure], slots: Integers, squares: Floats, width: int
 ) -> None:
-    found = squares.ravel()[slots]
-    if found.size and found.min() < MIN_DISTANCE**2:
-        structure, i, j = np.unravel_index(slots[found.argmin()], squares.shape)
+    of_pairs = squares.ravel()[slots]
+    if of_pairs.size and of_pairs.min() < MIN_DISTANCE**2:
+        structure, i, j = np.unravel_index(slots[of_pairs.argmin()], squares.shape)
         raise _too_close(
             structures[structure],
             (int(i), int(j)),
             np.zeros(3, dtype=np.int64),
-            math.sqrt(found.min()),
+            math.sqrt(of_pairs.min()),
         )
 
 
@@ -295,10 +295,10 @@ def _check_density(positions: Floats, box: Floats, cutoff: float, max_edges: int
     if len(positions) ** 2 * np.prod(2.0 * np.ceil(cutoff / across) + 1.0) <= max_edges:
         return
     bins = np.maximum(1, np.floor(across * math.sqrt(3.0) / cutoff)).astype(np.int64)
-    places = np.floor((positions @ np.linalg.inv(box)) % 1.0 * bins).astype(np.int64)
-    counts = np.unique(
-        (places[:, 0] * bins[1] + places[:, 1]) * bins[2] + places[:, 2], return_counts=True
-    )[1]
+    own = np.floor((positions @ np.linalg.inv(box)) % 1.0 * bins).astype(np.int64)
+    counts = np.unique((own[:, 0] * bins[1] + own[:, 1]) * bins[2] + own[:, 2], return_counts=True)[
+        1
+    ]
     neighbours = 4.0 / 3.0 * math.pi * cutoff**3 * bins.prod() / abs(np.linalg.det(box))
     estimate = float((counts.astype(np.float64) ** 2).sum() * neighbours)
     if estimate > SLACK * max_edges:

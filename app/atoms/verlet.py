@@ -23,7 +23,7 @@ class VerletList:
     """The pairs of one structure within cutoff and skin.
 
     Attributes:
-        graph: those pairs, and the positions where they were found.
+        graph: those pairs, and the positions where they were searched for.
         deformation: (3, 3), the deformation gradient G of that cell.
     """
 

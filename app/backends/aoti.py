@@ -50,8 +50,8 @@ class AotiArtifact:
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
         """Those of `OUTPUTS` that are wanted, for a portion."""
         with self.torch.inference_mode():
-            found = self.package([self.torch.from_numpy(feeds[name]) for name in self.inputs])
-        return [found[OUTPUTS.index(name)].numpy() for name in wanted]
+            outputs = self.package([self.torch.from_numpy(feeds[name]) for name in self.inputs])
+        return [outputs[OUTPUTS.index(name)].numpy() for name in wanted]
 
 
 def open_aoti(

@@ -98,8 +98,8 @@ class ExportedBackend:
             OutOfMemory: the graph does not fit into the device's memory.
             BackendError: the runtime failed.
         """
-        found = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
-        return committee([from_atoms(graph, energies) for energies in found])
+        members = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
+        return committee([from_atoms(graph, energies) for energies in members])
 
     def _evaluate(
         self,

@@ -42,12 +42,12 @@ def open_onnx(
     Raises:
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
-    place = Device.of(device)
-    chosen = Execution.of(place) if execution is None else execution
+    target = Device.of(device)
+    chosen = Execution.of(target) if execution is None else execution
 
     def opened(name: str) -> list[Artifact]:
         files = member_files(name, card.members)
-        return [open_artifact(folder / file, place, chosen, deterministic) for file in files]
+        return [open_artifact(folder / file, target, chosen, deterministic) for file in files]
 
     artifacts = opened(ARTIFACT)
     return ExportedBackend(
@@ -55,7 +55,7 @@ def open_onnx(
         artifacts,
         opened(ENERGIES) if card.energies_alone else artifacts,
         runtime=distribution(),
-        threads=ON_GPU if place.is_cuda else worker_threads(threads),
-        slots=slots or SLOTS_PER_RUN[place.kind],
+        threads=ON_GPU if target.is_cuda else worker_threads(threads),
+        slots=slots or SLOTS_PER_RUN[target.kind],
         deterministic=deterministic,
     )

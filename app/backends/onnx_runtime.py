@@ -121,10 +121,10 @@ def distribution() -> str:
 
 
 def _only_distribution() -> str:
-    found = [name for name in EXTRAS if _is_installed(name)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    installed = [name for name in EXTRAS if _is_installed(name)]
+    if len(installed) == 1:
+        return installed[0]
+    if not installed:
         raise BackendError(
             "ONNX Runtime is not installed; run: pip install 'equipot[cpu]', or 'equipot[gpu]' for CUDA, not both"
         )

@@ -73,10 +73,10 @@ class PlainArtifact:
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
         """Those of `OUTPUTS` that are wanted, for a portion."""
-        found: list[NDArray[Any]] = self.session.run(
+        outputs: list[NDArray[Any]] = self.session.run(
             wanted, {name: feeds[name] for name in self.inputs}
         )
-        return found
+        return outputs
 
 
 class BoundArtifact:
@@ -129,10 +129,10 @@ class BoundArtifact:
         wanted = tuple(name for name in OUTPUTS if name in self._types)
         for one in (*feeds, *feeds):
             expected = self._made(wanted, one, NO_GRAPH).run(one)
-            for found, right in zip(self.run(wanted, one), expected, strict=True):
-                if not np.allclose(found, right, rtol=1e-3, atol=1e-4):
+            for replayed, right in zip(self.run(wanted, one), expected, strict=True):
+                if not np.allclose(replayed, right, rtol=1e-3, atol=1e-4):
                     raise BackendError(
-                        f"a replayed run deviates by {np.abs(found - right).max():.1e}"
+                        f"a replayed run deviates by {np.abs(replayed - right).max():.1e}"
                     )
 
     def _buffers(self, wanted: tuple[str, ...], feeds: Feeds) -> "_Buffers":
@@ -147,14 +147,14 @@ class BoundArtifact:
 
     def _made(self, wanted: Sequence[str], feeds: Feeds, graph: int) -> "_Buffers":
         """Buffers for a shape; `graph` is the number of what is recorded on them."""
-        place = (self._device.kind, self._device.index)
+        device = (self._device.kind, self._device.index)
         create = self._runtime.OrtValue.ortvalue_from_shape_and_type
         atoms, slots = feeds["mask"].shape
         shapes = {"energies": (atoms,), "edge_gradients": (atoms, slots, 3)}
         inputs = {
-            name: create(feeds[name].shape, feeds[name].dtype.type, *place) for name in self.inputs
+            name: create(feeds[name].shape, feeds[name].dtype.type, *device) for name in self.inputs
         }
-        outputs = {name: create(shapes[name], self._types[name], *place) for name in wanted}
+        outputs = {name: create(shapes[name], self._types[name], *device) for name in wanted}
         binding = self.session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)

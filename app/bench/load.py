@@ -102,8 +102,8 @@ async def load(port: int, requests: Sequence[bytes], clients: int, seconds: floa
     makers = [partial(Client, requests, number, end) for number in range(clients)]
     connections = [loop.create_connection(maker, "127.0.0.1", port) for maker in makers]
     protocols = [protocol for _, protocol in await asyncio.gather(*connections)]
-    found = await asyncio.gather(*(protocol.done for protocol in protocols))
-    return [latency for latencies in found for latency in latencies]
+    each = await asyncio.gather(*(protocol.done for protocol in protocols))
+    return [latency for latencies in each for latency in latencies]
 
 
 def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Load:

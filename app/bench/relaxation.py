@@ -112,12 +112,12 @@ def relax_all(
         ended: dict[int, Relaxed | EquipotError] = {}
 
         async def one_after_another() -> None:
-            for place, structure in left:
+            for index, structure in left:
                 try:
                     with potential.admission.admit(1, len(structure)):
-                        ended[place] = await relax(potential, structure, options)
+                        ended[index] = await relax(potential, structure, options)
                 except EquipotError as error:
-                    ended[place] = error
+                    ended[index] = error
 
         try:
             await asyncio.gather(*(one_after_another() for _ in range(in_flight)))
@@ -126,7 +126,7 @@ def relax_all(
         return ended
 
     ended = asyncio.run(main())
-    return [ended[place] for place in sorted(ended)]
+    return [ended[index] for index in sorted(ended)]
 
 
 def relax_speed(
@@ -145,10 +145,12 @@ def relax_speed(
     """
     timed = Timed(backend)
     began = time.perf_counter()
-    found = relax_all(timed, _until(began + seconds, sample, in_flight), options, in_flight, budget)
+    outcomes = relax_all(
+        timed, _until(began + seconds, sample, in_flight), options, in_flight, budget
+    )
     taken = time.perf_counter() - began
     ended = []
-    for result in found:
+    for result in outcomes:
         if isinstance(result, EquipotError):
             raise result
         ended.append(result)
@@ -165,7 +167,7 @@ def relax_speed(
 
 
 def _until(end: float, sample: Sample, least: int) -> Iterator[Structure]:
-    for place in count():
-        if place >= least and time.perf_counter() >= end:
+    for index in count():
+        if index >= least and time.perf_counter() >= end:
             return
-        yield sample.structures[place % len(sample.structures)]
+        yield sample.structures[index % len(sample.structures)]

@@ -152,8 +152,8 @@ def calibrate_at_once(backend: Backend, key: CalibrationKey, effort: Effort) -> 
         try:
             next(steps)
         except StopIteration as end:
-            found: Calibration = end.value
-            return found
+            calibration: Calibration = end.value
+            return calibration
 
 
 def fit(measurements: Sequence[Measurement]) -> Speed:
@@ -165,11 +165,11 @@ def fit(measurements: Sequence[Measurement]) -> Speed:
     )
     best, least = Speed(), np.inf
     for columns in chain.from_iterable(combinations(range(3), n) for n in (1, 2, 3)):
-        found = np.linalg.lstsq(rows[:, columns], np.ones(len(rows)))[0]
-        deviation = float(np.square(rows[:, columns] @ found - 1.0).sum())
-        if (found >= 0.0).all() and deviation < least:
+        fitted = np.linalg.lstsq(rows[:, columns], np.ones(len(rows)))[0]
+        deviation = float(np.square(rows[:, columns] @ fitted - 1.0).sum())
+        if (fitted >= 0.0).all() and deviation < least:
             coefficients = np.zeros(3)
-            coefficients[list(columns)] = found
+            coefficients[list(columns)] = fitted
             best, least = Speed(*coefficients.tolist()), deviation
     return best
 

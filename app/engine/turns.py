@@ -107,11 +107,11 @@ class Turns(Generic[W]):
         ]
         heapq.heapify(heap)
         while heap:
-            tag, place, queue = heap[0]
+            tag, number, queue = heap[0]
             if (item := next(queue, None)) is None:
                 heapq.heappop(heap)
                 continue
-            heapq.heapreplace(heap, (tag + budget.weight(item.cost), place, queue))
+            heapq.heapreplace(heap, (tag + budget.weight(item.cost), number, queue))
             yield item
 
     def _remove(self, window: list[W], taken: set[int]) -> None:

@@ -118,13 +118,13 @@ class EquipotCalculator(Calculator):
             self.backend.card.check_electrons(structure)
         graph = build_graph(structure, self.backend.card.cutoff)
         alone = properties is not None and ENERGIES.issuperset(properties)
-        (found,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
+        (prediction,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
         self.results: dict[str, Any] = {
-            "energy": found.energy,
-            "free_energy": found.energy,
-            "energies": found.energies,
+            "energy": prediction.energy,
+            "free_energy": prediction.energy,
+            "energies": prediction.energies,
         }
-        if found.forces is not None:
-            self.results["forces"] = found.forces
-        if found.stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress)  # type: ignore[no-untyped-call]
+        if prediction.forces is not None:
+            self.results["forces"] = prediction.forces
+        if prediction.stress is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)  # type: ignore[no-untyped-call]
