@@ -102,11 +102,11 @@ def test_a_batch_beyond_the_memory_is_halved_until_it_fits(bundled, monkeypatch)
     expected = evaluate(backend, graphs)
     cramp(backend, 500, monkeypatch)
     shortages = []
-    found = evaluate(backend, graphs, shortages.append)
+    actual = evaluate(backend, graphs, shortages.append)
     assert len(shortages[0]) == 8
-    assert all(isinstance(outcome, StructurePrediction) for outcome in found)
+    assert all(isinstance(outcome, StructurePrediction) for outcome in actual)
     np.testing.assert_allclose(
-        [f.energy for f in found], [e.energy for e in expected], rtol=0, atol=1e-4
+        [f.energy for f in actual], [e.energy for e in expected], rtol=0, atol=1e-4
     )
 
 

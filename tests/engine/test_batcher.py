@@ -54,10 +54,10 @@ def alone(backend: Scripted, structure: Structure) -> StructurePrediction:
     return split(PairBackend(backend.card)(graph), graph)[0]
 
 
-def assert_same(found: StructurePrediction | EquipotError, expected: StructurePrediction) -> None:
-    assert isinstance(found, StructurePrediction)
-    assert found.energy == pytest.approx(expected.energy, rel=1e-12)
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-12)
+def assert_same(actual: StructurePrediction | EquipotError, expected: StructurePrediction) -> None:
+    assert isinstance(actual, StructurePrediction)
+    assert actual.energy == pytest.approx(expected.energy, rel=1e-12)
+    np.testing.assert_allclose(actual.forces, expected.forces, rtol=0, atol=1e-12)
 
 
 async def entered(backend: Scripted) -> None:
@@ -165,15 +165,15 @@ class TestBatches:
             await asyncio.sleep(0)
             backend.gate.set()
             await first
-            found = await waiting
-            assert [type(f).__name__ == "BackendError" for f in found] == [
+            outcomes = await waiting
+            assert [type(f).__name__ == "BackendError" for f in outcomes] == [
                 False,
                 False,
                 True,
                 False,
                 False,
             ]
-            sound = {i: f for i, f in enumerate(found) if isinstance(f, StructurePrediction)}
+            sound = {i: f for i, f in enumerate(outcomes) if isinstance(f, StructurePrediction)}
             assert {i: f.forces is not None for i, f in sound.items()} == {
                 0: False,
                 1: True,
@@ -189,10 +189,10 @@ class TestBatches:
     def test_a_large_structure_has_its_energies_alone_in_pieces(self, backend: Scripted) -> None:
         async def scene(potential: Potential) -> None:
             potential.workers.budget = Budget(atoms=25, edges=100_000, structures=8)
-            found = await outcome_of(potential, grid(4), derivatives=False)
-            assert isinstance(found, StructurePrediction)
-            assert found.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
-            assert found.forces is None
+            actual = await outcome_of(potential, grid(4), derivatives=False)
+            assert isinstance(actual, StructurePrediction)
+            assert actual.energy == pytest.approx(alone(backend, grid(4)).energy, rel=1e-12)
+            assert actual.forces is None
             assert (backend.sizes, backend.sizes_alone) == ([], [1, 1, 1, 1])
 
         self.run(backend, scene)
@@ -262,11 +262,11 @@ class TestBatches:
             await asyncio.sleep(0)
             backend.gate.set()
             await asyncio.gather(*small)
-            found = await large
+            actual = await large
             assert backend.sizes == [1, 5, 1, 1, 1], (
                 "four pieces of 16 atoms, and one batch of the molecules"
             )
-            assert_same(found, alone(backend, grid(4)))
+            assert_same(actual, alone(backend, grid(4)))
 
         self.run(backend, scene)
 
@@ -314,21 +314,21 @@ class TestBatches:
         async def scene(potential: Potential) -> None:
             backend.memory = 30
             chain = Structure(np.full(40, 18), np.outer(np.arange(40), [0.0, 0.0, 3.8]))
-            found = await outcome_of(potential, chain)
+            actual = await outcome_of(potential, chain)
             assert backend.sizes[0] == 1
             assert len(backend.sizes) > 2
-            assert_same(found, alone(backend, chain))
+            assert_same(actual, alone(backend, chain))
 
         self.run(backend, scene)
 
     def test_an_atom_beyond_the_memory_is_an_error_of_its_own(self, backend: Scripted) -> None:
         async def scene(potential: Potential) -> None:
             backend.memory = 2
-            found = await asyncio.gather(
+            outcomes = await asyncio.gather(
                 outcome_of(potential, grid(2)), outcome_of(potential, dimer(4.0))
             )
-            assert isinstance(found[0], OutOfMemory)
-            assert isinstance(found[1], StructurePrediction)
+            assert isinstance(outcomes[0], OutOfMemory)
+            assert isinstance(outcomes[1], StructurePrediction)
 
         self.run(backend, scene)
 

@@ -31,9 +31,9 @@ class Service:
 
     def memory(self) -> float:
         """MB, resident."""
-        found = self.server.memory_mb()
-        assert found is not None
-        return found
+        resident = self.server.memory_mb()
+        assert resident is not None
+        return resident
 
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.server.pid}/fd").iterdir()))
