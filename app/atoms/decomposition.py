@@ -32,6 +32,7 @@ from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph, check_lattice, heights, search_cell
 from app.atoms.prediction import StructurePrediction
 from app.atoms.properties import STORED, Property
+from app.atoms.ragged import starts_of
 from app.atoms.structure import MIN_DISTANCE, Booleans, Floats, Integers, Structure
 from app.errors import InvalidStructure, StructureTooLarge
 
@@ -181,8 +182,8 @@ class Cutter:
         needed = np.zeros(len(atoms), dtype=bool)
         needed[:core] = True
         needed[graph.edge_index[1, :kept]] = True
-        rank = np.cumsum(needed) - 1
-        count = int(needed.sum())
+        rank = starts_of(needed)
+        count = int(rank[-1])
         whole = self._structure
         part = Graph(
             numbers=graph.numbers[needed],

@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 
+from app.atoms.ragged import ranges, rows_of
 from app.atoms.structure import Floats, Integers
 
 
@@ -76,6 +77,4 @@ def _pairs(numbers: Integers, order: Integers, wanted: Integers) -> tuple[Intege
         np.searchsorted(numbers, wanted, "right"),
     )
     counts = last - first
-    i = np.repeat(np.arange(len(wanted)), counts)
-    within = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return i, order[np.repeat(first, counts) + within]
+    return rows_of(counts), order[ranges(first, counts)]

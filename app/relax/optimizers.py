@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from app.atoms.ragged import ranges
 from app.atoms.structure import Floats
 from app.relax.rows import Rows
 
@@ -50,10 +51,9 @@ class Fire(Optimizer):
     def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
         """See `Optimizer`."""
         moved = np.array([s.velocity is not None for s in states])
-        sizes = (rows.n_atoms + 3).tolist()
         still = [
             np.zeros((n, 3)) if s.velocity is None else s.velocity
-            for s, n in zip(states, sizes, strict=True)
+            for s, n in zip(states, rows.lengths.tolist(), strict=True)
         ]
         velocity = np.concatenate(still)
         dt, a, downhill = (
@@ -102,11 +102,10 @@ class Lbfgs(Optimizer):
             state._remember(own_x.copy(), own_forces.copy())
         order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
         ordered = Rows(rows.n_atoms[order])
-        place = np.concatenate(
-            [np.arange(rows.starts[i], rows.starts[i] + rows.n_atoms[i] + 3) for i in order]
-        )
+        rows_in_order = ranges(rows.starts[order], rows.lengths[order])
+        histories = [states[i].history for i in order]
         moves = np.empty_like(forces)
-        moves[place] = _direction([states[i].history for i in order], forces[place], ordered)
+        moves[rows_in_order] = _direction(histories, forces[rows_in_order], ordered)
         longest = rows.longest(moves)
         moves *= rows.spread(np.minimum(1.0, MAX_STEP / np.maximum(longest, TINY)))
         return moves
