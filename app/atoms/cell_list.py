@@ -1,8 +1,8 @@
 """The cell list of vesin, called through its C interface, `vesin/include/vesin.h`.
 
-vesin's Python module imports torch wherever it is installed, which costs a server seconds and 180 MB
-that it has no use for. Its library needs none of that: it is found beside the module, which is not
-run.
+vesin's Python module imports torch wherever it is installed, which costs a server seconds and
+180 MB that it has no use for. Its library needs none of that: it is found beside the module, which
+is not run.
 """
 
 import ctypes

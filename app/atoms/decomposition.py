@@ -1,5 +1,4 @@
-"""Pieces: a structure that is too large for one evaluation, cut into blocks that add up to the
-whole.
+"""Pieces: a structure too large for one evaluation, cut into blocks that add up to it.
 
 Let c be the cutoff and R the receptive field: the energy E_k of an atom depends on atoms within R
 of it. A piece is a block of atoms, its core, with all atoms and images within some halo of it. Each
@@ -148,9 +147,7 @@ class Cutter:
         return piece
 
     def _halo(self, block: Integers) -> tuple[Integers, Integers]:
-        """(M,) atoms and (M, 3) cells of the images within reach of a block's own box, without the
-        block.
-        """
+        """(M,) atoms and (M, 3) cells of the images in reach of a block's box, less the block."""
         low = self._fractions[block].min(axis=0) - self._reach / self._heights
         high = self._fractions[block].max(axis=0) + self._reach / self._heights
         atoms, cells = [], []
@@ -244,7 +241,7 @@ class Assembly:
 
 
 def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:
-    """(N, 3) fractional coordinates, in [0, 1) along periodic vectors; (N, 3) the cells they were in."""
+    """(N, 3) fractional coordinates, in [0, 1) where periodic; (N, 3) cells they were in."""
     fractions = structure.positions @ np.linalg.inv(cell)
     cells = np.where(structure.pbc, np.floor(fractions), 0.0)
     return fractions - cells, cells.astype(np.int64)

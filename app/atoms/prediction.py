@@ -16,8 +16,7 @@ from app.atoms.uncertainty import energies_spread, forces_spread
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Energies and, where they were asked for, their derivatives for the B structures of a graph,
-    in float64.
+    """Energies of the B structures of a graph in float64, with derivatives where asked for.
 
     Attributes:
         energy: (B,), eV.
@@ -120,8 +119,7 @@ def _without_halo(graph: Graph, values: Floats) -> Floats:
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
-    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them
-    says.
+    """The mean of what M >= 1 models predict for one graph; of several, what each says, too.
 
     The members are added one after the other, so that no sum depends on what else is in the graph.
     """

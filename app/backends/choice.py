@@ -1,6 +1,4 @@
-"""What runs an exported model: the backend that was asked for, or the one that is found to be
-faster here.
-"""
+"""What runs an exported model: the backend that is asked for, or the faster one here."""
 
 import logging
 import time

@@ -11,8 +11,7 @@ from app.machine import worker_threads
 from app.store.card import ARTIFACT, ENERGIES, ModelCard, member_files
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}
-"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy.
-"""
+"""Edge slots of a run: on a CPU what stays in its cache, on a GPU what keeps it busy."""
 ON_GPU = 2
 """Threads with a GPU: one lays out a portion while that of the other one is on the device."""
 

@@ -32,17 +32,13 @@ from app.backends.onnx_runtime import (
 from app.errors import BackendError
 
 KEPT_SLOTS = 1 << 16
-"""Slots of the largest portion whose buffers are kept: 64 molecules, or a crystal of a thousand
-atoms.
-"""
+"""Slots of the largest portion with kept buffers: 64 molecules, or a crystal of 1000 atoms."""
 MOST_KEPT = 128
 """Shapes whose buffers are kept; what comes later gets new ones for each run."""
 LEAST = (16, 8)
 """Atoms and slots of the smallest bucket: less would not be faster."""
 COARSE, FINE = 3, 5
-"""Significant bits of the sizes of kept buckets, and of larger ones: at most a quarter, or a
-sixteenth, is padding.
-"""
+"""Significant bits of sizes of kept and of larger buckets: ¼ or 1/16 at most is padding."""
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 NO_GRAPH = -1
 """The runtime's number for a run that is neither recorded nor replayed."""
@@ -53,8 +49,9 @@ log = logging.getLogger(__name__)
 
 
 def alone_on(device: Device) -> RLock:
-    """Held while a device is used: what is recorded there must not meet anything of another session
-    or thread.
+    """Held while a device is used.
+
+    What is recorded there must not meet anything of another session or thread.
     """
     return _ALONE.setdefault(device, RLock())
 
@@ -72,7 +69,7 @@ class PlainArtifact:
         return Execution.PLAIN
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
+        """See `Artifact`."""
         outputs: list[NDArray[Any]] = self.session.run(
             wanted, {name: feeds[name] for name in self.inputs}
         )
@@ -115,7 +112,7 @@ class BoundArtifact:
         return len(self._kept)
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
+        """See `Artifact`."""
         with alone_on(self._device):
             return self._buffers(tuple(wanted), feeds).run(feeds)
 

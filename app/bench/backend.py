@@ -36,9 +36,9 @@ class BatchSpeed:
 
 
 def batch_speeds(backend: Backend, sample: Sample, seconds: float) -> list[BatchSpeed]:
-    """Batches of 1, 2, 4, ...
+    """Batches of 1, 2, 4, … structures.
 
-    structures, until one takes longer than `seconds` or does not fit into memory.
+    They end with one that takes longer than `seconds`, or before one that does not fit into memory.
 
     Args:
         backend: of the model.

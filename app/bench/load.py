@@ -1,5 +1,4 @@
-"""The load on the service: connections that each send the next request as soon as they have the
-answer.
+"""Load on the service: connections that send the next request once they have the answer.
 
     python -m app.bench.load --port 8000 --clients 64 --seconds 10 < bodies.json
 
@@ -91,8 +90,7 @@ class Client(asyncio.Protocol):
 
 
 async def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[float]:
-    """Latencies, in seconds, of all that so many connections asked for in this time; at least one
-    each.
+    """Latencies, in s, of what so many connections asked for in this time; at least one each.
 
     Raises:
         RuntimeError: an answer that is not 200; quotes it.

@@ -20,9 +20,7 @@ from app.store.card import ModelCard
 
 
 class Timed:
-    """A backend that counts the seconds in which at least one thread was in it, and the atoms
-    evaluated.
-    """
+    """A backend that counts the atoms evaluated, and the seconds with some thread in it."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -137,8 +135,9 @@ def relax_speed(
     budget: Budget,
     seconds: float,
 ) -> RelaxSpeed:
-    """Relax a sample again and again; `in_flight` relaxations at least, and none that begins after
-    `seconds`.
+    """Relax a sample again and again.
+
+    At least `in_flight` relaxations are made, and none begins after `seconds`.
 
     Raises:
         EquipotError: the first one that a relaxation gave.

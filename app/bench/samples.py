@@ -44,9 +44,7 @@ class Sample:
 
 
 def molecules(card: ModelCard) -> Sample:
-    """Distorted aspirins where the model knows their elements, else distorted clusters cut from a
-    lattice.
-    """
+    """Distorted aspirins, or clusters of a lattice where the model lacks their elements."""
     symbols, *coordinates = zip(*ASPIRIN, strict=True)
     if set(symbols) <= set(card.elements):
         one = Structure(numbers_from_symbols(symbols), np.array(coordinates).T)

@@ -27,8 +27,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpeed:
-    """What a number of clients got, each of which sends one structure a request, one request after
-    the other.
+    """What clients got that each send one structure a request, one after the other.
 
     Attributes:
         clients: connections that are kept alive.

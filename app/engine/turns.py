@@ -10,9 +10,9 @@ no stream of new callers keeps an old one waiting, and to the least tag of those
 Tags of those who wait lie about the level: whoever goes in turn had the least tag, and is ahead of
 the least by one item at most, of weight w. So if a caller comes with items of weight d before some
 item of its own, then before it go, of each other caller, items that start between that caller's tag
-and the level + d: of weight d + 2 w at most. What does not fit into the room that a batch has left is
-passed over for others, which are charged for it, and do not delay it: that batch went without it in
-any case.
+and the level + d: of weight d + 2 w at most. What does not fit into the room that a batch has left
+is passed over for others, which are charged for it, and do not delay it: that batch went without it
+in any case.
 """
 
 import heapq

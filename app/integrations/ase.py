@@ -1,6 +1,4 @@
-"""A model as an ASE calculator, for molecular dynamics and what else ASE does with one structure at
-a time.
-"""
+"""A model as an ASE calculator, for molecular dynamics and all else that ASE does."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,8 +40,10 @@ class _Opening:
 
 
 class EquipotCalculator(Calculator):
-    """Energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares of
-    the energy.
+    """A model of a store, or a backend, as a calculator of ASE.
+
+    Gives energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares
+    of the energy (eV).
 
     Energies alone take less time. Forces that are asked for after them are a second evaluation:
     whoever wants both asks for the forces first. A copy, or what is unpickled in another process,

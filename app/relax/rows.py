@@ -1,4 +1,4 @@
-"""Many structures' coordinates in one array: the rows of their atoms, and of the cells around them.
+"""Many structures' coordinates in one array: rows of their atoms and of their cells.
 
 Cell relaxation follows ASE's `UnitCellFilter` (Tadmor et al., Phys. Rev. B 59, 235 (1999)). Each
 structure has N rows for its atoms, in the frame of its first cell, and three rows with N times the
@@ -66,7 +66,7 @@ class Rows:
         return np.split(values, self.first_atoms[1:])
 
     def deformations(self, x: Floats) -> Floats:
-        """(B, 3, 3) deformation gradients G at x (M, 3)."""
+        """(B, 3, 3), without unit: deformation gradients G at x (M, 3)."""
         gradients: Floats = x[self.cell] / self.n_atoms[:, None, None]
         return gradients
 
@@ -80,7 +80,7 @@ class Rows:
         """(M, 3), eV/Å: what acts on the rows.
 
         Args:
-            x: (M, 3), where they are.
+            x: (M, 3), Å, where they are.
             on_atoms: (N, 3), eV/Å.
             on_cells: (B, 3, 3), eV, the forces on the deformation gradients.
         """
