@@ -46,7 +46,7 @@ class ServiceSpeed:
     cpu_ms: float | None
 
 
-class Server:
+class ServerProcess:
     """`equipot serve` as a process, on a free port of this machine.
 
     Args:
@@ -140,9 +140,9 @@ class Server:
 
 
 @contextmanager
-def served(settings: Mapping[str, object]) -> Iterator[Server]:
+def served(settings: Mapping[str, object]) -> Iterator[ServerProcess]:
     """A server with some settings for the length of a block."""
-    server = Server(settings)
+    server = ServerProcess(settings)
     try:
         yield server
     finally:

@@ -66,7 +66,7 @@ class Potential:
     Attributes:
         card: what the model is.
         digest: as given.
-        admission: who may come in; every call of `predict` is made inside of `admission.admit`.
+        admission: who is let in; every call of `predict` is made within `admission.admit`.
         graphs: makes the graphs of structures.
         workers: the queue and the threads that evaluate what waits in it.
     """

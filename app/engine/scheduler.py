@@ -101,7 +101,7 @@ class Lanes(Generic[W]):
         """Take out everything that waits."""
         return [item for lane in self._lanes for item in lane.clear()]
 
-    def next(self, budget: Budget) -> list[W]:
+    def next_batch(self, budget: Budget) -> list[W]:
         """Take out the next batch; empty if nothing waits. Abandoned items are dropped."""
         for lane in self._lanes:
             lane.drop_abandoned()
@@ -109,6 +109,6 @@ class Lanes(Generic[W]):
         if not any(waiting):
             return []
         chosen = next_lane(waiting, self._spent)
-        batch = self._lanes[chosen].take(budget)
+        batch = self._lanes[chosen].next_batch(budget)
         self._spent[chosen] += budget.weight(sum((item.cost for item in batch), Cost(0, 0)))
         return batch

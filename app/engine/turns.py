@@ -85,7 +85,7 @@ class Turns(Generic[W]):
                 kept = deque(item for item in queue if not item.abandoned)
                 self._replace(caller, kept)
 
-    def take(self, budget: Budget) -> list[W]:
+    def next_batch(self, budget: Budget) -> list[W]:
         """Take out the next batch, of at least one item that waits."""
         window = list(islice(self._in_turn(budget), budget.structures + LOOK_PAST))
         batch = [window[i] for i in fill_batch([item.cost for item in window], budget)]

@@ -174,7 +174,7 @@ class Workers:
         """What a free thread may begin now; None where it has to wait."""
         if any(isinstance(work, IdleStep) for work in self._in_progress):
             return None
-        if tasks := self._take():
+        if tasks := self._next_batch():
             return Batch(tasks)
         if self._stopping:
             return Stop()
@@ -188,10 +188,10 @@ class Workers:
             if isinstance(work, IdleStep):
                 self._wake.notify_all()
 
-    def _take(self) -> list[Task[object]]:
+    def _next_batch(self) -> list[Task[object]]:
         """The next batch; where it leaves something, the other worker is told."""
         try:
-            tasks = self._waiting.next(self.budget)
+            tasks = self._waiting.next_batch(self.budget)
         except Exception as error:
             self._lose([], error)
             return []

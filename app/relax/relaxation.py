@@ -36,7 +36,7 @@ async def relax(
     safeguards: Safeguards = SAFEGUARDS,
     caller: Hashable = None,
 ) -> Relaxed:
-    """Move atoms, and the cell if asked, until no force is left; inside `admission.admit`.
+    """Move atoms, and the cell if asked, until no force is left; within `admission.admit`.
 
     Not converging is a result: `steps`, or `exploded` with the last geometry that was sound.
 

@@ -213,7 +213,7 @@ class TestBatches:
 
         self.run(backend, scene)
 
-    def test_a_full_house_says_when_to_come_back(self, backend: Scripted) -> None:
+    def test_a_full_queue_says_when_to_come_back(self, backend: Scripted) -> None:
         async def scene(potential: Potential) -> None:
             backend.gate.clear()
             inside = [asyncio.create_task(outcome_of(potential, dimer(4.0))) for _ in range(2)]
@@ -227,7 +227,7 @@ class TestBatches:
 
         self.run(backend, scene, QueueLimits(structures=2, atoms=1000))
 
-    def test_the_largest_request_enters_an_empty_house(self, backend: Scripted) -> None:
+    def test_the_largest_request_enters_an_empty_queue(self, backend: Scripted) -> None:
         async def scene(potential: Potential) -> None:
             assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
 
@@ -380,7 +380,7 @@ class TestBatches:
                         raise IndexError("no luck")
                     return []
 
-                patch.setattr(Lanes, "next", fail_once)
+                patch.setattr(Lanes, "next_batch", fail_once)
                 lost = await outcome_of(potential, dimer(4.0))
             assert isinstance(lost, BackendError)
             assert "IndexError: no luck" in str(lost)

@@ -114,7 +114,7 @@ class TestLanes:
                 inside[lane].append(item)
                 item.ahead = ahead_of_last(inside[lane], budget)
                 lanes.add([item])
-            went = lanes.next(budget)
+            went = lanes.next_batch(budget)
             round_ += 1
             for item in went:
                 own = 2 * item.ahead * heaviest[item.lane]
@@ -140,7 +140,7 @@ class TestLanes:
         clock = 0.0
         while left:
             lanes.add(Waiting(Cost(60, 10), Lane.SMALL) for _ in range(small))
-            went = lanes.next(budget)
+            went = lanes.next_batch(budget)
             clock += weight(went, budget)
             for item in went:
                 if item.lane is Lane.LARGE:
@@ -161,9 +161,9 @@ class TestLanes:
         lanes: Lanes[Waiting] = Lanes()
         for _ in range(5):
             lanes.add([Waiting(Cost(10, 10), Lane.SMALL)])
-            lanes.next(budget)
+            lanes.next_batch(budget)
         lanes.add(Waiting(Cost(10, 10), lane) for lane in (*[Lane.SMALL] * 3, *[Lane.LARGE] * 3))
-        order = [lanes.next(budget)[0].lane for _ in range(6)]
+        order = [lanes.next_batch(budget)[0].lane for _ in range(6)]
         assert order == [Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL]
 
     def test_two_hundred_molecules_beside_one_crystal(self) -> None:
@@ -177,7 +177,7 @@ class TestLanes:
         small = large = 0.0
         done = 0
         while done < 200:
-            batch = lanes.next(budget)
+            batch = lanes.next_batch(budget)
             if batch[0].lane is Lane.LARGE:
                 large += weight(batch, budget)
                 lanes.add(batch)
@@ -190,5 +190,5 @@ class TestLanes:
         lanes: Lanes[Waiting] = Lanes()
         items = [Waiting(Cost(1, 1), Lane.SMALL, abandoned=n == 1) for n in range(3)]
         lanes.add(items)
-        assert lanes.next(Budget(10, 10, 10)) == [items[0], items[2]]
-        assert lanes.next(Budget(10, 10, 10)) == []
+        assert lanes.next_batch(Budget(10, 10, 10)) == [items[0], items[2]]
+        assert lanes.next_batch(Budget(10, 10, 10)) == []

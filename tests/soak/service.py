@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from app.bench.service import Server, served
+from app.bench.service import ServerProcess, served
 from app.store.card import ModelCard, PairParameters
 from app.store.store import CARD, ModelStore
 from tests.soak.bad import LIMITS
@@ -21,7 +21,7 @@ from tests.soak.plan import PATIENCE, RELOADED, Plan
 class Service:
     """`equipot serve` on a copy of a store."""
 
-    server: Server
+    server: ServerProcess
     store: ModelStore
     client: httpx.Client
 
