@@ -229,11 +229,6 @@ def test_a_shortage_of_memory_is_told_apart(published):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture(scope="module")
-def bundled() -> StoredModel:
-    return ModelStore(ROOT / "model_store").load("organic-xtb")
-
-
 def with_packages(model: StoredModel, **fields: str) -> StoredModel:
     """The model with a card that says that it has packages."""
     card = model.card.model_copy(update={"aoti": FITTING.model_copy(update=fields)})

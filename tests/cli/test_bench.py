@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.bench.samples import molecules
 from app.cli.main import main
-from app.store.card import ModelCard
 from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
@@ -102,14 +100,3 @@ def test_options_without_sense_are_refused(
 ) -> None:
     assert bench(pair_store, option, value) == 1
     assert option in capsys.readouterr().err
-
-
-def test_a_model_without_the_molecules_elements_gets_clusters_of_its_own(
-    pair_card: ModelCard,
-) -> None:
-    sample = molecules(pair_card.model_copy(update={"elements": ("Ar", "Ne")}))
-    assert sample.name == "cluster, 21 atoms"
-    assert {symbol for structure in sample.structures for symbol in structure.symbols} == {
-        "Ar",
-        "Ne",
-    }
