@@ -2,9 +2,9 @@
 
 The box is cut into cells at least one cutoff across, each atom belongs to one of them, and the
 pairs of an atom are in its own cell and in those around it (Hockney, Goel, Eastwood, J. Comput.
-Phys. 14, 148 (1974)). Atoms are sorted by the number of their cell, so that a cell is found by bisection and
-an empty one costs nothing: time and memory are in proportion to atoms and pairs, whatever the size
-of the box.
+Phys. 14, 148 (1974)). Atoms are sorted by the number of their cell, so that a cell is found by
+bisection and an empty one costs nothing: time and memory are in proportion to atoms and pairs,
+whatever the size of the box.
 """
 
 from collections.abc import Iterator
