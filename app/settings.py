@@ -1,6 +1,4 @@
-"""Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never
-at import.
-"""
+"""Settings of the service: `EQUIPOT_*` variables, read when an app is built, never at import."""
 
 import os
 import re

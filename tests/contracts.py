@@ -350,18 +350,14 @@ def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePredict
 
 
 def copied(prediction: StructurePrediction, copies: int) -> StructurePrediction:
-    """The prediction for so many copies of a structure that do not feel each other, or feel the
-    same.
-    """
+    """The prediction for copies of a structure that do not feel each other, or feel the same."""
     members = None if prediction.member_energy is None else copies * prediction.member_energy
     larger = replace(prediction, energy=copies * prediction.energy, member_energy=members)
     return picked(larger, np.tile(np.arange(len(prediction.energies)), copies))
 
 
 def assert_no_jump(values: Floats, bound: float) -> None:
-    """Second differences shrink to a quarter with half the step, to a half at a kink; a jump stays
-    as it is.
-    """
+    """Second differences shrink to ¼ with half the step, at a kink to ½, at a jump not."""
     fine = values[2:] - 2.0 * values[1:-1] + values[:-2]
     coarse = values[4:] - 2.0 * values[2:-2] + values[:-4]
     assert np.abs(fine).max() <= 0.75 * np.abs(coarse).max() + bound
@@ -381,8 +377,6 @@ def steps(size: float) -> list[float]:
 
 
 def slopes(backend: Backend, moved: Sequence[Structure], size: float) -> Floats:
-    """Derivatives of the energy, from the structures at each step of the stencil along each
-    direction.
-    """
+    """Derivatives of the energy along each direction, from the stencil's structures."""
     energies = np.array([p.energy for p in evaluate(backend, moved)]).reshape(-1, len(STENCIL))
     return energies @ np.array(list(STENCIL.values())) / size

@@ -1,6 +1,4 @@
-"""An exception anywhere on the way of a request: its caller gets an error, all others their
-answers.
-"""
+"""An exception anywhere on a request's way: its caller gets an error, others their answers."""
 
 import importlib
 from collections.abc import Iterator

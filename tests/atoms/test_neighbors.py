@@ -1,6 +1,4 @@
-"""Neighbour lists against loops over atoms and images, which know nothing of cell lists or lattice
-reduction.
-"""
+"""Neighbour lists against loops over atoms and images, which know nothing of cell lists."""
 
 import itertools
 import math

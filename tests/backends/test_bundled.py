@@ -1,6 +1,4 @@
-"""The bundled model on each device and in each way to run it, held to what its card was certified
-at.
-"""
+"""The bundled model on each device in each way, held to what its card was certified at."""
 
 import numpy as np
 import pytest

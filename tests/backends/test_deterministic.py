@@ -1,6 +1,4 @@
-"""Bits that do not depend on the batch, where they are asked for; otherwise the tolerance of the
-card.
-"""
+"""Bits that do not depend on the batch, where asked for; else the tolerance of the card."""
 
 from functools import cache
 

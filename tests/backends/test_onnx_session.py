@@ -92,9 +92,7 @@ def test_each_execution_gives_the_numbers_of_a_plain_run(artifacts, name, execut
 
 
 def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
-    """Structures of one bucket, large and small in turn: what one leaves behind would be seen by
-    the next.
-    """
+    """Structures of one bucket, large and small: what one leaves behind, the next would see."""
     plain = load_backend(allegro, threads=1)
     bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.GRAPHS)
     graphs = [
@@ -140,9 +138,7 @@ def test_a_bucket_holds_the_portion_with_little_padding(atoms, slots):
 
 
 class Stale:
-    """A session that computes for each binding once, as one does whose recording does not read the
-    inputs.
-    """
+    """A session that computes for each binding once, as one whose recording reads no inputs."""
 
     def __init__(self, real) -> None:
         self.real, self.seen = real, []

@@ -1,6 +1,4 @@
-"""Neighbour lists of what arrives together: the same as one by one, and not on the event loop where
-they are many.
-"""
+"""Graphs of what arrives together: as one by one, and many not on the event loop."""
 
 import asyncio
 import threading

@@ -1,6 +1,4 @@
-"""The policy of batch formation, on simulated queues: time is counted in batches, and nothing
-sleeps.
-"""
+"""The policy of batches, on simulated queues: time is counted in batches, nothing sleeps."""
 
 from dataclasses import dataclass
 
@@ -63,9 +61,7 @@ def total(waiting: list[Cost], indices: list[int]) -> Cost:
 
 @dataclass(eq=False)
 class Waiting:
-    """An item; how many batches its own lane has ahead when it comes, and what both lanes had had
-    by then.
-    """
+    """An item; the batches ahead of it in its lane, and what both lanes had had when it came."""
 
     cost: Cost
     lane: Lane
@@ -129,9 +125,7 @@ class TestLanes:
     def test_large_structures_end_however_many_small_ones_come(
         self, pieces: list[int], small: int
     ) -> None:
-        """Statement 3, one batch at a time: of m structures in pieces, one of p is done within p (2
-        (m − 1) + 4).
-        """
+        """Statement 3, batch by batch: of m in p pieces, one is done in p (2 (m − 1) + 4)."""
         budget = Budget(100, 1000, 2)
         lanes: Lanes[Waiting] = Lanes()
         left = {Waiting(Cost(100, 1000), Lane.LARGE): count for count in pieces}
@@ -167,9 +161,7 @@ class TestLanes:
         assert order == [Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL]
 
     def test_two_hundred_molecules_beside_one_crystal(self) -> None:
-        """They get half of the time: of the crystal, no more than their own weight and one batch
-        goes before.
-        """
+        """They get half of the time: of the crystal, their own weight and a batch go before."""
         budget = Budget(4096, 262_144, 64)
         lanes: Lanes[Waiting] = Lanes()
         lanes.add([Waiting(Cost(1024, 60_000), Lane.LARGE)])

@@ -1,6 +1,4 @@
-"""Relaxations that share batches end where they end alone, to the last bit, where that is asked
-for.
-"""
+"""Relaxations in one batch end where each ends alone, to the last bit, where asked for."""
 
 import asyncio
 

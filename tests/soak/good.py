@@ -33,9 +33,7 @@ is as good.
 
 @dataclass(frozen=True)
 class Expected:
-    """What one structure gets when it is alone: energy (eV), forces (eV/Å), and the energy of its
-    relaxed geometry.
-    """
+    """What one structure gets alone: energy (eV), forces (eV/Å), energy once relaxed (eV)."""
 
     energy: float
     forces: Floats
@@ -110,9 +108,7 @@ def noble() -> Iterator[tuple[str, Atoms, bool]]:
 
 
 def good_requests(versions: Sequence[StoredModel]) -> list[Good]:
-    """All structures of a model in all formats, one alone and several together; with what its
-    versions answer.
-    """
+    """A model's structures in all formats, alone and several together, with their answers."""
     card = versions[0].card
     tolerance = card.certificate.tolerance if card.certificate else EXACT
     known = list(structures(card))

@@ -67,9 +67,7 @@ def serving(source: Path, plan: Plan) -> Iterator[Service]:
 
 
 def publish_next(store: ModelStore) -> None:
-    """Change the store: another potential as the next version, its predecessor gone, and one that
-    cannot be read.
-    """
+    """Publish another potential as the next version, remove the last, add one that is broken."""
     card = next_card(store)
     with store.publish(card):
         pass
@@ -80,9 +78,7 @@ def publish_next(store: ModelStore) -> None:
 
 
 def next_card(store: ModelStore) -> ModelCard:
-    """The card of the version that is to come: wells deeper by a tenth, so that its answers are
-    known by it.
-    """
+    """The next version's card: wells deeper by a tenth, which its answers are known by."""
     card = store.load(RELOADED).card
     deeper = {
         symbol: PairParameters(epsilon=1.1 * pair.epsilon, sigma=pair.sigma)
