@@ -1,6 +1,4 @@
-"""Settings of the service: read from `EQUIPOT_*` environment variables when an app is built, never
-at import.
-"""
+"""Settings of the service: `EQUIPOT_*` variables, read when an app is built, never at import."""
 
 import os
 import re
@@ -76,10 +74,14 @@ class Settings(BaseSettings):
     )
 
     queue_structures: int = Field(
-        default=4096, ge=1, description="structures in the house before requests get 429"
+        default=4096,
+        ge=1,
+        description="structures admitted and not yet answered, before requests get 429",
     )
     queue_atoms: int = Field(
-        default=400_000, ge=1, description="atoms in the house before requests get 429"
+        default=400_000,
+        ge=1,
+        description="atoms admitted and not yet answered, before requests get 429",
     )
 
     max_body_bytes: int = Field(default=32_000_000, ge=1, description="largest request body")

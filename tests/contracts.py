@@ -99,15 +99,15 @@ class BackendContract:
         return [evaluate(backend, [structure])[0] for structure in structures]
 
     def test_batched_equals_single(self, backend, structures, singles, tolerance):
-        for found, expected in zip(evaluate(backend, structures), singles, strict=True):
-            assert_same(found, expected, tolerance)
+        for actual, expected in zip(evaluate(backend, structures), singles, strict=True):
+            assert_same(actual, expected, tolerance)
 
     def test_order_and_company_do_not_matter(self, backend, structures, singles, tolerance):
         batch = [*structures[::-1], structures[0], structures[0]]
-        for found, expected in zip(
+        for actual, expected in zip(
             evaluate(backend, batch), [*singles[::-1], singles[0], singles[0]], strict=True
         ):
-            assert_same(found, expected, tolerance)
+            assert_same(actual, expected, tolerance)
 
     def test_same_graph_same_bits(self, backend, structures):
         graph = build_graphs(structures, backend.card.cutoff)
@@ -137,31 +137,31 @@ class BackendContract:
             replace(s, numbers=s.numbers[o], positions=s.positions[o])
             for s, o in zip(structures, orders, strict=True)
         ]
-        for found, expected, o in zip(evaluate(backend, moved), singles, orders, strict=True):
-            assert_same(found, picked(expected, o), tolerance)
+        for actual, expected, o in zip(evaluate(backend, moved), singles, orders, strict=True):
+            assert_same(actual, picked(expected, o), tolerance)
 
     def test_rotation(self, backend, structures, singles, tolerance):
         rotation = random_rotation(np.random.default_rng(2))
-        for found, expected in zip(
+        for actual, expected in zip(
             evaluate(backend, turned(structures, rotation)), singles, strict=True
         ):
-            assert_same(found, rotated(expected, rotation), tolerance)
+            assert_same(actual, rotated(expected, rotation), tolerance)
 
     def test_inversion(self, backend, structures, singles, tolerance):
         if not self.inversion:
             pytest.skip("the model tells mirror images apart")
         mirror = -random_rotation(np.random.default_rng(3))
-        for found, expected in zip(
+        for actual, expected in zip(
             evaluate(backend, turned(structures, mirror)), singles, strict=True
         ):
-            assert_same(found, rotated(expected, mirror), tolerance)
+            assert_same(actual, rotated(expected, mirror), tolerance)
 
     def test_translation(self, backend, structures, singles, tolerance):
         moved = [
             replace(s, positions=s.positions + np.array([3.1, -7.7, 11.3])) for s in structures
         ]
-        for found, expected in zip(evaluate(backend, moved), singles, strict=True):
-            assert_same(found, expected, tolerance)
+        for actual, expected in zip(evaluate(backend, moved), singles, strict=True):
+            assert_same(actual, expected, tolerance)
 
     def test_wrapping(self, backend, structures, singles, tolerance):
         rng = np.random.default_rng(4)
@@ -169,15 +169,15 @@ class BackendContract:
             replace(s, positions=s.positions + (rng.integers(-3, 4, (len(s), 3)) * s.pbc) @ s.cell)
             for s in structures
         ]
-        for found, expected in zip(evaluate(backend, moved), singles, strict=True):
-            assert_same(found, expected, tolerance)
+        for actual, expected in zip(evaluate(backend, moved), singles, strict=True):
+            assert_same(actual, expected, tolerance)
 
     def test_supercell(self, backend, structures, singles, tolerance):
         periodic = [(s, p) for s, p in zip(structures, singles, strict=True) if s.pbc.any()]
         larger = [repeated(s) for s, _ in periodic]
-        for found, (structure, one) in zip(evaluate(backend, larger), periodic, strict=True):
+        for actual, (structure, one) in zip(evaluate(backend, larger), periodic, strict=True):
             copies = 2 ** int(structure.pbc.sum())
-            assert_same(found, copied(one, copies), tolerance)
+            assert_same(actual, copied(one, copies), tolerance)
 
     def test_forces_are_the_gradient_of_the_energy(self, backend, structures, singles, tolerance):
         rng = np.random.default_rng(5)
@@ -293,13 +293,13 @@ class ServedContract(BackendContract):
 
     def test_energies_alone_are_the_same_energies(self, backend, structures, tolerance):
         graph = build_graphs(structures, backend.card.cutoff)
-        for found, expected in zip(
+        for actual, expected in zip(
             split(backend.energies(graph), graph), split(backend(graph), graph), strict=True
         ):
-            assert_same_energies(found, expected, tolerance)
-            assert found.forces is None
-            assert found.stress is None
-            assert found.forces_std is None
+            assert_same_energies(actual, expected, tolerance)
+            assert actual.forces is None
+            assert actual.stress is None
+            assert actual.forces_std is None
 
 
 def evaluate(backend: Backend, structures: Sequence[Structure]) -> list[StructurePrediction]:
@@ -309,33 +309,35 @@ def evaluate(backend: Backend, structures: Sequence[Structure]) -> list[Structur
 
 
 def assert_same(
-    found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance
+    actual: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance
 ) -> None:
-    assert_same_energies(found, expected, tolerance)
+    assert_same_energies(actual, expected, tolerance)
     scale = max(1.0, float(np.abs(expected.forces).max()))
-    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=tolerance.forces * scale)
-    assert (found.stress is None) == (expected.stress is None)
+    np.testing.assert_allclose(
+        actual.forces, expected.forces, rtol=0, atol=tolerance.forces * scale
+    )
+    assert (actual.stress is None) == (expected.stress is None)
     if expected.stress is not None:
         bound = tolerance.stress * max(1.0, float(np.abs(expected.stress).max()))
-        np.testing.assert_allclose(found.stress, expected.stress, rtol=0, atol=bound)
-    assert (found.forces_std is None) == (expected.forces_std is None)
+        np.testing.assert_allclose(actual.stress, expected.stress, rtol=0, atol=bound)
+    assert (actual.forces_std is None) == (expected.forces_std is None)
     if expected.forces_std is not None:
         np.testing.assert_allclose(
-            found.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale
+            actual.forces_std, expected.forces_std, rtol=0, atol=2 * tolerance.forces * scale
         )
 
 
 def assert_same_energies(
-    found: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance
+    actual: StructurePrediction, expected: StructurePrediction, tolerance: Tolerance
 ) -> None:
     n = len(expected.energies)
-    assert found.energy == pytest.approx(expected.energy, abs=n * tolerance.energy_per_atom)
+    assert actual.energy == pytest.approx(expected.energy, abs=n * tolerance.energy_per_atom)
     np.testing.assert_allclose(
-        found.energies, expected.energies, rtol=0, atol=10 * tolerance.energy_per_atom
+        actual.energies, expected.energies, rtol=0, atol=10 * tolerance.energy_per_atom
     )
-    assert (found.energy_std is None) == (expected.energy_std is None)
+    assert (actual.energy_std is None) == (expected.energy_std is None)
     if expected.energy_std is not None:
-        assert found.energy_std == pytest.approx(
+        assert actual.energy_std == pytest.approx(
             expected.energy_std, abs=n * tolerance.energy_per_atom
         )
 
@@ -348,18 +350,14 @@ def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePredict
 
 
 def copied(prediction: StructurePrediction, copies: int) -> StructurePrediction:
-    """The prediction for so many copies of a structure that do not feel each other, or feel the
-    same.
-    """
+    """The prediction for copies of a structure that do not feel each other, or feel the same."""
     members = None if prediction.member_energy is None else copies * prediction.member_energy
     larger = replace(prediction, energy=copies * prediction.energy, member_energy=members)
     return picked(larger, np.tile(np.arange(len(prediction.energies)), copies))
 
 
 def assert_no_jump(values: Floats, bound: float) -> None:
-    """Second differences shrink to a quarter with half the step, to a half at a kink; a jump stays
-    as it is.
-    """
+    """Second differences shrink to ¼ with half the step, at a kink to ½, at a jump not."""
     fine = values[2:] - 2.0 * values[1:-1] + values[:-2]
     coarse = values[4:] - 2.0 * values[2:-2] + values[:-4]
     assert np.abs(fine).max() <= 0.75 * np.abs(coarse).max() + bound
@@ -379,8 +377,6 @@ def steps(size: float) -> list[float]:
 
 
 def slopes(backend: Backend, moved: Sequence[Structure], size: float) -> Floats:
-    """Derivatives of the energy, from the structures at each step of the stencil along each
-    direction.
-    """
+    """Derivatives of the energy along each direction, from the stencil's structures."""
     energies = np.array([p.energy for p in evaluate(backend, moved)]).reshape(-1, len(STENCIL))
     return energies @ np.array(list(STENCIL.values())) / size

@@ -50,8 +50,7 @@ def random_crystal(
     pbc: np.ndarray = BULK,
     left_handed: bool = False,
 ) -> Structure:
-    """A distorted simple cubic crystal of random elements in a triclinic cell, with atoms outside
-    of it.
+    """A distorted cubic crystal in a triclinic cell, of random elements, some atoms outside.
 
     Directions without period get no lattice vector.
     """

@@ -157,9 +157,7 @@ def content_kind(request: Request) -> Kind:
 
 
 def accepted_kind(request: Request, default: Kind) -> Kind:
-    """`json`, `xyz` or `msgpack`, whichever Accept prefers; the kind of the request where it does
-    not say.
-    """
+    """`json`, `xyz` or `msgpack`, as Accept prefers, else the kind of the request."""
     best, kind = 0.0, default
     for part in request.headers.get("accept", "").split(","):
         media, _, parameters = part.partition(";")

@@ -1,5 +1,4 @@
-"""Connection: one connection of a client, with limits of what it may send and of how long that may
-take.
+"""Connection: a client's, with limits of what it sends and of how long that takes.
 
 uvicorn's own protocol on httptools (llhttp) does the parsing. Added to it are: a limit of header
 bytes and lines, a deadline for headers, a limit of connections with room for health checks, an
@@ -185,8 +184,9 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
     def _probe(self, pauses: tuple[float, ...] = PROBE_PAUSES) -> None:
-        """Write to a client that has closed its sending side; the write after the one that it
-        answered with a reset fails, and ends the connection.
+        """Write to a client that has closed its sending side.
+
+        The write after the one that it answered with a reset fails, and ends the connection.
         """
         cycle = self.cycle
         if cycle.response_started or cycle.disconnected or self.transport.is_closing():

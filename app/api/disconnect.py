@@ -18,8 +18,7 @@ class ClientLeft(Exception):
 
 @contextmanager
 def cancelled_on_disconnect(request: Request) -> Iterator[None]:
-    """Cancel the task at an await within the block when the client closes the connection, or has
-    closed it before.
+    """Cancel the task at an await within the block once the client has closed the connection.
 
     The request's body must have been read.
 

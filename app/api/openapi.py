@@ -1,6 +1,4 @@
-"""What the OpenAPI document says about bodies and answers that the routes read and write
-themselves.
-"""
+"""What the OpenAPI document says of what the routes read and write themselves."""
 
 from typing import Any
 

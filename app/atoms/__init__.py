@@ -1,3 +1,1 @@
-"""The value types that everything exchanges, and the geometry between them: structures, graphs,
-predictions.
-"""
+"""Structures, graphs, predictions: the values that all exchange, and their geometry."""

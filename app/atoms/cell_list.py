@@ -1,8 +1,8 @@
 """The cell list of vesin, called through its C interface, `vesin/include/vesin.h`.
 
-vesin's Python module imports torch wherever it is installed, which costs a server seconds and 180 MB
-that it has no use for. Its library needs none of that: it is found beside the module, which is not
-run.
+vesin's Python module imports torch wherever it is installed, which costs a server seconds and
+180 MB that it has no use for. Its library needs none of that: it is found beside the module, which
+is not run.
 """
 
 import ctypes
@@ -72,7 +72,7 @@ def half_list(
     Raises:
         RuntimeError: vesin failed; with its message.
     """
-    library, found, message = open_library(), _Neighbors(), c_char_p()
+    library, neighbors, message = open_library(), _Neighbors(), c_char_p()
     options = _Options(cutoff=cutoff, n_threads=1, return_shifts=True, return_distances=True)
     points = np.ascontiguousarray(positions, dtype=np.float64)
     vectors = np.ascontiguousarray(box, dtype=np.float64)
@@ -84,18 +84,18 @@ def half_list(
             (c_bool * 3)(True, True, True),
             _Device(CPU, 0),
             options,
-            byref(found),
+            byref(neighbors),
             byref(message),
         ):
             raise RuntimeError((message.value or b"no message").decode(errors="replace"))
-        n = found.length
+        n = neighbors.length
         yield (
-            _array(found.pairs, (n, 2)).view(np.int64),
-            _array(found.shifts, (n, 3)),
-            _array(found.distances, (n,)),
+            _array(neighbors.pairs, (n, 2)).view(np.int64),
+            _array(neighbors.shifts, (n, 3)),
+            _array(neighbors.distances, (n,)),
         )
     finally:
-        library.vesin_free(byref(found))
+        library.vesin_free(byref(neighbors))
 
 
 def _array(pointer: Any, shape: tuple[int, ...]) -> Any:
@@ -112,8 +112,8 @@ def open_library() -> Any:
     """
     spec = find_spec("vesin")
     folders = (spec and spec.submodule_search_locations) or []
-    places = [Path(folder) / "lib" / name for folder in folders for name in LIBRARIES]
-    path = next((place for place in places if place.is_file()), None)
+    paths = [Path(folder) / "lib" / name for folder in folders for name in LIBRARIES]
+    path = next((path for path in paths if path.is_file()), None)
     if path is None:
         raise ImportError("the library of vesin is not installed; run: pip install vesin")
     library: Any = ctypes.CDLL(str(path))

@@ -1,5 +1,4 @@
-"""Pieces: a structure that is too large for one evaluation, cut into blocks that add up to the
-whole.
+"""Pieces: a structure too large for one evaluation, cut into blocks that add up to it.
 
 Let c be the cutoff and R the receptive field: the energy E_k of an atom depends on atoms within R
 of it. A piece is a block of atoms, its core, with all atoms and images within some halo of it. Each
@@ -32,6 +31,7 @@ from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph, check_lattice, heights, search_cell
 from app.atoms.prediction import StructurePrediction
 from app.atoms.properties import STORED, Property
+from app.atoms.ragged import starts_of
 from app.atoms.structure import MIN_DISTANCE, Booleans, Floats, Integers, Structure
 from app.errors import InvalidStructure, StructureTooLarge
 
@@ -93,7 +93,7 @@ class Cutter:
         self._cell, combination = search_cell(structure)
         check_lattice(structure, self._cell, combination)
         self._heights = heights(self._cell)
-        self._places, self._wraps = _wrapped(structure, self._cell)
+        self._fractions, self._wraps = _wrapped(structure, self._cell)
         self._blocks = [np.arange(len(structure))]
 
     def next(self) -> Piece | None:
@@ -118,8 +118,8 @@ class Cutter:
         self._blocks.append(piece.atoms[: piece.core])
 
     def _halve(self, block: Integers) -> None:
-        axis = int(np.argmax(np.ptp(self._places[block], axis=0) * self._heights))
-        order = np.argpartition(self._places[block, axis], len(block) // 2)
+        axis = int(np.argmax(np.ptp(self._fractions[block], axis=0) * self._heights))
+        order = np.argpartition(self._fractions[block, axis], len(block) // 2)
         self._blocks += [block[order[len(block) // 2 :]], block[order[: len(block) // 2]]]
 
     def _piece(self, block: Integers) -> Piece | None:
@@ -147,19 +147,17 @@ class Cutter:
         return piece
 
     def _halo(self, block: Integers) -> tuple[Integers, Integers]:
-        """(M,) atoms and (M, 3) cells of the images within reach of a block's own box, without the
-        block.
-        """
-        low = self._places[block].min(axis=0) - self._reach / self._heights
-        high = self._places[block].max(axis=0) + self._reach / self._heights
-        found, cells = [], []
+        """(M,) atoms and (M, 3) cells of the images in reach of a block's box, less the block."""
+        low = self._fractions[block].min(axis=0) - self._reach / self._heights
+        high = self._fractions[block].max(axis=0) + self._reach / self._heights
+        atoms, cells = [], []
         for cell in product(*(self._cells(low, high, axis) for axis in range(3))):
             inside = self._inside(low - cell, high - cell)
             if not any(cell):
                 inside[block] = False
-            found.append(np.flatnonzero(inside))
-            cells.append(np.broadcast_to(np.array(cell), (len(found[-1]), 3)))
-        return np.concatenate(found), np.concatenate(cells)
+            atoms.append(np.flatnonzero(inside))
+            cells.append(np.broadcast_to(np.array(cell), (len(atoms[-1]), 3)))
+        return np.concatenate(atoms), np.concatenate(cells)
 
     def _cells(self, low: Floats, high: Floats, axis: int) -> range:
         if not self._structure.pbc[axis]:
@@ -167,9 +165,9 @@ class Cutter:
         return range(int(np.floor(low[axis])), int(np.floor(high[axis])) + 1)
 
     def _inside(self, low: Floats, high: Floats) -> Booleans:
-        inside = np.ones(len(self._places), dtype=bool)
+        inside = np.ones(len(self._fractions), dtype=bool)
         for axis in range(3):
-            along = self._places[:, axis]
+            along = self._fractions[:, axis]
             inside &= (along >= low[axis]) & (along <= high[axis])
         return inside
 
@@ -181,15 +179,15 @@ class Cutter:
         needed = np.zeros(len(atoms), dtype=bool)
         needed[:core] = True
         needed[graph.edge_index[1, :kept]] = True
-        place = np.cumsum(needed) - 1
-        count = int(needed.sum())
+        rank = starts_of(needed)
+        count = int(rank[-1])
         whole = self._structure
         part = Graph(
             numbers=graph.numbers[needed],
             positions=graph.positions[needed],
             cell=whole.cell[None],
             pbc=whole.pbc[None],
-            edge_index=place[graph.edge_index[:, :kept]],
+            edge_index=rank[graph.edge_index[:, :kept]],
             edge_shift=graph.edge_shift[:kept],
             edge_reverse=np.where(reverse < kept, reverse, np.arange(kept)),
             n_atoms=np.array([count]),
@@ -226,7 +224,7 @@ class Assembly:
                 self._add_atoms(row, piece, values)
 
     def _add_atoms(self, row: Property, piece: Piece, values: Floats) -> None:
-        """Write (..., n, ...) values of a piece's atoms to the places of these."""
+        """Write (..., n, ...) values of a piece's atoms where they belong."""
         axis = int(row.members)
         if row.name not in self._values:
             shape = (*values.shape[:axis], self._n_atoms, *values.shape[axis + 1 :])
@@ -243,9 +241,7 @@ class Assembly:
 
 
 def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:
-    """(N, 3) places in units of the cell's vectors, in [0, 1) along periodic ones, and (N, 3) cells
-    they came from.
-    """
-    places = structure.positions @ np.linalg.inv(cell)
-    cells = np.where(structure.pbc, np.floor(places), 0.0)
-    return places - cells, cells.astype(np.int64)
+    """(N, 3) fractional coordinates, in [0, 1) where periodic; (N, 3) cells they were in."""
+    fractions = structure.positions @ np.linalg.inv(cell)
+    cells = np.where(structure.pbc, np.floor(fractions), 0.0)
+    return fractions - cells, cells.astype(np.int64)

@@ -73,20 +73,19 @@ class Graph:
         return vectors
 
     def _translations(self, edges: Integers) -> Floats:
-        """(n, 3), Å: shift @ cell of some edges, added up in the same order whatever else is in the
-        graph.
+        """(n, 3), Å: shift @ cell of some edges.
+
+        Added up in the same order whatever else is in the graph.
         """
         structure = rows_of(self.n_edges)[edges]
         shift, cell = self.edge_shift[edges].astype(np.float64), self.cell[structure]
-        found: Floats = shift[:, :1] * cell[:, 0]
+        translations: Floats = shift[:, :1] * cell[:, 0]
         for axis in (1, 2):
-            found += shift[:, axis, None] * cell[:, axis]
-        return found
+            translations += shift[:, axis, None] * cell[:, axis]
+        return translations
 
     def sum_by_centre(self, values: Floats) -> Floats:
-        """(N, ...) sums of (E, ...) values over the edges of each centre; zero for atoms without
-        edges.
-        """
+        """(N, ...) sums of (E, ...) values over the edges of each centre; zero without edges."""
         centre = self.edge_index[0]
         sums = np.zeros((len(self.numbers), *values.shape[1:]))
         if len(centre):

@@ -1,10 +1,10 @@
-"""A cell list whose cells are kept only where atoms are, for boxes that are large and almost empty.
+"""A cell list that keeps cells only where atoms are, for boxes large and almost empty.
 
-The box is cut into cells at least one cutoff across, each atom belongs to one of them, and the pairs
-of an atom are in its own cell and in those around it (Hockney, Goel, Eastwood, J. Comput. Phys. 14,
-148 (1974)). Atoms are sorted by the number of their cell, so that a cell is found by bisection and
-an empty one costs nothing: time and memory are in proportion to atoms and pairs, whatever the size
-of the box.
+The box is cut into cells at least one cutoff across, each atom belongs to one of them, and the
+pairs of an atom are in its own cell and in those around it (Hockney, Goel, Eastwood, J. Comput.
+Phys. 14, 148 (1974)). Atoms are sorted by the number of their cell, so that a cell is found by
+bisection and an empty one costs nothing: time and memory are in proportion to atoms and pairs,
+whatever the size of the box.
 """
 
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from itertools import product
 
 import numpy as np
 
+from app.atoms.ragged import ranges, rows_of
 from app.atoms.structure import Floats, Integers
 
 
@@ -35,7 +36,7 @@ def half_list(positions: Floats, box: Floats, cutoff: float) -> tuple[Integers, 
     own = np.minimum(((fractions - wraps) * cells).astype(np.int64), cells - 1)
     order = np.argsort(_number(own, cells), kind="stable")
     numbers = _number(own[order], cells)
-    found = [(np.empty((0, 2), np.int64), np.empty((0, 3), np.int64), np.empty(0))]
+    parts = [(np.empty((0, 2), np.int64), np.empty((0, 3), np.int64), np.empty(0))]
     for offset in _half_space(reach):
         crossing, inside = np.divmod(own + offset, cells)
         i, j = _pairs(numbers, order, _number(inside, cells))
@@ -45,14 +46,14 @@ def half_list(positions: Floats, box: Floats, cutoff: float) -> tuple[Integers, 
         vectors = positions[j] - positions[i] + shifts @ box
         distances = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         near = distances < cutoff
-        found.append((np.stack([i[near], j[near]], axis=1), shifts[near], distances[near]))
-    pairs, translations, lengths = zip(*found, strict=True)
+        parts.append((np.stack([i[near], j[near]], axis=1), shifts[near], distances[near]))
+    pairs, translations, lengths = zip(*parts, strict=True)
     return np.concatenate(pairs), np.concatenate(translations), np.concatenate(lengths)
 
 
-def _number(places: Integers, cells: Integers) -> Integers:
-    """(N,) number of the cell at each of (N, 3) places."""
-    number: Integers = (places[:, 0] * cells[1] + places[:, 1]) * cells[2] + places[:, 2]
+def _number(own: Integers, cells: Integers) -> Integers:
+    """(N,) number of each atom's cell, from its (N, 3) indices along the box's vectors."""
+    number: Integers = (own[:, 0] * cells[1] + own[:, 1]) * cells[2] + own[:, 2]
     return number
 
 
@@ -76,6 +77,4 @@ def _pairs(numbers: Integers, order: Integers, wanted: Integers) -> tuple[Intege
         np.searchsorted(numbers, wanted, "right"),
     )
     counts = last - first
-    i = np.repeat(np.arange(len(wanted)), counts)
-    within = np.arange(len(i)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return i, order[np.repeat(first, counts) + within]
+    return rows_of(counts), order[ranges(first, counts)]

@@ -24,9 +24,7 @@ DENSE_ATOMS = 300
 DENSE_PAIRS = 65_536
 """Pairs of one dense block of molecules; larger blocks leave the processor's cache."""
 SLACK = 8
-"""By how much the estimate of edges may exceed the limit; it is up to so much too high for sheets
-and wires.
-"""
+"""By how much the estimate of edges may exceed the limit: it is too high for sheets and wires."""
 MOST_CELLS = 50_000
 """Cells, one cutoff wide, of the largest box that is searched by `vesin`; beyond 100,000 its grid
 can end up with none in a thin direction, and a division by zero ends the process.
@@ -36,8 +34,7 @@ SKEW = 0.5
 
 
 def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES) -> Graph:
-    """The graph of one structure: all pairs closer than the cutoff, images and self-images
-    included.
+    """The graph of one structure: its pairs closer than the cutoff, images included.
 
     Args:
         structure: atoms, which may lie outside the cell.
@@ -57,8 +54,9 @@ def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES)
 def build_graphs(
     structures: Sequence[Structure], cutoff: float, max_edges: int = MAX_EDGES
 ) -> Graph:
-    """The graph of B >= 1 structures, in their order; neighbouring small molecules are searched
-    together.
+    """The graph of B >= 1 structures, in their order.
+
+    Neighbouring small molecules are searched together.
 
     Args:
         structures: at least one.
@@ -72,8 +70,8 @@ def build_graphs(
     try:
         return collate([_run_graph(run, cutoff, max_edges) for run in _runs(structures)])
     except (InvalidStructure, StructureTooLarge):
-        for place, structure in enumerate(structures):
-            _build_named(place, structure, cutoff, max_edges)
+        for index, structure in enumerate(structures):
+            _build_named(index, structure, cutoff, max_edges)
         raise
 
 
@@ -85,11 +83,11 @@ def _run_graph(run: Sequence[Structure], cutoff: float, max_edges: int) -> Graph
     )
 
 
-def _build_named(place: int, structure: Structure, cutoff: float, max_edges: int) -> None:
+def _build_named(index: int, structure: Structure, cutoff: float, max_edges: int) -> None:
     try:
         build_graph(structure, cutoff, max_edges)
     except (InvalidStructure, StructureTooLarge) as error:
-        raise type(error)(f"structure {place}: {error}") from error
+        raise type(error)(f"structure {index}: {error}") from error
 
 
 def _is_small_molecule(structure: Structure) -> bool:
@@ -97,8 +95,9 @@ def _is_small_molecule(structure: Structure) -> bool:
 
 
 def _runs(structures: Sequence[Structure]) -> Iterator[Sequence[Structure]]:
-    """Consecutive structures that are searched together: small molecules, up to `DENSE_PAIRS`
-    padded pairs.
+    """Consecutive structures that are searched together.
+
+    Several are small molecules, of up to `DENSE_PAIRS` padded pairs in all.
     """
     run: list[Structure] = []
     width = 0
@@ -135,7 +134,7 @@ def _dense_graph(structures: Sequence[Structure], cutoff: float, max_edges: int)
 
 
 def _dense_edges(slots: Integers, n_slots: int, width: int) -> tuple[Integers, Integers]:
-    """Edges, counting padded atoms, and reverse edges, from their places in a (B, n, n) array."""
+    """Edges, counting padded atoms, and their reverse, from indices in a flat (B, n, n) array."""
     rank = np.empty(n_slots, dtype=np.int64)
     rank[slots] = np.arange(slots.size)
     centre = slots // width
@@ -147,14 +146,14 @@ def _dense_edges(slots: Integers, n_slots: int, width: int) -> tuple[Integers, I
 def _check_slots(
     structures: Sequence[Structure], slots: Integers, squares: Floats, width: int
 ) -> None:
-    found = squares.ravel()[slots]
-    if found.size and found.min() < MIN_DISTANCE**2:
-        structure, i, j = np.unravel_index(slots[found.argmin()], squares.shape)
+    of_pairs = squares.ravel()[slots]
+    if of_pairs.size and of_pairs.min() < MIN_DISTANCE**2:
+        structure, i, j = np.unravel_index(slots[of_pairs.argmin()], squares.shape)
         raise _too_close(
             structures[structure],
             (int(i), int(j)),
             np.zeros(3, dtype=np.int64),
-            math.sqrt(found.min()),
+            math.sqrt(of_pairs.min()),
         )
 
 
@@ -206,8 +205,11 @@ def _half_list(
 
 
 def search_cell(structure: Structure) -> tuple[Floats, Integers]:
-    """A compact cell of the same lattice, and its vectors as integer combinations of the
-    structure's.
+    """A compact cell of the same lattice.
+
+    Returns:
+        (3, 3), Å, its vectors in rows; and (3, 3), the integer combinations of the structure's
+        vectors that they are.
     """
     cell = periodic_cell(structure.cell, structure.pbc)
     if (heights(cell) >= SKEW * np.linalg.norm(cell, axis=1)).all():
@@ -227,7 +229,7 @@ def _search_box(structure: Structure, cell: Floats, cutoff: float) -> Floats:
 
 
 def _centre_order(centres: Integers, n_atoms: int) -> tuple[Integers, Integers]:
-    """Order of the edges by centre, and each edge's rank in it: a radix sort, by digits of 16 bits."""
+    """Order of the edges by centre, and each one's rank: a radix sort by digits of 16 bits."""
     order = np.argsort(centres.astype(np.uint16), kind="stable")
     if n_atoms > 2**16:
         order = order[np.argsort((centres[order] >> 16).astype(np.uint16), kind="stable")]
@@ -278,7 +280,16 @@ def heights(cell: Floats) -> Floats:
 
 
 def check_lattice(structure: Structure, cell: Floats, combination: Integers) -> None:
-    """Refuse a lattice that puts an atom's image on the atom; its search would take forever."""
+    """Refuse a lattice that puts an atom's image on the atom; its search would take forever.
+
+    Args:
+        structure: with this lattice.
+        cell: (3, 3), Å, as of `search_cell`.
+        combination: (3, 3), as of `search_cell`.
+
+    Raises:
+        InvalidStructure: names the atom, the image and their distance.
+    """
     lengths = np.linalg.norm(cell, axis=1)
     short = np.flatnonzero(structure.pbc & (lengths < MIN_DISTANCE))
     if short.size:
@@ -295,10 +306,10 @@ def _check_density(positions: Floats, box: Floats, cutoff: float, max_edges: int
     if len(positions) ** 2 * np.prod(2.0 * np.ceil(cutoff / across) + 1.0) <= max_edges:
         return
     bins = np.maximum(1, np.floor(across * math.sqrt(3.0) / cutoff)).astype(np.int64)
-    places = np.floor((positions @ np.linalg.inv(box)) % 1.0 * bins).astype(np.int64)
-    counts = np.unique(
-        (places[:, 0] * bins[1] + places[:, 1]) * bins[2] + places[:, 2], return_counts=True
-    )[1]
+    own = np.floor((positions @ np.linalg.inv(box)) % 1.0 * bins).astype(np.int64)
+    counts = np.unique((own[:, 0] * bins[1] + own[:, 1]) * bins[2] + own[:, 2], return_counts=True)[
+        1
+    ]
     neighbours = 4.0 / 3.0 * math.pi * cutoff**3 * bins.prod() / abs(np.linalg.det(box))
     estimate = float((counts.astype(np.float64) ** 2).sum() * neighbours)
     if estimate > SLACK * max_edges:

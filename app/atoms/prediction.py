@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from app.atoms.graph import Graph
 from app.atoms.properties import STORED, Property
+from app.atoms.ragged import starts_of
 from app.atoms.structure import Floats
 from app.atoms.uncertainty import energies_spread, forces_spread
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """Energies and, where they were asked for, their derivatives for the B structures of a graph,
-    in float64.
+    """Energies of the B structures of a graph in float64, with derivatives where asked for.
 
     Attributes:
         energy: (B,), eV.
@@ -99,7 +100,7 @@ def from_atoms(
         The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms
         have is not counted.
     """
-    starts = np.concatenate([[0], np.cumsum(graph.n_atoms[:-1])])
+    starts = starts_of(graph.n_atoms)[:-1]
     energies = _without_halo(graph, energies).astype(np.float64)
     energy = np.add.reduceat(energies, starts)
     if forces is None or virials is None:
@@ -118,8 +119,7 @@ def _without_halo(graph: Graph, values: Floats) -> Floats:
 
 
 def committee(members: Sequence[Prediction]) -> Prediction:
-    """The mean of what M >= 1 models predict for one graph and, of more than one, what each of them
-    says.
+    """The mean of what M >= 1 models predict for one graph; of several, what each says, too.
 
     The members are added one after the other, so that no sum depends on what else is in the graph.
     """
@@ -141,18 +141,18 @@ def _mean(parts: Floats) -> Floats:
 def split(prediction: Prediction, graph: Graph) -> list[StructurePrediction]:
     """The B structures' own predictions, in the graph's order."""
     bulk: list[bool] = np.all(graph.pbc, axis=1).tolist()
-    ends = np.cumsum(graph.n_atoms)
+    starts: list[int] = starts_of(graph.n_atoms).tolist()
     stored = [(row, getattr(prediction, row.name)) for row in STORED]
     predicted = [(row, values) for row, values in stored if values is not None]
     return [
         StructurePrediction(
             **{
-                row.name: _own(row, values, b, atoms)
+                row.name: _own(row, values, b, slice(*ends))
                 for row, values in predicted
                 if bulk[b] or not row.bulk_only
             }
         )
-        for b, atoms in enumerate(map(slice, (ends - graph.n_atoms).tolist(), ends.tolist()))
+        for b, ends in enumerate(pairwise(starts))
     ]
 
 

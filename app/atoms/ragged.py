@@ -24,9 +24,7 @@ def rows_of(lengths: Lengths) -> Integers:
 
 
 def ranges(starts: Integers, lengths: Integers) -> Integers:
-    """(Σ lengths,) start, start + 1, … of each row, one row after the other: where its elements
-    stand.
-    """
+    """(Σ lengths,) start, start + 1, … of each row, one row after the other."""
     ends = np.cumsum(lengths)
     flat: Integers = np.repeat(starts - ends + lengths, lengths) + np.arange(int(lengths.sum()))
     return flat

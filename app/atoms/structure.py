@@ -106,7 +106,7 @@ def numbers_from_symbols(symbols: Sequence[str]) -> Integers:
 
 
 def complete_cell(cell: Floats) -> Floats:
-    """(3, 3), Å: the cell with its zero vectors replaced by unit vectors orthogonal to the others."""
+    """(3, 3), Å: the cell with zero vectors replaced by unit vectors orthogonal to the others."""
     missing = ~cell.any(axis=1)
     if not missing.any():
         return cell

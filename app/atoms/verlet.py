@@ -23,7 +23,7 @@ class VerletList:
     """The pairs of one structure within cutoff and skin.
 
     Attributes:
-        graph: those pairs, and the positions where they were found.
+        graph: those pairs, and the positions where they were searched for.
         deformation: (3, 3), the deformation gradient G of that cell.
     """
 
@@ -66,8 +66,7 @@ def pick(graph: Graph, cutoff: float) -> tuple[Graph, Booleans]:
         cutoff: Å.
 
     Returns:
-        That graph, and for each of the B structures whether two of its atoms are too close for any
-        structure.
+        That graph, and (B,) whether two atoms are too close for any structure.
     """
     vectors = graph.edge_vectors()
     squares = np.einsum("ij,ij->i", vectors, vectors)

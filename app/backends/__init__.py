@@ -1,4 +1,4 @@
-"""Backends: pure functions from a graph to a prediction, each imported only when it is asked for."""
+"""Backends: pure functions from graph to prediction, each imported when it is asked for."""
 
 from typing import Protocol
 
@@ -25,8 +25,9 @@ class Backend(Protocol):
 
     @property
     def is_strictly_local(self) -> bool:
-        """Whether an atom's energy depends on its own edges alone, so that any atoms can be
-        evaluated by themselves.
+        """Whether an atom's energy depends on its own edges alone.
+
+        Any atoms can then be evaluated by themselves.
         """
         ...
 
@@ -41,8 +42,7 @@ class Backend(Protocol):
         ...
 
     def energies(self, graph: Graph) -> Prediction:
-        """Energies of every structure of the graph, without derivatives and the time that they
-        take.
+        """Energies of every structure of the graph, without the time that derivatives take.
 
         Raises:
             UnsupportedElement: an atom of an element that the card does not list.

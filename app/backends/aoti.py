@@ -1,5 +1,4 @@
-"""Exported models as packages of AOTInductor: compiled for a kind of processor, and loaded by
-torch.
+"""Exported models as packages of AOTInductor, compiled for a processor, loaded by torch.
 
 The only part of serving that imports torch, and only where a version has packages and one of them
 is to be used. A package is bound to the version of torch that wrote it and to the instructions that
@@ -48,10 +47,10 @@ class AotiArtifact:
         return Execution.PLAIN
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
+        """See `Artifact`."""
         with self.torch.inference_mode():
-            found = self.package([self.torch.from_numpy(feeds[name]) for name in self.inputs])
-        return [found[OUTPUTS.index(name)].numpy() for name in wanted]
+            outputs = self.package([self.torch.from_numpy(feeds[name]) for name in self.inputs])
+        return [outputs[OUTPUTS.index(name)].numpy() for name in wanted]
 
 
 def open_aoti(

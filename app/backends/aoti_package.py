@@ -73,10 +73,10 @@ class Package:
         taken = (c_void_p * len(capsules))(*(_pointer(capsule, None) for capsule in capsules))
         given = (c_void_p * self._outputs)()
         self._check(self._run(self._container, taken, len(taken), given, len(given), None, None))
-        found: list[Any] = self._tensors.alloc_tensors_by_stealing_from_void_ptrs(
+        outputs: list[Any] = self._tensors.alloc_tensors_by_stealing_from_void_ptrs(
             [_capsule(handle, None, None) for handle in given]
         )
-        return found
+        return outputs
 
     def _check(self, code: int) -> None:
         if code:

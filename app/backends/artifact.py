@@ -19,9 +19,7 @@ SHORTAGE = (
     "can't allocate memory",  # torch's DefaultCPUAllocator
     "alloc_failed",  # CUBLAS_STATUS_ALLOC_FAILED and CUDNN_STATUS_ALLOC_FAILED
 )
-"""What the runtimes and the libraries under them say when memory does not suffice; no class of
-errors says so.
-"""
+"""What runtimes and libraries say when memory does not suffice; no class of errors says so."""
 
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]
 """Arrays of a portion by the name of the input, as `app.backends.layout` makes them."""
@@ -57,7 +55,15 @@ class Artifact(Protocol):
         ...
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
+        """Those of `OUTPUTS` that are wanted, for a portion of n atoms with K slots.
+
+        Args:
+            wanted: names, some of `OUTPUTS`.
+            feeds: as `app.backends.layout` makes them.
+
+        Returns:
+            In the order of the names: (n,) energies, eV; (n, K, 3) gradients, eV/Å.
+        """
         ...
 
 

@@ -1,6 +1,4 @@
-"""What runs an exported model: the backend that was asked for, or the one that is found to be
-faster here.
-"""
+"""What runs an exported model: the backend that is asked for, or the faster one here."""
 
 import logging
 import time
@@ -33,10 +31,10 @@ def open_exported(
     Raises:
         BackendError: the runtime that was asked for is not installed, or cannot run the model here.
     """
-    place = (model.card, model.folder, threads, device, deterministic)
+    arguments = (model.card, model.folder, threads, device, deterministic)
     if asked == "aoti":
-        return open_aoti(*place)
-    onnx = open_onnx(*place)
+        return open_aoti(*arguments)
+    onnx = open_onnx(*arguments)
     if asked == "onnx" or model.card.aoti is None:
         return onnx
     reference = model.card.reference
@@ -47,7 +45,7 @@ def open_exported(
         )
         return onnx
     try:
-        aoti = open_aoti(*place)
+        aoti = open_aoti(*arguments)
     except BackendError as error:
         log.info("%s runs on onnx: %s", reference, error)
         return onnx

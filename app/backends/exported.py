@@ -1,5 +1,4 @@
-"""The backend of exported models, in whatever runtime, evaluated in portions that fit the
-processor's cache.
+"""The backend of exported models in any runtime, in portions that fit a processor's cache.
 
 An artifact gives per-atom energies and their gradient by the edge vectors. What remains is two
 sums, done here: F_i = Σ_j g_ij − Σ_j g_ji, and the virial Σ r_ij ⊗ g_ij (see
@@ -98,8 +97,8 @@ class ExportedBackend:
             OutOfMemory: the graph does not fit into the device's memory.
             BackendError: the runtime failed.
         """
-        found = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
-        return committee([from_atoms(graph, energies) for energies in found])
+        members = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
+        return committee([from_atoms(graph, energies) for energies in members])
 
     def _evaluate(
         self,
@@ -108,8 +107,9 @@ class ExportedBackend:
         vectors: Floats,
         gradients: Floats | None = None,
     ) -> Floats:
-        """(M, N), eV: each member's energies; its gradients, (M, E, 3) in eV/Å, are written where
-        some are given.
+        """(M, N), eV: each member's energies.
+
+        Its gradients, (M, E, 3) in eV/Å, are written where some are given.
         """
         species = self._card.species(graph.numbers)
         energies: Floats = np.tile(self._card.references(species), (len(artifacts), 1))

@@ -1,5 +1,4 @@
-"""The dense edge layout that exported models take: K slots for the neighbours of each atom, in
-portions.
+"""The dense edge layout of exported models: portions with K slots for an atom's neighbours.
 
 Sums over neighbours become sums over an axis, so that neither a model nor its gradient needs a
 scatter. A graph is cut into portions of atoms with like numbers of neighbours, which keeps the
@@ -18,8 +17,7 @@ from app.atoms.structure import Booleans, Floats, Integers
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """n of a graph's atoms, with K >= 1 slots for the edges of each; padded slots are False in
-    `mask`.
+    """n of a graph's atoms, with K >= 1 slots for the edges of each, some of them padding.
 
     Attributes:
         atoms: (n,) index of each atom in the graph.
@@ -40,6 +38,9 @@ class Slots:
             species: (N,) species index of the graph's atoms.
             vectors: (E, 3), Å, the graph's edge vectors.
             dtype: of the model.
+
+        Returns:
+            `species` (n,), `neighbor_species` and `mask` (n, K), and `edge_vectors` (n, K, 3), Å.
         """
         own_species = np.zeros(len(self.mask), dtype=np.int64)
         own_species[: len(self.atoms)] = species[self.atoms]
@@ -55,16 +56,19 @@ class Slots:
         }
 
     def padded(self, rows: int, slots: int) -> "Slots":
-        """The same atoms and edges in so many rows of so many slots, at least as many as there are."""
+        """The same atoms and edges in so many rows of so many slots, no fewer than there are."""
         mask = np.zeros((rows, slots), dtype=bool)
         mask[: self.mask.shape[0], : self.mask.shape[1]] = self.mask
         return Slots(self.atoms, self.edges, mask, self.graph)
 
     def links(self) -> dict[str, Integers]:
-        """What a message-passing model needs besides: each slot's neighbour, and the slot of its
-        reverse edge.
+        """What a message-passing model needs besides: each slot's neighbour and reverse edge.
 
         The portion must hold whole structures. Padded slots point to their own atom and slot.
+
+        Returns:
+            `neighbors` (n, K), the row of each slot's neighbour, and `reverse` (n, K), the slot of
+            its reverse edge, counted row by row.
         """
         n, k = self.mask.shape
         atom_at = np.empty(len(self.graph.numbers), dtype=np.int64)
@@ -81,8 +85,9 @@ class Slots:
 def portions(
     graph: Graph, most_slots: int, whole_structures: bool, apart: bool = False
 ) -> list[Slots]:
-    """Cut a graph into portions of at most `most_slots` slots (more only where one atom or
-    structure has more).
+    """Cut a graph into portions of at most `most_slots` slots.
+
+    Only a single atom or structure may have more.
 
     Halo atoms have no energy to evaluate, so that they are in no portion of a strictly local model.
 
@@ -120,9 +125,7 @@ def _slots(graph: Graph, degree: Integers, atoms: Integers) -> Slots:
 
 
 def _cuts(groups: Integers, sizes: Integers, slots: Integers, most: int) -> list[int]:
-    """Where to cut a list that is sorted by slots within each group, so that atoms times the
-    largest K is <= `most`.
-    """
+    """Where to cut a list sorted by slots in each group, so that atoms × largest K <= `most`."""
     cuts: list[int] = []
     atoms, last = 0, None
     for i, (group, size, k) in enumerate(

@@ -11,8 +11,7 @@ from app.machine import worker_threads
 from app.store.card import ARTIFACT, ENERGIES, ModelCard, member_files
 
 SLOTS_PER_RUN = {"cpu": 2048, "cuda": 1 << 18}
-"""Edge slots a run of the session: on a CPU what stays in its cache, on a GPU what keeps it busy.
-"""
+"""Edge slots of a run: on a CPU what stays in its cache, on a GPU what keeps it busy."""
 ON_GPU = 2
 """Threads with a GPU: one lays out a portion while that of the other one is on the device."""
 
@@ -42,12 +41,12 @@ def open_onnx(
     Raises:
         BackendError: the runtime is missing, cannot use the device, or cannot read the artifact.
     """
-    place = Device.of(device)
-    chosen = Execution.of(place) if execution is None else execution
+    target = Device.of(device)
+    chosen = Execution.of(target) if execution is None else execution
 
     def opened(name: str) -> list[Artifact]:
         files = member_files(name, card.members)
-        return [open_artifact(folder / file, place, chosen, deterministic) for file in files]
+        return [open_artifact(folder / file, target, chosen, deterministic) for file in files]
 
     artifacts = opened(ARTIFACT)
     return ExportedBackend(
@@ -55,7 +54,7 @@ def open_onnx(
         artifacts,
         opened(ENERGIES) if card.energies_alone else artifacts,
         runtime=distribution(),
-        threads=ON_GPU if place.is_cuda else worker_threads(threads),
-        slots=slots or SLOTS_PER_RUN[place.kind],
+        threads=ON_GPU if target.is_cuda else worker_threads(threads),
+        slots=slots or SLOTS_PER_RUN[target.kind],
         deterministic=deterministic,
     )

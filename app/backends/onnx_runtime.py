@@ -1,6 +1,4 @@
-"""ONNX Runtime, imported when it is asked for: which distribution is installed, and which device it
-really uses.
-"""
+"""ONNX Runtime, imported when asked for: its distribution, and the device it really uses."""
 
 import importlib
 import os
@@ -12,17 +10,13 @@ from app.backends.device import HOST, Device
 from app.errors import BackendError
 
 EXTRAS = {"onnxruntime": "cpu", "onnxruntime-gpu": "gpu"}
-"""The extra of equipot that installs each distribution; both install the import package
-`onnxruntime`.
-"""
+"""The extra of equipot that installs each distribution; both bring the package `onnxruntime`."""
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 CUDA_GRAPH_ID = "gpu_graph_id"
 """The entry of a run's options that says which CUDA graph it records or replays."""
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
-"""Official builds report usage to their makers over the network unless this variable is 1 before
-the import.
-"""
+"""Official builds report usage over the network unless this variable is 1 before the import."""
 
 
 class Session(Protocol):
@@ -38,8 +32,7 @@ class Session(Protocol):
 
 
 def require_onnxruntime(device: Device = HOST) -> ModuleType:
-    """The module `onnxruntime`, from the one distribution that is installed, with its telemetry
-    off.
+    """The module `onnxruntime` of the one installed distribution, with its telemetry off.
 
     Whoever wants the telemetry sets `ORT_DISABLE_TELEMETRY=0`.
 
@@ -90,8 +83,9 @@ def providers_for(device: Device, graphs: bool = False) -> list[Any]:
 
 
 def check_providers(session: Session, device: Device) -> None:
-    """Make sure that a session runs where it was asked to: the runtime falls back to the CPU
-    without an error.
+    """Make sure that a session runs where it was asked to.
+
+    The runtime falls back to the CPU without an error.
 
     Raises:
         BackendError: the device's provider is not the session's first one, or is on another device.
@@ -121,10 +115,10 @@ def distribution() -> str:
 
 
 def _only_distribution() -> str:
-    found = [name for name in EXTRAS if _is_installed(name)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
+    installed = [name for name in EXTRAS if _is_installed(name)]
+    if len(installed) == 1:
+        return installed[0]
+    if not installed:
         raise BackendError(
             "ONNX Runtime is not installed; run: pip install 'equipot[cpu]', or 'equipot[gpu]' for CUDA, not both"
         )

@@ -32,17 +32,13 @@ from app.backends.onnx_runtime import (
 from app.errors import BackendError
 
 KEPT_SLOTS = 1 << 16
-"""Slots of the largest portion whose buffers are kept: 64 molecules, or a crystal of a thousand
-atoms.
-"""
+"""Slots of the largest portion with kept buffers: 64 molecules, or a crystal of 1000 atoms."""
 MOST_KEPT = 128
 """Shapes whose buffers are kept; what comes later gets new ones for each run."""
 LEAST = (16, 8)
 """Atoms and slots of the smallest bucket: less would not be faster."""
 COARSE, FINE = 3, 5
-"""Significant bits of the sizes of kept buckets, and of larger ones: at most a quarter, or a
-sixteenth, is padding.
-"""
+"""Significant bits of sizes of kept and of larger buckets: ¼ or 1/16 at most is padding."""
 TYPES = {"tensor(float)": np.float32, "tensor(double)": np.float64}
 NO_GRAPH = -1
 """The runtime's number for a run that is neither recorded nor replayed."""
@@ -53,8 +49,9 @@ log = logging.getLogger(__name__)
 
 
 def alone_on(device: Device) -> RLock:
-    """Held while a device is used: what is recorded there must not meet anything of another session
-    or thread.
+    """Held while a device is used.
+
+    What is recorded there must not meet anything of another session or thread.
     """
     return _ALONE.setdefault(device, RLock())
 
@@ -72,11 +69,11 @@ class PlainArtifact:
         return Execution.PLAIN
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
-        found: list[NDArray[Any]] = self.session.run(
+        """See `Artifact`."""
+        outputs: list[NDArray[Any]] = self.session.run(
             wanted, {name: feeds[name] for name in self.inputs}
         )
-        return found
+        return outputs
 
 
 class BoundArtifact:
@@ -115,7 +112,7 @@ class BoundArtifact:
         return len(self._kept)
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion."""
+        """See `Artifact`."""
         with alone_on(self._device):
             return self._buffers(tuple(wanted), feeds).run(feeds)
 
@@ -129,10 +126,10 @@ class BoundArtifact:
         wanted = tuple(name for name in OUTPUTS if name in self._types)
         for one in (*feeds, *feeds):
             expected = self._made(wanted, one, NO_GRAPH).run(one)
-            for found, right in zip(self.run(wanted, one), expected, strict=True):
-                if not np.allclose(found, right, rtol=1e-3, atol=1e-4):
+            for replayed, right in zip(self.run(wanted, one), expected, strict=True):
+                if not np.allclose(replayed, right, rtol=1e-3, atol=1e-4):
                     raise BackendError(
-                        f"a replayed run deviates by {np.abs(found - right).max():.1e}"
+                        f"a replayed run deviates by {np.abs(replayed - right).max():.1e}"
                     )
 
     def _buffers(self, wanted: tuple[str, ...], feeds: Feeds) -> "_Buffers":
@@ -147,14 +144,14 @@ class BoundArtifact:
 
     def _made(self, wanted: Sequence[str], feeds: Feeds, graph: int) -> "_Buffers":
         """Buffers for a shape; `graph` is the number of what is recorded on them."""
-        place = (self._device.kind, self._device.index)
+        device = (self._device.kind, self._device.index)
         create = self._runtime.OrtValue.ortvalue_from_shape_and_type
         atoms, slots = feeds["mask"].shape
         shapes = {"energies": (atoms,), "edge_gradients": (atoms, slots, 3)}
         inputs = {
-            name: create(feeds[name].shape, feeds[name].dtype.type, *place) for name in self.inputs
+            name: create(feeds[name].shape, feeds[name].dtype.type, *device) for name in self.inputs
         }
-        outputs = {name: create(shapes[name], self._types[name], *place) for name in wanted}
+        outputs = {name: create(shapes[name], self._types[name], *device) for name in wanted}
         binding = self.session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)

@@ -1,6 +1,4 @@
-"""PairBackend: the Lennard-Jones potential in numpy float64, whose right answer is known without a
-network.
-"""
+"""PairBackend: Lennard-Jones in numpy float64; its right answer is known without a network."""
 
 import numpy as np
 
@@ -89,7 +87,7 @@ class PairBackend:
         return self._card.references(species) + 0.5 * graph.sum_by_centre(pairs), slopes
 
     def _pairs(self, squares: Floats, species: Integers, others: Integers) -> tuple[Floats, Floats]:
-        """(E,) energy in eV and (E,) du/dr / r in eV/Å² of each pair, from squared distances in Å²."""
+        """(E,) energy, eV, and (E,) du/dr / r, eV/Å², of each pair, from squared distances, Å²."""
         epsilon = self._epsilon[species, others]
         c6 = (self._sigma[species, others] ** 2 / squares) ** 3
         energy = 4.0 * epsilon * (c6**2 - c6)

@@ -7,8 +7,9 @@ from app.store.card import ModelCard
 
 
 def lattice_piece(card: ModelCard, atoms: int, periodic: bool) -> Structure:
-    """`atoms` atoms of the card's elements on a cubic lattice of 2.5 Å spacing, or wider for large
-    pair models.
+    """`atoms` atoms of the card's elements on a cubic lattice.
+
+    Its spacing is 2.5 Å, or more for large pair models.
     """
     spacing = max([2.5, *(p.sigma for p in card.pair.values())])
     side = int(np.ceil(atoms ** (1 / 3)))

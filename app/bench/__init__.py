@@ -1,3 +1,1 @@
-"""Measuring a model on the machine at hand: its backend alone, relaxations in flight, and the
-service.
-"""
+"""Measuring a model on the machine at hand: backend, relaxations in flight, service."""

@@ -36,9 +36,9 @@ class BatchSpeed:
 
 
 def batch_speeds(backend: Backend, sample: Sample, seconds: float) -> list[BatchSpeed]:
-    """Batches of 1, 2, 4, ...
+    """Batches of 1, 2, 4, … structures.
 
-    structures, until one takes longer than `seconds` or does not fit into memory.
+    They end with one that takes longer than `seconds`, or before one that does not fit into memory.
 
     Args:
         backend: of the model.
@@ -46,14 +46,14 @@ def batch_speeds(backend: Backend, sample: Sample, seconds: float) -> list[Batch
         seconds: how long batches of each size are repeated.
     """
     graphs = [build_graph(structure, backend.card.cutoff) for structure in sample.take(MOST)]
-    found: list[BatchSpeed] = []
+    speeds: list[BatchSpeed] = []
     size = 1
-    while size <= MOST and (not found or found[-1].ms < 1000 * seconds):
+    while size <= MOST and (not speeds or speeds[-1].ms < 1000 * seconds):
         batch = collate(graphs[:size])
         try:
             backend(batch)
         except (MemoryError, OutOfMemory):
-            if not found:
+            if not speeds:
                 raise
             break
         times: list[float] = []
@@ -65,9 +65,9 @@ def batch_speeds(backend: Backend, sample: Sample, seconds: float) -> list[Batch
             times.append(time.perf_counter() - began)
         cpu_ms = 1000 * (time.process_time() - cpu) / size / len(times)
         median = float(np.median(times))
-        found.append(BatchSpeed(size, len(batch.numbers), 1000 * median, size / median, cpu_ms))
+        speeds.append(BatchSpeed(size, len(batch.numbers), 1000 * median, size / median, cpu_ms))
         size *= 2
-    return found
+    return speeds
 
 
 def best(speeds: list[BatchSpeed]) -> BatchSpeed:

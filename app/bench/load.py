@@ -1,5 +1,4 @@
-"""The load on the service: connections that each send the next request as soon as they have the
-answer.
+"""Load on the service: connections that send the next request once they have the answer.
 
     python -m app.bench.load --port 8000 --clients 64 --seconds 10 < bodies.json
 
@@ -91,8 +90,7 @@ class Client(asyncio.Protocol):
 
 
 async def load(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> list[float]:
-    """Latencies, in seconds, of all that so many connections asked for in this time; at least one
-    each.
+    """Latencies, in s, of what so many connections asked for in this time; at least one each.
 
     Raises:
         RuntimeError: an answer that is not 200; quotes it.
@@ -102,8 +100,8 @@ async def load(port: int, requests: Sequence[bytes], clients: int, seconds: floa
     makers = [partial(Client, requests, number, end) for number in range(clients)]
     connections = [loop.create_connection(maker, "127.0.0.1", port) for maker in makers]
     protocols = [protocol for _, protocol in await asyncio.gather(*connections)]
-    found = await asyncio.gather(*(protocol.done for protocol in protocols))
-    return [latency for latencies in found for latency in latencies]
+    each = await asyncio.gather(*(protocol.done for protocol in protocols))
+    return [latency for latencies in each for latency in latencies]
 
 
 def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Load:

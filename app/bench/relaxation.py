@@ -20,9 +20,7 @@ from app.store.card import ModelCard
 
 
 class Timed:
-    """A backend that counts the seconds in which at least one thread was in it, and the atoms
-    evaluated.
-    """
+    """A backend that counts the atoms evaluated, and the seconds with some thread in it."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
@@ -112,12 +110,12 @@ def relax_all(
         ended: dict[int, Relaxed | EquipotError] = {}
 
         async def one_after_another() -> None:
-            for place, structure in left:
+            for index, structure in left:
                 try:
                     with potential.admission.admit(1, len(structure)):
-                        ended[place] = await relax(potential, structure, options)
+                        ended[index] = await relax(potential, structure, options)
                 except EquipotError as error:
-                    ended[place] = error
+                    ended[index] = error
 
         try:
             await asyncio.gather(*(one_after_another() for _ in range(in_flight)))
@@ -126,7 +124,7 @@ def relax_all(
         return ended
 
     ended = asyncio.run(main())
-    return [ended[place] for place in sorted(ended)]
+    return [ended[index] for index in sorted(ended)]
 
 
 def relax_speed(
@@ -137,18 +135,21 @@ def relax_speed(
     budget: Budget,
     seconds: float,
 ) -> RelaxSpeed:
-    """Relax a sample again and again; `in_flight` relaxations at least, and none that begins after
-    `seconds`.
+    """Relax a sample again and again.
+
+    At least `in_flight` relaxations are made, and none begins after `seconds`.
 
     Raises:
         EquipotError: the first one that a relaxation gave.
     """
     timed = Timed(backend)
     began = time.perf_counter()
-    found = relax_all(timed, _until(began + seconds, sample, in_flight), options, in_flight, budget)
+    outcomes = relax_all(
+        timed, _until(began + seconds, sample, in_flight), options, in_flight, budget
+    )
     taken = time.perf_counter() - began
     ended = []
-    for result in found:
+    for result in outcomes:
         if isinstance(result, EquipotError):
             raise result
         ended.append(result)
@@ -165,7 +166,7 @@ def relax_speed(
 
 
 def _until(end: float, sample: Sample, least: int) -> Iterator[Structure]:
-    for place in count():
-        if place >= least and time.perf_counter() >= end:
+    for index in count():
+        if index >= least and time.perf_counter() >= end:
             return
-        yield sample.structures[place % len(sample.structures)]
+        yield sample.structures[index % len(sample.structures)]

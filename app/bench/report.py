@@ -4,16 +4,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 MILLION = 1e6
-Found = dict[str, Any]
+Results = dict[str, Any]
 
 
-def heading(found: Found) -> str:
+def heading(results: Results) -> str:
     """The model, the machine, and the largest batch."""
-    place, budget = found["machine"], found["budget"]
+    machine, budget = results["machine"], results["budget"]
     rows = [
-        ("model", found["model"]["reference"]),
-        ("machine", place["processor"]),
-        ("runs on", f"{place['device']}, threads: {place['threads']}, {place['runtime']}"),
+        ("model", results["model"]["reference"]),
+        ("machine", machine["processor"]),
+        ("runs on", f"{machine['device']}, threads: {machine['threads']}, {machine['runtime']}"),
         (
             "largest batch",
             f"{budget['atoms']} atoms, {budget['edges']} edges, {budget['structures']} structures, "
@@ -23,10 +23,10 @@ def heading(found: Found) -> str:
     return _table(rows, right=False)
 
 
-def backend(found: Found) -> str:
+def backend(results: Results) -> str:
     """Batches on the backend alone."""
     rows = [("BACKEND ALONE", "BATCH", "MS", "STRUCTURES/S", "ATOMS/S", "CPU MS EACH")]
-    for kind in found["backend"]:
+    for kind in results["backend"]:
         for speed in kind["batches"]:
             rate = speed["rate"]
             each = rate * speed["atoms"] / speed["structures"]
@@ -36,9 +36,9 @@ def backend(found: Found) -> str:
     return _table(rows)
 
 
-def relax(found: Found) -> str:
+def relax(results: Results) -> str:
     """Relaxations in flight."""
-    speed = found["relax"]
+    speed = results["relax"]
     rows = [
         (
             "RELAXATIONS",
@@ -62,9 +62,9 @@ def relax(found: Found) -> str:
     return _table(rows)
 
 
-def service(found: Found) -> str:
+def service(results: Results) -> str:
     """The service under load."""
-    part = found["service"]
+    part = results["service"]
     rows = [
         (
             "SERVICE",
@@ -85,22 +85,26 @@ def service(found: Found) -> str:
     return f"{_table(rows)}\nready after {part['ready_after']:.2f} s, {memory}"
 
 
-PARTS: dict[str, Callable[[Found], str]] = {"backend": backend, "relax": relax, "service": service}
+PARTS: dict[str, Callable[[Results], str]] = {
+    "backend": backend,
+    "relax": relax,
+    "service": service,
+}
 
 
-def sizing(found: Found) -> str:
+def sizing(results: Results) -> str:
     """What a million structures cost on this machine."""
     rows = [("A MILLION OF", "ASKED FOR", "A SECOND", "TAKES")]
-    for kind in found.get("backend", []):
+    for kind in results.get("backend", []):
         rows.append(
             (kind["sample"], "energy and forces, backend alone", *_cost(kind["best"]["rate"]))
         )
-    if "service" in found:
-        most = max(found["service"]["loads"], key=lambda load: float(load["rate"]))
+    if "service" in results:
+        most = max(results["service"]["loads"], key=lambda load: float(load["rate"]))
         asked = f"energy and forces, {most['clients']} clients"
-        rows.append((found["service"]["sample"], asked, *_cost(most["rate"])))
-    if "relax" in found:
-        rows.append((found["relax"]["sample"], "relaxation", *_cost(found["relax"]["rate"])))
+        rows.append((results["service"]["sample"], asked, *_cost(most["rate"])))
+    if "relax" in results:
+        rows.append((results["relax"]["sample"], "relaxation", *_cost(results["relax"]["rate"])))
     return _table(rows, right=False)
 
 

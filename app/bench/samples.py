@@ -44,9 +44,7 @@ class Sample:
 
 
 def molecules(card: ModelCard) -> Sample:
-    """Distorted aspirins where the model knows their elements, else distorted clusters cut from a
-    lattice.
-    """
+    """Distorted aspirins, or clusters of a lattice where the model lacks their elements."""
     symbols, *coordinates = zip(*ASPIRIN, strict=True)
     if set(symbols) <= set(card.elements):
         one = Structure(numbers_from_symbols(symbols), np.array(coordinates).T)
@@ -71,18 +69,18 @@ def of_file(path: Path, card: ModelCard) -> Sample:
             both.
     """
     structures = []
-    for place, frame in enumerate(read_structures(path)):
+    for index, frame in enumerate(read_structures(path)):
         if isinstance(frame.structure, InputError):
-            raise InvalidFormat(f"{path}: frame {place}: {frame.structure}")
+            raise InvalidFormat(f"{path}: frame {index}: {frame.structure}")
         try:
             card.check(frame.structure)
         except InputError as error:
-            raise type(error)(f"{path}: frame {place}: {error}") from error
+            raise type(error)(f"{path}: frame {index}: {error}") from error
         structures.append(frame.structure)
     if not structures:
         raise InvalidFormat(f"{path}: no structures; give at least one")
-    found = Sample(path.name, structures)
-    return replace(found, name=f"{path.name}, {found.atoms:.4g} atoms on average")
+    sample = Sample(path.name, structures)
+    return replace(sample, name=f"{path.name}, {sample.atoms:.4g} atoms on average")
 
 
 def _distorted(structure: Structure) -> list[Structure]:

@@ -27,8 +27,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpeed:
-    """What a number of clients got, each of which sends one structure a request, one request after
-    the other.
+    """What clients got that each send one structure a request, one after the other.
 
     Attributes:
         clients: connections that are kept alive.
@@ -47,7 +46,7 @@ class ServiceSpeed:
     cpu_ms: float | None
 
 
-class Server:
+class ServerProcess:
     """`equipot serve` as a process, on a free port of this machine.
 
     Args:
@@ -85,19 +84,19 @@ class Server:
             log += line
             if " ready after " in line or " failed after " in line:
                 break
-        found = LISTENING.search(log)
-        if found is None or " ready after " not in log:
+        listening = LISTENING.search(log)
+        if listening is None or " ready after " not in log:
             self._process.kill()
             self._process.wait()
             self._process.stderr.close()
             raise BackendError(f"the service did not start:\n{log}")
-        return int(found[1])
+        return int(listening[1])
 
     def memory_mb(self) -> float | None:
         """Resident memory; none where the system does not say."""
         status = Path(f"/proc/{self.pid}/status")
-        found = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.is_file() else None
-        return int(found[1]) * 1024 / 1e6 if found else None
+        resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.is_file() else None
+        return int(resident[1]) * 1024 / 1e6 if resident else None
 
     def cpu_seconds(self) -> float | None:
         """Processor time so far; none where the system does not say."""
@@ -134,16 +133,16 @@ class Server:
         after = self.cpu_seconds()
         if done.returncode:
             raise BackendError(f"the service did not answer:\n{done.stderr}")
-        found = json.loads(done.stdout)
-        requests = found.pop("requests")
+        load = json.loads(done.stdout)
+        requests = load.pop("requests")
         cpu_ms = None if before is None or after is None else 1000 * (after - before) / requests
-        return ServiceSpeed(clients=clients, cpu_ms=cpu_ms, **found)
+        return ServiceSpeed(clients=clients, cpu_ms=cpu_ms, **load)
 
 
 @contextmanager
-def served(settings: Mapping[str, object]) -> Iterator[Server]:
+def served(settings: Mapping[str, object]) -> Iterator[ServerProcess]:
     """A server with some settings for the length of a block."""
-    server = Server(settings)
+    server = ServerProcess(settings)
     try:
         yield server
     finally:

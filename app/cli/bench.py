@@ -69,15 +69,15 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     model = ModelStore(settings.model_store).load(options.model or settings.default_model)
     subject = _subject(settings, model, options)
-    found = _described(subject)
-    print(report.heading(found), flush=True)
+    results = _described(subject)
+    print(report.heading(results), flush=True)
     for part in PARTS:
         if part in options.only:
-            found[part] = MEASURES[part](subject, found)
-            print("\n" + report.PARTS[part](found), flush=True)
-    print("\n" + report.sizing(found))
+            results[part] = MEASURES[part](subject, results)
+            print("\n" + report.PARTS[part](results), flush=True)
+    print("\n" + report.sizing(results))
     if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n")
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0
 
 
@@ -149,12 +149,12 @@ def _described(subject: _Subject) -> dict[str, Any]:
 
 def _backend(subject: _Subject, _: dict[str, Any]) -> list[dict[str, Any]]:
     """Batches of each kind of structure on the backend alone."""
-    found = []
+    kinds = []
     for sample in subject.samples:
         speeds = batch_speeds(subject.backend, sample, subject.options.seconds / 10)
         about = {"sample": sample.name, "batches": [asdict(speed) for speed in speeds]}
-        found.append({**about, "best": asdict(best(speeds))})
-    return found
+        kinds.append({**about, "best": asdict(best(speeds))})
+    return kinds
 
 
 def _relax(subject: _Subject, _: dict[str, Any]) -> dict[str, Any]:
@@ -170,10 +170,10 @@ def _relax(subject: _Subject, _: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _service(subject: _Subject, found: dict[str, Any]) -> dict[str, Any]:
+def _service(subject: _Subject, results: dict[str, Any]) -> dict[str, Any]:
     """The service with each number of clients, who send the first kind of structure."""
     sample = subject.samples[0]
-    most = found["backend"][0]["best"]["rate"] if "backend" in found else None
+    most = results["backend"][0]["best"]["rate"] if "backend" in results else None
     only = {"models": subject.reference, "default_model": subject.reference}
     given = subject.settings.model_dump(include={"model_store", "threads", "device", "backend"})
     with served(given | only) as server:

@@ -1,3 +1,1 @@
-"""From a structure to its prediction, many at a time: admission, graphs, scheduling, batches,
-workers.
-"""
+"""From structures to predictions: admission, graphs, scheduling, batches, workers."""

@@ -1,4 +1,4 @@
-"""Admission: how much may be inside before new requests are turned away."""
+"""Admission: how much may be in the queue before new requests are turned away."""
 
 import asyncio
 import math
@@ -23,12 +23,12 @@ class QueueLimits:
     atoms: int
 
     def hold(self, structures: int, atoms: int, asked: tuple[int, int]) -> bool:
-        """Whether so much may be inside, once a request is there that asks for some of it.
+        """Whether so much may be admitted, a new request included.
 
         Args:
-            structures: inside, with those of the request.
+            structures: admitted, with those of the request.
             atoms: the same.
-            asked: structures and atoms of the request.
+            asked: structures and atoms of the request alone.
         """
         small = asked[0] <= max(1, self.structures // SMALL) and asked[1] <= self.atoms // SMALL
         share = 1.0 if small else 1.0 - 1.0 / KEPT
@@ -36,7 +36,7 @@ class QueueLimits:
 
 
 class Admission:
-    """How much is inside, and whether more may come in; belongs to one event loop."""
+    """How much is admitted, and whether more may be; belongs to one event loop."""
 
     def __init__(self, limits: QueueLimits) -> None:
         self.limits = limits
@@ -49,7 +49,7 @@ class Admission:
 
     @contextmanager
     def admit(self, structures: int, atoms: int) -> Iterator[None]:
-        """A place inside for as long as the block lasts, however many evaluations it asks for.
+        """A place in the queue while the block lasts, however many evaluations it asks for.
 
         Raises:
             Overloaded: the queue is full; says when to come back.
@@ -78,8 +78,8 @@ class Admission:
         """
         if self._closed:
             raise Unavailable("the service is shutting down; send the request to another instance")
-        inside = self._structures + structures, self._atoms + atoms
-        if self._structures and not self.limits.hold(*inside, (structures, atoms)):
+        admitted = self._structures + structures, self._atoms + atoms
+        if self._structures and not self.limits.hold(*admitted, (structures, atoms)):
             wait = self._speed.seconds(self._atoms)
             raise Overloaded(
                 f"{self._structures} structures with {self._atoms} atoms are waiting, at most "

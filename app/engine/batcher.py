@@ -110,9 +110,7 @@ class Batcher:
             raise StructureTooLarge(too_many(f"more than {edges}", self._card.cutoff, most))
 
     def _cutter(self, structure: Structure, derivatives: bool) -> Cutter:
-        """What cuts a structure into pieces that fit the budget, whatever it will have become by
-        then.
-        """
+        """What cuts a structure into pieces that fit the budget, as it will be by then."""
         budget, free = self._budget, self._cuts_for_free
 
         def fits(graph: Graph) -> bool:

@@ -25,8 +25,7 @@ def evaluate(
     on_shortage: OnShortage | None = None,
     derivatives: bool = True,
 ) -> list[Outcome]:
-    """Evaluate graphs as one batch; halve it where it fails, so that each failure costs only its
-    culprit.
+    """Evaluate a batch; halve it where it fails, so that a failure costs only its culprit.
 
     Memory that does not suffice is one more way to fail: the halves may fit.
 
@@ -72,9 +71,7 @@ class _Evaluation:
         return self.of(graphs[:middle]) + self.of(graphs[middle:])
 
     def _again(self, graphs: Sequence[Graph], outcomes: list[Outcome]) -> list[Outcome]:
-        """Keep what is finite; evaluate the others once more without it, in case a neighbour spoilt
-        them.
-        """
+        """Keep what is finite; evaluate the rest without it, in case a neighbour spoilt it."""
         spoilt = [
             i
             for i, o in enumerate(outcomes)

@@ -92,17 +92,13 @@ class Budget:
         return self.holds(cost) if cuts_for_free else cost.edges <= self.capacity
 
     def weight(self, cost: Cost) -> float:
-        """A batch in units of the longest one allowed; by its size where nothing is known of the
-        speed.
-        """
+        """A batch in units of the longest one allowed; by its size where no speed is known."""
         if self.speed == Speed() or math.isinf(self.longest):
             return max(cost.atoms / self.atoms, cost.edges / self.edges)
         return self.speed.seconds(cost) / self.longest
 
     def lowered(self, failed: Cost) -> Self:
-        """The budget after a batch did not fit into memory: at most half of that batch, at least
-        one atom.
-        """
+        """The budget after a batch did not fit: at most half of that batch, at least one atom."""
         return replace(
             self,
             atoms=max(1, min(self.atoms, failed.atoms // 2)),

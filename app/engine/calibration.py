@@ -1,5 +1,4 @@
-"""Calibration: how long a model takes for a batch and how much memory, measured on made-up
-structures.
+"""Calibration: how long a model takes for a batch of made-up structures, and what memory.
 
 The duration of a batch is taken to be linear, seconds = base + atom · atoms + edge · edges, fitted
 to the relative deviations with coefficients that are not negative. The batch to aim at is the
@@ -28,14 +27,10 @@ from app.machine import peak_memory
 ENOUGH = 0.95
 """Share of the best throughput that is worth no larger batch."""
 KINDS = ((21, False), (64, True))
-"""Atoms and periodicity of what batches are made of: a molecule and, with more edges an atom, a
-crystal.
-"""
+"""Atoms and periodicity of batches: a molecule and, with more edges an atom, a crystal."""
 MOST_STRUCTURES = 4096
 LEAST_STRUCTURES = 8
-"""No smaller batch of molecules is aimed at: what a batch costs besides the backend is shared by so
-many.
-"""
+"""No smaller batch is aimed at: so many share what one costs besides the backend."""
 EFFORTS = {"quick": (0.06, 2), "thorough": (1.0, 5)}
 """Seconds beyond which no larger batch is measured, and how often each is."""
 
@@ -152,31 +147,33 @@ def calibrate_at_once(backend: Backend, key: CalibrationKey, effort: Effort) -> 
         try:
             next(steps)
         except StopIteration as end:
-            found: Calibration = end.value
-            return found
+            calibration: Calibration = end.value
+            return calibration
 
 
 def fit(measurements: Sequence[Measurement]) -> Speed:
-    """The speed with the least relative deviation from what was measured, no coefficient of it
-    negative.
+    """The speed with the least relative deviation from what was measured.
+
+    No coefficient of it is negative.
     """
     rows = np.array([[1.0, p.atoms, p.edges] for p in measurements]) / np.array(
         [[p.seconds] for p in measurements]
     )
     best, least = Speed(), np.inf
     for columns in chain.from_iterable(combinations(range(3), n) for n in (1, 2, 3)):
-        found = np.linalg.lstsq(rows[:, columns], np.ones(len(rows)))[0]
-        deviation = float(np.square(rows[:, columns] @ found - 1.0).sum())
-        if (found >= 0.0).all() and deviation < least:
+        fitted = np.linalg.lstsq(rows[:, columns], np.ones(len(rows)))[0]
+        deviation = float(np.square(rows[:, columns] @ fitted - 1.0).sum())
+        if (fitted >= 0.0).all() and deviation < least:
             coefficients = np.zeros(3)
-            coefficients[list(columns)] = found
+            coefficients[list(columns)] = fitted
             best, least = Speed(*coefficients.tolist()), deviation
     return best
 
 
 def smallest_of_the_best(measurements: Sequence[Measurement]) -> Measurement:
-    """The smallest batch that reaches `ENOUGH` of the best throughput, of `LEAST_STRUCTURES` at
-    least if measured.
+    """The smallest batch that reaches `ENOUGH` of the best throughput.
+
+    It has `LEAST_STRUCTURES` at least, if one of these was measured.
     """
     most = max(point.structures / point.seconds for point in measurements)
     enough = [p for p in measurements if p.structures / p.seconds >= ENOUGH * most]
@@ -184,8 +181,9 @@ def smallest_of_the_best(measurements: Sequence[Measurement]) -> Measurement:
 
 
 def _goes_on(series: Sequence[Measurement], longest: float) -> bool:
-    """Whether a larger batch is worth measuring: a small one, up to four times as long as the
-    others may be.
+    """Whether a larger batch is worth measuring.
+
+    A small one may last four times as long as the others.
     """
     if not series:
         return True
@@ -203,7 +201,7 @@ def deviation(calibration: Calibration) -> float:
 
 
 def _growth(series: Sequence[Sequence[Measurement]]) -> float:
-    """Bytes that the peak grew by with each edge, of the kind of structure for which it grew most."""
+    """Bytes that the peak grew by with each edge, of the kind for which it grew most."""
     pairs = [
         (measurements[0], measurements[-1]) for measurements in series if len(measurements) > 1
     ]

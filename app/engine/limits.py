@@ -13,9 +13,7 @@ from app.machine import free_memory
 FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
 """Until something was measured."""
 SHORTEST = 0.02
-"""Seconds; below it, handing a batch over costs a share that the measurement of a backend does not
-see.
-"""
+"""Seconds; in shorter batches handing over, which is not measured, takes a notable share."""
 MEMORY_SHARE = 0.5
 """Of what is free, for one evaluation, where no setting says how much."""
 

@@ -1,6 +1,4 @@
-"""Potential: a model ready to answer, the one thing that the service, relaxations and the command
-line call.
-"""
+"""Potential: a model ready to answer, for the service, relaxations and the command line."""
 
 import sys
 from collections.abc import Hashable, Iterator
@@ -68,7 +66,7 @@ class Potential:
     Attributes:
         card: what the model is.
         digest: as given.
-        admission: who may come in; every call of `predict` is made inside of `admission.admit`.
+        admission: who is let in; every call of `predict` is made within `admission.admit`.
         graphs: makes the graphs of structures.
         workers: the queue and the threads that evaluate what waits in it.
     """
@@ -120,9 +118,7 @@ class Potential:
             self._backend.energies(graph)
 
     def measure_when_idle(self) -> None:
-        """Measure what a batch may be, in moments when nothing waits; where the cache knew it, do
-        nothing.
-        """
+        """Measure what a batch may be while nothing waits, unless the cache knew it."""
         if self._measurement is not None:
             self.workers.when_idle(self._measurement)
             self._measurement = None

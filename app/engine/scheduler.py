@@ -4,11 +4,11 @@ There are two lanes. What fits into a batch waits in the *small* lane. What does
 *large* lane: whole where `Budget.goes_whole`, otherwise in pieces that fit into a batch
 (`app.atoms.decomposition`), of which one at a time is in the lane. Whole goes what alone takes no
 longer than `Budget.longest`, and what memory bears where cutting is not free; steps of relaxations
-always do. Within a lane, callers take turns (`app.engine.turns`), and of each caller the oldest item
-goes first, with whatever else fits. Between the lanes, the one that has had less of the backend
-goes: each is charged the weight of its batches, in units of the longest one allowed, and one that
-was empty may be behind the other by one unit at most. A caller is a request: a thousand structures
-in one request are one caller's.
+always do. Within a lane, callers take turns (`app.engine.turns`), and of each caller the oldest
+item goes first, with whatever else fits. Between the lanes, the one that has had less of the
+backend goes: each is charged the weight of its batches, in units of the longest one allowed, and
+one that was empty may be behind the other by one unit at most. A caller is a request: a thousand
+structures in one request are one caller's.
 
 Let M be the weight of the heaviest batch: M <= 1 as far as predictions hold, unless an item can
 neither go within the limits nor be cut. The lane that goes is the one behind or level, so that
@@ -56,8 +56,7 @@ class Lane(IntEnum):
 
 
 def next_lane(waiting: Sequence[bool], spent: Sequence[float]) -> Lane:
-    """The lane that makes the next batch: of those where something waits, the one that has had
-    less.
+    """The lane of the next batch: of those where something waits, the one that had less.
 
     Args:
         waiting: of each lane, whether something waits in it; of at least one.
@@ -102,7 +101,7 @@ class Lanes(Generic[W]):
         """Take out everything that waits."""
         return [item for lane in self._lanes for item in lane.clear()]
 
-    def next(self, budget: Budget) -> list[W]:
+    def next_batch(self, budget: Budget) -> list[W]:
         """Take out the next batch; empty if nothing waits. Abandoned items are dropped."""
         for lane in self._lanes:
             lane.drop_abandoned()
@@ -110,6 +109,6 @@ class Lanes(Generic[W]):
         if not any(waiting):
             return []
         chosen = next_lane(waiting, self._spent)
-        batch = self._lanes[chosen].take(budget)
+        batch = self._lanes[chosen].next_batch(budget)
         self._spent[chosen] += budget.weight(sum((item.cost for item in batch), Cost(0, 0)))
         return batch

@@ -1,4 +1,4 @@
-"""Task: what waits in the queue for an evaluation, and how a batch of tasks is taken a step further."""
+"""Task: what waits in the queue for an evaluation, and how a batch of them goes on."""
 
 import asyncio
 import logging
@@ -110,7 +110,7 @@ def evaluate_tasks(
 
 
 def advance(tasks: Sequence[Task[object]], outcomes: Sequence[Outcome]) -> list[Step[object]]:
-    """What becomes of each task after a batch; a class that fails costs the other classes nothing."""
+    """What becomes of each task after a batch; a class that fails costs others nothing."""
     steps: dict[int, Step[object]] = {}
     for kind in {type(task) for task in tasks}:
         members = [i for i, task in enumerate(tasks) if type(task) is kind]

@@ -10,9 +10,9 @@ no stream of new callers keeps an old one waiting, and to the least tag of those
 Tags of those who wait lie about the level: whoever goes in turn had the least tag, and is ahead of
 the least by one item at most, of weight w. So if a caller comes with items of weight d before some
 item of its own, then before it go, of each other caller, items that start between that caller's tag
-and the level + d: of weight d + 2 w at most. What does not fit into the room that a batch has left is
-passed over for others, which are charged for it, and do not delay it: that batch went without it in
-any case.
+and the level + d: of weight d + 2 w at most. What does not fit into the room that a batch has left
+is passed over for others, which are charged for it, and do not delay it: that batch went without it
+in any case.
 """
 
 import heapq
@@ -85,7 +85,7 @@ class Turns(Generic[W]):
                 kept = deque(item for item in queue if not item.abandoned)
                 self._replace(caller, kept)
 
-    def take(self, budget: Budget) -> list[W]:
+    def next_batch(self, budget: Budget) -> list[W]:
         """Take out the next batch, of at least one item that waits."""
         window = list(islice(self._in_turn(budget), budget.structures + LOOK_PAST))
         batch = [window[i] for i in fill_batch([item.cost for item in window], budget)]
@@ -107,11 +107,11 @@ class Turns(Generic[W]):
         ]
         heapq.heapify(heap)
         while heap:
-            tag, place, queue = heap[0]
+            tag, number, queue = heap[0]
             if (item := next(queue, None)) is None:
                 heapq.heappop(heap)
                 continue
-            heapq.heapreplace(heap, (tag + budget.weight(item.cost), place, queue))
+            heapq.heapreplace(heap, (tag + budget.weight(item.cost), number, queue))
             yield item
 
     def _remove(self, window: list[W], taken: set[int]) -> None:

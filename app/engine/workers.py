@@ -1,5 +1,4 @@
-"""The worker threads of a model: each takes the next batch of what waits, evaluates it, and hands
-the results back.
+"""The worker threads of a model: each takes a batch, evaluates it, and hands results back.
 
 While one thread assembles its batch or hands results back, the other one's batch keeps the backend
 busy. A batch that does not fit into memory is halved, and the budget with it.
@@ -146,9 +145,7 @@ class Workers:
         return Lane.SMALL if self.budget.holds(task.cost) else Lane.LARGE
 
     def _flush(self) -> None:
-        """Show the workers all that arrived in one turn of the event loop at once, so that it
-        shares a batch.
-        """
+        """Show the workers what arrived in one turn of the loop at once: it shares a batch."""
         with self._wake:
             self._waiting.add(self._arrived)
             self._wake.notify()
@@ -177,7 +174,7 @@ class Workers:
         """What a free thread may begin now; None where it has to wait."""
         if any(isinstance(work, IdleStep) for work in self._in_progress):
             return None
-        if tasks := self._take():
+        if tasks := self._next_batch():
             return Batch(tasks)
         if self._stopping:
             return Stop()
@@ -191,10 +188,10 @@ class Workers:
             if isinstance(work, IdleStep):
                 self._wake.notify_all()
 
-    def _take(self) -> list[Task[object]]:
+    def _next_batch(self) -> list[Task[object]]:
         """The next batch; where it leaves something, the other worker is told."""
         try:
-            tasks = self._waiting.next(self.budget)
+            tasks = self._waiting.next_batch(self.budget)
         except Exception as error:
             self._lose([], error)
             return []

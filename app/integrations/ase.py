@@ -1,6 +1,4 @@
-"""A model as an ASE calculator, for molecular dynamics and what else ASE does with one structure at
-a time.
-"""
+"""A model as an ASE calculator, for molecular dynamics and all else that ASE does."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,8 +40,10 @@ class _Opening:
 
 
 class EquipotCalculator(Calculator):
-    """Energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares of
-    the energy.
+    """A model of a store, or a backend, as a calculator of ASE.
+
+    Gives energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares
+    of the energy (eV).
 
     Energies alone take less time. Forces that are asked for after them are a second evaluation:
     whoever wants both asks for the forces first. A copy, or what is unpickled in another process,
@@ -118,13 +118,13 @@ class EquipotCalculator(Calculator):
             self.backend.card.check_electrons(structure)
         graph = build_graph(structure, self.backend.card.cutoff)
         alone = properties is not None and ENERGIES.issuperset(properties)
-        (found,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
+        (prediction,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
         self.results: dict[str, Any] = {
-            "energy": found.energy,
-            "free_energy": found.energy,
-            "energies": found.energies,
+            "energy": prediction.energy,
+            "free_energy": prediction.energy,
+            "energies": prediction.energies,
         }
-        if found.forces is not None:
-            self.results["forces"] = found.forces
-        if found.stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(found.stress)  # type: ignore[no-untyped-call]
+        if prediction.forces is not None:
+            self.results["forces"] = prediction.forces
+        if prediction.stress is not None:
+            self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)  # type: ignore[no-untyped-call]

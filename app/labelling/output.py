@@ -64,9 +64,7 @@ def label_output(path: Path, run: dict[str, Any]) -> Iterator[LabelOutput]:
 
 
 def failures_path(path: Path) -> Path:
-    """Where the failures of an output are listed: one JSON object with file, frame and reason per
-    line.
-    """
+    """Where an output's failures are listed: JSON lines with file, frame and reason."""
     return path.with_name(path.name + ".failures.jsonl")
 
 
@@ -76,7 +74,7 @@ def run_path(path: Path) -> Path:
 
 
 def _claim(path: Path, run: dict[str, Any], started: bool) -> None:
-    """Write down what an output is made of; refuse to go on with an output made of something else."""
+    """Write down what an output is made of; refuse one that is made of something else."""
     if started and json.loads(run_path(path).read_text()) != run:
         raise InvalidRequest(
             f"{path} was made of other inputs, calculator, options or properties, see {run_path(path)}: "

@@ -21,9 +21,7 @@ Handler: TypeAlias = Callable[[Any], Any]
 
 
 def as_rows(value: Any, validate: Handler) -> Any:
-    """(N, 3) float64 array of a list of triples, however long, or of a binary array; the rest is
-    for `validate`.
-    """
+    """(N, 3) float64 array of a list of triples, or of a binary array; else for `validate`."""
     return _floats(value) if _is_rows(value) else as_floats(value, validate)
 
 

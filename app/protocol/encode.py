@@ -71,8 +71,7 @@ def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict
 def _values(
     prediction: StructurePrediction, names: tuple[Name, ...], with_none: bool = False
 ) -> dict[str, Any]:
-    """What was asked for and there is of it; a committee's energy and forces come with their
-    uncertainty.
+    """What was asked for and is there; of a committee, energy and forces with uncertainty.
 
     Args:
         prediction: of one structure.

@@ -40,9 +40,7 @@ class Fault:
 
 
 def fault(error: errors.EquipotError) -> Fault:
-    """Status, code and message of an error; a subclass that is not in the table is looked up by its
-    bases.
-    """
+    """Status, code and message of an error; by its bases where it is not in the table."""
     for kind in type(error).__mro__:
         if kind in TABLE:
             status, code = TABLE[kind]

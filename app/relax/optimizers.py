@@ -1,4 +1,4 @@
-"""FIRE and L-BFGS in ASE's variants and with its parameters, one step for many structures at once."""
+"""FIRE and L-BFGS as ASE has them, with its parameters, a step of many structures at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from app.atoms.ragged import ranges
 from app.atoms.structure import Floats
 from app.relax.rows import Rows
 
@@ -25,8 +26,16 @@ class Optimizer(ABC):
     @classmethod
     @abstractmethod
     def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
-        """(M, 3), Å: displacements of B structures at x (M, 3) under forces (M, 3), whose states go
-        on.
+        """The next displacements of B structures, whose states go on.
+
+        Args:
+            states: what is remembered of each structure.
+            x: (M, 3), Å, where the rows of all structures are.
+            forces: (M, 3), eV/Å, on them.
+            rows: which row is whose.
+
+        Returns:
+            (M, 3), Å.
         """
 
 
@@ -35,8 +44,8 @@ class Fire(Optimizer):
     """FIRE: Bitzek et al., Phys. Rev. Lett. 97, 170201 (2006).
 
     Attributes:
-        velocity: (N + 3, 3); None before the first step.
-        dt: time step.
+        velocity: (N + 3, 3), Å by the unit of dt; None before the first step.
+        dt: time step, for masses of 1.
         a: how far the velocity is turned towards the force.
         downhill: steps since the force last pointed against the velocity.
     """
@@ -50,10 +59,9 @@ class Fire(Optimizer):
     def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
         """See `Optimizer`."""
         moved = np.array([s.velocity is not None for s in states])
-        sizes = (rows.n_atoms + 3).tolist()
         still = [
             np.zeros((n, 3)) if s.velocity is None else s.velocity
-            for s, n in zip(states, sizes, strict=True)
+            for s, n in zip(states, rows.lengths.tolist(), strict=True)
         ]
         velocity = np.concatenate(still)
         dt, a, downhill = (
@@ -88,8 +96,9 @@ class Lbfgs(Optimizer):
     """L-BFGS without a line search: Nocedal, Math. Comp. 35, 773 (1980), the two-loop recursion.
 
     Attributes:
-        history: s = Δx, y = −Δf and 1 / s·y of the last steps, newest last.
-        last: x and forces of the last step.
+        history: s = Δx in Å, y = −Δf in eV/Å, both (N + 3, 3), and 1 / s·y of the last steps,
+            newest last.
+        last: x and forces of the last step, (N + 3, 3), Å and eV/Å.
     """
 
     history: list[tuple[Floats, Floats, float]] = field(default_factory=list)
@@ -102,11 +111,10 @@ class Lbfgs(Optimizer):
             state._remember(own_x.copy(), own_forces.copy())
         order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
         ordered = Rows(rows.n_atoms[order])
-        place = np.concatenate(
-            [np.arange(rows.starts[i], rows.starts[i] + rows.n_atoms[i] + 3) for i in order]
-        )
+        rows_in_order = ranges(rows.starts[order], rows.lengths[order])
+        histories = [states[i].history for i in order]
         moves = np.empty_like(forces)
-        moves[place] = _direction([states[i].history for i in order], forces[place], ordered)
+        moves[rows_in_order] = _direction(histories, forces[rows_in_order], ordered)
         longest = rows.longest(moves)
         moves *= rows.spread(np.minimum(1.0, MAX_STEP / np.maximum(longest, TINY)))
         return moves
@@ -126,7 +134,7 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {"fire": Fire, "lbfgs": Lbfgs}
 def _direction(
     histories: Sequence[list[tuple[Floats, Floats, float]]], forces: Floats, rows: Rows
 ) -> Floats:
-    """(M, 3) directions of structures that stand in the order of falling length of their histories."""
+    """(M, 3) directions of structures that stand in order of their histories, the longest first."""
     q = -forces
     past = list(_steps(histories, rows))
     weights = []
@@ -143,8 +151,11 @@ def _direction(
 def _steps(
     histories: Sequence[list[tuple[Floats, Floats, float]]], rows: Rows
 ) -> Iterator[tuple[Rows, int, Floats, Floats, Floats]]:
-    """For each step back in time: the structures that remember it, their last row, and s, y and 1 /
-    s·y of all.
+    """For each step back in time, what the structures remember of it.
+
+    Yields:
+        Rows of the B structures that remember it; how many rows they have, M; s and y, (M, 3), of
+        all; and 1 / s·y, (B,), of each.
     """
     part, count = rows, len(histories)
     for age in range(1, 1 + len(histories[0])):

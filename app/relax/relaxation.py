@@ -1,5 +1,4 @@
-"""Relaxations in flight: many structures that move together, each from its own start to its own
-end.
+"""Relaxations in flight: many structures moving together, each to an end of its own.
 
 Each is a task of the batcher's queue, where single points wait, too. After a batch, all relaxations
 that were in it take their step on common arrays (schedule, execute, update); those that have ended
@@ -26,8 +25,7 @@ from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.rows import Rows, first_rows
 
 VOLUME_RATIOS = (0.2, 5.0)
-"""A cell that shrinks or grows beyond these ratios of its first volume has collapsed or evaporated.
-"""
+"""Of a cell to its first volume; beyond these it has collapsed or evaporated."""
 SAFEGUARDS = Safeguards()
 
 
@@ -38,7 +36,7 @@ async def relax(
     safeguards: Safeguards = SAFEGUARDS,
     caller: Hashable = None,
 ) -> Relaxed:
-    """Move atoms, and the cell if asked, until no force is left; inside `admission.admit`.
+    """Move atoms, and the cell if asked, until no force is left; within `admission.admit`.
 
     Not converging is a result: `steps`, or `exploded` with the last geometry that was sound.
 
@@ -76,9 +74,9 @@ class Relaxation(Task[Relaxed]):
         caller: for whom it is relaxed.
 
     Attributes:
-        x: (N + 3, 3), rows that are being evaluated.
-        sound: rows of the last sound geometry, its prediction and what is left of the criterion's
-            quantity.
+        x: (N + 3, 3), Å, rows that are being evaluated (see `app.relax.rows`).
+        sound: rows of the last sound geometry, (N + 3, 3), its prediction, and what is left of the
+            criterion's quantity, eV/Å.
         initial: prediction for the structure as it was given.
         steps: optimiser steps made.
         optimizer: what the optimiser remembers.
@@ -109,9 +107,7 @@ class Relaxation(Task[Relaxed]):
     def advance(
         cls, tasks: Sequence["Relaxation"], outcomes: Sequence[Outcome]
     ) -> list[Step[Relaxed]]:
-        """Take a step with each relaxation whose geometry is sound and whose forces are not small
-        yet.
-        """
+        """Move each relaxation whose geometry is sound and whose forces are not small yet."""
         ends: dict[Relaxation, Relaxed | EquipotError] = {}
         predictions: dict[Relaxation, StructurePrediction] = {}
         for relaxation, outcome in zip(tasks, outcomes, strict=True):
@@ -124,9 +120,7 @@ class Relaxation(Task[Relaxed]):
         return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
 
     def failed(self, error: EquipotError) -> Relaxed | EquipotError:
-        """The end of a relaxation whose geometry cannot be evaluated: the error itself if it is the
-        first one.
-        """
+        """The end of a relaxation that cannot be evaluated: at its first geometry, the error."""
         return error if self.sound is None else self.ended(f"exploded: {error}")
 
     def ended(self, reason: str) -> Relaxed:
@@ -157,7 +151,7 @@ class Relaxation(Task[Relaxed]):
 def take_step(
     predictions: dict[Relaxation, StructurePrediction],
 ) -> dict[Relaxation, Relaxed | EquipotError]:
-    """Note what was predicted for some relaxations, and move those that go on; the ends of the others."""
+    """Note what was predicted for relaxations, and move those that go on; the others' ends."""
     relaxations = list(predictions)
     rows = Rows(np.array([len(r.origin) for r in relaxations]))
     x = np.concatenate([r.x for r in relaxations])
@@ -189,9 +183,7 @@ def take_step(
 def _forces(
     relaxations: list[Relaxation], predictions: list[StructurePrediction], x: Floats, rows: Rows
 ) -> Floats:
-    """(M, 3), eV/Å: on the atoms that may move, and on the deformation gradients as far as they may
-    change.
-    """
+    """(M, 3), eV/Å: on what may move of atoms and deformation gradients, zero on the rest."""
     own = [p.forces for p in predictions if p.forces is not None]
     assert len(own) == len(predictions), "a relaxation wants derivatives"
     on_atoms = np.concatenate(own)
@@ -208,9 +200,7 @@ def _forces(
 
 
 def _cell_forces(relaxations: list[Relaxation], predictions: list[StructurePrediction]) -> Floats:
-    """(B, 3, 3), eV: minus the derivative of the enthalpy E + pV by the deformation gradient,
-    projected.
-    """
+    """(B, 3, 3), eV: −∂(E + pV)/∂G by the deformation gradients G, as far as these may change."""
     graphs = [r.graph for r in relaxations]
     volumes = np.abs(np.linalg.det(np.concatenate([g.cell for g in graphs])))
     pressure = np.array([r.options.pressure for r in relaxations])[:, None, None] * np.eye(3)

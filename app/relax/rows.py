@@ -1,4 +1,4 @@
-"""Many structures' coordinates in one array: the rows of their atoms, and of the cells around them.
+"""Many structures' coordinates in one array: rows of their atoms and of their cells.
 
 Cell relaxation follows ASE's `UnitCellFilter` (Tadmor et al., Phys. Rev. B 59, 235 (1999)). Each
 structure has N rows for its atoms, in the frame of its first cell, and three rows with N times the
@@ -8,6 +8,7 @@ force acts on its rows.
 
 import numpy as np
 
+from app.atoms.ragged import rows_of, starts_of
 from app.atoms.structure import Floats, Integers
 
 
@@ -18,6 +19,8 @@ class Rows:
         n_atoms: (B,) atoms of each structure.
 
     Attributes:
+        n_atoms: as given.
+        lengths: (B,) rows of each structure.
         starts: (B,) first row of each structure.
         first_atoms: (B,) first of each structure's atoms, among atoms alone.
         cell: (B, 3) the rows of each cell.
@@ -28,14 +31,15 @@ class Rows:
 
     def __init__(self, n_atoms: Integers) -> None:
         self.n_atoms = n_atoms
-        ends = np.cumsum(n_atoms + 3)
-        self.starts: Integers = ends - n_atoms - 3
-        self.first_atoms: Integers = np.cumsum(n_atoms) - n_atoms
-        self.cell = ends[:, None] + np.arange(-3, 0)
-        self.is_atom = np.ones(int(ends[-1]), dtype=bool)
+        self.lengths: Integers = n_atoms + 3
+        starts = starts_of(self.lengths)
+        self.starts = starts[:-1]
+        self.first_atoms = starts_of(n_atoms)[:-1]
+        self.cell = starts[1:, None] + np.arange(-3, 0)
+        self.is_atom = np.ones(int(starts[-1]), dtype=bool)
         self.is_atom[self.cell] = False
-        self.structure = np.repeat(np.arange(len(n_atoms)), n_atoms + 3)
-        self.of_atom = np.repeat(np.arange(len(n_atoms)), n_atoms)
+        self.structure = rows_of(self.lengths)
+        self.of_atom = rows_of(n_atoms)
 
     def dot(self, left: Floats, right: Floats) -> Floats:
         """(B,) scalar products of each structure's rows in two (M, 3) arrays."""
@@ -62,7 +66,7 @@ class Rows:
         return np.split(values, self.first_atoms[1:])
 
     def deformations(self, x: Floats) -> Floats:
-        """(B, 3, 3) deformation gradients G at x (M, 3)."""
+        """(B, 3, 3), without unit: deformation gradients G at x (M, 3)."""
         gradients: Floats = x[self.cell] / self.n_atoms[:, None, None]
         return gradients
 
@@ -76,7 +80,7 @@ class Rows:
         """(M, 3), eV/Å: what acts on the rows.
 
         Args:
-            x: (M, 3), where they are.
+            x: (M, 3), Å, where they are.
             on_atoms: (N, 3), eV/Å.
             on_cells: (B, 3, 3), eV, the forces on the deformation gradients.
         """

@@ -74,8 +74,9 @@ class Metrics:
         self.depth.labels(card.reference).set_function(depth)
 
     def gone(self, card: ModelCard, digest: str) -> None:
-        """A model is no longer served: what is true of the moment vanishes, what was counted keeps
-        its value.
+        """A model is no longer served.
+
+        What is true of the moment vanishes, what was counted keeps its value.
         """
         self.info.remove(*_labels(card, digest))
         self.depth.remove(card.reference)

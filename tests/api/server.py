@@ -64,9 +64,9 @@ class Running:
 
     def metric(self, line: str) -> float:
         """Value of one line of `/metrics`; 0 where it is not there yet."""
-        for found in self.client.get("/metrics").text.splitlines():
-            if found.startswith(line + " "):
-                return float(found.rpartition(" ")[2])
+        for sample in self.client.get("/metrics").text.splitlines():
+            if sample.startswith(line + " "):
+                return float(sample.rpartition(" ")[2])
         return 0.0
 
     def wait_for(self, line: str, value: float) -> None:

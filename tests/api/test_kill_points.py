@@ -1,6 +1,4 @@
-"""An exception anywhere on the way of a request: its caller gets an error, all others their
-answers.
-"""
+"""An exception anywhere on a request's way: its caller gets an error, others their answers."""
 
 import importlib
 from collections.abc import Iterator
@@ -30,8 +28,8 @@ def service(pair_store: Path) -> Iterator[Running]:
 def breaks(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Have a function of a module raise for whatever holds the mark."""
 
-    def install(place: str, name: str) -> None:
-        module = importlib.import_module(place)
+    def install(path: str, name: str) -> None:
+        module = importlib.import_module(path)
         sound = getattr(module, name)
 
         def broken(*args: Any, **options: Any) -> Any:
@@ -55,7 +53,7 @@ def assert_sound(service: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "name", "code"),
+    ("module", "name", "code"),
     [
         ("app.engine.graph_builder", "build_graph", "internal"),
         ("app.engine.bisect", "collate", "model_failed"),
@@ -64,9 +62,9 @@ def assert_sound(service: Running) -> None:
     ],
 )
 def test_before_and_after_the_model(
-    service: Running, breaks: Any, place: str, name: str, code: str
+    service: Running, breaks: Any, module: str, name: str, code: str
 ) -> None:
-    breaks(place, name)
+    breaks(module, name)
     response = service.predict({"structures": [ARGON, CULPRIT, ARGON]})
     assert response.status_code == 200
     assert [r["status"] for r in response.json()["results"]] == ["ok", "error", "ok"]
@@ -78,11 +76,11 @@ def test_before_and_after_the_model(
 
 
 @pytest.mark.parametrize(
-    ("place", "name"),
+    ("module", "name"),
     [("app.protocol.decode", "parse_structure"), ("app.protocol.encode", "result_fields")],
 )
-def test_in_reading_and_writing_json(service: Running, breaks: Any, place: str, name: str) -> None:
-    breaks(place, name)
+def test_in_reading_and_writing_json(service: Running, breaks: Any, module: str, name: str) -> None:
+    breaks(module, name)
     culprit, other = at_once(service, CULPRIT, ARGON)
     assert culprit.status_code == 500
     assert culprit.json()["error"]["code"] == "internal"
@@ -110,7 +108,7 @@ def test_in_writing_other_kinds(
 
 
 def test_in_a_step_of_a_relaxation(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(found: Any) -> Any:
+    def broken(predictions: Any) -> Any:
         raise RuntimeError("no luck")
 
     monkeypatch.setattr("app.relax.relaxation.take_step", broken)

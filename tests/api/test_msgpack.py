@@ -46,9 +46,9 @@ def test_the_answer_is_that_of_json_to_the_last_bit(service: Running) -> None:
     ]
     answer = post(service, {**sent, "structures": packed})
     assert answer.headers["content-type"] == MSGPACK
-    found = ormsgpack.unpackb(answer.content)
-    assert found["results"][0]["forces"]["dtype"] == "<f8"
-    assert arrays(found) == service.predict(sent).json()
+    document = ormsgpack.unpackb(answer.content)
+    assert document["results"][0]["forces"]["dtype"] == "<f8"
+    assert arrays(document) == service.predict(sent).json()
 
 
 def test_lists_are_taken_too_and_json_is_given_where_it_is_preferred(service: Running) -> None:

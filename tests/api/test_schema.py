@@ -13,8 +13,8 @@ EVERYTHING = ["energy", "forces", "stress", "energies"]
 
 @pytest.fixture(scope="module")
 def document(service: Running) -> dict[str, Any]:
-    found: dict[str, Any] = service.client.get("/openapi.json").json()
-    return found
+    schema: dict[str, Any] = service.client.get("/openapi.json").json()
+    return schema
 
 
 def check(document: dict[str, Any], path: str, method: str, response: Any) -> None:

@@ -29,21 +29,21 @@ def test_the_answer_is_the_stored_one(bundled: Running, stored: dict[str, Any]) 
     assert_alike(answer.json() if is_json else answer.text, stored["answer"])
 
 
-def assert_alike(found: Any, expected: Any) -> None:
+def assert_alike(actual: Any, expected: Any) -> None:
     """The same fields and texts, and numbers within the tolerance."""
     if isinstance(expected, dict):
-        assert isinstance(found, dict)
-        assert set(found) == set(expected)
+        assert isinstance(actual, dict)
+        assert set(actual) == set(expected)
         for key in expected:
-            assert_alike(found[key], expected[key])
+            assert_alike(actual[key], expected[key])
     elif isinstance(expected, list):
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
+        assert len(actual) == len(expected)
+        for one, other in zip(actual, expected, strict=True):
             assert_alike(one, other)
     elif isinstance(expected, str):
-        assert NUMBER.sub("#", found) == NUMBER.sub("#", expected)
-        assert_alike(*([float(n) for n in NUMBER.findall(text)] for text in (found, expected)))
+        assert NUMBER.sub("#", actual) == NUMBER.sub("#", expected)
+        assert_alike(*([float(n) for n in NUMBER.findall(text)] for text in (actual, expected)))
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, abs=TOLERANCE)
+        assert actual == pytest.approx(expected, abs=TOLERANCE)
     else:
-        assert found == expected
+        assert actual == expected

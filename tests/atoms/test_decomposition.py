@@ -65,8 +65,8 @@ def in_pieces(structure: Structure, backend: Backend, most: int) -> StructurePre
     parts = pieces(cutter(structure, backend, most))
     assert len(parts) >= len(structure) / most
     for piece in parts:
-        (found,) = split(backend(piece.graph), piece.graph)
-        whole.add(piece, found)
+        (prediction,) = split(backend(piece.graph), piece.graph)
+        whole.add(piece, prediction)
     return whole.prediction()
 
 
@@ -112,9 +112,9 @@ def test_energies_alone_have_no_other_sum(backend: Backend) -> None:
     whole = Assembly(structure, backend.is_strictly_local)
     for piece in pieces(cutter(structure, backend, most)):
         whole.add(piece, split(backend.energies(piece.graph), piece.graph)[0])
-    found = whole.prediction()
-    assert_same_energies(found, at_once(structure, backend), TOLERANCES[backend.card.dtype])
-    assert (found.forces, found.stress, found.member_forces) == (None, None, None)
+    prediction = whole.prediction()
+    assert_same_energies(prediction, at_once(structure, backend), TOLERANCES[backend.card.dtype])
+    assert (prediction.forces, prediction.stress, prediction.member_forces) == (None, None, None)
 
 
 def test_each_edge_and_each_atom_is_in_one_piece(backend: Backend) -> None:

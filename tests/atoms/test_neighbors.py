@@ -1,6 +1,4 @@
-"""Neighbour lists against loops over atoms and images, which know nothing of cell lists or lattice
-reduction.
-"""
+"""Neighbour lists against loops over atoms and images, which know nothing of cell lists."""
 
 import itertools
 import math
@@ -224,14 +222,14 @@ def test_very_skewed_cell():
     cell = np.array([[3.0, 0, 0], [60.0, 3.0, 0], [-39.0, 69.0, 3.0]])
     skewed = Structure(np.array([6, 8]), np.array([[0.0, 0, 0], [1.6, 1.4, 1.5]]), cell, np.True_)
     straight = replace(skewed, cell=np.eye(3) * 3.0)
-    found, expected = build_graph(skewed, 4.0), build_graph(straight, 4.0)
+    actual, expected = build_graph(skewed, 4.0), build_graph(straight, 4.0)
 
     def vectors(graph):
         rows = np.column_stack([graph.edge_index.T, np.round(graph.edge_vectors(), 6) + 0.0])
         return sorted(map(tuple, rows.tolist()))
 
-    assert vectors(found) == vectors(expected)
-    check_order(found)
+    assert vectors(actual) == vectors(expected)
+    check_order(actual)
 
 
 def test_more_atoms_than_one_digit_of_the_sort():

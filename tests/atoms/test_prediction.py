@@ -64,14 +64,14 @@ def test_a_committee_answers_with_its_mean_and_spread(prediction, graph):
         energies=prediction.energies + 1,
         stress=prediction.stress + 1,
     )
-    found = committee([prediction, other])
-    np.testing.assert_array_equal(found.energy, [3.0, 4.0, 6.0])
-    np.testing.assert_array_equal(found.energies, [1.5, 2.5, 3.5, 4.5])
-    np.testing.assert_array_equal(found.forces[2], [6, 10, 12])
-    np.testing.assert_array_equal(found.stress[1], prediction.stress[1] + 0.5)
-    np.testing.assert_array_equal(found.energy_std, [0.0, 1.0, 2.0])
-    np.testing.assert_array_equal(found.forces_std, [0.0, 3.0, 5.0, 0.0])
-    gas, box, _ = split(found, graph)
+    mean = committee([prediction, other])
+    np.testing.assert_array_equal(mean.energy, [3.0, 4.0, 6.0])
+    np.testing.assert_array_equal(mean.energies, [1.5, 2.5, 3.5, 4.5])
+    np.testing.assert_array_equal(mean.forces[2], [6, 10, 12])
+    np.testing.assert_array_equal(mean.stress[1], prediction.stress[1] + 0.5)
+    np.testing.assert_array_equal(mean.energy_std, [0.0, 1.0, 2.0])
+    np.testing.assert_array_equal(mean.forces_std, [0.0, 3.0, 5.0, 0.0])
+    gas, box, _ = split(mean, graph)
     np.testing.assert_array_equal(gas.forces_std, [0.0, 3.0])
     assert (gas.energy_std, box.energy_std) == (0.0, 1.0)
 

@@ -99,10 +99,10 @@ class TestPackages(ServedContract):
 
 @compiling
 def test_the_card_says_what_the_packages_are_for(published):
-    found = published.card.aoti
-    assert found.torch == torch.__version__.partition("+")[0]
-    assert found.certificate.systems == published.card.certificate.systems
-    assert 0 < found.certificate.largest.forces < found.certificate.tolerance.forces
+    packages = published.card.aoti
+    assert packages.torch == torch.__version__.partition("+")[0]
+    assert packages.certificate.systems == published.card.certificate.systems
+    assert 0 < packages.certificate.largest.forces < packages.certificate.tolerance.forces
     assert {"model.onnx", "energies.onnx", "model.pt2", "energies.pt2"} == set(
         published.card.artifacts
     )
@@ -121,10 +121,10 @@ def test_they_give_the_numbers_of_the_artifact_from_several_threads(published, d
     onnx = load_backend(published, deterministic=deterministic, backend="onnx")
     aoti = load_backend(published, threads=2, deterministic=deterministic, backend="aoti")
     with ThreadPoolExecutor(4) as pool:
-        for graph, found in zip(graphs * 5, pool.map(aoti, graphs * 5), strict=True):
+        for graph, actual in zip(graphs * 5, pool.map(aoti, graphs * 5), strict=True):
             expected = onnx(graph)
-            np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-4)
-            np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-3)
+            np.testing.assert_allclose(actual.forces, expected.forces, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(actual.energy, expected.energy, rtol=0, atol=1e-3)
             np.testing.assert_allclose(
                 aoti.energies(graph).energies, expected.energies, rtol=0, atol=1e-4
             )
@@ -227,11 +227,6 @@ def test_a_shortage_of_memory_is_told_apart(published):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def bundled() -> StoredModel:
-    return ModelStore(ROOT / "model_store").load("organic-xtb")
 
 
 def with_packages(model: StoredModel, **fields: str) -> StoredModel:

@@ -1,6 +1,4 @@
-"""The bundled model on each device and in each way to run it, held to what its card was certified
-at.
-"""
+"""The bundled model on each device in each way, held to what its card was certified at."""
 
 import numpy as np
 import pytest
@@ -48,15 +46,15 @@ def test_answers_are_those_of_the_cpu_within_the_tolerance_of_the_card(device, e
         together = collate(batch)
         energies = backend.energies(together).energy
         answers = split(backend(together), together)
-        for found, energy, graph in zip(answers, energies, batch, strict=True):
+        for actual, energy, graph in zip(answers, energies, batch, strict=True):
             (expected,) = split(alone(graph), graph)
             per_atom = allowed.energy_per_atom * len(expected.forces)
-            assert abs(found.energy - expected.energy) <= per_atom
+            assert abs(actual.energy - expected.energy) <= per_atom
             assert abs(energy - expected.energy) <= per_atom
-            np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=allowed.forces)
+            np.testing.assert_allclose(actual.forces, expected.forces, rtol=0, atol=allowed.forces)
             if expected.stress is not None:
                 np.testing.assert_allclose(
-                    found.stress, expected.stress, rtol=0, atol=allowed.stress
+                    actual.stress, expected.stress, rtol=0, atol=allowed.stress
                 )
 
 

@@ -1,6 +1,4 @@
-"""Bits that do not depend on the batch, where they are asked for; otherwise the tolerance of the
-card.
-"""
+"""Bits that do not depend on the batch, where asked for; else the tolerance of the card."""
 
 from functools import cache
 
@@ -37,15 +35,15 @@ def candidates(name: str) -> list[Graph]:
 
 
 @cache
-def alone(name: str, place: int, deterministic: bool) -> StructurePrediction:
-    graph = candidates(name)[place]
+def alone(name: str, index: int, deterministic: bool) -> StructurePrediction:
+    graph = candidates(name)[index]
     return split(backend(name, 1, deterministic)(graph), graph)[0]
 
 
 def in_batch(
-    name: str, places: list[int], threads: int, deterministic: bool
+    name: str, indices: list[int], threads: int, deterministic: bool
 ) -> list[StructurePrediction]:
-    batch = collate([candidates(name)[place] for place in places])
+    batch = collate([candidates(name)[index] for index in indices])
     return split(backend(name, threads, deterministic)(batch), batch)
 
 
@@ -61,21 +59,21 @@ batches = st.lists(st.integers(0, 8), min_size=1, max_size=12)
 @settings(max_examples=25)
 @given(batches, st.sampled_from([1, 2, 3]))
 def test_the_same_bits_in_any_batch_on_any_number_of_threads(
-    name: str, places: list[int], threads: int
+    name: str, indices: list[int], threads: int
 ) -> None:
-    for place, found in zip(places, in_batch(name, places, threads, True), strict=True):
-        assert bits(found) == bits(alone(name, place, True))
+    for index, actual in zip(indices, in_batch(name, indices, threads, True), strict=True):
+        assert bits(actual) == bits(alone(name, index, True))
 
 
 @settings(max_examples=25)
 @given(batches)
-def test_otherwise_the_tolerance_of_the_card(places: list[int]) -> None:
+def test_otherwise_the_tolerance_of_the_card(indices: list[int]) -> None:
     certificate = STORE.load("organic-xtb").card.certificate
     assert certificate is not None
     allowed = certificate.tolerance
-    for place, found in zip(places, in_batch("organic-xtb", places, 1, False), strict=True):
-        wanted = alone("organic-xtb", place, False)
-        assert abs(found.energy - wanted.energy) <= allowed.energy_per_atom * len(wanted.energies)
-        np.testing.assert_allclose(found.forces, wanted.forces, rtol=0, atol=allowed.forces)
-        if wanted.stress is not None and found.stress is not None:
-            np.testing.assert_allclose(found.stress, wanted.stress, rtol=0, atol=allowed.stress)
+    for index, actual in zip(indices, in_batch("organic-xtb", indices, 1, False), strict=True):
+        wanted = alone("organic-xtb", index, False)
+        assert abs(actual.energy - wanted.energy) <= allowed.energy_per_atom * len(wanted.energies)
+        np.testing.assert_allclose(actual.forces, wanted.forces, rtol=0, atol=allowed.forces)
+        if wanted.stress is not None and actual.stress is not None:
+            np.testing.assert_allclose(actual.stress, wanted.stress, rtol=0, atol=allowed.stress)

@@ -42,12 +42,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def found(name: str) -> metadata.Distribution:
+    def installed(name: str) -> metadata.Distribution:
         for distribution in metadata.distributions(name=name, path=[str(tmp_path)]):
             return distribution
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(metadata, "distribution", found)
+    monkeypatch.setattr(metadata, "distribution", installed)
 
     def run(*distributions: str, module: str = WORKING) -> None:
         for name in distributions:

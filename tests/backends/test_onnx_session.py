@@ -63,7 +63,7 @@ def allegro() -> StoredModel:
 
 
 @pytest.fixture(scope="module")
-def places(allegro, tmp_path_factory) -> dict[str, tuple[ModelCard, Path]]:
+def artifacts(allegro, tmp_path_factory) -> dict[str, tuple[ModelCard, Path]]:
     """A card and a folder of artifacts, of a strictly local model and of one that passes messages."""
     folder = tmp_path_factory.mktemp("passing")
     onnx.save(onnx.parser.parse_model(PASSING), folder / ARTIFACT)
@@ -73,18 +73,18 @@ def places(allegro, tmp_path_factory) -> dict[str, tuple[ModelCard, Path]]:
 @pytest.mark.parametrize("execution", [Execution.BUCKETS, Execution.GRAPHS])
 @pytest.mark.parametrize("name", ["allegro", "passing"])
 @pytest.mark.parametrize("slots", [1 << 18, 400])
-def test_each_execution_gives_the_numbers_of_a_plain_run(places, name, execution, slots):
-    card, folder = places[name]
+def test_each_execution_gives_the_numbers_of_a_plain_run(artifacts, name, execution, slots):
+    card, folder = artifacts[name]
     sizes = [cluster(ELEMENTS, n, seed=n) for n in (2, 9, 30)]
     graph = build_graphs([*sizes, *isolated(ELEMENTS)[:2], box(ELEMENTS, 20, seed=1)], card.cutoff)
     expected = open_onnx(card, folder, threads=1)(graph)
     backend = open_onnx(card, folder, threads=1, slots=slots, execution=execution)
     assert np.abs(expected.forces).max() > 0.1
     for _ in range(2):
-        found = backend(graph)
+        actual = backend(graph)
         for field in ("energy", "energies", "forces", "stress"):
             np.testing.assert_allclose(
-                getattr(found, field), getattr(expected, field), rtol=1e-6, atol=1e-4
+                getattr(actual, field), getattr(expected, field), rtol=1e-6, atol=1e-4
             )
         np.testing.assert_allclose(
             backend.energies(graph).energies, expected.energies, rtol=1e-6, atol=1e-4
@@ -92,9 +92,7 @@ def test_each_execution_gives_the_numbers_of_a_plain_run(places, name, execution
 
 
 def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
-    """Structures of one bucket, large and small in turn: what one leaves behind would be seen by
-    the next.
-    """
+    """Structures of one bucket, large and small: what one leaves behind, the next would see."""
     plain = load_backend(allegro, threads=1)
     bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.GRAPHS)
     graphs = [
@@ -124,8 +122,8 @@ def test_runs_from_several_threads_do_not_mix(allegro):
     graphs = [build_graph(cluster(ELEMENTS, 12, seed=n), allegro.card.cutoff) for n in range(12)]
     expected = [bound(graph).forces for graph in graphs]
     with ThreadPoolExecutor(4) as pool:
-        for found, right in zip(pool.map(bound, graphs * 3), expected * 3, strict=True):
-            np.testing.assert_array_equal(found.forces, right)
+        for actual, right in zip(pool.map(bound, graphs * 3), expected * 3, strict=True):
+            np.testing.assert_array_equal(actual.forces, right)
 
 
 @given(st.integers(1, 200_000), st.integers(1, 200))
@@ -140,9 +138,7 @@ def test_a_bucket_holds_the_portion_with_little_padding(atoms, slots):
 
 
 class Stale:
-    """A session that computes for each binding once, as one does whose recording does not read the
-    inputs.
-    """
+    """A session that computes for each binding once, as one whose recording reads no inputs."""
 
     def __init__(self, real) -> None:
         self.real, self.seen = real, []
@@ -157,8 +153,8 @@ class Stale:
 
 
 @pytest.mark.parametrize("name", ["allegro", "passing"])
-def test_a_replay_that_does_not_read_its_inputs_is_found_out(places, name):
-    _, folder = places[name]
+def test_a_replay_that_does_not_read_its_inputs_is_found_out(artifacts, name):
+    _, folder = artifacts[name]
     good = open_artifact(folder / ARTIFACT, HOST, Execution.GRAPHS, False)
     assert isinstance(good, BoundArtifact)
     probes = session.probes(good)

@@ -66,17 +66,19 @@ def test_ase_gives_the_same(argon):
     ]
     slab = random_crystal(argon.card, (2, 2, 1), seed=5, pbc=SLAB)
     structures = [*(random_molecule(argon.card, n, seed=n) for n in (1, 2, 13)), *crystals, slab]
-    for structure, found in zip(structures, evaluate(argon, structures), strict=True):
+    for structure, actual in zip(structures, evaluate(argon, structures), strict=True):
         atoms = by_ase(structure)
         n = len(structure)
-        assert found.energy == pytest.approx(atoms.get_potential_energy() - 14.5 * n, abs=1e-11 * n)
-        np.testing.assert_allclose(
-            found.energies, atoms.get_potential_energies() - 14.5, rtol=0, atol=1e-11
+        assert actual.energy == pytest.approx(
+            atoms.get_potential_energy() - 14.5 * n, abs=1e-11 * n
         )
-        np.testing.assert_allclose(found.forces, atoms.get_forces(), rtol=0, atol=1e-11)
+        np.testing.assert_allclose(
+            actual.energies, atoms.get_potential_energies() - 14.5, rtol=0, atol=1e-11
+        )
+        np.testing.assert_allclose(actual.forces, atoms.get_forces(), rtol=0, atol=1e-11)
         if structure.is_bulk:
             np.testing.assert_allclose(
-                found.stress, atoms.get_stress(voigt=False), rtol=0, atol=1e-13
+                actual.stress, atoms.get_stress(voigt=False), rtol=0, atol=1e-13
             )
 
 
@@ -90,9 +92,9 @@ def test_unlike_elements_mix_by_lorentz_and_berthelot(pair_card):
     first, second = pair_card.pair["Ar"], pair_card.pair["H"]
     sigma, epsilon = (first.sigma + second.sigma) / 2, np.sqrt(first.epsilon * second.epsilon)
     minimum = Structure(np.array([18, 1]), np.array([[0.0, 0, 0], [2 ** (1 / 6) * sigma, 0, 0]]))
-    (found,) = evaluate(backend, [minimum])
-    assert found.energy == pytest.approx(-epsilon, rel=1e-12)
-    np.testing.assert_allclose(found.forces, 0.0, atol=1e-14)
+    (actual,) = evaluate(backend, [minimum])
+    assert actual.energy == pytest.approx(-epsilon, rel=1e-12)
+    np.testing.assert_allclose(actual.forces, 0.0, atol=1e-14)
 
 
 def test_an_element_without_parameters_is_named(pair_card):

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.bench.samples import molecules
 from app.cli.main import main
-from app.store.card import ModelCard
 from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
@@ -51,25 +49,25 @@ def test_all_parts_are_measured_and_written(
         bench(pair_store, "--seconds", 0.05, "--clients", 1, 3, "--in-flight", 4, "--json", out)
         == 0
     )
-    found = json.loads(out.read_text())
-    assert all(math.isfinite(number) for number in numbers(found))
-    assert all(f"`{key}`" in PAGE for key in keys(found))
-    assert found["model"]["reference"] == "pairs@2"
-    assert {"processor", "device", "threads", "runtime"} == set(found["machine"])
-    assert {"atoms", "edges", "structures", "seconds", "source"} == set(found["budget"])
-    assert [part["sample"] for part in found["backend"]] == [
+    results = json.loads(out.read_text())
+    assert all(math.isfinite(number) for number in numbers(results))
+    assert all(f"`{key}`" in PAGE for key in keys(results))
+    assert results["model"]["reference"] == "pairs@2"
+    assert {"processor", "device", "threads", "runtime"} == set(results["machine"])
+    assert {"atoms", "edges", "structures", "seconds", "source"} == set(results["budget"])
+    assert [part["sample"] for part in results["backend"]] == [
         "aspirin, 21 atoms",
         "crystal, 64 atoms",
     ]
-    assert all(part["best"] in part["batches"] for part in found["backend"])
-    assert found["relax"]["relaxations"] >= 4
-    assert 0 < found["relax"]["backend_share"] < 1
-    assert [load["clients"] for load in found["service"]["loads"]] == [1, 3]
+    assert all(part["best"] in part["batches"] for part in results["backend"])
+    assert results["relax"]["relaxations"] >= 4
+    assert 0 < results["relax"]["backend_share"] < 1
+    assert [load["clients"] for load in results["service"]["loads"]] == [1, 3]
     assert all(
         load["rate"] > 0 and load["p50"] <= load["p90"] <= load["p99"]
-        for load in found["service"]["loads"]
+        for load in results["service"]["loads"]
     )
-    assert found["service"]["ready_after"] > 0
+    assert results["service"]["ready_after"] > 0
     text = capsys.readouterr().out
     assert "aspirin, 21 atoms" in text
     assert "A MILLION OF" in text
@@ -86,9 +84,9 @@ def test_own_structures(
         )
         == 0
     )
-    found = json.loads(out.read_text())
-    assert [part["sample"] for part in found["backend"]] == ["own.xyz, 1.5 atoms on average"]
-    assert "relax" not in found
+    results = json.loads(out.read_text())
+    assert [part["sample"] for part in results["backend"]] == ["own.xyz, 1.5 atoms on average"]
+    assert "relax" not in results
     file.write_text("1\n\nXe 0 0 0\n")
     assert bench(pair_store, "--structures", file) == 1
     assert "own.xyz: frame 0: " in capsys.readouterr().err
@@ -102,14 +100,3 @@ def test_options_without_sense_are_refused(
 ) -> None:
     assert bench(pair_store, option, value) == 1
     assert option in capsys.readouterr().err
-
-
-def test_a_model_without_the_molecules_elements_gets_clusters_of_its_own(
-    pair_card: ModelCard,
-) -> None:
-    sample = molecules(pair_card.model_copy(update={"elements": ("Ar", "Ne")}))
-    assert sample.name == "cluster, 21 atoms"
-    assert {symbol for structure in sample.structures for symbol in structure.symbols} == {
-        "Ar",
-        "Ne",
-    }

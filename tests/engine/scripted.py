@@ -11,9 +11,7 @@ from app.atoms.prediction import Prediction
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
-from app.errors import (
-    OutOfMemory,
-)
+from app.errors import OutOfMemory
 from app.store.card import ModelCard
 
 

@@ -1,5 +1,9 @@
 """One batch: a structure that fails costs its neighbours nothing."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,6 +15,7 @@ from app.errors import (
     InvalidStructure,
 )
 from tests.engine.scripted import Scripted, graphs_of
+from tests.paths import MODEL_STORE, ROOT
 
 
 def test_one_that_raises_costs_only_itself(backend: Scripted) -> None:
@@ -53,3 +58,34 @@ def test_a_neighbour_that_was_spoilt_is_evaluated_again(backend: Scripted) -> No
     sick.nan_for = 4.5
     outcomes = evaluate(sick, graphs_of(sick, [4.0, 4.5, 5.0]))
     assert [isinstance(o, BackendError) for o in outcomes] == [False, True, False]
+
+
+SHORTAGE = """
+import resource, sys
+from pathlib import Path
+from app.backends import load_backend
+from app.backends.synthetic import lattice_piece
+from app.engine.bisect import evaluate
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import StructurePrediction
+from app.store.store import ModelStore
+
+model = ModelStore(Path(sys.argv[1])).load("lennard-jones")
+backend = load_backend(model)
+graph = build_graph(lattice_piece(model.card, 2000, True), model.card.cutoff)
+(alone,) = evaluate(backend, [graph])
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 150_000_000,) * 2)
+shortages = []
+outcomes = evaluate(backend, [graph] * 16, lambda graphs: shortages.append(len(graphs)))
+assert shortages[0] == 16, shortages
+assert all(isinstance(o, StructurePrediction) for o in outcomes), outcomes
+assert {o.energy for o in outcomes} == {alone.energy}
+"""
+"""A real shortage of memory, in a process of its own whose address space is limited."""
+
+
+def test_a_batch_beyond_the_memory_loses_nothing() -> None:
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # each would have memory of its own
+    command = [sys.executable, "-c", SHORTAGE, str(MODEL_STORE)]
+    subprocess.run(command, cwd=ROOT, env=one_thread, check=True)

@@ -30,9 +30,9 @@ def test_finds_the_speed_that_made_the_times(base: float, atom: float, edge: flo
         Measurement(structures=1, atoms=a, edges=e, seconds=speed.seconds(Cost(a, e)), peak=0)
         for a, e in sizes
     ]
-    found = fit(points)
+    speed = fit(points)
     for atoms, edges in ((5, 8), (1000, 40_000)):
-        assert found.seconds(Cost(atoms, edges)) == pytest.approx(
+        assert speed.seconds(Cost(atoms, edges)) == pytest.approx(
             speed.seconds(Cost(atoms, edges)), rel=1e-5
         )
 
@@ -52,11 +52,11 @@ def test_the_smallest_batch_that_is_almost_the_best() -> None:
 
 
 def test_measures_growing_batches_of_molecules_and_crystals(pair_card: ModelCard) -> None:
-    found = calibrate_at_once(PairBackend(pair_card), KEY, "quick")
-    sizes = [p.structures for p in found.measurements]
+    calibration = calibrate_at_once(PairBackend(pair_card), KEY, "quick")
+    sizes = [p.structures for p in calibration.measurements]
     assert sizes.count(1) == 2
     assert all(later in (1, 2 * earlier) for earlier, later in pairwise(sizes))
-    assert found.speed.seconds(Cost(1000, 40_000)) > 0
+    assert calibration.speed.seconds(Cost(1000, 40_000)) > 0
 
 
 def test_memory_ends_a_series(pair_card: ModelCard) -> None:

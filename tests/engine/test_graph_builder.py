@@ -1,6 +1,4 @@
-"""Neighbour lists of what arrives together: the same as one by one, and not on the event loop where
-they are many.
-"""
+"""Graphs of what arrives together: as one by one, and many not on the event loop."""
 
 import asyncio
 import threading
@@ -32,7 +30,7 @@ FIELDS = (
 
 
 def asked(structures, skins=(0.0,)):
-    """What became of all structures, asked for in one turn, and the threads that made graph_builder."""
+    """What became of all structures, asked for in one turn, and the threads that made their graphs."""
     threads = set()
     build = graph_builder.build_graph, graph_builder.build_graphs
 
@@ -58,25 +56,25 @@ def asked(structures, skins=(0.0,)):
         return asyncio.run(main()), threads
 
 
-def assert_equal(found, structure, cutoff=CUTOFF):
+def assert_equal(actual, structure, cutoff=CUTOFF):
     expected = build_graph(structure, cutoff)
     for field in FIELDS:
-        np.testing.assert_array_equal(getattr(found, field), getattr(expected, field))
+        np.testing.assert_array_equal(getattr(actual, field), getattr(expected, field))
 
 
 def test_a_few_are_made_at_once():
     structures = [cluster(ELEMENTS, n, seed=n) for n in (3, 9, 20)]
-    found, threads = asked(structures)
+    graphs, threads = asked(structures)
     assert threads == {"MainThread"}
-    for graph, structure in zip(found, structures, strict=True):
+    for graph, structure in zip(graphs, structures, strict=True):
         assert_equal(graph, structure)
 
 
 def test_a_large_one_is_made_elsewhere():
     structure = cluster(ELEMENTS, ALONE_ATOMS + 1, seed=1)
-    (found,), threads = asked([structure])
+    (graph,), threads = asked([structure])
     assert threads == {"graphs"}
-    assert_equal(found, structure)
+    assert_equal(graph, structure)
 
 
 def test_of_many_the_rest_is_made_elsewhere_each_with_its_own_skin(monkeypatch):
@@ -85,9 +83,9 @@ def test_of_many_the_rest_is_made_elsewhere_each_with_its_own_skin(monkeypatch):
     structures = [cluster(ELEMENTS, 5 + n % 20, seed=n) for n in range(20)] + [
         box(ELEMENTS, 12, seed=1)
     ]
-    found, threads = asked(structures, skins=(0.0, 0.5))
+    graphs, threads = asked(structures, skins=(0.0, 0.5))
     assert threads == {"MainThread", "graphs"}
-    for i, (graph, structure) in enumerate(zip(found, structures, strict=True)):
+    for i, (graph, structure) in enumerate(zip(graphs, structures, strict=True)):
         assert_equal(graph, structure, (CUTOFF, CUTOFF + 0.5)[i % 2])
 
 
@@ -95,11 +93,11 @@ def test_a_bad_one_among_many_costs_the_others_nothing(monkeypatch):
     monkeypatch.setattr(graph_builder, "TURN_ATOMS", 1)
     structures = [cluster(ELEMENTS, 6, seed=n) for n in range(6)]
     structures[3] = Structure(np.array([1, 1]), np.array([[0.0, 0, 0], [0.0, 0, 0.01]]))
-    found, _ = asked(structures)
-    assert isinstance(found[3], InvalidStructure)
-    assert "structure 3" not in str(found[3])
+    graphs, _ = asked(structures)
+    assert isinstance(graphs[3], InvalidStructure)
+    assert "structure 3" not in str(graphs[3])
     for i in (0, 1, 2, 4, 5):
-        assert_equal(found[i], structures[i])
+        assert_equal(graphs[i], structures[i])
 
 
 def test_the_next_turn_begins_anew():

@@ -1,18 +1,13 @@
 """What follows for batches from settings and from what was measured."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from app.backends.pair import PairBackend
-from app.backends.synthetic import lattice_piece
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.limits import FALLBACK, SHORTEST, BatchLimits, measured
-from app.engine.load import load_potential
-from app.engine.potential import PotentialOptions
 from app.store.card import ModelCard
-from app.store.store import ModelStore
 from tests.engine.calibrations import KEY, calibration
 
 
@@ -41,29 +36,6 @@ class TestLimits:
 
     def test_without_measurement(self) -> None:
         assert BatchLimits(seconds=0.25).budget(None).edges == FALLBACK.edges
-
-
-def test_a_potential_is_measured_when_idle_and_the_next_one_knows(
-    pair_store: Path, tmp_path: Path
-) -> None:
-    async def main() -> list[str]:
-        sources = []
-        for _ in range(2):
-            model = ModelStore(pair_store).load("pairs@2")
-            options = PotentialOptions(batch=BatchLimits(seconds=0.25), max_atoms=50)
-            potential = load_potential(model, options, cache=CalibrationCache(tmp_path))
-            potential.start()
-            sources.append(potential.workers.budget.source)
-            potential.measure_when_idle()
-            while potential.workers.budget.source == "default":
-                with potential.admission.admit(1, 21):
-                    await potential.predict(lattice_piece(potential.card, 21, False))
-                await asyncio.sleep(0)
-            sources.append(potential.workers.budget.source)
-            await potential.stop()
-        return sources
-
-    assert asyncio.run(main()) == ["default", "measured", "cached", "cached"]
 
 
 def test_the_steps_end_with_the_budget(pair_card: ModelCard, tmp_path: Path) -> None:

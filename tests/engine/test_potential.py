@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.engine.admission import QueueLimits
 from app.engine.limits import BatchLimits
@@ -12,12 +13,15 @@ from app.engine.load import load_potential
 from app.engine.potential import Potential, PotentialOptions
 from app.errors import (
     EquipotError,
+    Overloaded,
     StructureTooLarge,
     Unavailable,
     UnsupportedCharge,
     UnsupportedElement,
 )
 from app.store.store import ModelStore
+from tests.engine.scenes import entered, outcome_of, play
+from tests.engine.scripted import Scripted, dimer
 
 
 def open_potential(store: Path) -> Potential:
@@ -86,3 +90,41 @@ def test_stopped_is_unavailable(pair_store: Path) -> None:
             pass
 
     asyncio.run(main())
+
+
+def test_a_full_queue_says_when_to_come_back(backend: Scripted) -> None:
+    async def scene(potential: Potential) -> None:
+        backend.gate.clear()
+        inside = [asyncio.create_task(outcome_of(potential, dimer(4.0))) for _ in range(2)]
+        await asyncio.sleep(0)
+        refused = await outcome_of(potential, dimer(4.0))
+        assert isinstance(refused, Overloaded)
+        assert refused.retry_after >= 1
+        backend.gate.set()
+        assert not any(isinstance(o, EquipotError) for o in await asyncio.gather(*inside))
+        assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
+
+    play(backend, scene, QueueLimits(structures=2, atoms=1000))
+
+
+def test_the_largest_request_enters_an_empty_queue(backend: Scripted) -> None:
+    async def scene(potential: Potential) -> None:
+        assert isinstance(await outcome_of(potential, dimer(4.0)), StructurePrediction)
+
+    play(backend, scene, QueueLimits(structures=1, atoms=1))
+
+
+def test_stop_finishes_what_was_admitted(backend: Scripted) -> None:
+    async def scene(potential: Potential) -> None:
+        backend.gate.clear()
+        inside = asyncio.create_task(outcome_of(potential, dimer(4.0)))
+        await entered(backend)
+        stopping = asyncio.create_task(potential.stop())
+        await asyncio.sleep(0)
+        assert isinstance(await outcome_of(potential, dimer(4.0)), Unavailable)
+        assert not stopping.done()
+        backend.gate.set()
+        await stopping
+        assert isinstance(await inside, StructurePrediction)
+
+    play(backend, scene)

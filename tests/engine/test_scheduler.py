@@ -1,6 +1,4 @@
-"""The policy of batch formation, on simulated queues: time is counted in batches, and nothing
-sleeps.
-"""
+"""The policy of batches, on simulated queues: time is counted in batches, nothing sleeps."""
 
 from dataclasses import dataclass
 
@@ -63,9 +61,7 @@ def total(waiting: list[Cost], indices: list[int]) -> Cost:
 
 @dataclass(eq=False)
 class Waiting:
-    """An item; how many batches its own lane has ahead when it comes, and what both lanes had had
-    by then.
-    """
+    """An item; the batches ahead of it in its lane, and what both lanes had had when it came."""
 
     cost: Cost
     lane: Lane
@@ -114,7 +110,7 @@ class TestLanes:
                 inside[lane].append(item)
                 item.ahead = ahead_of_last(inside[lane], budget)
                 lanes.add([item])
-            went = lanes.next(budget)
+            went = lanes.next_batch(budget)
             round_ += 1
             for item in went:
                 own = 2 * item.ahead * heaviest[item.lane]
@@ -129,9 +125,7 @@ class TestLanes:
     def test_large_structures_end_however_many_small_ones_come(
         self, pieces: list[int], small: int
     ) -> None:
-        """Statement 3, one batch at a time: of m structures in pieces, one of p is done within p (2
-        (m − 1) + 4).
-        """
+        """Statement 3, batch by batch: of m in p pieces, one is done in p (2 (m − 1) + 4)."""
         budget = Budget(100, 1000, 2)
         lanes: Lanes[Waiting] = Lanes()
         left = {Waiting(Cost(100, 1000), Lane.LARGE): count for count in pieces}
@@ -140,7 +134,7 @@ class TestLanes:
         clock = 0.0
         while left:
             lanes.add(Waiting(Cost(60, 10), Lane.SMALL) for _ in range(small))
-            went = lanes.next(budget)
+            went = lanes.next_batch(budget)
             clock += weight(went, budget)
             for item in went:
                 if item.lane is Lane.LARGE:
@@ -161,15 +155,13 @@ class TestLanes:
         lanes: Lanes[Waiting] = Lanes()
         for _ in range(5):
             lanes.add([Waiting(Cost(10, 10), Lane.SMALL)])
-            lanes.next(budget)
+            lanes.next_batch(budget)
         lanes.add(Waiting(Cost(10, 10), lane) for lane in (*[Lane.SMALL] * 3, *[Lane.LARGE] * 3))
-        order = [lanes.next(budget)[0].lane for _ in range(6)]
+        order = [lanes.next_batch(budget)[0].lane for _ in range(6)]
         assert order == [Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL, Lane.LARGE, Lane.SMALL]
 
     def test_two_hundred_molecules_beside_one_crystal(self) -> None:
-        """They get half of the time: of the crystal, no more than their own weight and one batch
-        goes before.
-        """
+        """They get half of the time: of the crystal, their own weight and a batch go before."""
         budget = Budget(4096, 262_144, 64)
         lanes: Lanes[Waiting] = Lanes()
         lanes.add([Waiting(Cost(1024, 60_000), Lane.LARGE)])
@@ -177,7 +169,7 @@ class TestLanes:
         small = large = 0.0
         done = 0
         while done < 200:
-            batch = lanes.next(budget)
+            batch = lanes.next_batch(budget)
             if batch[0].lane is Lane.LARGE:
                 large += weight(batch, budget)
                 lanes.add(batch)
@@ -190,5 +182,5 @@ class TestLanes:
         lanes: Lanes[Waiting] = Lanes()
         items = [Waiting(Cost(1, 1), Lane.SMALL, abandoned=n == 1) for n in range(3)]
         lanes.add(items)
-        assert lanes.next(Budget(10, 10, 10)) == [items[0], items[2]]
-        assert lanes.next(Budget(10, 10, 10)) == []
+        assert lanes.next_batch(Budget(10, 10, 10)) == [items[0], items[2]]
+        assert lanes.next_batch(Budget(10, 10, 10)) == []

@@ -55,7 +55,7 @@ def test_no_caller_is_given_more_than_stated_before_anothers_item(
                 turns.add(item)
         if not len(turns):
             continue
-        batch = turns.take(budget)
+        batch = turns.next_batch(budget)
         heaviest = max(heaviest, *(weight(item, budget) for item in batch))
         for item in batch:
             for caller in given:
@@ -76,11 +76,11 @@ def test_one_molecule_beside_bulks_goes_with_the_next_batches(bulks: int) -> Non
         for _ in range(1000):
             turns.add(Waiting(Cost(21, 300), caller))
     for _ in range(10):
-        turns.take(budget)
+        turns.next_batch(budget)
     small = Waiting(Cost(3, 6), -1)
     turns.add(small)
     waited = 0
-    while small not in turns.take(budget):
+    while small not in turns.next_batch(budget):
         waited += 1
     assert waited <= 1
 
@@ -96,7 +96,7 @@ def test_no_stream_of_new_callers_keeps_an_old_one_waiting() -> None:
         turns.add(Waiting(Cost(1, 1), newcomer))
         if newcomer % 4 == 0:
             batches += 1
-            if last in turns.take(budget):
+            if last in turns.next_batch(budget):
                 break
     assert batches <= 20 * 4
 
@@ -106,8 +106,8 @@ def test_items_of_one_caller_keep_their_order_and_what_does_not_fit_is_passed_ov
     items = [Waiting(Cost(atoms, 1), 0) for atoms in (6, 6, 3, 1)]
     for item in items:
         turns.add(item)
-    assert turns.take(Budget(10, 10, 10)) == [items[0], items[2], items[3]]
-    assert turns.take(Budget(10, 10, 10)) == [items[1]]
+    assert turns.next_batch(Budget(10, 10, 10)) == [items[0], items[2], items[3]]
+    assert turns.next_batch(Budget(10, 10, 10)) == [items[1]]
     assert len(turns) == 0
 
 
@@ -125,5 +125,5 @@ def test_callers_who_have_gone_are_forgotten() -> None:
     budget = Budget(10, 10, 10)
     for caller in range(10 * FORGET):
         turns.add(Waiting(Cost(1, 1), caller))
-        turns.take(budget)
+        turns.next_batch(budget)
     assert turns.known <= FORGET + 2

@@ -1,3 +1,5 @@
+"""Labels of a reference calculator, run after run."""
+
 import json
 import os
 import signal
@@ -8,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
@@ -18,9 +19,9 @@ from ase.io import read, write
 
 from app.cli.main import main
 from app.errors import InvalidFormat, InvalidRequest, TrainingError
-from app.labelling.isolation import isolated
 from app.labelling.label import Reference, Summary, label
-from app.labelling.output import failures_path, label_output, run_path
+from app.labelling.output import failures_path, run_path
+from tests.labelling.frames import argon
 
 HERE = Path(__file__).parent
 LJ = Reference("ase.calculators.lj:LennardJones", {"sigma": 1.0, "rc": 5.0})
@@ -30,11 +31,6 @@ ODD = "odd_calculators:Odd"
 @pytest.fixture(autouse=True)
 def _odd_calculators(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(HERE))
-
-
-def argon(index: int, do: str = "nothing") -> Atoms:
-    positions = [[0, 0, 0], [0, 0, 1.1 + 0.01 * index], [0, 1.2, 0.3]]
-    return Atoms("Ar3", positions, info={"name": f"frame {index}", "do": do})
 
 
 @pytest.fixture
@@ -161,25 +157,6 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert [failure["frame"] for failure in failures(output)] == [1, 3]
 
 
-def test_half_written_records_are_cut(tmp_path: Path) -> None:
-    path, listed = tmp_path / "out.xyz", b'{"frame": 2}\n{"frame": 4}\n'
-    for atoms in (Atoms(), argon(0), argon(1)):
-        write(path, atoms, append=True)
-    run_path(path).write_text("{}")
-    frames = path.read_bytes()
-    second = frames.index(b"3\n")
-    third = frames.index(b"\n3\n", second) + 1
-    ends = [0, second, third, len(frames)]
-    for size in range(len(frames) + 1):
-        path.write_bytes(frames[:size])
-        failures_path(path).write_bytes(listed[: min(size, len(listed))])
-        with label_output(path, {}) as output:
-            whole = max(index for index, end in enumerate(ends) if end <= size)
-            assert (output.labelled, output.failed) == (whole, listed[:size].count(b"\n"))
-            output.add(b"end")
-        assert path.read_bytes() == frames[: ends[whole]] + b"end"
-
-
 def test_an_output_of_something_else_is_left_alone(source: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.xyz"
     label([source], output, LJ)
@@ -269,27 +246,6 @@ def test_command_counts_and_explains(
     ):
         assert main([*command, *wrong]) == 1
         assert message in capsys.readouterr().err
-
-
-def test_isolated_keeps_a_bounded_window() -> None:
-    read_so_far: list[int] = []
-
-    def items():
-        for index in range(50):
-            read_so_far.append(index)
-            yield index
-
-    for result in isolated(_negation, items(), processes=2, timeout=60, window=3):
-        assert result.value == -result.index
-        assert len(read_so_far) <= result.index + 1 + 3 + 1
-
-
-def _negation():
-    return _negate
-
-
-def _negate(value: int) -> int:
-    return -value
 
 
 def test_gfn2_xtb(tmp_path: Path) -> None:

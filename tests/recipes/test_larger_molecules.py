@@ -59,12 +59,12 @@ def test_a_trajectory_goes_on_where_it_was_stopped(recipe, tmp_path, monkeypatch
     sample.run(parts._replace(frames=3))
     parts.journal.write_text(parts.journal.read_text() + '{"positions": [[0.0')
     sample.run(parts)
-    expected, found = (list(sample.frames_of(trajectory)) for trajectory in (whole, parts))
-    assert [atoms.info for atoms in found] == [
+    expected, actual = (list(sample.frames_of(trajectory)) for trajectory in (whole, parts))
+    assert [atoms.info for atoms in actual] == [
         {"trajectory": 0, "frame": 0},
         {"trajectory": 0, "frame": 1},
     ]
-    for one, other in zip(expected, found, strict=True):
+    for one, other in zip(expected, actual, strict=True):
         np.testing.assert_allclose(one.positions, other.positions, atol=1e-4)
     assert sample.run(whole._replace(number=1, journal=tmp_path / "other.jsonl")) != sample.run(
         whole
@@ -99,11 +99,11 @@ def test_test_frames_are_no_neighbours_of_training_frames(recipe) -> None:
 
     sizes = {"train": 7, "validation": 2, "test": 3}
     parts = recipe["split"].split([trajectory(0, 20), trajectory(1, 20)], sizes, gap=4)
-    found = {
+    chosen = {
         name: [(a.info["trajectory"], a.info["frame"]) for a in frames]
         for name, frames in parts.items()
     }
-    assert found == {
+    assert chosen == {
         "train": [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)],
         "validation": [(0, 8), (1, 7)],
         "test": [(0, 13), (0, 14), (1, 12)],
@@ -122,6 +122,6 @@ def test_a_broken_bond_is_reported(recipe) -> None:
     water = molecule("H2O")
     broken = water.copy()
     broken.positions[1] += broken.positions[1] - broken.positions[0]
-    found = recipe["split"].integrity(water, [water, broken], {})
-    assert (found["bonds"], found["frames with a broken bond"]) == (2, 1)
-    assert json.dumps(found)
+    report = recipe["split"].integrity(water, [water, broken], {})
+    assert (report["bonds"], report["frames with a broken bond"]) == (2, 1)
+    assert json.dumps(report)

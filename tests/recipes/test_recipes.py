@@ -109,12 +109,12 @@ def test_a_recipe_reads_the_layout_of_its_data_set(config, tmp_path, capsys):
 
 @pytest.mark.parametrize("size", ["equiformer-md17", "equiformer-md17-small"])
 def test_the_variants_of_equiformer_differ_in_their_attention_alone(size):
-    found = [read_content(config) for config in CONFIGS if config.parent.name == size]
-    for content in found:
+    contents = [read_content(config) for config in CONFIGS if config.parent.name == size]
+    for content in contents:
         for key in ("attention", "nonlinear_messages"):
             del content["model"][key]
-    assert len(found) == 3
-    assert len({json.dumps(content, sort_keys=True) for content in found}) == 1
+    assert len(contents) == 3
+    assert len({json.dumps(content, sort_keys=True) for content in contents}) == 1
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: str(path.relative_to(RECIPES)))

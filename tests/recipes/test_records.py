@@ -91,6 +91,6 @@ def test_large_pictures_are_shrunk(tmp_path):
 
 def test_the_document_has_the_tables_of_all_records():
     text = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
-    found = records()
-    for data in {record.data for record in found}:
-        assert table(data, [record for record in found if record.data == data]) in text
+    collected = records()
+    for data in {record.data for record in collected}:
+        assert table(data, [record for record in collected if record.data == data]) in text

@@ -69,10 +69,10 @@ def test_a_run_goes_on_where_it_was_stopped(box, tmp_path, monkeypatch):
             atoms.calc = EquipotCalculator("organic-xtb", MODEL_STORE, threads=1)
             for name in ("nvt", "nve"):
                 dynamics.run(atoms, name, frames if name == "nvt" else lengths[-1] - lengths[0])
-    expected, found = (dynamics.trajectory("nvt") for dynamics in (whole, parts))
+    expected, actual = (dynamics.trajectory("nvt") for dynamics in (whole, parts))
     assert len(expected.seconds) == 3
-    np.testing.assert_array_equal(found.positions, expected.positions)
-    np.testing.assert_array_equal(found.kinetic, expected.kinetic)
+    np.testing.assert_array_equal(actual.positions, expected.positions)
+    np.testing.assert_array_equal(actual.kinetic, expected.kinetic)
 
 
 def test_a_collapse_ends_the_dynamics_with_its_reason(box, tmp_path):
@@ -95,8 +95,10 @@ def test_the_distribution_of_an_ideal_gas_is_one_and_that_of_a_lattice_has_its_s
     neighbours = (
         density * 63 / 12**3 * 4 / 3 * np.pi * ((distances + 0.25) ** 3 - (distances - 0.25) ** 3)
     )
-    found = {round(r, 2): round(n) for r, n in zip(distances, neighbours, strict=True) if n > 0}
-    assert found == {3.25: 6, 4.25: 12, 5.25: 8}
+    coordination = {
+        round(r, 2): round(n) for r, n in zip(distances, neighbours, strict=True) if n > 0
+    }
+    assert coordination == {3.25: 6, 4.25: 12, 5.25: 8}
 
 
 def test_the_longest_bond_is_across_the_boundary(box):

@@ -1,6 +1,4 @@
-"""Relaxations that share batches end where they end alone, to the last bit, where that is asked
-for.
-"""
+"""Relaxations in one batch end where each ends alone, to the last bit, where asked for."""
 
 import asyncio
 
@@ -43,11 +41,11 @@ def relaxed(structures: list[Structure], optimizer: str) -> list[Relaxed]:
 @pytest.mark.parametrize("optimizer", ["fire", "lbfgs"])
 @settings(max_examples=4)
 @given(st.lists(st.sampled_from(range(len(MOLECULES))), min_size=2, max_size=6))
-def test_the_same_bits_in_any_company(optimizer: str, places: list[int]) -> None:
-    together = relaxed([MOLECULES[place] for place in places], optimizer)
-    for place, found in zip(places, together, strict=True):
-        (alone,) = relaxed([MOLECULES[place]], optimizer)
-        assert found.steps == alone.steps
-        assert found.structure.positions.tobytes() == alone.structure.positions.tobytes()
-        assert found.prediction.forces.tobytes() == alone.prediction.forces.tobytes()
-        assert found.prediction.energy == alone.prediction.energy
+def test_the_same_bits_in_any_company(optimizer: str, indices: list[int]) -> None:
+    together = relaxed([MOLECULES[index] for index in indices], optimizer)
+    for index, actual in zip(indices, together, strict=True):
+        (alone,) = relaxed([MOLECULES[index]], optimizer)
+        assert actual.steps == alone.steps
+        assert actual.structure.positions.tobytes() == alone.structure.positions.tobytes()
+        assert actual.prediction.forces.tobytes() == alone.prediction.forces.tobytes()
+        assert actual.prediction.energy == alone.prediction.energy

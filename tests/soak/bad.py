@@ -47,9 +47,7 @@ class Bad:
 
 
 def bad_requests(model: str, is_noble: bool) -> list[Bad]:
-    """Everything that a client may do wrong, to a model of argon or of carbon; neither knows
-    silicon.
-    """
+    """Everything a client may do wrong, to a model of argon or of carbon, without silicon."""
     symbol, alien = "Ar" if is_noble else "C", "Si"
     pair = Structure(
         np.array([from_ase(Atoms(symbol)).numbers[0]] * 2),

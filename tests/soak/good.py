@@ -33,9 +33,7 @@ is as good.
 
 @dataclass(frozen=True)
 class Expected:
-    """What one structure gets when it is alone: energy (eV), forces (eV/Å), and the energy of its
-    relaxed geometry.
-    """
+    """What one structure gets alone: energy (eV), forces (eV/Å), energy once relaxed (eV)."""
 
     energy: float
     forces: Floats
@@ -64,20 +62,20 @@ class Good:
         """What is wrong with an answer by a model; empty if nothing is."""
         if reference not in self.expected:
             return f"answered by {reference}"
-        wanted, found = self.expected[reference], READERS[self.kind](content)
-        if len(found) != len(wanted):
-            return f"{len(found)} results for {len(wanted)} structures"
-        return "; ".join(filter(None, map(self._difference, wanted, found)))
+        wanted, actual = self.expected[reference], READERS[self.kind](content)
+        if len(actual) != len(wanted):
+            return f"{len(actual)} results for {len(wanted)} structures"
+        return "; ".join(filter(None, map(self._difference, wanted, actual)))
 
-    def _difference(self, wanted: Expected, found: Expected) -> str:
+    def _difference(self, wanted: Expected, actual: Expected) -> str:
         atoms = len(wanted.forces)
-        if not abs(found.energy - wanted.energy) <= self.tolerance.energy_per_atom * atoms:
-            return f"energy {found.energy} instead of {wanted.energy} eV"
+        if not abs(actual.energy - wanted.energy) <= self.tolerance.energy_per_atom * atoms:
+            return f"energy {actual.energy} instead of {wanted.energy} eV"
         if wanted.relaxed is not None:
-            if found.relaxed is None or not abs(found.relaxed - wanted.relaxed) <= RELAXED:
-                return f"relaxed energy {found.relaxed} instead of {wanted.relaxed} eV"
+            if actual.relaxed is None or not abs(actual.relaxed - wanted.relaxed) <= RELAXED:
+                return f"relaxed energy {actual.relaxed} instead of {wanted.relaxed} eV"
             return ""
-        largest = float(np.abs(found.forces - wanted.forces).max())
+        largest = float(np.abs(actual.forces - wanted.forces).max())
         return "" if largest <= self.tolerance.forces else f"forces differ by {largest} eV/Å"
 
 
@@ -110,9 +108,7 @@ def noble() -> Iterator[tuple[str, Atoms, bool]]:
 
 
 def good_requests(versions: Sequence[StoredModel]) -> list[Good]:
-    """All structures of a model in all formats, one alone and several together; with what its
-    versions answer.
-    """
+    """A model's structures in all formats, alone and several together, with their answers."""
     card = versions[0].card
     tolerance = card.certificate.tolerance if card.certificate else EXACT
     known = list(structures(card))
@@ -148,8 +144,8 @@ def alone(model: StoredModel, some: Sequence[Structure], relaxed: bool) -> list[
 async def _expected(potential: Potential, structure: Structure, relaxed: bool) -> Expected:
     with potential.admission.admit(1, len(structure)):
         if not relaxed:
-            found = await potential.predict(structure)
-            return Expected(found.energy, found.forces, None)
+            prediction = await potential.predict(structure)
+            return Expected(prediction.energy, prediction.forces, None)
         ended = await relax(potential, structure, RelaxOptions(**RELAX))
     return Expected(ended.initial.energy, ended.initial.forces, ended.prediction.energy)
 
@@ -164,19 +160,19 @@ def _read_document(document: dict[str, Any], array: Callable[[Any], Floats]) -> 
 
 
 def _read_xyz(content: bytes) -> list[Expected]:
-    lines, found = content.decode().splitlines(), []
+    lines, frames = content.decode().splitlines(), []
     while lines:
         atoms, comment = int(lines[0]), lines[1]
         energies = dict(re.findall(r"\b(initial_energy|energy)=(\S+)", comment))
         rows = np.array([line.split()[1:] for line in lines[2 : 2 + atoms]], dtype=float)
         relaxed = float(energies["energy"]) if "initial_energy" in energies else None
-        found.append(
+        frames.append(
             Expected(
                 float(energies.get("initial_energy", energies["energy"])), rows[:, 3:6], relaxed
             )
         )
         del lines[: 2 + atoms]
-    return found
+    return frames
 
 
 def _array(value: dict[str, Any]) -> Floats:

@@ -85,9 +85,7 @@ async def behave(connection: Connection, request: Good, phase: Phase) -> None:
 
 
 async def misbehave(port: int, request: Bad, phase: Phase) -> None:
-    """Send what is bad over a connection of its own; who waits for an answer has to get the right
-    one.
-    """
+    """Send what is bad over a connection of its own; an answer that is due must be the right one."""
     connection = Connection(port)
     try:
         if not request.status:

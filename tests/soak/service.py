@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from app.bench.service import Server, served
+from app.bench.service import ServerProcess, served
 from app.store.card import ModelCard, PairParameters
 from app.store.store import CARD, ModelStore
 from tests.soak.bad import LIMITS
@@ -21,7 +21,7 @@ from tests.soak.plan import PATIENCE, RELOADED, Plan
 class Service:
     """`equipot serve` on a copy of a store."""
 
-    server: Server
+    server: ServerProcess
     store: ModelStore
     client: httpx.Client
 
@@ -31,9 +31,9 @@ class Service:
 
     def memory(self) -> float:
         """MB, resident."""
-        found = self.server.memory_mb()
-        assert found is not None
-        return found
+        resident = self.server.memory_mb()
+        assert resident is not None
+        return resident
 
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.server.pid}/fd").iterdir()))
@@ -67,9 +67,7 @@ def serving(source: Path, plan: Plan) -> Iterator[Service]:
 
 
 def publish_next(store: ModelStore) -> None:
-    """Change the store: another potential as the next version, its predecessor gone, and one that
-    cannot be read.
-    """
+    """Publish another potential as the next version, remove the last, add one that is broken."""
     card = next_card(store)
     with store.publish(card):
         pass
@@ -80,9 +78,7 @@ def publish_next(store: ModelStore) -> None:
 
 
 def next_card(store: ModelStore) -> ModelCard:
-    """The card of the version that is to come: wells deeper by a tenth, so that its answers are
-    known by it.
-    """
+    """The next version's card: wells deeper by a tenth, which its answers are known by."""
     card = store.load(RELOADED).card
     deeper = {
         symbol: PairParameters(epsilon=1.1 * pair.epsilon, sigma=pair.sigma)

@@ -22,9 +22,7 @@ async def livez() -> Response:
 
 @get(router, "/readyz", summary="May it be asked?", **READY)
 async def readyz(request: Request) -> Response:
-    """Ready once the models are loaded and warm; 503 with the reason before, and while shutting
-    down.
-    """
+    """Ready once the models are loaded and warm, until the shutdown; else 503 with the reason."""
     models = service_of(request).models
     models.check_ready()
     ready = Ready(

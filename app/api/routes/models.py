@@ -10,9 +10,7 @@ router = APIRouter(tags=["models"])
 
 @get(router, "/models", summary="All models and their state", **MODELS)
 async def models(request: Request) -> Response:
-    """The models of the store: those that are served, and those that are refused, with the
-    reason.
-    """
+    """The models of the store: those that are served, and those refused, with the reason."""
     return json_response(service_of(request).models.listed())
 
 
