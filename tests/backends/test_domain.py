@@ -58,5 +58,7 @@ def test_pairs_that_were_never_seen(card: ModelCard) -> None:
 
 def test_more_atoms_than_any(card: ModelCard) -> None:
     two = water(0.96).positions
-    both = Structure(np.tile(water(0.96).numbers, 2), np.concatenate([two, two + np.array([4.0, 0, 0])]))
+    both = Structure(
+        np.tile(water(0.96).numbers, 2), np.concatenate([two, two + np.array([4.0, 0, 0])])
+    )
     assert "6 atoms; the largest" in told(card, both)["extrapolated_size"]
