@@ -11,10 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from app import __version__
+from app.api.body import BodyLimits
 from app.api.disconnect import ClientLeft
 from app.api.errors import on_client_left, on_equipot_error, on_http_exception, on_surprise
 from app.api.limits import BodyRoom
-from app.api.middleware import PREDICT_PATH, CutOffMiddleware, MetricsMiddleware
+from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
 from app.api.routes import health, models, predict
 from app.errors import EquipotError
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
+    app.state.body_limits = BodyLimits.of(service.settings)
     for routes in (predict, models, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
@@ -56,8 +58,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["X-Equipot-Model", "Retry-After"],
         )
-    app.add_middleware(CutOffMiddleware, models=service.models)
-    app.add_middleware(MetricsMiddleware, metrics=service.metrics)
+    app.add_middleware(RequestMiddleware, service=service)
     complete(app)
     return app
 

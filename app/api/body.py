@@ -3,6 +3,7 @@
 import asyncio
 import zlib
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -12,6 +13,7 @@ from app.api.disconnect import ClientLeft
 from app.api.limits import Share
 from app.errors import InvalidFormat, StructureTooLarge
 from app.protocol.request import Kind
+from app.settings import Settings
 
 JSON = "application/json"
 XYZ = "chemical/x-xyz"
@@ -47,6 +49,11 @@ class BodyLimits:
     size: int
     part_seconds: float
     seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """What the settings say."""
+        return cls(settings.max_body_bytes, settings.body_timeout, settings.receive_timeout)
 
     def too_large(self) -> StructureTooLarge:
         """The error for a larger one."""

@@ -33,6 +33,11 @@ class Speed:
     atom: float = 0.0
     edge: float = 0.0
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything was measured."""
+        return bool(self.base or self.atom or self.edge)
+
     def seconds(self, cost: Cost) -> float:
         """The predicted duration of a batch."""
         return self.base + self.atom * cost.atoms + self.edge * cost.edges
@@ -93,7 +98,7 @@ class Budget:
 
     def weight(self, cost: Cost) -> float:
         """A batch in units of the longest one allowed; by its size where no speed is known."""
-        if self.speed == Speed() or math.isinf(self.longest):
+        if not self.speed.is_known or math.isinf(self.longest):
             return max(cost.atoms / self.atoms, cost.edges / self.edges)
         return self.speed.seconds(cost) / self.longest
 

@@ -46,7 +46,7 @@ class Task(ABC, Generic[R_co]):
     """A structure, or a piece of one, in the queue; `R_co` is what its caller gets in the end.
 
     Attributes:
-        graph: what is to be evaluated next.
+        cost: what its graph takes of a batch.
         caller: for whom; callers take turns.
         derivatives: whether forces and stress are wanted, or energies alone.
         lane: where it waits.
@@ -63,9 +63,14 @@ class Task(ABC, Generic[R_co]):
         self.future: asyncio.Future[R_co] = asyncio.get_running_loop().create_future()
 
     @property
-    def cost(self) -> Cost:
-        """What it takes of a batch."""
-        return cost_of(self.graph)
+    def graph(self) -> Graph:
+        """What is to be evaluated next."""
+        return self._graph
+
+    @graph.setter
+    def graph(self, graph: Graph) -> None:
+        self._graph = graph
+        self.cost = cost_of(graph)
 
     @property
     def abandoned(self) -> bool:

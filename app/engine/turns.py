@@ -88,31 +88,35 @@ class Turns(Generic[W]):
     def next_batch(self, budget: Budget) -> list[W]:
         """Take out the next batch, of at least one item that waits."""
         window = list(islice(self._in_turn(budget), budget.structures + LOOK_PAST))
-        batch = [window[i] for i in fill_batch([item.cost for item in window], budget)]
-        weights = [budget.weight(item.cost) for item in batch]
-        self._level += sum(weights) / len(self._queues)
-        for item, weight in zip(batch, weights, strict=True):
+        chosen = [window[i] for i in fill_batch([item.cost for item, _ in window], budget)]
+        self._level += sum(weight for _, weight in chosen) / len(self._queues)
+        for item, weight in chosen:
             self._tags[item.caller] += weight
-        self._remove(window, {id(item) for item in batch})
+        self._remove([item for item, _ in window], {id(item) for item, _ in chosen})
         least = min((self._tags[caller] for caller in self._queues), default=0.0)
         self._level = max(self._level, least)
         self._forget()
-        return batch
+        return [item for item, _ in chosen]
 
-    def _in_turn(self, budget: Budget) -> Iterator[W]:
-        """All that waits, in the order in which it would go if all of it fitted."""
+    def _in_turn(self, budget: Budget) -> Iterator[tuple[W, float]]:
+        """All that waits and what it is charged, in the order in which it would go if all fitted."""
+        if len(self._queues) == 1:
+            (queue,) = self._queues.values()
+            yield from ((item, budget.weight(item.cost)) for item in queue)
+            return
         order = count()
         heap = [
             (self._tags[caller], next(order), iter(queue)) for caller, queue in self._queues.items()
         ]
         heapq.heapify(heap)
         while heap:
-            tag, number, queue = heap[0]
-            if (item := next(queue, None)) is None:
+            tag, number, items = heap[0]
+            if (item := next(items, None)) is None:
                 heapq.heappop(heap)
                 continue
-            heapq.heapreplace(heap, (tag + budget.weight(item.cost), number, queue))
-            yield item
+            weight = budget.weight(item.cost)
+            heapq.heapreplace(heap, (tag + weight, number, items))
+            yield item, weight
 
     def _remove(self, window: list[W], taken: set[int]) -> None:
         """Take some of the items of a window out of their queues, which keep their order."""

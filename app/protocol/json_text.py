@@ -25,7 +25,7 @@ def parse(body: bytes) -> object:
     except orjson.JSONDecodeError as error:
         hint = "; JSON has no NaN or Infinity" if b"NaN" in body or b"Infinity" in body else ""
         raise InvalidFormat(f"the body is not valid JSON: {error}{hint}") from None
-    if sum(1 for _ in KEY.finditer(body)) != _keys(value) and (key := _repeated(body)):
+    if len(KEY.findall(body)) != _keys(value) and (key := _repeated(body)):
         raise InvalidRequest(f"{key}: stands twice in one object; which of the two is meant?")
     return value
 

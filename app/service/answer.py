@@ -74,7 +74,6 @@ async def _answered(
     request: PredictRequest,
     safeguards: Safeguards,
 ) -> Answered:
-    potential.check(structure)
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
     if potential.card.trained_on is not None:
         warnings += doubts(potential.card, await potential.graphs.graph(structure))

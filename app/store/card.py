@@ -220,6 +220,8 @@ class ModelCard(_Frozen):
         """
         if not self.closed_shell or self.backend == "pair" or structure.pbc.any():
             return
+        if structure.charge and not self.takes_charge:
+            return  # the charge itself is refused, by `check`
         electrons = int(structure.numbers.sum()) - structure.charge
         if electrons % 2:
             raise UnsupportedCharge(

@@ -34,26 +34,25 @@ async def predict(request: Request) -> Response:
     """Evaluate structures with a model, and relax them if asked."""
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
-    content_kind(request)
+    kind = content_kind(request)
     service.models.check_ready()
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
-        message = await _message(request, share)
+        body = await _body(request, share)
+        query = request.query_params.multi_items()
+        message = Message(kind, body, query, accepted_kind(request, kind))
         with cancelled_on_disconnect(request):
             reply = await service.answer(message)
     return await _response(request, reply)
 
 
-async def _message(request: Request, share: Share) -> Message:
-    settings = service_of(request).settings
-    limits = BodyLimits(settings.max_body_bytes, settings.body_timeout, settings.receive_timeout)
+async def _body(request: Request, share: Share) -> bytes:
+    limits: BodyLimits = request.app.state.body_limits
     body = await read_body(request, limits, share)
     if encoding := request.headers.get("content-encoding", "").strip().lower():
         body = await asyncio.to_thread(decompressed, body, encoding, limits)
         share.grow(len(body))
-    kind = content_kind(request)
-    query = request.query_params.multi_items()
-    return Message(kind, body, query, accepted_kind(request, kind))
+    return body
 
 
 async def _response(request: Request, reply: Reply) -> Response:
