@@ -7,6 +7,7 @@ longer and gains next to nothing. On a processor that is busy with other things,
 many services, what counts is the processor's time rather than the clock's.
 """
 
+import math
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -16,7 +17,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.atoms.graph import collate
+from app.atoms.graph import Graph, collate
 from app.atoms.neighbors import build_graph
 from app.backends import Backend
 from app.backends.synthetic import lattice_piece
@@ -94,50 +95,65 @@ def calibrate(
     Returns:
         The calibration, after the last step.
     """
-    measurements: list[list[Measurement]] = []
-    longest, repeats = EFFORTS[effort]
+    series = []
     for atoms, periodic in KINDS:
         graph = build_graph(lattice_piece(backend.card, atoms, periodic), backend.card.cutoff)
-        series: list[Measurement] = []
-        measurements.append(series)
-        while _goes_on(series, longest):
-            batch = collate([graph] * (2 * series[-1].structures if series else 1))
-            seconds = np.inf
-            try:
-                for _ in range(repeats):
-                    with _ALONE:
-                        began, busy = time.perf_counter(), time.process_time()
-                        backend(batch)
-                        seconds = min(seconds, time.perf_counter() - began)
-                        if key.device == "cpu":
-                            seconds = min(seconds, max(time.process_time() - busy, 1e-6))
-                    yield
-            except (MemoryError, OutOfMemory):
-                if not series:
-                    raise
-                break
-            size = (len(batch.n_atoms), len(batch.numbers), len(batch.edge_reverse))
-            series.append(
-                Measurement(
-                    **dict(
-                        zip(Measurement.model_fields, (*size, seconds, peak_memory()), strict=True)
-                    )
-                )
-            )
-    flat = tuple(chain.from_iterable(measurements))
-    speed = fit(flat)
+        series.append((yield from _series(backend, graph, key, effort)))
+    measurements = tuple(chain.from_iterable(series))
+    speed = fit(measurements)
+    shows_memory = effort == "thorough" and key.device == "cpu"
     return Calibration(
         key=key,
         effort=effort,
         base=speed.base,
         atom=speed.atom,
         edge=speed.edge,
-        best=smallest_of_the_best(measurements[0]),
-        bytes_per_edge=_growth(measurements)
-        if effort == "thorough" and key.device == "cpu"
-        else None,
-        measurements=flat,
+        best=smallest_of_the_best(series[0]),
+        bytes_per_edge=_growth(series) if shows_memory else None,
+        measurements=measurements,
     )
+
+
+def _series(
+    backend: Backend, graph: Graph, key: CalibrationKey, effort: Effort
+) -> Generator[None, None, list[Measurement]]:
+    """Batches of 1, 2, 4 and more of the same structure."""
+    longest, repeats = EFFORTS[effort]
+    series: list[Measurement] = []
+    while _goes_on(series, longest):
+        batch = collate([graph] * (2 * series[-1].structures if series else 1))
+        try:
+            seconds = yield from _shortest(backend, batch, key, repeats)
+        except (MemoryError, OutOfMemory):
+            if not series:
+                raise
+            break
+        series.append(
+            Measurement(
+                structures=len(batch.n_atoms),
+                atoms=len(batch.numbers),
+                edges=len(batch.edge_reverse),
+                seconds=seconds,
+                peak=peak_memory(),
+            )
+        )
+    return series
+
+
+def _shortest(
+    backend: Backend, batch: Graph, key: CalibrationKey, repeats: int
+) -> Generator[None, None, float]:
+    """Seconds of the shortest of several runs; on a CPU, the time of others does not count."""
+    seconds = math.inf
+    for _ in range(repeats):
+        with _ALONE:
+            began, busy = time.perf_counter(), time.process_time()
+            backend(batch)
+            seconds = min(seconds, time.perf_counter() - began)
+            if key.device == "cpu":
+                seconds = min(seconds, max(time.process_time() - busy, 1e-6))
+        yield
+    return seconds
 
 
 def calibrate_at_once(backend: Backend, key: CalibrationKey, effort: Effort) -> Calibration:

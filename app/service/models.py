@@ -110,9 +110,9 @@ class Models:
             leaving = [
                 self.potentials.pop(key) for key in await asyncio.to_thread(self._unwanted, wanted)
             ]
-            places = {reference: place for place, reference in enumerate(wanted)}
+            order = {reference: number for number, reference in enumerate(wanted)}
             self.potentials = dict(
-                sorted(self.potentials.items(), key=lambda item: places.get(item[0], len(places)))
+                sorted(self.potentials.items(), key=lambda item: order.get(item[0], len(order)))
             )
             self._loaded()
             log.info("reloaded: %s", ", ".join(self.potentials) or "no model")
