@@ -13,6 +13,7 @@ from app.protocol.schemas import (
     WATER,
     Alive,
     ErrorBody,
+    Index,
     ModelAnswer,
     ModelsAnswer,
     PredictAnswer,
@@ -30,6 +31,7 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     PredictAnswer,
     ModelsAnswer,
     ModelAnswer,
+    Index,
     Alive,
     Ready,
     ErrorBody,
@@ -88,6 +90,7 @@ def _relax_parameters() -> list[dict[str, Any]]:
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {503: _error("starting, or shutting down")}
+INDEX: dict[str, Any] = {"responses": {200: _answer(Index, "this service")}}
 ALIVE: dict[str, Any] = {"responses": {200: _answer(Alive, "alive")}}
 READY: dict[str, Any] = {"responses": {200: _answer(Ready, "ready"), **ERRORS}}
 METRICS: dict[str, Any] = {

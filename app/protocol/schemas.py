@@ -207,6 +207,14 @@ class ModelAnswer(_Wire):
     card: ModelCard
 
 
+class Index(_Wire):
+    """What is served at an address."""
+
+    service: Literal["equipot"]
+    version: str
+    docs: str = Field(description="path of the interactive page")
+
+
 class Alive(_Wire):
     """The process is there."""
 

@@ -57,6 +57,7 @@ def test_errors(service: Running, document: dict[str, Any], body: Any) -> None:
 @pytest.mark.parametrize(
     ("url", "path"),
     [
+        ("/", "/"),
         ("/models", "/models"),
         ("/models/pairs", "/models/{name}"),
         ("/models/none", "/models/{name}"),

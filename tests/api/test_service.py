@@ -201,7 +201,19 @@ class TestOtherRoutes:
         assert card["digest"] == models[1]["digest"]
         assert service.client.get("/models/nobody").status_code == 404
 
-    @pytest.mark.parametrize("path", ["/models", "/models/pairs", "/livez", "/readyz", "/metrics"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/docs",
+            "/openapi.json",
+            "/models",
+            "/models/pairs",
+            "/livez",
+            "/readyz",
+            "/metrics",
+        ],
+    )
     def test_head(self, service: Running, path: str) -> None:
         response = service.client.head(path)
         assert response.status_code == 200
