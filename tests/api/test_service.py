@@ -187,6 +187,9 @@ class TestStore:
             assert service.predict({**ARGON, "model": "pairs"}).json()["model"]["version"] == 1
 
 
+PAGES = ("/", "/docs", "/openapi.json", "/metrics")
+
+
 class TestOtherRoutes:
     def test_models(self, service: Running) -> None:
         models = service.client.get("/models").json()["models"]
