@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from app.atoms.structure import Structure, numbers_from_symbols
+from app.atoms.elements import read_symbols
+from app.atoms.structure import Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.frame import Frame
 
@@ -62,7 +63,7 @@ def _structure(
         return InvalidStructure("a 2D sketch; make 3D coordinates with all hydrogens first")
     try:
         return Structure(
-            numbers_from_symbols([line[31:34].strip() for line in block]),
+            read_symbols([line[31:34].strip() for line in block]).numbers,
             np.array(positions),
             charge=_charge(block, properties),
             multiplicity=_multiplicity(block, properties),
