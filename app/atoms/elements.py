@@ -73,9 +73,7 @@ def _unusual(symbols: Sequence[str]) -> Elements:
 def _fault(symbol: str) -> str:
     shown = symbol if len(symbol) <= 20 else symbol[:20] + "…"
     if PLACEHOLDER.fullmatch(symbol):
-        return (
-            f"'{shown}' is a dummy, ghost or query atom, no element; remove it or name its element"
-        )
+        return f"'{shown}' is not a chemical symbol but a dummy, ghost or query atom; remove it or name its element"
     usual = symbol.capitalize()
     meant = usual in atomic_numbers and usual != "X"
     remedy = f"did you mean '{usual}'?" if meant else "write symbols such as 'H', 'C' or 'Si'"

@@ -83,7 +83,7 @@ def test_cartesian_sites_and_molecules_without_a_cell():
     ("before", "after", "message"),
     [
         ("0 0 0 1\n", "0 0 0 0.30\n", "site Na1: occupancy 0.3; energies are those of whole atoms"),
-        ("Na1+ 0", "X 0", "'X' is a dummy"),
+        ("Na1+ 0", "X 0", "'X' is not a chemical symbol but a dummy"),
         ("Na1+ 0", "Sodium 0", "site Na1: 'Sodium' is no element"),
         ("Na1+ 0", "Na2.5+ 0", "charges of the atoms: "),
         ("occupancy", "attached_hydrogens", "site Na1: 1 attached hydrogens without places"),

@@ -282,7 +282,7 @@ def test_an_empty_file_has_no_frames():
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        ("1\n\nXx 0 0 0\n", "atom 0: 'Xx' is a dummy"),
+        ("1\n\nXx 0 0 0\n", "atom 0: 'Xx' is not a chemical symbol but a dummy"),
         ("2\n\nH 0 0 0\n6 0 0 1\n", "atom 1: '6' is not a chemical symbol"),
         ("1\n\n119 0 0 0\n", "atom 0: atomic number"),
         ("1\nProperties=Z:I:1:pos:R:3\n1.5 0 0 0\n", "atom 0: atomic number 0"),

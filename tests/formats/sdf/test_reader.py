@@ -185,7 +185,9 @@ def test_isotopes_carry_a_warning(text):
 def test_query_atoms_are_refused_by_name(symbol):
     structure = only(WATER.replace(" O  ", f" {symbol} ", 1))
     assert isinstance(structure, InvalidStructure)
-    assert f"'{symbol.strip()}' is a dummy, ghost or query atom" in str(structure)
+    assert f"'{symbol.strip()}' is not a chemical symbol but a dummy, ghost or query atom" in str(
+        structure
+    )
 
 
 @pytest.mark.parametrize(
