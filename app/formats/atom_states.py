@@ -9,6 +9,7 @@ TOLERANCE = 0.01
 """How far a sum of charges or moments may be from a whole number, rounded as they are in files."""
 
 
+@np.errstate(over="ignore")
 def total_charge(charges: Floats) -> int:
     """The sum of the atoms' charges.
 
@@ -21,6 +22,7 @@ def total_charge(charges: Floats) -> int:
     return _sum(charges, "charges of the atoms", "charge")
 
 
+@np.errstate(over="ignore")
 def sum_of_results(charges: Floats) -> int | None:
     """The sum of partial charges that a calculation gave, or None where it is no whole number.
 
@@ -29,10 +31,10 @@ def sum_of_results(charges: Floats) -> int | None:
     """
     if not np.isfinite(charges).all():
         return None
-    total = float(charges.sum())
-    return round(total) if abs(total - round(total)) <= TOLERANCE else None
+    return _whole(float(charges.sum()))
 
 
+@np.errstate(over="ignore")
 def multiplicity_of(moments: Floats) -> int | None:
     """2S+1 for the magnetic moments of the atoms, or None where all are zero.
 
@@ -60,9 +62,15 @@ def multiplicity_of(moments: Floats) -> int | None:
 
 def _sum(values: Floats, name: str, remedy: str) -> int:
     total = float(values.sum()) if np.isfinite(values).all() else float("nan")
-    if not np.isfinite(total) or abs(total - round(total)) > TOLERANCE:
+    whole = _whole(total)
+    if whole is None:
         raise InvalidStructure(
             f"{name}: their sum is {total:.6g}, no whole number; state the {remedy}, or leave "
             "them out"
         )
-    return round(total)
+    return whole
+
+
+def _whole(total: float) -> int | None:
+    near = np.isfinite(total) and abs(total - round(total)) <= TOLERANCE
+    return round(total) if near else None

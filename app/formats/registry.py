@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
 
+import numpy as np
+
 from app.errors import InvalidFormat
 from app.formats import ase_files, cif, extxyz, gaussian, pdb, poscar, sdf
 from app.formats.compression import expand, plain_name
@@ -103,7 +105,8 @@ def read(data: bytes, name: str = "", kind: str | None = None) -> list[Frame]:
     content, name = expand(data), plain_name(name)
     known = kind or of_name(name) or of_content(content)
     ours = FORMATS.get(known or "")
-    frames = ours.parse(decode(content)) if ours else ase_files.read(content, name, known)
+    with np.errstate(over="ignore", invalid="ignore"):  # structures are refused, not arithmetic
+        frames = ours.parse(decode(content)) if ours else ase_files.read(content, name, known)
     if not frames:
         raise InvalidFormat(f"no structures; {ours.content if ours else 'one'} is expected")
     return frames

@@ -8,13 +8,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from app.errors import InvalidFormat
 from app.formats.text import short
 
-WORD = re.compile(
-    r"""
-    \s*+ (?: (?P<comment> \#.* ) | (?P<quoted> '(?:[^']|'(?=\S))*+' | "(?:[^"]|"(?=\S))*+" )
-           | (?P<bare> \S++ ) )
-    """,
-    re.VERBOSE,
-)
+BARE = re.compile(r"\S+")
+CLOSING = {quote: re.compile(rf"{quote}(?=\s|$)") for quote in ("'", '"')}
+"""Ends of quoted values: a quote that something follows without a space belongs to the value."""
 Kind: TypeAlias = Literal["data", "loop", "name", "value"]
 TOO_LONG = 80
 """Characters; longer names are none that anything is looked up by."""
@@ -103,11 +99,19 @@ def _tokens(lines: Sequence[str]) -> Iterator[Token]:
 
 
 def _words(line: str, number: int) -> Iterator[Token]:
-    for match in WORD.finditer(line):
-        if match["quoted"]:
-            yield Token("value", match["quoted"][1:-1], number)
-        elif match["bare"]:
-            yield _bare(match["bare"], number)
+    at, unclosed = 0, ""
+    while word := BARE.search(line, at):
+        start, at = word.span()
+        first = line[start]
+        if first == "#":
+            return
+        if first in CLOSING and first not in unclosed:
+            if closing := CLOSING[first].search(line, start + 1):
+                at = closing.end()
+                yield Token("value", line[start + 1 : closing.start()], number)
+                continue
+            unclosed += first
+        yield _bare(word[0], number)
 
 
 def _bare(word: str, number: int) -> Token:

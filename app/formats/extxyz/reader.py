@@ -139,7 +139,8 @@ class _Block:
         cell = self._cell(pairs, geometry.get("lattice"))
         elements = self._elements(words, columns)
         if said.length != 1.0:
-            positions, cell = positions * said.length, cell * said.length
+            with np.errstate(over="ignore"):  # what is not finite then is refused as such
+                positions, cell = positions * said.length, cell * said.length
         structure = Structure(
             elements.numbers,
             positions,
