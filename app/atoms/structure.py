@@ -3,13 +3,12 @@
 The one place where a structure's own values are validated.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import index
 from typing import SupportsIndex
 
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import chemical_symbols
 from numpy.typing import ArrayLike, NDArray
 
 from app.errors import InvalidStructure
@@ -85,24 +84,6 @@ class Structure:
     def volume(self) -> float:
         """Å³; of the cell as it was given, whatever its handedness."""
         return float(abs(np.linalg.det(self.cell)))
-
-
-def numbers_from_symbols(symbols: Sequence[str]) -> Integers:
-    """(N,) atomic numbers of chemical symbols.
-
-    Raises:
-        InvalidStructure: naming the first atom whose symbol is unknown.
-    """
-    try:
-        numbers = np.array([atomic_numbers[s] for s in symbols], dtype=np.int64)
-    except KeyError:
-        numbers = np.array([atomic_numbers.get(s, 0) for s in symbols], dtype=np.int64)
-    if numbers.size and numbers.min() < 1:
-        atom = int(np.argmax(numbers < 1))
-        raise InvalidStructure(
-            f"atom {atom}: '{symbols[atom]}' is not a chemical symbol; write symbols such as 'H', 'C' or 'Si'"
-        )
-    return numbers
 
 
 def complete_cell(cell: Floats) -> Floats:

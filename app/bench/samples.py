@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from app.atoms.structure import Structure, numbers_from_symbols
+from app.atoms.elements import read_symbols
+from app.atoms.structure import Structure
 from app.backends.synthetic import lattice_piece
 from app.bench.aspirin import ASPIRIN
 from app.errors import InputError, InvalidFormat
@@ -47,7 +48,7 @@ def molecules(card: ModelCard) -> Sample:
     """Distorted aspirins, or clusters of a lattice where the model lacks their elements."""
     symbols, *coordinates = zip(*ASPIRIN, strict=True)
     if set(symbols) <= set(card.elements):
-        one = Structure(numbers_from_symbols(symbols), np.array(coordinates).T)
+        one = Structure(read_symbols(symbols).numbers, np.array(coordinates).T)
         return Sample(f"aspirin, {len(one)} atoms", _distorted(one))
     return Sample(
         f"cluster, {MOLECULE_ATOMS} atoms", _distorted(lattice_piece(card, MOLECULE_ATOMS, False))

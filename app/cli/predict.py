@@ -12,8 +12,8 @@ from app.cli.options import settings_from
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import UNLIMITED, Potential
-from app.formats.extxyz import parse
-from app.formats.files import read_structures
+from app.formats.files import read_input, read_structures
+from app.formats.registry import FORMATS
 from app.protocol.decode import properties_from, relax_from
 from app.protocol.encode import encode
 from app.protocol.request import Entry, PredictRequest
@@ -31,7 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="(ext)XYZ, or another format that ASE reads; - reads XYZ from standard input",
+        help="(ext)XYZ, SDF, PDB, CIF, POSCAR, Gaussian input, or another format that ASE reads; "
+        "- is standard input",
+    )
+    parser.add_argument(
+        "--format",
+        help=f"of all files: {', '.join(FORMATS)}, or a name of ASE's; by default, as their names "
+        "and contents say",
     )
     parser.add_argument(
         "--model", help="`name` or `name@version`; the default model where not given"
@@ -80,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = settings_from(options)
     request = PredictRequest(
-        entries=[entry for file in options.files for entry in _entries(file)],
+        entries=[entry for file in options.files for entry in _entries(file, options.format)],
         model=options.model,
         properties=properties_from(options.properties),
         relax=_relax(options, settings),
@@ -97,9 +103,9 @@ def run(options: argparse.Namespace) -> int:
     return _report(response)
 
 
-def _entries(file: str) -> list[Entry]:
-    frames = parse(sys.stdin.read()) if file == "-" else read_structures(Path(file))
-    return [Entry.of(frame) for frame in frames]
+def _entries(file: str, kind: str | None) -> list[Entry]:
+    whole = read_input(sys.stdin.buffer.read(), kind) if file == "-" else None
+    return [Entry.of(frame) for frame in whole or read_structures(Path(file), kind)]
 
 
 def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:

@@ -6,29 +6,64 @@ import numpy as np
 
 from app.atoms.structure import Booleans, Structure
 from app.errors import InvalidStructure
-from app.formats.info_keys import read_charge, read_multiplicity
+from app.formats.atom_states import multiplicity_of, total_charge
+from app.formats.stated import Stated, stated
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 
 def from_ase(atoms: "Atoms") -> Structure:
-    """The structure of `atoms`; charge and multiplicity come from `atoms.info`, where they are
-    given.
+    """The structure of `atoms`.
+
+    Charge and multiplicity come from `atoms.info`, where they are given, else from the initial
+    charges and magnetic moments of the atoms.
 
     Raises:
-        InvalidStructure: as for `Structure`; a charge or multiplicity that is no whole number; or a
-            constraint other than `FixAtoms`.
+        InvalidStructure: as for `Structure`; a charge or multiplicity that is no whole number;
+            sites that are occupied in part; or a constraint other than `FixAtoms`.
     """
+    _refuse_partial(atoms)
+    state = state_of(atoms)
     return Structure(
         numbers=np.asarray(atoms.numbers, dtype=np.int64),
         positions=atoms.positions,
         cell=np.asarray(atoms.cell),
         pbc=np.asarray(atoms.pbc),
-        charge=read_charge(atoms.info),
-        multiplicity=read_multiplicity(atoms.info),
+        charge=state.charge or 0,
+        multiplicity=state.multiplicity,
         fixed=_fixed(atoms),
     )
+
+
+def state_of(atoms: "Atoms") -> Stated:
+    """Charge and multiplicity that `atoms` state, in `info` or as initial values of the atoms.
+
+    Raises:
+        InvalidStructure: they are no whole numbers, contradict each other, or come with a unit of
+            length, which is Å for ASE.
+    """
+    said = stated({str(key): value for key, value in atoms.info.items()})
+    if said.length != 1.0:
+        raise InvalidStructure("info names a unit of length other than Å, which is ASE's; convert")
+    charge, multiplicity = said.charge, said.multiplicity
+    if charge is None and atoms.has("initial_charges"):  # type: ignore[no-untyped-call]
+        charge = total_charge(atoms.get_initial_charges())  # type: ignore[no-untyped-call]
+    if multiplicity is None and atoms.has("initial_magmoms"):  # type: ignore[no-untyped-call]
+        multiplicity = multiplicity_of(atoms.get_initial_magnetic_moments())  # type: ignore[no-untyped-call]
+    return Stated(charge, multiplicity)
+
+
+def _refuse_partial(atoms: "Atoms") -> None:
+    """Refuse sites that ASE's readers take for full ones, though the file says otherwise."""
+    occupancy = atoms.info.get("occupancy")
+    for site, species in occupancy.items() if isinstance(occupancy, dict) else ():
+        for symbol, share in species.items() if isinstance(species, dict) else ():
+            if share < 1:
+                raise InvalidStructure(
+                    f"site {site}: {symbol} with an occupancy of {share}; make a structure of whole "
+                    "atoms first"
+                )
 
 
 def _fixed(atoms: "Atoms") -> Booleans | None:

@@ -1,54 +1,39 @@
 """Structures from files of any format."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from app.atoms.structure import Structure
-from app.errors import InputError, InvalidFormat, InvalidStructure
-from app.formats import extxyz, sdf
-from app.formats.ase_atoms import from_ase
+from app.errors import InvalidFormat
 from app.formats.frame import Frame
-
-if TYPE_CHECKING:
-    from ase import Atoms
-
-OWN_FORMATS = {".xyz": extxyz.parse, ".extxyz": extxyz.parse, ".sdf": sdf.parse, ".mol": sdf.parse}
-"""Parsers by suffix.
-
-SDF is not left to ASE, which reads the first molecule only, and no charges.
-"""
+from app.formats.registry import read
 
 
-def read_structures(path: Path) -> list[Frame]:
-    """The frames of a file: (ext)XYZ and SDF by their suffix, and whatever else ASE recognises
-    (CIF, POSCAR, ...).
+def read_structures(path: Path, kind: str | None = None) -> list[Frame]:
+    """The frames of a file.
+
+    Args:
+        path: where it is.
+        kind: its format, as for `app.formats.registry.read`.
 
     Raises:
-        InvalidFormat: the file cannot be read; names it and the reason.
+        InvalidFormat: the file cannot be read or has no frame; names it and the reason.
     """
     try:
-        parse = OWN_FORMATS.get(path.suffix.lower())
-        return parse(path.read_text(encoding="utf-8")) if parse else _from_ase(path)
-    except (OSError, UnicodeDecodeError, InvalidFormat) as error:
+        return read(path.read_bytes(), path.name, kind)
+    except (OSError, InvalidFormat) as error:
         raise InvalidFormat(f"{path}: {error}") from error
 
 
-def _from_ase(path: Path) -> list[Frame]:
-    import ase.io
+def read_input(data: bytes, kind: str | None = None) -> list[Frame]:
+    """The frames of what comes through standard input, which has no name.
 
+    Args:
+        data: all of it.
+        kind: its format; by default, what the content says.
+
+    Raises:
+        InvalidFormat: it cannot be read or has no frame.
+    """
     try:
-        images = ase.io.read(path, index=":")
-    except OSError:
-        raise
-    except Exception as error:  # the readers of ASE's formats share no base of their errors
-        raise InvalidFormat(
-            f"no format that ASE can read: {type(error).__name__}: {error}"
-        ) from error
-    return [Frame(_structure(atoms)) for atoms in images]
-
-
-def _structure(atoms: "Atoms") -> Structure | InputError:
-    try:
-        return from_ase(atoms)
-    except InvalidStructure as error:
-        return error
+        return read(data, kind=kind)
+    except InvalidFormat as error:
+        raise InvalidFormat(f"standard input: {error}") from error

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from app.atoms.properties import DEFAULT, NAMES, Name
 from app.atoms.structure import Structure
+from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError, InvalidFormat, InvalidRequest
+from app.formats import text
 from app.formats.extxyz import iter_frames
 from app.protocol import counts, json_text
 from app.protocol.request import Entry, Message, PredictRequest, RequestLimits
@@ -82,7 +84,7 @@ def _once(query: Sequence[tuple[str, str]]) -> dict[str, str]:
 def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
     body = parse_body(document)
     limits.check_structures(len(body.structures))
-    entries = [Entry(structure_id(item), _attempt(item, limits)) for item in body.structures]
+    entries = [_entry(item, limits) for item in body.structures]
     explicit = body.properties is not None
     properties = tuple(body.properties) if body.properties is not None else DEFAULT
     return PredictRequest(
@@ -99,13 +101,11 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
 def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> PredictRequest:
     properties = properties_from(query.get("properties"))
     relax = _query_relax(query)
-    try:
-        frames = list(islice(iter_frames(body.decode()), limits.structures + 1))
-    except UnicodeDecodeError as error:
-        value = f"byte {error.start} is {body[error.start]:#x}"
-        raise InvalidFormat(f"the body is not UTF-8 text: {value}") from None
+    frames = list(islice(iter_frames(text.decode(body)), limits.structures + 1))
     if not frames:
         raise InvalidFormat("the body is empty; send at least one frame")
+    if isinstance(frames[0].structure, InvalidFormat) and len(frames) == 1:
+        raise frames[0].structure
     limits.check_structures(len(frames))
     return PredictRequest(
         entries=[Entry.of(frame) for frame in frames],
@@ -142,8 +142,8 @@ def parse_body(document: object) -> PredictBody:
     return validate(PredictBody, document)
 
 
-def parse_structure(value: object) -> Structure:
-    """The structure in one element of `structures`.
+def parse_structure(value: object) -> tuple[Structure, tuple[AnswerWarning, ...]]:
+    """The structure in one element of `structures`, and what of it is read with a doubt.
 
     Raises:
         InputError: naming the field or atom, the value, the limit and the remedy.
@@ -157,16 +157,19 @@ def structure_id(value: object) -> str | None:
     return given[:LONGEST_ID] if isinstance(given, str) else None
 
 
-def _attempt(item: object, limits: RequestLimits) -> Structure | EquipotError:
-    """The structure of an item, or why it is none; no item costs the others anything."""
+def _entry(item: object, limits: RequestLimits) -> Entry:
+    """The entry of an item, or why it is none; no item costs the others anything."""
+    name = structure_id(item)
     try:
         limits.check_atoms(_announced(item))
-        return parse_structure(item)
+        structure, warnings = parse_structure(item)
     except EquipotError as error:
-        return error
+        return Entry(name, error)
     except Exception as error:
         log.exception("a structure could not be read")
-        return EquipotError(f"an unexpected {type(error).__name__}; the service's log has more")
+        unexpected = f"an unexpected {type(error).__name__}; the service's log has more"
+        return Entry(name, EquipotError(unexpected))
+    return Entry(name, structure, warnings=warnings)
 
 
 def _announced(item: object) -> int:

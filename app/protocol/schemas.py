@@ -20,9 +20,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from app.atoms.elements import Elements, read_symbols
 from app.atoms.properties import ANSWERED, DEFAULT, NAMES, Name, Property, answered
-from app.atoms.structure import Booleans, Structure, numbers_from_symbols
-from app.atoms.warnings import Code
+from app.atoms.structure import Booleans, Structure
+from app.atoms.warnings import AnswerWarning, Code
 from app.errors import InvalidStructure
 from app.protocol.arrays import as_floats, as_integers, as_rows
 from app.relax import RelaxOptions
@@ -98,18 +99,18 @@ class StructureIn(_Wire):
             raise ValueError("give the elements as either 'symbols' or 'numbers', and not as both")
         return self
 
-    def structure(self) -> Structure:
-        """The validated structure.
+    def structure(self) -> tuple[Structure, tuple[AnswerWarning, ...]]:
+        """The validated structure, and what of it is read with a doubt.
 
         Raises:
             InvalidStructure: naming the atom or field, the value, the limit and the remedy.
         """
-        numbers = (
-            numbers_from_symbols(self.symbols)
+        numbers, warnings = (
+            read_symbols(self.symbols)
             if self.symbols is not None
-            else _integers(self.numbers)
+            else Elements(_integers(self.numbers))
         )
-        return Structure(
+        structure = Structure(
             numbers,
             np.asarray(self.positions),
             np.zeros((3, 3)) if self.cell is None else np.asarray(self.cell),
@@ -118,6 +119,7 @@ class StructureIn(_Wire):
             self.multiplicity,
             _fixed(self.fixed, len(numbers)) if self.fixed else None,
         )
+        return structure, warnings
 
 
 def _switched(relax: object) -> object:

@@ -30,7 +30,7 @@ def test_answer_is_the_backends(service: Running, pair_card: ModelCard) -> None:
     assert body["model"]["version"] == 2
     assert response.headers["x-equipot-model"] == f"pairs@2 {body['model']['digest']}"
     for sent, result in zip((WATER, CRYSTAL), body["results"], strict=True):
-        graph = build_graph(parse_structure(sent), pair_card.cutoff)
+        graph = build_graph(parse_structure(sent)[0], pair_card.cutoff)
         (expected,) = split(PairBackend(pair_card)(graph), graph)
         assert result["status"] == "ok"
         assert result["energy"] == pytest.approx(expected.energy, abs=1e-12)

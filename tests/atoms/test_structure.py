@@ -7,7 +7,6 @@ from app.atoms.structure import (
     MAX_COORDINATE,
     Structure,
     complete_cell,
-    numbers_from_symbols,
     periodic_cell,
 )
 from app.errors import InvalidStructure
@@ -130,17 +129,6 @@ def test_complete_cell_adds_orthogonal_unit_vectors(rows):
     others = [row for row in range(3) if row not in rows]
     np.testing.assert_allclose(full[others] @ full[others].T, np.eye(len(others)), atol=1e-14)
     np.testing.assert_allclose(full[others] @ cell[rows].T, 0.0, atol=1e-14)
-
-
-def test_symbols_become_numbers():
-    np.testing.assert_array_equal(numbers_from_symbols(["H", "Og", "Si"]), [1, 118, 14])
-    assert numbers_from_symbols([]).shape == (0,)
-
-
-@pytest.mark.parametrize("symbol", ["X", "Q", "h", "CL", ""])
-def test_unknown_symbols_are_named(symbol):
-    with pytest.raises(InvalidStructure, match=f"atom 1: '{symbol}' is not a chemical symbol"):
-        numbers_from_symbols(["C", symbol, "Xx"])
 
 
 def test_replace_validates_again():

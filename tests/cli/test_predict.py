@@ -64,9 +64,36 @@ def test_other_formats(
 def test_standard_input(
     pair_store: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(PAIR))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PAIR.encode())))
     assert predict(pair_store, "-", "--properties", "energy", "--json") == 0
     assert set(json.loads(capsys.readouterr().out)["results"][0]) == {"id", "status", "energy"}
+
+
+def test_formats_are_known_by_content_or_stated(
+    pair_store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    xyz, cif = tmp_path / "pair.dat", tmp_path / "argon.cif"
+    xyz.write_text(PAIR)
+    ase.io.write(cif, bulk("Ar", a=5.4))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(cif.read_bytes())))
+    assert predict(pair_store, xyz, "-") == 0
+    frames = ase.io.read(io.StringIO(capsys.readouterr().out), ":", format="extxyz")
+    assert [len(atoms) for atoms in frames] == [2, 1]
+    assert predict(pair_store, xyz, "--format", "cif") == 1
+    assert "a data block with atoms" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "data_global\n_journal_name_full X\n"])
+def test_a_file_without_structures_is_an_error(
+    pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "empty.cif"
+    path.write_text(content)
+    assert predict(pair_store, path, "--json") == 1
+    assert "empty.cif: no structures; a data block with atoms" in capsys.readouterr().err
 
 
 def test_failed_structures_are_named(

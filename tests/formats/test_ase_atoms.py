@@ -38,6 +38,37 @@ def test_a_charge_that_is_no_whole_number_is_refused(value):
         from_ase(Atoms("H", info={"charge": value}))
 
 
+def test_initial_charges_and_moments_of_the_atoms_are_taken():
+    atoms = Atoms("O2", np.eye(3)[:2], charges=[-1.0, 0.0], magmoms=[0.5, 0.5])
+    structure = from_ase(atoms)
+    assert (structure.charge, structure.multiplicity) == (-1, 2)
+    atoms.info.update(charge=0, multiplicity=3)
+    assert (from_ase(atoms).charge, from_ase(atoms).multiplicity) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "message"),
+    [
+        (Atoms("Fe", magmoms=[2.3]), "their sum is 2.3, no whole number"),
+        (Atoms("Fe2", np.eye(3)[:2], magmoms=[1.0, -1.0]), "cancel each other"),
+        (Atoms("H", charges=[0.5]), "their sum is 0.5"),
+        (Atoms("H", info={"units": "bohr"}), "a unit of length other than Å"),
+        (
+            Atoms("Ar", info={"occupancy": {"0": {"Ar": 0.3}}}),
+            "site 0: Ar with an occupancy of 0.3",
+        ),
+    ],
+)
+def test_what_atoms_state_and_cannot_be_taken_is_refused(atoms, message):
+    with pytest.raises(InvalidStructure) as caught:
+        from_ase(atoms)
+    assert message in str(caught.value)
+
+
+def test_whole_sites_are_taken():
+    assert len(from_ase(Atoms("Ar", info={"occupancy": {"0": {"Ar": 1.0}}}))) == 1
+
+
 def test_fixed_atoms_there_and_back():
     atoms = Atoms("H3", np.eye(3), constraint=[FixAtoms([0]), FixAtoms([2])])
     structure = from_ase(atoms)

@@ -1,3 +1,5 @@
+import gzip
+
 import ase.io
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ from ase.build import bulk
 
 from app.atoms.structure import Structure
 from app.errors import InvalidFormat, InvalidStructure
-from app.formats.files import read_structures
+from app.formats.files import read_input, read_structures
 
 SALT = bulk("NaCl", "rocksalt", a=5.64)
 
@@ -42,13 +44,23 @@ def test_a_bad_structure_does_not_cost_the_others(tmp_path):
     assert isinstance(bad.structure, InvalidStructure)
 
 
+def test_a_compressed_file_is_read_as_a_plain_one(tmp_path):
+    frames = "1\nid=one\nD 0 0 0\n1\n\nQq 0 0 0\n"
+    (tmp_path / "a.xyz").write_text(frames)
+    (tmp_path / "a.xyz.gz").write_bytes(gzip.compress(frames.encode()))
+    for plain, packed in zip(
+        read_structures(tmp_path / "a.xyz"), read_structures(tmp_path / "a.xyz.gz"), strict=True
+    ):
+        assert (plain.id, plain.warnings) == (packed.id, packed.warnings)
+        assert type(plain.structure) is type(packed.structure)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.xyz", b"two\n", "a.xyz: frame 0, line 1: 'two' is not a number of atoms"),
-        ("a.xyz", b"\xff\xfe\x00", "a.xyz: 'utf-8' codec can't decode"),
-        ("a.cif", b"nonsense", "a.cif: no format that ASE can read"),
-        ("a.unheard", b"nonsense", "a.unheard: no format that ASE can read: UnknownFileTypeError"),
+        ("a.xyz", b"\xff\xfe\x00", "a.xyz: the text is UTF-16; save it as UTF-8"),
+        ("a.cif", b"nonsense", "a.cif: no structures; a data block with atoms"),
+        ("a.unheard", b"nonsense", "a.unheard: no format that is known, and none that ASE can"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, content, message):
@@ -56,6 +68,12 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path, name, con
     with pytest.raises(InvalidFormat) as caught:
         read_structures(tmp_path / name)
     assert message in str(caught.value)
+
+
+def test_what_has_no_name_is_known_by_its_content():
+    assert len(read_input(b"1\n\nAr 0 0 0\n")) == 1
+    with pytest.raises(InvalidFormat, match="standard input: no format that is known"):
+        read_input(b"nonsense")
 
 
 @pytest.mark.parametrize("name", ["missing.xyz", "missing.cif"])

@@ -49,9 +49,26 @@ def test_what_is_refused_as_a_whole(body: object, error: type[Exception], told: 
 
 
 def test_a_bad_structure_is_its_own_error_and_counts_no_atoms() -> None:
-    request = decoded({"structures": [WATER, {"symbols": ["Q"], "positions": [[0, 0, 0]]}]})
+    request = decoded({"structures": [WATER, {"symbols": ["Qq"], "positions": [[0, 0, 0]]}]})
     assert len(request.structures) == 1
-    assert "'Q' is not a chemical symbol" in str(request.entries[1].structure)
+    assert "'Qq' is not a chemical symbol" in str(request.entries[1].structure)
+
+
+def test_a_bad_frame_is_its_own_error_and_a_bad_body_one_of_the_request() -> None:
+    bad = "1\n\nH 0 zero 0\n"
+    good, lost = decoded("1\n\nH 0 0 0\n" + bad, "xyz").entries
+    assert good.structure.symbols == ["H"]
+    assert "frame 1, line 6: 'zero' is not a number" in str(lost.structure)
+    with pytest.raises(InvalidFormat, match="frame 0, line 3"):
+        decoded(bad, "xyz")
+
+
+def test_heavy_hydrogen_carries_a_warning_in_json_and_xyz() -> None:
+    heavy = {"symbols": ["D", "D"], "positions": [[0, 0, 0], [0, 0, 0.74]]}
+    for request in (decoded(heavy), decoded("2\n\nD 0 0 0\nD 0 0 0.74\n", "xyz")):
+        (entry,) = request.entries
+        assert entry.structure.symbols == ["H", "H"]
+        assert [warning.code for warning in entry.warnings] == ["isotope_ignored"]
 
 
 def test_options_as_text() -> None:

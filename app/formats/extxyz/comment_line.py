@@ -30,10 +30,20 @@ def read_pairs(line: str) -> dict[str, str]:
     """Values by key, as text without quotes or brackets; words that belong to no `=` have the value
     "T".
     """
-    return {
-        _unquoted(m["key"]): "T" if m["value"] is None else _unquoted(m["value"])
-        for m in PAIR.finditer(line)
-    }
+    pairs, words = read_words(line)
+    return pairs | dict.fromkeys(words, "T")
+
+
+def read_words(line: str) -> tuple[dict[str, str], list[str]]:
+    """Values by key, and apart from them the words that belong to no `=`."""
+    pairs, words = {}, []
+    for match in PAIR.finditer(line):
+        key, value = match.groups()
+        if value is None:
+            words.append(_unquoted(key))
+        else:
+            pairs[_unquoted(key)] = _unquoted(value) if value[:1] in CLOSING else value
+    return pairs, words
 
 
 def write_pairs(pairs: Iterable[tuple[str, object]]) -> str:

@@ -2,55 +2,41 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import chain
 
 import numpy as np
 
-from app.atoms.structure import Booleans, Floats, Integers, Structure, numbers_from_symbols
+from app.atoms.elements import Elements, read_symbols
+from app.atoms.structure import Booleans, Floats, Integers, Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
-from app.formats.extxyz.comment_line import read_pairs
+from app.formats.atom_states import multiplicity_of, sum_of_results, total_charge
+from app.formats.doubts import doubts
+from app.formats.extxyz.columns import Columns, read_columns
+from app.formats.extxyz.comment_line import read_words
 from app.formats.frame import Frame
-from app.formats.info_keys import is_remark, read_charge, read_multiplicity
+from app.formats.info_keys import GEOMETRY_KEYS, is_remark
+from app.formats.stated import Stated, meaning, stated
+from app.formats.text import short, split_lines
 
-PLAIN = "species:S:1:pos:R:3"
-"""The columns of plain XYZ; what stands to the right of them is skipped."""
-MEANINGS = {
-    "species": ("species", "S", 1),
-    "symbols": ("species", "S", 1),
-    "Z": ("Z", "I", 1),
-    "numbers": ("Z", "I", 1),
-    "pos": ("pos", "R", 3),
-    "positions": ("pos", "R", 3),
-    "move_mask": ("move", "L", None),
-}
-"""Meaning, type and width of the columns that make a structure; some names are ASE's."""
 FLAGS = {
-    "T": True,
-    "F": False,
-    "True": True,
-    "False": False,
-    "true": True,
-    "false": False,
-    "1": True,
-    "0": False,
+    word: flag
+    for flag, words in ((True, "T True TRUE true t 1"), (False, "F False FALSE false f 0"))
+    for word in words.split()
 }
-SHOWN = 60
-"""Characters of a faulty line that a message repeats."""
+BRACKETS = str.maketrans(",[]{}", "     ")
+CELL_KEYS = ("cell", "unit_cell", "box", "lattice_vectors")
+"""Under these names a cell is refused: whose rows and which unit they are, nobody says."""
 
 
 def parse(text: str) -> list[Frame]:
     """The frames of an XYZ or extXYZ file.
 
-    A frame that is well formed but holds no valid structure (an unknown element, a coordinate that
-    is not finite, a flat cell) has the error in the structure's place, so that the other frames can
-    be used.
+    A frame that holds no valid structure has the error in the structure's place, so that the other
+    frames can be used; the message names frame (from 0), line (from 1), value and remedy. After a
+    frame with a wrong number of atoms, nobody knows where the next one starts: it is the last one.
 
     Args:
-        text: the file's content; lines may end in CR LF, and blank lines may follow a frame.
-
-    Raises:
-        InvalidFormat: the text is no such file; names frame (from 0), line (from 1), value and
-            remedy.
+        text: the file's content; blank lines may follow a frame.
     """
     return list(iter_frames(text))
 
@@ -58,16 +44,25 @@ def parse(text: str) -> list[Frame]:
 def iter_frames(text: str) -> Iterator[Frame]:
     """The frames as for `parse`, each read when it is asked for: a limit can stop before the rest
     is read.
-
-    Raises:
-        InvalidFormat: as for `parse`, at the frame that is malformed.
     """
-    lines = text.removeprefix("\ufeff").rstrip().split("\n")
+    lines = split_lines(text.rstrip())
     start, index = _next_line(lines, 0), 0
     while start < len(lines):
-        block = _block(lines, start, index)
-        yield block.read()
+        try:
+            block = _block(lines, start, index)
+        except InvalidFormat as error:
+            yield Frame(error)
+            return
         start, index = _next_line(lines, start + 2 + len(block.rows)), index + 1
+        frame = block.read()
+        if start < len(lines) and not _is_count(lines[start].strip()):
+            yield (
+                frame
+                if isinstance(frame.structure, InvalidFormat)
+                else block.too_long(start, lines[start])
+            )
+            return
+        yield frame
 
 
 def _next_line(lines: Sequence[str], start: int) -> int:
@@ -77,28 +72,21 @@ def _next_line(lines: Sequence[str], start: int) -> int:
     )
 
 
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 16
+
+
 def _block(lines: Sequence[str], start: int, index: int) -> "_Block":
     """The lines of the frame that starts on a line."""
     where, count = f"frame {index}, line {start + 1}", lines[start].strip()
-    if not (count.isascii() and count.isdecimal() and len(count) < 16):
-        hint = f"; is the number of atoms of frame {index - 1} too small?" if index else ""
-        raise InvalidFormat(f"{where}: '{_short(count)}' is not a number of atoms{hint}")
+    if not _is_count(count):
+        raise InvalidFormat(f"{where}: '{short(count)}' is not a number of atoms")
     rows = lines[start + 2 : start + 2 + int(count)]
     if len(rows) < int(count):
         raise InvalidFormat(
             f"{where}: {count} atoms announced, but only {len(rows)} lines follow; is it truncated?"
         )
     return _Block(index, start + 1, lines[start + 1] if start + 1 < len(lines) else "", rows)
-
-
-class _Columns(NamedTuple):
-    """Where the columns start that make a structure, and how many there are in all."""
-
-    species: int | None
-    numbers: int | None
-    positions: int
-    moves: range
-    width: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,93 +99,145 @@ class _Block:
     rows: Sequence[str]
 
     def read(self) -> Frame:
-        pairs = read_pairs(self.comment) if "=" in self.comment else _free_text(self.comment)
-        info = {key: value for key, value in pairs.items() if is_remark(key)}
-        return Frame(self._structure(pairs), info.get("id"), info)
-
-    def _structure(self, pairs: Mapping[str, str]) -> Structure | InputError:
-        columns = self._columns(pairs.get("Properties"))
-        words = self._words(columns, "Properties" in pairs)
-        positions = np.array(
-            [self._numbers(words[columns.positions + axis]) for axis in range(3)]
-        ).T
-        cell = self._cell(pairs.get("Lattice"))
-        pbc = self._pbc(pairs.get("pbc"), "Lattice" in pairs)
+        pairs, words = read_words(self.comment) if "=" in self.comment else ({}, [])
+        info = self._info(pairs, words)
         try:
-            numbers = self._elements(words, columns)
-            fixed = self._fixed([words[column] for column in columns.moves])
-            return Structure(
-                numbers, positions, cell, pbc, read_charge(pairs), read_multiplicity(pairs), fixed
-            )
-        except InvalidStructure as error:
-            return error
+            said = stated(pairs, " ".join(words) if pairs else self.comment)
+            if said.length != 1.0:
+                info = {key: value for key, value in info.items() if meaning(key) != "unit"}
+            structure, elements = self._structure(pairs, said)
+        except InputError as error:
+            return Frame(error, info.get("id"), info)
+        return Frame(structure, info.get("id"), info, elements.warnings + doubts(structure))
 
-    def _columns(self, properties: str | None) -> _Columns:
-        """Places of the columns, from `Properties` or as in plain XYZ."""
-        fields = (properties or PLAIN).split(":")
-        places: dict[str, int] = {}
-        moves, width = range(0), 0
-        for name, kind, count in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
-            meaning, expected_kind, expected_count = MEANINGS.get(name, (None, kind, None))
-            sound = (
-                kind in {"S", "R", "I", "L"}
-                and count.isascii()
-                and count.isdecimal()
-                and int(count[:9]) > 0
-            )
-            if not sound or kind != expected_kind or expected_count not in (None, int(count)):
-                raise self._error(
-                    1,
-                    f"Properties: '{_short(f'{name}:{kind}:{count}')}' is no valid column; {USAGE}",
-                )
-            if meaning:
-                places[meaning] = width
-            width += int(count[:9])
-            moves = range(places["move"], width) if meaning == "move" else moves
-        if len(fields) % 3 or "pos" not in places or not ("species" in places or "Z" in places):
-            raise self._error(
-                1, f"Properties: '{_short(properties or PLAIN)}' describes no structure; {USAGE}"
-            )
-        return _Columns(places.get("species"), places.get("Z"), places["pos"], moves, width)
+    def _info(self, pairs: Mapping[str, str], words: Sequence[str]) -> dict[str, str]:
+        """What the comment line says besides; words that belong to no `=` are true."""
+        if not pairs:
+            comment = self.comment.strip()
+            return {"comment": comment} if comment else {}
+        return {key: value for key, value in pairs.items() if is_remark(key)} | {
+            word: "T" for word in words if is_remark(word)
+        }
 
-    def _words(self, columns: _Columns, exact: bool) -> list[tuple[str, ...]]:
-        """The rows' words, column by column."""
-        rows = [row.split() for row in self.rows]
+    def too_long(self, place: int, line: str) -> Frame:
+        """The frame's error, if there are more lines than its number of atoms says."""
+        return Frame(
+            self._error(
+                0,
+                f"{len(self.rows)} atoms announced, but line {place + 1}, '{short(line)}', is no "
+                "number of atoms of a next frame; is there an atom more?",
+            )
+        )
+
+    def _structure(self, pairs: Mapping[str, str], said: Stated) -> tuple[Structure, Elements]:
+        if not self.rows:
+            raise InvalidStructure("the structure has no atoms; give at least one")
+        geometry = self._geometry(pairs)
+        columns = self._columns(geometry.get("properties"))
+        words = self._words(columns)
+        positions = self._table(words, columns.pos)
+        cell = self._cell(pairs, geometry.get("lattice"))
+        elements = self._elements(words, columns)
+        if said.length != 1.0:
+            with np.errstate(over="ignore"):  # what is not finite then is refused as such
+                positions, cell = positions * said.length, cell * said.length
+        structure = Structure(
+            elements.numbers,
+            positions,
+            cell,
+            self._pbc(geometry.get("pbc"), "lattice" in geometry),
+            self._charge(words, columns, said),
+            self._multiplicity(words, columns, said),
+            self._fixed([words[column] for column in columns.moves]),
+        )
+        return structure, elements
+
+    def _geometry(self, pairs: Mapping[str, str]) -> dict[str, str]:
+        """The values of the format's own keys, which some programs write in another case."""
+        geometry: dict[str, str] = {}
+        for key, value in pairs.items():
+            if (lower := key.lower()) in GEOMETRY_KEYS and geometry.setdefault(
+                lower, value
+            ) != value:
+                raise self._error(1, f"{key} is there twice, with other values; leave one out")
+        return geometry
+
+    def _columns(self, properties: str | None) -> Columns:
+        try:
+            return read_columns(properties)
+        except InvalidFormat as error:
+            raise self._error(1, str(error)) from None
+
+    def _words(self, columns: Columns) -> list[tuple[str, ...]]:
+        """The rows' words, column by column, and at most one column of what is left over."""
+        width = columns.width
+        rows = [row.split(None, width) for row in self.rows]
         widths = set(map(len, rows))
-        if not (widths <= {columns.width} if exact else min(widths, default=4) >= columns.width):
+        if widths != {width} and (columns.exact or min(widths) < width):
             bad = next(
                 n
                 for n, row in enumerate(rows)
-                if len(row) != columns.width and (exact or len(row) < 4)
+                if len(row) < width or (columns.exact and len(row) > width)
             )
+            found = f"more than {width}" if len(rows[bad]) > width else str(len(rows[bad]))
             raise self._error(
                 2 + bad,
-                f"{len(rows[bad])} columns where {columns.width} are expected, in '{_short(self.rows[bad])}'; "
-                f"check {'Properties and ' if exact else ''}the number of atoms, {len(rows)}",
+                f"{found} columns where {width} are expected, in '{short(self.rows[bad])}'; "
+                f"check {'Properties and ' if columns.exact else ''}the number of atoms, {len(rows)}",
             )
-        return list(zip(*rows, strict=False)) or [()] * columns.width
+        return list(zip(*rows, strict=False))
 
-    def _elements(self, words: Sequence[Sequence[str]], columns: _Columns) -> Integers:
-        """Atomic numbers from symbols, or from numbers, which plain XYZ may have in their place."""
-        if columns.species is None:
-            assert columns.numbers is not None
-            return _whole_numbers(self._numbers(words[columns.numbers]))
-        symbols = words[columns.species]
-        if all(symbol.isdecimal() for symbol in symbols):
-            return _whole_numbers(self._numbers(symbols))
-        return numbers_from_symbols(symbols)
+    def _elements(self, words: Sequence[Sequence[str]], columns: Columns) -> Elements:
+        """Elements from symbols or numbers; numbers in the place of symbols must be no types."""
+        if not columns.species:
+            return Elements(_whole_numbers(self._numbers(words[columns.Z.start])))
+        symbols = words[columns.species.start]
+        if not (symbols[0].isdecimal() and all(map(str.isdecimal, symbols))):
+            return read_symbols(symbols)
+        numbers = _whole_numbers(self._numbers(symbols))
+        kinds = np.unique(numbers)
+        if "timestep" in self.comment.lower() or kinds.tolist() == [*range(1, len(kinds) + 1)]:
+            raise InvalidStructure(
+                f"the atoms are numbered 1 to {kinds[-1]}, which may be LAMMPS types; write symbols, or "
+                "Properties=Z:I:1:pos:R:3 if they are atomic numbers"
+            )
+        return Elements(numbers)
+
+    def _charge(self, words: Sequence[Sequence[str]], columns: Columns, said: Stated) -> int:
+        if said.charge is not None:
+            return said.charge
+        if columns.charges:
+            return total_charge(self._numbers(words[columns.charges.start]))
+        if columns.partial:
+            return sum_of_results(self._numbers(words[columns.partial.start])) or 0
+        return 0
+
+    def _multiplicity(
+        self, words: Sequence[Sequence[str]], columns: Columns, said: Stated
+    ) -> int | None:
+        if said.multiplicity is not None or not columns.moments:
+            return said.multiplicity
+        moments = self._table(words, columns.moments)
+        return multiplicity_of(moments[:, 0] if len(columns.moments) == 1 else moments)
+
+    def _table(self, words: Sequence[Sequence[str]], columns: range) -> Floats:
+        """(N, columns) numbers."""
+        chosen = chain.from_iterable(words[column] for column in columns)
+        return self._numbers(list(chosen)).reshape(len(columns), -1).T
 
     def _numbers(self, words: Sequence[str]) -> Floats:
-        """One column of numbers."""
+        """One column of numbers, or several after each other."""
         try:
             if "_" not in "".join(words):
                 return np.array(list(map(float, words)))
         except ValueError:
             pass  # Fortran's 1.5D-3, or no number at all
-        for row, word in enumerate(words):
+        for place, word in enumerate(words):
             if _number(word) is None:
+                row = place % len(self.rows)
+                hint = "; write a point for the comma" if "," in word else ""
                 raise self._error(
-                    2 + row, f"'{_short(word)}' is not a number, in '{_short(self.rows[row])}'"
+                    2 + row, f"'{short(word)}' is not a number, in '{short(self.rows[row])}'{hint}"
                 )
         return np.array([_number(word) for word in words], dtype=np.float64)
 
@@ -218,30 +258,31 @@ class _Block:
     def _flag(self, row: int, word: str) -> bool:
         if word not in FLAGS:
             raise self._error(
-                2 + row, f"'{_short(word)}' is neither T nor F, in '{_short(self.rows[row])}'"
+                2 + row, f"'{short(word)}' is neither T nor F, in '{short(self.rows[row])}'"
             )
         return FLAGS[word]
 
-    def _cell(self, lattice: str | None) -> Floats:
+    def _cell(self, pairs: Mapping[str, str], lattice: str | None) -> Floats:
         if lattice is None:
+            if other := next((key for key in pairs if key.lower() in CELL_KEYS), None):
+                raise self._error(1, f"{other}: did you mean Lattice? {LATTICE}")
             return np.zeros((3, 3))
-        values = [_number(word) for word in lattice.replace(",", " ").split()]
+        values = [_number(word) for word in lattice.translate(BRACKETS).split()]
         if len(values) != 9 or None in values:
+            raise self._error(1, f'Lattice="{short(lattice)}" is not nine numbers; {LATTICE}')
+        cell = np.array(values, dtype=np.float64).reshape(3, 3)
+        if "[" in lattice and not np.array_equal(cell, cell.T, equal_nan=True):
             raise self._error(
-                1,
-                f'Lattice="{_short(lattice)}" is not nine numbers; '
-                'write the three lattice vectors, in Å, as Lattice="ax ay az bx by bz cx cy cz"',
+                1, f"Lattice={short(lattice)}: whether vectors are rows is not clear; {LATTICE}"
             )
-        return np.array(values, dtype=np.float64).reshape(3, 3)
+        return cell
 
     def _pbc(self, pbc: str | None, has_lattice: bool) -> Booleans:
         if pbc is None:
             return np.full(3, has_lattice)
-        flags = [FLAGS.get(word) for word in pbc.replace(",", " ").split()]
+        flags = [FLAGS.get(word) for word in pbc.translate(BRACKETS).split()]
         if len(flags) not in (1, 3) or None in flags:
-            raise self._error(
-                1, f'pbc="{_short(pbc)}" is not one or three flags; write pbc="T T F"'
-            )
+            raise self._error(1, f'pbc="{short(pbc)}" is not one or three flags; write pbc="T T F"')
         return np.broadcast_to(np.array(flags, dtype=bool), 3)
 
     def _error(self, row: int, message: str) -> InvalidFormat:
@@ -249,11 +290,7 @@ class _Block:
         return InvalidFormat(f"frame {self.index}, line {self.line + row}: {message}")
 
 
-USAGE = "write name:type:columns for each, such as species:S:1:pos:R:3"
-
-
-def _free_text(comment: str) -> dict[str, str]:
-    return {"comment": comment.strip()} if comment and not comment.isspace() else {}
+LATTICE = 'write the three lattice vectors, in Å, as Lattice="ax ay az bx by bz cx cy cz"'
 
 
 def _number(word: str) -> float | None:
@@ -267,8 +304,3 @@ def _number(word: str) -> float | None:
 def _whole_numbers(values: Floats) -> Integers:
     """Atomic numbers; those that are not whole or far out of range become 0, which is no element."""
     return np.where((values % 1 == 0) & (np.abs(values) < 1000), values, 0.0).astype(np.int64)
-
-
-def _short(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= SHOWN else text[:SHOWN] + "…"

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from app.atoms.structure import Floats, Structure
 from app.errors import InvalidData, InvalidStructure
-from app.formats.info_keys import read_charge, read_multiplicity
+from app.formats.stated import stated
 from app.training.data.config import Source, Units
 from app.training.data.units import ENERGY, LENGTH, STRESS, TABLES
 
@@ -125,7 +125,7 @@ def _structure(
     geometry: Geometry, length: float, info: dict[str, object], origin: str
 ) -> Structure:
     try:
-        charge, multiplicity = read_charge(info), read_multiplicity(info)
+        charge, multiplicity, unit = stated(info)
         numbers, pbc = np.asarray(geometry.numbers), np.asarray(geometry.pbc, dtype=bool)
         structure = Structure(
             numbers,
@@ -135,6 +135,11 @@ def _structure(
         )
     except InvalidStructure as error:
         raise InvalidData(f"{origin}: {error}") from error
+    if unit != 1.0 and not np.isclose(unit, length, rtol=1e-6):
+        raise InvalidData(
+            f"{origin}: its comment line states a unit of length of {unit:.6g} Å, but the config reads "
+            f"one of {length:.6g} Å; set units of the source"
+        )
     if charge or multiplicity not in (None, 1):
         state = f"charge {charge}" if charge else f"multiplicity {multiplicity}"
         raise InvalidData(

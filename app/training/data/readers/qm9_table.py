@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from app.atoms.structure import Structure
 from app.errors import InputError, InvalidData
 from app.formats import sdf
+from app.formats.text import decode
 from app.training.data.config import Source
 from app.training.data.frames import Geometry
 
@@ -93,7 +94,7 @@ def _molecule_net(source: Source, path: Path) -> Iterator[Molecule]:
         raise InvalidData(
             f"{source.path}: its energies are in {table.name}, which is not beside it"
         )
-    frames = sdf.parse(path.read_text(encoding="utf-8"))
+    frames = sdf.parse(decode(path.read_bytes()))
     rows = list(_rows(source, table, ("mol_id", energy)))
     if len(rows) != len(frames):
         raise InvalidData(
@@ -101,12 +102,12 @@ def _molecule_net(source: Source, path: Path) -> Iterator[Molecule]:
         )
     for frame, (line, row) in zip(frames, rows, strict=True):
         at = f"{source.path}, line {line} of {table.name}"
+        if not isinstance(frame.structure, Structure):
+            raise InvalidData(f"{at}: {row['mol_id']}: {frame.structure}")
         if frame.id != row["mol_id"]:
             raise InvalidData(
                 f"{at}: {row['mol_id']}, but the molecule in this place is {frame.id}"
             )
-        if not isinstance(frame.structure, Structure):
-            raise InvalidData(f"{at}: {row['mol_id']}: {frame.structure}")
         try:
             number, value = int(row["mol_id"].removeprefix("gdb_")), float(row[energy])
         except (ValueError, TypeError) as error:

@@ -95,7 +95,12 @@ def test_the_list_of_inconsistent_molecules_counts_for_tables_too(tables, path):
             "",
             "gdb9.sdf: 1 molecules, but 2 rows in gdb9.sdf.csv",
         ),
-        ("gdb9.sdf", "V2000", "V3000", "gdb9.sdf: cannot be read: molecule 0: no V2000 molfile"),
+        (
+            "gdb9.sdf",
+            "V2000",
+            "V4000",
+            "gdb9.sdf, line 2 of gdb9.sdf.csv: .*: molecule 0, line 1: no molfile",
+        ),
     ],
 )
 def test_a_bad_table_is_named(tables, path, before, after, message):

@@ -1,0 +1,132 @@
+"""The connection table of a V2000 molfile, which has columns of fixed width."""
+
+from collections.abc import Iterator, Sequence
+
+from app.errors import InvalidFormat
+from app.formats.sdf.molecule import Molecule, position, whole
+from app.formats.text import short
+
+CHARGE_CODES = {0: 0, 1: 3, 2: 2, 3: 1, 4: 0, 5: -1, 6: -2, 7: -3}
+"""Of the atom block; lines `M  CHG` and `M  RAD` replace all of them."""
+DOUBLET = 4
+"""The charge code of a radical."""
+PROPERTY_STARTS = ("M  ", "A  ", "V  ", "G  ", "S  ")
+END = "M  END"
+
+
+def read(lines: Sequence[str], first: int) -> Molecule:
+    """The molecule of a table.
+
+    Args:
+        lines: from the line with the counts on; there may be more after `M  END`.
+        first: the number of that line in the file.
+
+    Raises:
+        InvalidFormat: naming line and value.
+    """
+    atoms, bonds = _counts(lines[0], first)
+    if len(lines) <= atoms + bonds:
+        raise InvalidFormat(
+            f"line {first}: {atoms} atoms and {bonds} bonds announced, but only {len(lines) - 1} "
+            "lines follow; is it truncated?"
+        )
+    atom_lines, bond_lines = lines[1 : 1 + atoms], lines[1 + atoms : 1 + atoms + bonds]
+    properties = list(_properties(lines[1 + atoms + bonds :], first + 1 + atoms + bonds))
+    codes = [
+        whole(line[36:39] or "0", first + 1 + row, "charge code")
+        for row, line in enumerate(atom_lines)
+    ]
+    charges, radicals = _states(properties, codes, first)
+    return Molecule(
+        symbols=[line[31:34].strip() for line in atom_lines],
+        positions=[
+            position([line[at : at + 10] for at in (0, 10, 20)], first + 1 + row)
+            for row, line in enumerate(atom_lines)
+        ],
+        bonds=[_bond(line, first + 1 + atoms + row) for row, line in enumerate(bond_lines)],
+        charges=charges,
+        radicals=radicals,
+        isotopes=_isotopes(properties, atom_lines, atoms),
+    )
+
+
+def _counts(line: str, number: int) -> tuple[int, int]:
+    """Numbers of atoms and bonds, which have three columns each and so are at most 999."""
+    words = [line[:3], line[3:6]]
+    if any(len(word) == 3 and word != word.rstrip() for word in words):
+        raise InvalidFormat(
+            f"line {number}: '{short(line[:12])}' are no counts of three columns each; more than 999 "
+            "atoms need the V3000 form"
+        )
+    atoms, bonds = (whole(word, number, "count of atoms or bonds") for word in words)
+    if min(atoms, bonds) < 0:
+        raise InvalidFormat(f"line {number}: '{line[:6]}' are no counts of atoms and bonds")
+    return atoms, bonds
+
+
+def _properties(lines: Sequence[str], first: int) -> Iterator[tuple[int, str]]:
+    """Lines of properties up to the end of the table, with their numbers."""
+    for number, line in enumerate(lines, first):
+        if line.startswith(END):
+            return
+        if (
+            line.strip()
+            and not line.startswith(PROPERTY_STARTS)
+            and not _is_text(lines, number - first)
+        ):
+            raise InvalidFormat(
+                f"line {number}: '{short(line)}' where lines of properties ('M  …') are expected; "
+                "check the counts of atoms and bonds"
+            )
+        yield number, line
+    raise InvalidFormat(f"no line '{END}' after the atoms and bonds; is the molecule truncated?")
+
+
+def _is_text(lines: Sequence[str], place: int) -> bool:
+    """Whether a line is the text that belongs to a line `A` or `G` before it."""
+    return place > 0 and lines[place - 1].startswith(("A  ", "G  "))
+
+
+def _states(
+    properties: Sequence[tuple[int, str]], codes: Sequence[int], first: int
+) -> tuple[list[int], list[int]]:
+    """Charges, and multiplicities of radicals."""
+    listed = {name: _pairs(properties, name) for name in ("CHG", "RAD")}
+    if any(line.startswith(("M  CHG", "M  RAD")) for _, line in properties):
+        radicals = [value for _, value in listed["RAD"] if value]
+        return [value for _, value in listed["CHG"]], radicals
+    unknown = next((row for row, code in enumerate(codes) if code not in CHARGE_CODES), None)
+    if unknown is not None:
+        raise InvalidFormat(
+            f"line {first + 1 + unknown}: charge code '{codes[unknown]}' in the atom block; "
+            "expected 0 to 7"
+        )
+    return [CHARGE_CODES[code] for code in codes], [2] * codes.count(DOUBLET)
+
+
+def _isotopes(
+    properties: Sequence[tuple[int, str]], atom_lines: Sequence[str], atoms: int
+) -> list[int]:
+    """Atoms with a mass of their own, from lines `M  ISO`, else from the atom block."""
+    if any(line.startswith("M  ISO") for _, line in properties):
+        return [atom - 1 for atom, _ in _pairs(properties, "ISO") if 0 < atom <= atoms]
+    return [row for row, line in enumerate(atom_lines) if line[34:36].strip() not in ("", "0")]
+
+
+def _pairs(properties: Sequence[tuple[int, str]], name: str) -> list[tuple[int, int]]:
+    """Atoms, from 1, and values of the lines `M  NAME n atom value atom value …`."""
+    pairs = []
+    for number, line in properties:
+        if line.startswith(f"M  {name}"):
+            words = [whole(word, number, "whole number") for word in line[6:].split()]
+            if len(words) != 1 + 2 * (words[0] if words else 0):
+                raise InvalidFormat(
+                    f"line {number}: '{short(line)}' does not hold as many pairs as it says"
+                )
+            pairs += list(zip(words[1::2], words[2::2], strict=True))
+    return pairs
+
+
+def _bond(line: str, number: int) -> tuple[int, int, int]:
+    one, other, kind = (whole(line[at : at + 3], number, "bond") for at in (0, 3, 6))
+    return kind, one, other

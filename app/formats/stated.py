@@ -1,0 +1,251 @@
+"""What a text says of charge, spin and units, in the spellings that people use.
+
+A model that cannot take a charge into account must refuse it, so none may be overlooked. What stands
+as `key=value` is read by its key, what stands in free text (`Charge: 1`, `a triplet`) by its words.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
+
+from app.errors import InvalidStructure
+from app.formats.text import short
+
+Meaning: TypeAlias = Literal["charge", "multiplicity", "unpaired", "spin", "unit", "unclear"]
+
+KEYS: dict[Meaning, re.Pattern[str]] = {
+    "charge": re.compile(
+        r"(total|tot|net|overall|formal|molecular|molecule|mol|system|sys|ionic|ion|cluster|cell"
+        r"|global|structure|pubchem)*(charge|chrg|chg)(total|tot|state)?|q(tot|total)?"
+    ),
+    "multiplicity": re.compile(r"(total|electronic)*(spin)?(multiplicity|multip|mult)|spin|2s1"),
+    "unpaired": re.compile(r"(n|no|nr|num|number)?(of)?unpaired(electrons?|spins?)?|uhf"),
+    "spin": re.compile(r"totalspin|spinstate"),
+    "unit": re.compile(
+        r"(length|distance|pos|positions?|coords?|coordinates?|geometry|xyz)?units?"
+    ),
+}
+"""What keys mean, by their letters and digits in lower case; the key `spin` is 2S+1, as in OMol25,
+while a total spin or spin state may be S, and other keys of a charge anything (`unclear`).
+"""
+LONGEST_KEY = 60
+"""Characters; longer keys mean nothing."""
+CLINGING = re.compile(r"[;,|](?=[^;,|]*[:=]|$)")
+"""What ends a value where the next pair follows without a space."""
+BOHR, NANOMETER = 0.529177210903, 10.0
+LENGTHS = {
+    "å": 1.0,
+    "a": 1.0,
+    "ang": 1.0,
+    "angs": 1.0,
+    "angstrom": 1.0,
+    "angstroms": 1.0,
+    "ångström": 1.0,
+    "ångstrom": 1.0,
+    "bohr": BOHR,
+    "bohrs": BOHR,
+    "a0": BOHR,
+    "au": BOHR,
+    "atomic": BOHR,
+    "atomicunits": BOHR,
+    "nm": NANOMETER,
+    "nanometer": NANOMETER,
+    "nanometers": NANOMETER,
+    "nanometre": NANOMETER,
+    "nanometres": NANOMETER,
+    "pm": 0.01,
+    "picometer": 0.01,
+    "picometers": 0.01,
+}
+"""Å in one unit of length, by its letters and digits in lower case."""
+
+HINT = re.compile(
+    r"(?i)ch(?:arge|rg|g)|(?<![a-z])q|mult|spin|2s\+1|unpaired|uhf|(?:sing|doub|trip)let"
+    r"|(?:quar|quin|sex|sep)tet|unit|bohr|(?<![a-z])[np]m(?![a-z])|nanomet|picomet"
+)
+"""Found in every text that may say something; most do not have it."""
+NUMBER = r"""["')\]]{0,2}(?: ?[:=(] ?| )["'(\[]{0,2}(?P<value>[-+−]?\d+(?:\.\d+)?[-+]?)(?![\w./])"""
+FREE_CHARGE = re.compile(
+    r"(?i)(?:(?<![a-z])(?P<of>[a-z]+)[ _-]+)?(?<![a-z])(?:charge|chrg|chg|q(?= ?[:=]))" + NUMBER
+)
+FREE_MULTIPLICITY = re.compile(r"(?i)(?<![a-z])(?:multiplicity|mult|spin)" + NUMBER)
+FREE_UNPAIRED = re.compile(r"(?i)(?<![\w.])(?P<value>\d+) unpaired(?![a-z])")
+PARTIAL = {"partial", "mulliken", "nuclear", "core", "atomic", "point", "effective", "hirshfeld"}
+"""Charges that are no total ones."""
+WORDS = {
+    "singlet": 1,
+    "doublet": 2,
+    "triplet": 3,
+    "quartet": 4,
+    "quintet": 5,
+    "sextet": 6,
+    "septet": 7,
+}
+FREE_WORD = re.compile(rf"(?i)(?<![a-z])({'|'.join(WORDS)})s?(?![a-z])")
+FREE_UNIT = re.compile(
+    r"(?i)(?<![\w/.*^])(?<!\d )(bohrs?|nm|nanomet(?:er|re)s?|pm|picometers?|atomic units)(?![\w/^])"
+)
+"""A unit that a text names, though not after a number or in a quotient."""
+
+
+class Stated(NamedTuple):
+    """What a text says.
+
+    Attributes:
+        charge: total charge in elementary charges, or None.
+        multiplicity: 2S+1, or None.
+        length: Å in the unit of its lengths.
+    """
+
+    charge: int | None = None
+    multiplicity: int | None = None
+    length: float = 1.0
+
+
+SILENT = Stated()
+
+
+@lru_cache(maxsize=1024)
+def meaning(key: str) -> Meaning | None:
+    """What a key says of the structure, in whatever case and with whatever between its words."""
+    bare = _bare(key[: LONGEST_KEY + 1])
+    known = next((name for name, pattern in KEYS.items() if pattern.fullmatch(bare)), None)
+    return known or ("unclear" if "charge" in bare and "charges" not in bare else None)
+
+
+def stated(pairs: Mapping[str, object], free: str = "") -> Stated:
+    """What pairs, and the text beside them, say of charge, spin and the unit of lengths.
+
+    Args:
+        pairs: values by key; those that are None say nothing.
+        free: text that belongs to no key.
+
+    Raises:
+        InvalidStructure: two values that contradict each other, or one that cannot be used.
+    """
+    found: dict[str, set[int]] = {}
+    length, texts = 1.0, [free] if free else []
+    for key, value in pairs.items():
+        what = meaning(key) if len(key) <= LONGEST_KEY else None
+        if what is None and not isinstance(value, str):
+            continue
+        head, rest = _parted(str(value))
+        if rest:
+            texts.append(rest)
+        if what is None or value is None:
+            continue
+        if what == "unit":
+            length = _length(key, head, length)
+        elif (one := _quantity(what, key, head)) is not None:
+            found.setdefault(one[0], set()).add(one[1])
+    for quantity, number in _mentions(" ".join(" ".join(texts).split())) if texts else ():
+        found.setdefault(quantity, set()).add(number)
+    if not found and length == 1.0:
+        return SILENT
+    return Stated(_only("charge", found), _only("multiplicity", found), length)
+
+
+def _quantity(what: Meaning, key: str, value: str) -> tuple[str, int] | None:
+    """Which quantity a pair states, and its value."""
+    if what == "unclear":
+        _refuse_unclear(key, value)
+        return None
+    number = _whole(key, value)
+    if what == "spin" and number:
+        raise InvalidStructure(
+            f"{key}: {number}; write the multiplicity 2S+1 as multiplicity=… instead"
+        )
+    if what == "unpaired":
+        return "multiplicity", number + 1
+    return None if what == "spin" else (what, number)
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """A value, and what follows it after a comma, semicolon or bar, as in `charge=1;mult=2`."""
+    clings = " " not in text and ("," in text or ";" in text or "|" in text)
+    match = CLINGING.search(text) if clings else None
+    return (text[: match.start()], text[match.end() :]) if match else (text, "")
+
+
+def _refuse_unclear(key: str, value: str) -> None:
+    """Refuse what may well be a total charge under a name that nobody knows."""
+    try:
+        number = float(value)
+    except ValueError:
+        return
+    if number and number.is_integer():
+        raise InvalidStructure(
+            f"{short(key)}: {short(value)}; if this is the total charge, write charge=…, else leave "
+            "it out"
+        )
+
+
+def _mentions(text: str) -> Iterator[tuple[str, int]]:
+    """Quantities and values that words of a free text state; its spaces are single ones."""
+    if not HINT.search(text):
+        return
+    for match in FREE_CHARGE.finditer(text):
+        if (match["of"] or "").lower() not in PARTIAL:
+            yield "charge", _whole("charge", match["value"])
+    for match in FREE_MULTIPLICITY.finditer(text):
+        yield "multiplicity", _whole("multiplicity", match["value"])
+    for match in FREE_UNPAIRED.finditer(text):
+        yield "multiplicity", int(match["value"][:9]) + 1
+    for match in FREE_WORD.finditer(text):
+        yield "multiplicity", WORDS[match[1].lower()]
+    if unit := FREE_UNIT.search(text):
+        raise InvalidStructure(
+            f"the text names the unit '{unit[1]}', and it is not clear of what; write lengths in Å, "
+            f"or units={unit[1].split()[0]} where all of them have it"
+        )
+
+
+def _only(quantity: str, found: Mapping[str, set[int]]) -> int | None:
+    values = sorted(found.get(quantity, ()))
+    if len(values) > 1:
+        told = " and ".join(map(str, values[:3]))
+        raise InvalidStructure(f"{quantity}: both {told} are stated; state one")
+    return values[0] if values else None
+
+
+def _length(key: str, value: str, known: float) -> float:
+    """Å in the unit that a key names; a bare `unit` may be one of something else."""
+    factor = LENGTHS.get(_bare(value, "å"))
+    if factor is not None:
+        if known not in (1.0, factor):
+            raise InvalidStructure(f"{key}: {short(value)}; another unit is stated, too")
+        return factor
+    if _bare(key) not in ("unit", "units") or FREE_UNIT.search(value):
+        raise InvalidStructure(
+            f"{key}: {short(value)}; units of length are {', '.join(('Å', 'bohr', 'nm', 'pm'))}"
+        )
+    return known
+
+
+def _whole(key: str, value: str) -> int:
+    """A whole number, also with its sign behind it, a decimal point, or `e` for the unit.
+
+    Raises:
+        InvalidStructure: no whole number.
+    """
+    if value.isascii() and value.isdecimal() and len(value) < 16:
+        return int(value)
+    text = value.strip().strip("\"'()[]{} ").replace("−", "-")
+    match = re.fullmatch(r"([-+]?)(\d{1,15})(?:\.0*)?\s*([-+]?)\s*(?:\|?e\|?)?([-+]?)", text)
+    if match:
+        signs = match[1] + match[3] + match[4]
+        if len(signs) <= 1:
+            return -int(match[2]) if signs == "-" else int(match[2])
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not number.is_integer():
+        raise InvalidStructure(f"{short(key)}: {short(value)}; expected a whole number")
+    return int(number)
+
+
+def _bare(text: str, also: str = "") -> str:
+    """Letters and digits in lower case."""
+    return re.sub(rf"[^a-z0-9{also}]", "", text.lower())

@@ -1,0 +1,39 @@
+"""From bytes to lines of text, in one way for all formats."""
+
+from app.errors import InvalidFormat
+
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+SHOWN = 60
+"""Characters of a faulty text that a message repeats."""
+
+
+def decode(data: bytes) -> str:
+    """The text of UTF-8 bytes, without a byte order mark.
+
+    Raises:
+        InvalidFormat: another encoding; names the byte, its line and the remedy.
+    """
+    if data.startswith(UTF_16):
+        raise InvalidFormat("the text is UTF-16; save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        start = error.start
+    line = len(split_lines(data[:start].decode("latin-1")))
+    raise InvalidFormat(
+        f"line {line}: byte {start} is {data[start]:#04x}, which is not UTF-8 "
+        f"('{chr(data[start])}' in Latin-1?); save the text as UTF-8"
+    )
+
+
+def split_lines(text: str) -> list[str]:
+    r"""Lines, which end with \n, \r\n or \r, and with nothing else that Unicode calls a line's end."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.split("\n")
+
+
+def short(text: str) -> str:
+    """As much of a faulty text as a message repeats."""
+    text = text.strip()
+    return text if len(text) <= SHOWN else text[:SHOWN] + "…"
