@@ -40,7 +40,9 @@ def test_unknown_symbols_are_named_with_what_may_be_meant(symbol, meant):
 def test_what_is_no_atom_is_refused_by_name(symbol):
     with pytest.raises(InvalidStructure) as caught:
         read_symbols(["C", symbol])
-    assert f"atom 1: '{symbol}' is not a chemical symbol but a dummy, ghost or query atom" in str(caught.value)
+    assert f"atom 1: '{symbol}' is not a chemical symbol but a dummy, ghost or query atom" in str(
+        caught.value
+    )
 
 
 def test_long_symbols_are_shortened():
