@@ -37,6 +37,8 @@ KINDS = {
     "formal_charges": _Kind("charges", "RI", 1),
     "charge": _Kind("partial", "RI", 1),
     "charges": _Kind("partial", "RI", 1),
+    "occupancy": _Kind("occupancy", "RI", 1),
+    "occupancies": _Kind("occupancy", "RI", 1),
     "initial_magmoms": _Kind("moments", "RI", None),
 }
 """Columns that make a structure, by their names in lower case; some names are ASE's."""
@@ -55,6 +57,7 @@ class Columns:
         charges: of charges that sum up to the total one.
         partial: of charges that a calculation gave.
         moments: of magnetic moments.
+        occupancy: share of the sites that have the atom.
         width: number of columns.
         exact: whether the rows must have that many.
     """
@@ -66,6 +69,7 @@ class Columns:
     charges: range = NONE
     partial: range = NONE
     moments: range = NONE
+    occupancy: range = NONE
     width: int = 0
     exact: bool = True
 

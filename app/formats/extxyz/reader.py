@@ -138,6 +138,7 @@ class _Block:
         positions = self._table(words, columns.pos)
         cell = self._cell(pairs, geometry.get("lattice"))
         elements = self._elements(words, columns)
+        self._check_occupancy(words, columns)
         if said.length != 1.0:
             with np.errstate(over="ignore"):  # what is not finite then is refused as such
                 positions, cell = positions * said.length, cell * said.length
@@ -202,6 +203,15 @@ class _Block:
                 "Properties=Z:I:1:pos:R:3 if they are atomic numbers"
             )
         return Elements(numbers)
+
+    def _check_occupancy(self, words: Sequence[Sequence[str]], columns: Columns) -> None:
+        for column in columns.occupancy:
+            partial = np.flatnonzero(self._numbers(words[column]) != 1.0)
+            if partial.size:
+                raise InvalidStructure(
+                    f"atom {partial[0]}: occupancy {words[column][partial[0]]}; energies are those of "
+                    "whole atoms: make an ordered structure first"
+                )
 
     def _charge(self, words: Sequence[Sequence[str]], columns: Columns, said: Stated) -> int:
         if said.charge is not None:
