@@ -39,7 +39,7 @@ class Structure:
         pbc: (3,) whether the structure repeats along each lattice vector.
         charge: total charge, in elementary charges.
         multiplicity: spin multiplicity 2S+1, or None where it was not given.
-        fixed: (N,) atoms that a relaxation leaves where they are, or None if it may move all.
+        fixed: (N,) atoms that a relaxation does not move but with the cell, or None if it may move all.
 
     Raises:
         InvalidStructure: naming the atom or field, the value, the limit and the remedy.

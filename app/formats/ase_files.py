@@ -30,6 +30,8 @@ SPIN = re.compile(
     re.VERBOSE,
 )
 LAMMPS_COLUMNS = re.compile(r"(?m)^ITEM: ATOMS (?!.*\belement\b)(.*)$")
+OTHER_COORDINATES = re.compile(r"(?m)^\$coord[ \t]+(?!natoms)(\w+)")
+"""Turbomole's coordinates that are not in bohr, which ASE takes for such."""
 LAMMPS_TYPES = re.compile(r"(?m)^\s*\d+\s+atom\s+types\b")
 
 
@@ -46,6 +48,10 @@ def read(data: bytes, name: str, kind: str | None = None) -> list[Frame]:
     """
     text = data.decode("latin-1")
     _refuse_types(text)
+    if match := OTHER_COORDINATES.search(text):
+        raise InvalidFormat(
+            f"coordinates in '{short(match[1])}'; Turbomole's are read in bohr alone"
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / (Path(name).name or "structure")
         path.write_bytes(data)

@@ -22,3 +22,8 @@ class Frame:
     id: str | None = None
     info: dict[str, str] = field(default_factory=dict)
     warnings: tuple[AnswerWarning, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Let an error go without the stack that it was raised in, which is larger than the frame."""
+        if isinstance(self.structure, InputError):
+            self.structure.__traceback__ = self.structure.__context__ = None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase.data import chemical_symbols
 
-from app.atoms.elements import read_symbols
+from app.atoms.elements import isotopes_ignored, read_symbols
 from app.atoms.structure import Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.doubts import doubts
@@ -68,16 +68,14 @@ def _read(route: str, molecule: Sequence[Row], name: str | None) -> Frame:
             "atoms are expected, with blank lines between them"
         )
     charge, multiplicity = _state(*molecule[0])
-    symbols, positions = [], []
-    for number, line in molecule[1:]:
-        symbol, position = _atom(number, line)
-        symbols.append(symbol)
-        positions.append(position)
-    elements = read_symbols(symbols)
+    atoms = [_atom(number, line) for number, line in molecule[1:]]
+    elements = read_symbols([symbol for symbol, _ in atoms])
+    isotopes = [n for n, (_, line) in enumerate(molecule[1:]) if "iso=" in line.lower()]
     length = BOHR if BOHR_UNITS.search(route) else 1.0
-    table = length * np.array(positions, dtype=np.float64).reshape(-1, 3)
+    table = length * np.array([position for _, position in atoms], dtype=np.float64).reshape(-1, 3)
     structure = Structure(elements.numbers, table, charge=charge, multiplicity=multiplicity)
-    return Frame(structure, name, warnings=elements.warnings + doubts(structure))
+    heavy = (isotopes_ignored(isotopes),) if isotopes else ()
+    return Frame(structure, name, warnings=elements.warnings + heavy + doubts(structure))
 
 
 def _state(number: int, line: str) -> tuple[int, int]:

@@ -62,7 +62,7 @@ LENGTHS = {
 
 HINT = re.compile(
     r"(?i)ch(?:arge|rg|g)|(?<![a-z])q|mult|spin|2s\+1|unpaired|uhf|(?:sing|doub|trip)let"
-    r"|(?:quar|quin|sex|sep)tet|unit|bohr|(?<![a-z])[np]m(?![a-z])|nanomet|picomet"
+    r"|(?:quar|quin|sex|sep)tet|unit|bohr|(?<![a-z])[np]m(?![a-z])|nanomet|picomet|coord"
 )
 """Found in every text that may say something; most do not have it."""
 NUMBER = r"""["')\]]{0,2}(?: ?[:=(] ?| )["'(\[]{0,2}(?P<value>[-+−]?\d+(?:\.\d+)?[-+]?)(?![\w./])"""
@@ -84,7 +84,8 @@ WORDS = {
 }
 FREE_WORD = re.compile(rf"(?i)(?<![a-z])({'|'.join(WORDS)})s?(?![a-z])")
 FREE_UNIT = re.compile(
-    r"(?i)(?<![\w/.*^])(?<!\d )(bohrs?|nm|nanomet(?:er|re)s?|pm|picometers?|atomic units)(?![\w/^])"
+    r"(?<![\w/.*^])(?<!\d )((?i:bohrs?|nanomet(?:er|re)s?|picomet(?:er|re)s?|atomic units)|nm|pm"
+    r"|(?<=[cC]oordinates in )a\.?u\.?)(?![\w/^])"
 )
 """A unit that a text names, though not after a number or in a quotient."""
 
@@ -197,7 +198,7 @@ def _mentions(text: str) -> Iterator[tuple[str, int]]:
     if unit := FREE_UNIT.search(text):
         raise InvalidStructure(
             f"the text names the unit '{unit[1]}', and it is not clear of what; write lengths in Å, "
-            f"or units={unit[1].split()[0]} where all of them have it"
+            f"or units={unit[1].split()[0].lower()} where all of them have it"
         )
 
 

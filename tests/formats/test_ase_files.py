@@ -81,6 +81,12 @@ def test_charges_and_spins_in_the_words_of_a_file_are_refused(line):
     assert isinstance(frame.structure, InvalidStructure)
 
 
+@pytest.mark.parametrize("unit", ["angs", "frac"])
+def test_a_unit_that_ase_drops_is_refused(unit):
+    with pytest.raises(InvalidFormat, match=f"coordinates in '{unit}'"):
+        read(COORD.format(charge=0).replace("$coord", f"$coord {unit}").encode(), "coord")
+
+
 def test_elements_of_a_lammps_dump_are_read_and_types_refused():
     (frame,) = read(DUMP.encode(), "a.lammpstrj")
     assert frame.structure.symbols == ["Ar", "Ar"]

@@ -28,6 +28,7 @@ def test_charge_multiplicity_and_atoms():
     (frame,) = parse(CATION)
     assert frame.id == "a title"
     assert frame.structure.symbols == ["N", "H", "H", "H", "H"]
+    assert [warning.message[:8] for warning in frame.warnings] == ["atoms 2:"]
     assert (frame.structure.charge, frame.structure.multiplicity) == (1, 1)
     assert frame.structure.positions[4].tolist() == [0, 0, -1]
 

@@ -27,6 +27,7 @@ from app.formats.stated import Stated, meaning, stated
         ("at 532 nm, forces in eV/bohr", Stated()),
         ("supercharge 3, discharge 4, quartz", Stated()),
         ("charge 1.5e", Stated()),
+        ("NM sampling at 3 pm, E in a.u.", Stated()),
     ],
 )
 def test_words_of_a_text(free, expected):
@@ -68,6 +69,7 @@ def test_pairs(pairs, expected):
         ({"ligand_charge": "2"}, "", "ligand_charge: 2; if this is the total charge"),
         ({"total_spin": "1"}, "", "total_spin: 1; write the multiplicity 2S"),
         ({}, "in bohr", "names the unit 'bohr'"),
+        ({}, "Coordinates in a.u. of", "names the unit 'a.u.'"),
         ({"coord_units": "furlong"}, "", "coord_units: furlong; units of length are"),
         ({"units": "nm", "length_unit": "bohr"}, "", "another unit is stated, too"),
         ({"units": "Hartree, bohr"}, "", "units: Hartree, bohr; units of length are"),

@@ -28,7 +28,7 @@ CELL = (
 AXES = tuple("xyz")
 WHOLE = 0.999
 """From this occupancy on, a site counts as full."""
-MOST = 500_000
+MOST = 200_000
 """Atoms that symmetry may make before those that coincide are joined."""
 MACROMOLECULE = "_atom_site_group_pdb"
 MOMENT = "_atom_site_moment_"
@@ -67,6 +67,7 @@ def _read(block: Block, name: str | None) -> Frame:
     symbols, charges = _elements(block, labels)
     elements = read_symbols(symbols)
     _check_occupancy(block, labels)
+    _check_order(block, labels)
     if cell is None:
         structure = Structure(elements.numbers, fractional, charge=total_charge(charges))
         return Frame(structure, name, warnings=elements.warnings + doubts(structure))
@@ -96,6 +97,17 @@ def _refuse_unread(block: Block) -> None:
         if count not in ("0", ".", "?"):
             raise InvalidStructure(
                 f"site {short(label)}: {short(count)} attached hydrogens without places; add them"
+            )
+
+
+def _check_order(block: Block, labels: Sequence[str]) -> None:
+    """Refuse sites that exclude each other, whatever their occupancies."""
+    groups = block.values.get("_atom_site_disorder_group", ())
+    for label, group in zip(labels, groups, strict=False):
+        if group not in (".", "?", "0", "1"):
+            raise InvalidStructure(
+                f"site {short(label)}: disorder group {short(group)}, which excludes others; make an "
+                "ordered structure first"
             )
 
 

@@ -7,12 +7,8 @@ from typing import NamedTuple
 from app.errors import InvalidFormat
 from app.formats.text import short
 
-PLAIN = "species:S:1:pos:R:3"
-"""The columns of plain XYZ; what stands to the right of them is skipped."""
 MOST = 10_000
 """Columns that a frame may have."""
-REMEMBERED = 200
-"""Characters of the longest text whose columns are kept for the next frame."""
 USAGE = "write name:type:columns for each, such as species:S:1:pos:R:3"
 
 
@@ -37,9 +33,14 @@ KINDS = {
     "formal_charges": _Kind("charges", "RI", 1),
     "charge": _Kind("partial", "RI", 1),
     "charges": _Kind("partial", "RI", 1),
+    "occupancy": _Kind("occupancy", "RI", 1),
+    "occupancies": _Kind("occupancy", "RI", 1),
     "initial_magmoms": _Kind("moments", "RI", None),
 }
 """Columns that make a structure, by their names in lower case; some names are ASE's."""
+LONGEST_NAME = max(map(len, KINDS))
+REMEMBERED = 200
+"""Characters of the longest text whose columns are kept for the next frame."""
 NONE = range(0)
 
 
@@ -55,6 +56,7 @@ class Columns:
         charges: of charges that sum up to the total one.
         partial: of charges that a calculation gave.
         moments: of magnetic moments.
+        occupancy: share of the sites that have the atom.
         width: number of columns.
         exact: whether the rows must have that many.
     """
@@ -66,48 +68,49 @@ class Columns:
     charges: range = NONE
     partial: range = NONE
     moments: range = NONE
+    occupancy: range = NONE
     width: int = 0
     exact: bool = True
 
 
-def read_columns(properties: str | None) -> Columns:
-    """The columns that `Properties` states; those of plain XYZ for None.
+PLAIN_COLUMNS = Columns(species=range(1), pos=range(1, 4), width=4, exact=False)
+"""Those of plain XYZ; what stands to the right of them is skipped."""
+
+
+def read_columns(properties: str) -> Columns:
+    """The columns that `Properties` states.
 
     Raises:
         InvalidFormat: a column that is none, too many, or none of the elements or positions.
     """
-    if properties is None or len(properties) <= REMEMBERED:
-        return _remembered(properties)
-    return _read(properties)
+    return _remembered(properties) if len(properties) <= REMEMBERED else _read(properties)
 
 
 @lru_cache(maxsize=256)
-def _remembered(properties: str | None) -> Columns:
+def _remembered(properties: str) -> Columns:
     return _read(properties)
 
 
-def _read(properties: str | None) -> Columns:
-    fields = (properties or PLAIN).split(":", 3 * MOST)
+def _read(properties: str) -> Columns:
+    fields = properties.split(":", 3 * MOST)
     ranges: dict[str, range] = {}
     width = 0
     for name, kind, count in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
         shown = short(f"{name}:{kind}:{count}")
-        known = KINDS.get(name.lower()) if len(name) <= 20 else None
+        known = KINDS.get(name.lower()) if len(name) <= LONGEST_NAME else None
         size = int(count) if count.isascii() and count.isdecimal() and len(count) < 16 else 0
         if not (size and kind in _types(known) and _fits(known, size)):
             raise InvalidFormat(f"Properties: '{shown}' is no valid column; {USAGE}")
+        if known and known.meaning in ranges:
+            raise InvalidFormat(f"Properties: '{shown}' is there twice; leave one out")
         if known:
-            if known.meaning in ranges:
-                raise InvalidFormat(f"Properties: '{shown}' is there twice; leave one out")
             ranges[known.meaning] = range(width, width + size)
         width += size
         if width > MOST:
             raise InvalidFormat(f"Properties: more than {MOST} columns with '{shown}'")
     if len(fields) % 3 or "pos" not in ranges or not ("species" in ranges or "Z" in ranges):
-        raise InvalidFormat(
-            f"Properties: '{short(properties or PLAIN)}' describes no structure; {USAGE}"
-        )
-    return Columns(**ranges, width=width, exact=properties is not None)
+        raise InvalidFormat(f"Properties: '{short(properties)}' describes no structure; {USAGE}")
+    return Columns(**ranges, width=width, exact=True)
 
 
 def _types(known: _Kind | None) -> tuple[str, ...]:

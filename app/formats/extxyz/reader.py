@@ -1,29 +1,33 @@
 """Read extXYZ and plain XYZ."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
 
 from app.atoms.elements import Elements, read_symbols
-from app.atoms.structure import Booleans, Floats, Integers, Structure
+from app.atoms.structure import Booleans, Floats, Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.atom_states import multiplicity_of, sum_of_results, total_charge
 from app.formats.doubts import doubts
-from app.formats.extxyz.columns import Columns, read_columns
+from app.formats.extxyz.columns import PLAIN_COLUMNS, Columns, read_columns
 from app.formats.extxyz.comment_line import read_words
+from app.formats.extxyz.values import (
+    FLAGS,
+    USAGE,
+    number,
+    read_lattice,
+    read_pbc,
+    whole_numbers,
+)
 from app.formats.frame import Frame
 from app.formats.info_keys import GEOMETRY_KEYS, is_remark
 from app.formats.stated import Stated, meaning, stated
 from app.formats.text import short, split_lines
 
-FLAGS = {
-    word: flag
-    for flag, words in ((True, "T True TRUE true t 1"), (False, "F False FALSE false f 0"))
-    for word in words.split()
-}
-BRACKETS = str.maketrans(",[]{}", "     ")
+T = TypeVar("T")
 CELL_KEYS = ("cell", "unit_cell", "box", "lattice_vectors")
 """Under these names a cell is refused: whose rows and which unit they are, nobody says."""
 
@@ -133,11 +137,13 @@ class _Block:
         if not self.rows:
             raise InvalidStructure("the structure has no atoms; give at least one")
         geometry = self._geometry(pairs)
-        columns = self._columns(geometry.get("properties"))
+        properties = geometry.get("properties")
+        columns = PLAIN_COLUMNS if properties is None else self._stated(read_columns, properties)
         words = self._words(columns)
         positions = self._table(words, columns.pos)
         cell = self._cell(pairs, geometry.get("lattice"))
         elements = self._elements(words, columns)
+        self._check_occupancy(words, columns)
         if said.length != 1.0:
             with np.errstate(over="ignore"):  # what is not finite then is refused as such
                 positions, cell = positions * said.length, cell * said.length
@@ -162,9 +168,10 @@ class _Block:
                 raise self._error(1, f"{key} is there twice, with other values; leave one out")
         return geometry
 
-    def _columns(self, properties: str | None) -> Columns:
+    def _stated(self, read: Callable[[str], T], text: str) -> T:
+        """What the text of a key of the comment line means."""
         try:
-            return read_columns(properties)
+            return read(text)
         except InvalidFormat as error:
             raise self._error(1, str(error)) from None
 
@@ -190,11 +197,11 @@ class _Block:
     def _elements(self, words: Sequence[Sequence[str]], columns: Columns) -> Elements:
         """Elements from symbols or numbers; numbers in the place of symbols must be no types."""
         if not columns.species:
-            return Elements(_whole_numbers(self._numbers(words[columns.Z.start])))
+            return Elements(whole_numbers(self._numbers(words[columns.Z.start])))
         symbols = words[columns.species.start]
         if not (symbols[0].isdecimal() and all(map(str.isdecimal, symbols))):
             return read_symbols(symbols)
-        numbers = _whole_numbers(self._numbers(symbols))
+        numbers = whole_numbers(self._numbers(symbols))
         kinds = np.unique(numbers)
         if "timestep" in self.comment.lower() or kinds.tolist() == [*range(1, len(kinds) + 1)]:
             raise InvalidStructure(
@@ -202,6 +209,15 @@ class _Block:
                 "Properties=Z:I:1:pos:R:3 if they are atomic numbers"
             )
         return Elements(numbers)
+
+    def _check_occupancy(self, words: Sequence[Sequence[str]], columns: Columns) -> None:
+        for column in columns.occupancy:
+            partial = np.flatnonzero(self._numbers(words[column]) != 1.0)
+            if partial.size:
+                raise InvalidStructure(
+                    f"atom {partial[0]}: occupancy {words[column][partial[0]]}; energies are those of "
+                    "whole atoms: make an ordered structure first"
+                )
 
     def _charge(self, words: Sequence[Sequence[str]], columns: Columns, said: Stated) -> int:
         if said.charge is not None:
@@ -233,13 +249,13 @@ class _Block:
         except ValueError:
             pass  # Fortran's 1.5D-3, or no number at all
         for place, word in enumerate(words):
-            if _number(word) is None:
+            if number(word) is None:
                 row = place % len(self.rows)
                 hint = "; write a point for the comma" if "," in word else ""
                 raise self._error(
                     2 + row, f"'{short(word)}' is not a number, in '{short(self.rows[row])}'{hint}"
                 )
-        return np.array([_number(word) for word in words], dtype=np.float64)
+        return np.array([number(word) for word in words], dtype=np.float64)
 
     def _fixed(self, columns: Sequence[Sequence[str]]) -> Booleans | None:
         """Atoms that may not move: those whose `move_mask` is false, as ASE writes it."""
@@ -263,44 +279,15 @@ class _Block:
         return FLAGS[word]
 
     def _cell(self, pairs: Mapping[str, str], lattice: str | None) -> Floats:
-        if lattice is None:
-            if other := next((key for key in pairs if key.lower() in CELL_KEYS), None):
-                raise self._error(1, f"{other}: did you mean Lattice? {LATTICE}")
-            return np.zeros((3, 3))
-        values = [_number(word) for word in lattice.translate(BRACKETS).split()]
-        if len(values) != 9 or None in values:
-            raise self._error(1, f'Lattice="{short(lattice)}" is not nine numbers; {LATTICE}')
-        cell = np.array(values, dtype=np.float64).reshape(3, 3)
-        if "[" in lattice and not np.array_equal(cell, cell.T, equal_nan=True):
-            raise self._error(
-                1, f"Lattice={short(lattice)}: whether vectors are rows is not clear; {LATTICE}"
-            )
-        return cell
+        if lattice is not None:
+            return self._stated(read_lattice, lattice)
+        if other := next((key for key in pairs if key.lower() in CELL_KEYS), None):
+            raise self._error(1, f"{other}: did you mean Lattice? {USAGE}")
+        return np.zeros((3, 3))
 
     def _pbc(self, pbc: str | None, has_lattice: bool) -> Booleans:
-        if pbc is None:
-            return np.full(3, has_lattice)
-        flags = [FLAGS.get(word) for word in pbc.translate(BRACKETS).split()]
-        if len(flags) not in (1, 3) or None in flags:
-            raise self._error(1, f'pbc="{short(pbc)}" is not one or three flags; write pbc="T T F"')
-        return np.broadcast_to(np.array(flags, dtype=bool), 3)
+        return np.full(3, has_lattice) if pbc is None else self._stated(read_pbc, pbc)
 
     def _error(self, row: int, message: str) -> InvalidFormat:
         """An error on the row-th line after the one with the number of atoms."""
         return InvalidFormat(f"frame {self.index}, line {self.line + row}: {message}")
-
-
-LATTICE = 'write the three lattice vectors, in Å, as Lattice="ax ay az bx by bz cx cy cz"'
-
-
-def _number(word: str) -> float | None:
-    """A decimal number, also with Fortran's exponent, as in 1.5D-3."""
-    try:
-        return None if "_" in word else float(word.upper().replace("D", "E"))
-    except ValueError:
-        return None
-
-
-def _whole_numbers(values: Floats) -> Integers:
-    """Atomic numbers; those that are not whole or far out of range become 0, which is no element."""
-    return np.where((values % 1 == 0) & (np.abs(values) < 1000), values, 0.0).astype(np.int64)

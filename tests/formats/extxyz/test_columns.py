@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
 from app.errors import InvalidFormat
-from app.formats.extxyz.columns import MOST, Columns, read_columns
+from app.formats.extxyz.columns import MOST, PLAIN_COLUMNS, read_columns
 
 
-def test_plain_columns():
-    assert read_columns(None) == Columns(range(1), pos=range(1, 4), width=4, exact=False)
+def test_plain_columns_are_those_that_may_be_stated():
+    assert replace(read_columns("species:S:1:pos:R:3"), exact=False) == PLAIN_COLUMNS
 
 
 def test_columns_in_any_order():

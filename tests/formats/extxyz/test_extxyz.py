@@ -519,6 +519,7 @@ def test_charges_of_atoms_sum_up(column, values, charge):
         ("initial_magmoms:R:1", ["1.0", "-1.0"], "cancel each other"),
         ("initial_magmoms:R:1", ["1.2", "1.2"], "their sum is 2.4"),
         ("initial_magmoms:R:3", ["0 0 1", "0 0 1"], "moments with directions"),
+        ("occupancy:R:1", ["1", "0.5"], "atom 1: occupancy 0.5; energies are those of whole atoms"),
         ("initial_charges:R:1", ["nan", "1"], "their sum is nan"),
     ],
 )
