@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from app.errors import CorruptModel
 
@@ -19,7 +19,7 @@ FILE_BYTES = 8 << 30
 
 
 @contextmanager
-def opened(folder: Path, name: str, most: int = FILE_BYTES) -> Iterator[BinaryIO]:
+def opened(folder: Path, name: str, most: int = FILE_BYTES) -> Iterator[BufferedReader]:
     """A file of a version, to be read.
 
     Nothing is waited for: what is no regular file, such as a pipe, is refused unread.
