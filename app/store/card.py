@@ -8,8 +8,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.atoms.structure import Floats, Integers, Structure
-from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
+from app.atoms.structure import MAX_ATOMIC_NUMBER, Floats, Integers, Structure
+from app.errors import CorruptModel, InvalidStructure, UnsupportedCharge, UnsupportedElement
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -28,6 +28,7 @@ LARGEST_REFERENCE = 1e7
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$")]
 Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text: TypeAlias = Annotated[str, Field(max_length=10_000)]
+Vector: TypeAlias = tuple[float, float, float]
 Energy: TypeAlias = Annotated[float, Field(ge=-LARGEST_REFERENCE, le=LARGEST_REFERENCE)]
 
 
@@ -58,6 +59,44 @@ class Certificate(_Frozen):
     )
     systems: int = Field(ge=1, description="structures that were compared")
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
+
+
+class Probe(_Frozen):
+    """A structure and what the model in float64 says of it; whoever opens the model compares."""
+
+    numbers: tuple[Annotated[int, Field(ge=1, le=MAX_ATOMIC_NUMBER)], ...] = Field(max_length=1000)
+    positions: tuple[Vector, ...] = Field(max_length=1000, description="Å")
+    cell: tuple[Vector, Vector, Vector] = Field(description="Å, rows are lattice vectors")
+    pbc: tuple[bool, bool, bool]
+    energy: float = Field(description="eV")
+    forces: tuple[Vector, ...] = Field(max_length=1000, description="eV/Å")
+    tolerance: Deviations = Field(
+        description="the certificate's, in proportion where the structure's values are large"
+    )
+
+    @property
+    def structure(self) -> Structure:
+        """Its atoms.
+
+        Raises:
+            InvalidStructure: they are none.
+        """
+        return Structure(
+            np.array(self.numbers, dtype=np.int64),
+            np.array(self.positions),
+            np.array(self.cell),
+            np.array(self.pbc),
+        )
+
+    @model_validator(mode="after")
+    def _is_a_structure(self) -> Self:
+        try:
+            atoms = len(self.structure)
+        except InvalidStructure as error:
+            raise ValueError(str(error)) from None
+        if len(self.forces) != atoms:
+            raise ValueError(f"{len(self.forces)} forces for {atoms} atoms")
+        return self
 
 
 class Packages(_Frozen):
@@ -154,6 +193,7 @@ class ModelCard(_Frozen):
     limitations: tuple[Text, ...] = ()
     metrics: dict[str, Any] = Field(default_factory=dict)
     certificate: Certificate | None = None
+    probe: Probe | None = Field(default=None, description="none on cards of before there were any")
     aoti: Packages | None = Field(
         default=None, description="none where the version has no packages of AOTInductor"
     )
