@@ -86,7 +86,7 @@ def test_one_that_does_not_is_refused(card: ModelCard, by: dict[str, float], mes
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"positions": [[0.0, 0.0, 0.0]] * 12}, "cannot answer its card's probe: atoms 0 and 1"),
+        ({"positions": [[0.0, 0.0, 0.0]] * 12}, "cannot answer its card's probe: atom 0 "),
         ({"numbers": [92] * 12}, "cannot answer its card's probe: atom 0 is U"),
     ],
 )
