@@ -3,14 +3,23 @@ ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
-RUN python3 -m venv /opt/equipot
+RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
+# Exact versions, each file by its sha256; docker/lock.sh makes the locks.
+COPY docker/requirements-build.lock docker/requirements-gpu.lock docker/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/equipot/bin/pip install --require-hashes --requirement docker/requirements-gpu.lock \
+    && /opt/build/bin/pip install --require-hashes --requirement docker/requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
-RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install '.[serve,gpu]'
-# What a finished environment does not need: ASE's plots (matplotlib and what it brings), tests, pip.
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl
+# What a finished environment does not need: ASE's plots (matplotlib and what it brings), tests, pip. The rest is listed
+# in materials.json, with versions and licences.
+COPY docker/materials.py docker/
 RUN /opt/equipot/bin/pip uninstall --yes \
         matplotlib contourpy cycler fonttools kiwisolver pillow pyparsing python-dateutil six setuptools pip \
-    && find /opt/equipot/lib -type d -name tests -prune -exec rm -r {} +
+    && find /opt/equipot/lib -type d -name tests -prune -exec rm -r {} + \
+    && /opt/equipot/bin/python docker/materials.py > /opt/equipot/materials.json
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="equipot-gpu" \

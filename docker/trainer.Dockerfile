@@ -6,16 +6,23 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="equipot-trainer" \
       org.opencontainers.image.description="Training and export of equivariant interatomic potentials" \
       org.opencontainers.image.licenses="MIT"
-# A pip requirement; `torch==2.13.0+cpu` with an index that has it makes an image without CUDA.
-ARG TORCH=torch==2.13.0
-RUN python3 -m venv /opt/equipot
-RUN --mount=type=cache,target=/root/.cache/pip /opt/equipot/bin/pip install "${TORCH}"
+# Exact versions, each file by its sha256; docker/lock.sh makes the locks. Another lock may have a CPU build of torch.
+ARG LOCK=docker/requirements-trainer.lock
 WORKDIR /src
+RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
+COPY docker/requirements-build.lock docker/
+COPY ${LOCK} docker/requirements.lock
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/equipot/bin/pip install --require-hashes --requirement docker/requirements.lock \
+    && /opt/build/bin/pip install --require-hashes --requirement docker/requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY recipes /opt/equipot/recipes
-RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/equipot/bin/pip install '.[train,cpu]' -r /opt/equipot/recipes/organic-xtb/requirements.txt
+COPY docker/materials.py docker/
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl \
+    && /opt/equipot/bin/python docker/materials.py > /opt/equipot/materials.json \
+    && rm -r /opt/build /dist
 RUN useradd --uid 10001 --user-group --create-home --shell /usr/sbin/nologin equipot \
     && mkdir /data && chown equipot:equipot /data
 ENV PATH=/opt/equipot/bin:${PATH} \

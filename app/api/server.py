@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
         """Listen, and say where: with port 0 the system chose one."""
         if threading.current_thread() is threading.main_thread():
             loop = asyncio.get_running_loop()
-            loop.add_signal_handler(signal.SIGHUP, self.service.models.reload_soon)
+            loop.add_signal_handler(signal.SIGHUP, self.service.models.reloads.ask)
         await super().startup(sockets)
         for server in getattr(self, "servers", []):
             for listener in server.sockets:

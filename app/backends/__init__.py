@@ -2,10 +2,13 @@
 
 from typing import Protocol
 
+import numpy as np
+
 from app.atoms.graph import Graph
-from app.atoms.prediction import Prediction
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import Prediction, split
 from app.backends.device import BackendChoice
-from app.errors import BackendError
+from app.errors import BackendError, CorruptModel, InputError
 from app.store.card import ModelCard
 from app.store.store import StoredModel
 
@@ -59,7 +62,7 @@ def load_backend(
     deterministic: bool = False,
     backend: BackendChoice = "auto",
 ) -> Backend:
-    """The backend that the model's card names.
+    """The backend that the model's card names, which answers the card's probe as it says there.
 
     Args:
         model: a verified version from the store.
@@ -70,7 +73,16 @@ def load_backend(
 
     Raises:
         BackendError: the runtime is not installed, or cannot use the device or the artifact.
+        CorruptModel: it answers the card's probe otherwise.
     """
+    opened = _open(model, threads, device, deterministic, backend)
+    check_probe(opened)
+    return opened
+
+
+def _open(
+    model: StoredModel, threads: int, device: str, deterministic: bool, backend: BackendChoice
+) -> Backend:
     if model.card.backend == "pair":
         from app.backends.pair import PairBackend
 
@@ -82,3 +94,38 @@ def load_backend(
     raise BackendError(
         f"model '{model.card.name}' asks for an unknown backend '{model.card.backend}'"
     )
+
+
+def check_probe(backend: Backend) -> None:
+    """Make sure that a backend answers the probe of its card, if there is one.
+
+    Energy and forces are compared, and the energy without derivatives, which may come from another
+    artifact.
+
+    Raises:
+        CorruptModel: it does not; says by how much.
+    """
+    probe = backend.card.probe
+    if probe is None:
+        return
+    try:
+        graph = build_graph(probe.structure, backend.card.cutoff)
+        (whole,), (alone,) = split(backend(graph), graph), split(backend.energies(graph), graph)
+    except InputError as error:
+        raise CorruptModel(
+            f"{backend.card.reference} cannot answer its card's probe: {error}"
+        ) from error
+    energy, forces = probe.tolerance.energy_per_atom * len(probe.numbers), probe.tolerance.forces
+    for found in (whole, alone):
+        if not abs(found.energy - probe.energy) <= energy:
+            raise CorruptModel(
+                f"{backend.card.reference} gives {found.energy:.6f} eV for its card's probe, which says "
+                f"{probe.energy:.6f} eV; they may differ by {energy:.1e} eV"
+            )
+    assert whole.forces is not None
+    off = float(np.abs(whole.forces - np.array(probe.forces)).max())
+    if not off <= forces:
+        raise CorruptModel(
+            f"{backend.card.reference} gives forces for its card's probe that differ by {off:.1e} eV/Å "
+            f"from those on the card; they may differ by {forces:.1e} eV/Å"
+        )

@@ -17,6 +17,7 @@ from app.cli.options import settings_from
 from app.engine.budget import Budget
 from app.engine.calibration import Calibration, CalibrationKey, calibrate_at_once
 from app.engine.calibration_cache import CalibrationCache
+from app.engine.limits import assumed_bytes
 from app.engine.load import calibration_key, open_backend
 from app.errors import InvalidRequest
 from app.machine import machine
@@ -117,7 +118,8 @@ def _subject(settings: Settings, model: StoredModel, options: argparse.Namespace
     run_options = potential_options(settings)
     backend = open_backend(model, run_options)
     key = calibration_key(model, backend, run_options)
-    budget = run_options.batch.budget(_calibration(settings, backend, key))
+    calibration = _calibration(settings, backend, key)
+    budget = run_options.batch.budget(calibration, assumed=assumed_bytes(backend, key.device))
     return _Subject(options, settings, model, backend, samples, key, budget)
 
 

@@ -51,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "calibrate":
         return _calibrate(settings, references, options.json)
     states = [state(store, reference) for reference in references]
+    if not options.models:
+        states += [_corrupt(reference, reason) for reference, reason in store.strays().items()]
     if options.json:
         print(json.dumps(states, indent=2, ensure_ascii=False))
     elif not states:
@@ -141,13 +143,17 @@ def state(store: ModelStore, reference: str) -> dict[str, Any]:
     try:
         model = store.load(reference)
     except CorruptModel as error:
-        return {"model": reference, "state": "corrupt", "reason": str(error)}
+        return _corrupt(reference, str(error))
     return {
         "model": reference,
         "state": "sound",
         "digest": model.digest,
         "card": model.card.model_dump(mode="json"),
     }
+
+
+def _corrupt(reference: str, reason: str) -> dict[str, Any]:
+    return {"model": reference, "state": "corrupt", "reason": reason}
 
 
 def _exact(store: ModelStore, name: str) -> str:

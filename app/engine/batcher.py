@@ -57,7 +57,12 @@ class Batcher:
         """
         if self._cuts_for_free and len(structure) > self._budget.atoms:
             return await self._in_pieces(structure, caller, derivatives)
-        graph = await self._graphs.graph(structure)
+        try:
+            graph = await self._graphs.graph(structure)
+        except StructureTooLarge:
+            if self._graphs.at_once >= self._graphs.max_edges:
+                raise
+            return await self._in_pieces(structure, caller, derivatives)
         if not self._budget.goes_whole(cost_of(graph), self._cuts_for_free):
             return await self._in_pieces(structure, caller, derivatives)
         try:
@@ -122,7 +127,7 @@ class Batcher:
             self._card.receptive_field,
             free,
             budget.atoms if free else len(structure),
-            PIECE_EDGES if free else int(min(budget.capacity, MAX_EDGES)),
+            int(min(budget.searched, PIECE_EDGES if free else min(budget.capacity, MAX_EDGES))),
             fits,
             derivatives,
         )

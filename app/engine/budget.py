@@ -56,6 +56,7 @@ class Budget:
         speed: of the model.
         capacity: most edges of a structure that goes alone because it cannot be cut for free;
             memory limits it.
+        searched: most edges that one search for neighbours may find; memory limits it.
         source: where the budget comes from.
     """
 
@@ -66,6 +67,7 @@ class Budget:
     longest: float = math.inf
     speed: Speed = Speed()
     capacity: float = math.inf
+    searched: float = math.inf
     source: str = "setting"
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ handed to a thread, where molecules are searched together.
 """
 
 import asyncio
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,7 @@ from app.atoms.graph import Graph, separate
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.structure import Structure
 from app.engine.observer import Observer
+from app.errors import OutOfMemory
 
 TURN_ATOMS = 2000
 """Atoms whose lists are made in one turn of the event loop itself; they take some milliseconds."""
@@ -43,10 +45,18 @@ class GraphBuilder:
         cutoff: Å.
         max_edges: of one structure.
         observer: is told how long each took.
+        at_once: edges that one search may find; memory limits it.
+
+    Attributes:
+        cutoff: as given.
+        max_edges: as given.
+        at_once: as given.
     """
 
-    def __init__(self, cutoff: float, max_edges: int, observer: Observer) -> None:
-        self.cutoff, self.max_edges = cutoff, max_edges
+    def __init__(
+        self, cutoff: float, max_edges: int, observer: Observer, at_once: float = math.inf
+    ) -> None:
+        self.cutoff, self.max_edges, self.at_once = cutoff, max_edges, at_once
         self._observer = observer
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="graphs")
         self._turn_atoms = 0
@@ -65,6 +75,7 @@ class GraphBuilder:
 
         Raises:
             InputError: the structure has no graph, or one with too many edges.
+            OutOfMemory: memory does not suffice for its graph.
         """
         began = time.perf_counter()
         graph = await self._graph(structure, skin)
@@ -74,8 +85,14 @@ class GraphBuilder:
     def threaded(
         self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     ) -> asyncio.Future[T]:
-        """The result of work that is done on one of the threads."""
-        return self._loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
+        """The result of work that is done on one of the threads.
+
+        Raises:
+            OutOfMemory: memory did not suffice for it.
+        """
+        return self._loop.run_in_executor(
+            self._pool, partial(_within_memory, work, *args, **kwargs)
+        )
 
     async def _graph(self, structure: Structure, skin: float) -> Graph:
         reach = self._reach(skin)
@@ -85,7 +102,7 @@ class GraphBuilder:
             self._loop.call_soon(self._end_turn)
         self._turn_atoms += len(structure)
         if self._turn_atoms <= TURN_ATOMS:
-            return build_graph(structure, *reach)
+            return _within_memory(build_graph, structure, *reach)
         wanted = _Wanted(structure, self._loop.create_future())
         self._waiting[skin].append(wanted)
         return await wanted.future
@@ -93,7 +110,8 @@ class GraphBuilder:
     def _reach(self, skin: float) -> tuple[float, int]:
         """Å to search within, and the most edges there, in proportion to the volume."""
         growth = 1.0 + skin / self.cutoff
-        return self.cutoff + skin, int(self.max_edges * growth**3) if skin else self.max_edges
+        most = int(self.max_edges * growth**3) if skin else self.max_edges
+        return self.cutoff + skin, int(min(most, self.at_once))
 
     def _end_turn(self) -> None:
         self._turn_atoms = 0
@@ -103,6 +121,16 @@ class GraphBuilder:
                 built = self.threaded(graphs_of, structures, *self._reach(skin))
                 built.add_done_callback(partial(_tell, job))
         self._waiting.clear()
+
+
+def _within_memory(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Do some work; a shortage of memory costs what it was for, and no more."""
+    try:
+        return work(*args, **kwargs)
+    except MemoryError as error:
+        raise OutOfMemory(
+            f"the neighbours of the atoms do not fit into memory; send fewer atoms ({error})"
+        ) from None
 
 
 def _tell(job: Sequence[_Wanted], built: asyncio.Future[list[Built]]) -> None:
@@ -125,7 +153,7 @@ def graphs_of(structures: Sequence[Structure], cutoff: float, max_edges: int) ->
 
 def _alone(structure: Structure, cutoff: float, max_edges: int) -> Built:
     try:
-        return build_graph(structure, cutoff, max_edges)
+        return _within_memory(build_graph, structure, cutoff, max_edges)
     except Exception as error:
         return error
 

@@ -3,7 +3,7 @@
 from app.backends import Backend, load_backend
 from app.engine.calibration import CalibrationKey
 from app.engine.calibration_cache import CalibrationCache
-from app.engine.limits import measured
+from app.engine.limits import assumed_bytes, measured
 from app.engine.observer import Observer
 from app.engine.potential import Potential, PotentialOptions
 from app.machine import worker_threads
@@ -28,13 +28,15 @@ def load_potential(
         BackendError: the runtime is missing or cannot use the device or the artifact.
     """
     backend = open_backend(model, options)
+    assumed = assumed_bytes(backend, options.device)
     if options.deterministic:
-        return Potential(backend, model.digest, options.batch.budget(None), options, observer)
+        budget = options.batch.budget(None, assumed=assumed)
+        return Potential(backend, model.digest, budget, options, observer)
     cache = cache or CalibrationCache(None)
     key = calibration_key(model, backend, options)
     known = cache.read(key)
     measurement = measured(backend, key, options.batch, cache) if known is None else None
-    budget = options.batch.budget(known, "cached")
+    budget = options.batch.budget(known, "cached", assumed)
     return Potential(backend, model.digest, budget, options, observer, measurement)
 
 

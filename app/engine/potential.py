@@ -84,7 +84,9 @@ class Potential:
         self.card: ModelCard = backend.card
         self.digest = digest
         self.admission = Admission(options.queue)
-        self.graphs = GraphBuilder(self.card.cutoff, options.max_edges, observer)
+        self.graphs = GraphBuilder(
+            self.card.cutoff, options.max_edges, observer, at_once=budget.searched
+        )
         evaluated = self.admission.evaluated
         self.workers = Workers(backend, budget, observer, evaluated, options.in_flight)
         self._backend = backend

@@ -16,8 +16,9 @@ from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
 from app.protocol.schemas import BudgetOut, ModelAnswer, ModelsAnswer, ModelSummary
 from app.service.metrics import Metrics
 from app.service.options import potential_options
+from app.service.reloads import Reloads
 from app.settings import Settings
-from app.store.store import ModelStore
+from app.store.store import ModelStore, is_version
 
 SUMMARY = {"description", "architecture", "elements", "cutoff", "takes_charge"}
 """What of a card stands in the list of models."""
@@ -46,6 +47,7 @@ class Models:
         refused: those that are not, and why.
         state: of all of them.
         loaded: is set once they were loaded for the first time.
+        reloads: what signals ask for.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
@@ -59,29 +61,24 @@ class Models:
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
         self.loaded = threading.Event()
         self._changing = asyncio.Lock()
-        self._reloads: set[asyncio.Task[None]] = set()
+        self.reloads = Reloads(self.reload)
 
     async def start(self) -> None:
         """Load and warm up the models; those that cannot be loaded are refused, the others served."""
         began = time.perf_counter()
         async with self._changing:
-            for reference in await asyncio.to_thread(self._wanted):
+            try:
+                wanted, strays = await asyncio.to_thread(self._look)
+            except OSError as error:
+                log.error("%s cannot be read: %s", self.store.root, error)
+                wanted, strays = [], {}
+            self._refuse(strays)
+            for reference in wanted:
                 await self._load(reference)
             self._loaded()
         served = ", ".join(self.potentials) or "no model"
         log.info("%s after %.2f s: %s", self.state, time.perf_counter() - began, served)
         self.loaded.set()
-
-    def reload_soon(self) -> None:
-        """Have the models read again, from a handler of signals."""
-        reload = asyncio.get_running_loop().create_task(self.reload())
-        self._reloads.add(reload)
-        reload.add_done_callback(self._reload_ended)
-
-    def _reload_ended(self, reload: asyncio.Task[None]) -> None:
-        self._reloads.discard(reload)
-        if not reload.cancelled() and (error := reload.exception()):
-            log.error("the reload failed", exc_info=error)
 
     async def reload(self) -> None:
         """Read the store again, while everything that is served goes on answering.
@@ -96,7 +93,7 @@ class Models:
             if self.state == "stopping":
                 return
             try:
-                wanted = await asyncio.to_thread(self._wanted)
+                wanted, strays = await asyncio.to_thread(self._look)
             except OSError as error:
                 log.error("nothing is reloaded: %s", error)
                 return
@@ -104,6 +101,7 @@ class Models:
                 log.error("nothing is reloaded: %s holds no model", self.store.root)
                 return
             self.refused = {key: refused for key, refused in self.refused.items() if key in wanted}
+            self._refuse(strays)
             for reference in wanted:
                 if reference not in self.potentials:
                     await self._load(reference)
@@ -125,7 +123,7 @@ class Models:
     async def stop(self) -> None:
         """Refuse new requests and finish the admitted ones."""
         self.drain()
-        await asyncio.gather(*self._reloads, return_exceptions=True)
+        await self.reloads.stop()
         await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
 
     def potential(self, reference: str | None) -> Potential:
@@ -209,6 +207,14 @@ class Models:
                 return max(versions, key=_version)
         return name
 
+    def _look(self) -> tuple[list[str], dict[str, str]]:
+        """What is wanted of the store, and what of it can be no version, and why.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        return self._wanted(), self.store.strays()
+
     def _wanted(self) -> list[str]:
         """References to load, the default model's first; a bare name only where the store has no
         such model.
@@ -234,7 +240,7 @@ class Models:
         """Served versions that are to leave; one that is still in the store stays for a refused one
         of its name.
         """
-        refused = {reference.partition("@")[0] for reference in self.refused}
+        refused = {key.partition("@")[0] for key in self.refused if key in wanted}
         leaving = []
         for key, potential in self.potentials.items():
             name, version = potential.card.name, potential.card.version
@@ -256,6 +262,11 @@ class Models:
         await potential.stop()
         self._metrics.gone(potential.card, potential.digest)
         log.info("model %s is no longer served", potential.reference)
+
+    def _refuse(self, strays: dict[str, str]) -> None:
+        for reference, reason in strays.items():
+            log.error("model %s is refused: %s", reference, reason)
+            self.refused[reference] = Refused(reference, reason)
 
     async def _load(self, reference: str) -> None:
         try:
@@ -285,7 +296,7 @@ class Models:
 
 def _summary(refused: Refused) -> ModelSummary:
     name, _, version = refused.reference.partition("@")
-    number = int(version) if version.isdecimal() else None
+    number = int(version) if is_version(version) else None
     return ModelSummary(name=name, version=number, status="refused", reason=refused.reason)
 
 
@@ -300,8 +311,6 @@ def _shown(budget: Budget) -> BudgetOut:
 
 
 def _version(reference: str) -> int:
-    """The version of `name@version`; 0 where a refused reference has none, or none that is a
-    number.
-    """
+    """The version of `name@version`; 0 where a refused reference has none, or what is none."""
     version = reference.partition("@")[2]
-    return int(version) if version.isdecimal() else 0
+    return int(version) if is_version(version) else 0

@@ -1,14 +1,15 @@
 """ModelCard: what a model is, and which files a version of it has."""
 
+import re
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from ase.data import chemical_symbols
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from app.atoms.structure import Floats, Integers, Structure
-from app.errors import UnsupportedCharge, UnsupportedElement
+from app.atoms.structure import MAX_ATOMIC_NUMBER, Floats, Integers, Structure
+from app.errors import CorruptModel, InvalidStructure, UnsupportedCharge, UnsupportedElement
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -16,10 +17,23 @@ ENERGIES = "energies.onnx"
 PACKAGE, ENERGY_PACKAGE = "model.pt2", "energies.pt2"
 """The same as packages of AOTInductor."""
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]*$"
+_OF_A_MEMBER = re.compile(r"model(-\d+)?\.onnx")
+LATEST_VERSION = 999_999_999
+MOST_MEMBERS = 64
+LONGEST_CUTOFF = 30.0
+"""Å; a crystal's atom has ten thousand neighbours within it."""
+LARGEST_REFERENCE = 1e7
+"""eV; all electrons of the heaviest element have a tenth of it."""
+
+FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$")]
+Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Text: TypeAlias = Annotated[str, Field(max_length=10_000)]
+Vector: TypeAlias = tuple[float, float, float]
+Energy: TypeAlias = Annotated[float, Field(ge=-LARGEST_REFERENCE, le=LARGEST_REFERENCE)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Deviations(_Frozen):
@@ -47,6 +61,44 @@ class Certificate(_Frozen):
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
 
 
+class Probe(_Frozen):
+    """A structure and what the model in float64 says of it; whoever opens the model compares."""
+
+    numbers: tuple[Annotated[int, Field(ge=1, le=MAX_ATOMIC_NUMBER)], ...] = Field(max_length=1000)
+    positions: tuple[Vector, ...] = Field(max_length=1000, description="Å")
+    cell: tuple[Vector, Vector, Vector] = Field(description="Å, rows are lattice vectors")
+    pbc: tuple[bool, bool, bool]
+    energy: float = Field(description="eV")
+    forces: tuple[Vector, ...] = Field(max_length=1000, description="eV/Å")
+    tolerance: Deviations = Field(
+        description="the certificate's, in proportion where the structure's values are large"
+    )
+
+    @property
+    def structure(self) -> Structure:
+        """Its atoms.
+
+        Raises:
+            InvalidStructure: they are none.
+        """
+        return Structure(
+            np.array(self.numbers, dtype=np.int64),
+            np.array(self.positions),
+            np.array(self.cell),
+            np.array(self.pbc),
+        )
+
+    @model_validator(mode="after")
+    def _is_a_structure(self) -> Self:
+        try:
+            atoms = len(self.structure)
+        except InvalidStructure as error:
+            raise ValueError(str(error)) from None
+        if len(self.forces) != atoms:
+            raise ValueError(f"{len(self.forces)} forces for {atoms} atoms")
+        return self
+
+
 class Packages(_Frozen):
     """What the packages of AOTInductor were compiled with and for."""
 
@@ -60,8 +112,8 @@ class Packages(_Frozen):
 class PairParameters(_Frozen):
     """Lennard-Jones parameters of one element."""
 
-    epsilon: float = Field(gt=0, description="eV")
-    sigma: float = Field(gt=0, description="Å")
+    epsilon: float = Field(gt=0, le=1000, description="eV")
+    sigma: float = Field(gt=0, le=LONGEST_CUTOFF, description="Å")
 
 
 class Origin(_Frozen):
@@ -97,20 +149,24 @@ class ModelCard(_Frozen):
     """What a model is, what it may be asked, and what is known of its errors."""
 
     format_version: Literal[1] = 1
-    name: str = Field(pattern=NAME_PATTERN)
-    version: int = Field(ge=1)
-    description: str
-    architecture: str
+    name: str = Field(pattern=NAME_PATTERN, max_length=128)
+    version: int = Field(ge=1, le=LATEST_VERSION)
+    description: Text
+    architecture: Text
     backend: Literal["onnx", "pair"]
     elements: tuple[str, ...] = Field(
-        min_length=1, description="chemical symbols, in the order of the model's species"
+        min_length=1,
+        max_length=len(chemical_symbols),
+        description="chemical symbols, in the order of the model's species",
     )
-    atomic_energies: dict[str, float] = Field(
+    atomic_energies: dict[str, Energy] = Field(
         description="eV, reference energy added for each atom of an element"
     )
-    cutoff: float = Field(gt=0, description="Å")
+    cutoff: float = Field(gt=0, le=LONGEST_CUTOFF, description="Å")
     receptive_field: float = Field(
-        gt=0, description="Å; how far an atom's energy can depend on others"
+        gt=0,
+        le=100 * LONGEST_CUTOFF,
+        description="Å; how far an atom's energy can depend on others",
     )
     dtype: Literal["float32", "float64"]
     takes_charge: bool = False
@@ -119,7 +175,10 @@ class ModelCard(_Frozen):
     )
     parameters: int = Field(ge=0, default=0, description="of all members together")
     members: int = Field(
-        ge=1, default=1, description="models whose mean is the answer; several give its uncertainty"
+        ge=1,
+        le=MOST_MEMBERS,
+        default=1,
+        description="models whose mean is the answer; several give its uncertainty",
     )
     energies_alone: bool = Field(
         default=False,
@@ -129,18 +188,44 @@ class ModelCard(_Frozen):
         default=None, description="none of analytic models, and of those published before 0.1.0"
     )
     fine_tuned_from: Origin | None = None
-    created: str = ""
-    license: str = ""
-    limitations: tuple[str, ...] = ()
+    created: Text = ""
+    license: Text = ""
+    limitations: tuple[Text, ...] = ()
     metrics: dict[str, Any] = Field(default_factory=dict)
     certificate: Certificate | None = None
+    probe: Probe | None = Field(default=None, description="none on cards of before there were any")
     aoti: Packages | None = Field(
         default=None, description="none where the version has no packages of AOTInductor"
     )
     pair: dict[str, PairParameters] = Field(default_factory=dict)
-    files: dict[str, str] = Field(
-        default_factory=dict, description="sha256 of every other file of the version"
+    files: dict[FileName, Digest] = Field(
+        default_factory=dict,
+        max_length=1024,
+        description="sha256 of every other file of the version",
     )
+
+    @field_validator("elements")
+    @classmethod
+    def _are_elements(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        """Each a chemical symbol, and none twice."""
+        for place, symbol in enumerate(symbols):
+            if symbol not in chemical_symbols[1:]:
+                raise ValueError(f"'{symbol:.20}' is no chemical symbol")
+            if symbol in symbols[:place]:
+                raise ValueError(f"{symbol} is given twice")
+        return symbols
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        for name in ("atomic_energies", "pair"):
+            for symbol in getattr(self, name):
+                if symbol not in self.elements:
+                    raise ValueError(f"{name} has '{symbol:.20}', which is none of the elements")
+        if self.receptive_field < self.cutoff:
+            raise ValueError(
+                f"receptive_field {self.receptive_field} is shorter than cutoff {self.cutoff}"
+            )
+        return self
 
     @property
     def reference(self) -> str:
@@ -156,6 +241,21 @@ class ModelCard(_Frozen):
         if self.aoti is not None:
             names += [PACKAGE, ENERGY_PACKAGE]
         return [file for name in names for file in member_files(name, self.members)]
+
+    def check_files(self) -> None:
+        """Whether `files` has what the backends open, and no more members than there are.
+
+        Raises:
+            CorruptModel: it has not.
+        """
+        for artifact in self.artifacts:
+            if artifact not in self.files:
+                raise CorruptModel(f"its card has no digest of {artifact}")
+        listed = [name for name in self.files if _OF_A_MEMBER.fullmatch(name)]
+        if self.backend == "onnx" and len(listed) > self.members:
+            raise CorruptModel(
+                f"its card has members: {self.members}, but lists {', '.join(sorted(listed))}"
+            )
 
     @property
     def numbers(self) -> Integers:

@@ -1,7 +1,14 @@
-"""ModelStore: where models live, as immutable versions under one folder."""
+"""ModelStore: where models live, as immutable versions under one folder.
+
+What lies there may be broken or hostile: names, sizes and counts are checked before anything is
+opened or made of it, a version's files are read from its own folder alone, and one version never
+hurts another. Only files whose digest is on the card are read into a model.
+"""
 
 import hashlib
+import mmap
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -12,9 +19,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from app.errors import CorruptModel, ModelExists, UnknownModel
-from app.store.card import ModelCard
+from app.store.card import LATEST_VERSION, NAME_PATTERN, ModelCard
+from app.store.files import CARD_BYTES, opened, sha256, verify
+from app.store.onnx_file import external_files
 
 CARD = "card.json"
+ONNX_BYTES = 2 << 30
+"""The largest ONNX file; protobuf has no larger messages."""
+VERSION = re.compile(rf"[1-9][0-9]{{0,{len(str(LATEST_VERSION)) - 1}}}")
 
 
 @dataclass(slots=True)
@@ -52,17 +64,49 @@ class ModelStore:
         self.root = Path(root)
 
     def names(self) -> list[str]:
-        """Names of the models that have at least one version."""
-        if not self.root.is_dir():
-            return []
-        return sorted(p.name for p in self.root.iterdir() if p.is_dir() and self.versions(p.name))
+        """Names of the models that have at least one version.
+
+        Raises:
+            OSError: the store is there and cannot be read.
+        """
+        return sorted(
+            name
+            for name in _folders(self.root)
+            if re.fullmatch(NAME_PATTERN, name) and self.versions(name)
+        )
 
     def versions(self, name: str) -> list[int]:
-        """Versions of a model, oldest first; empty for an unknown name."""
-        folder = self.root / name
-        if not folder.is_dir():
+        """Versions of a model, oldest first; empty for an unknown name, or one whose folder cannot
+        be read.
+        """
+        try:
+            return sorted(int(each) for each in _folders(self.root / name) if is_version(each))
+        except OSError:
             return []
-        return sorted(int(p.name) for p in folder.iterdir() if p.name.isdecimal() and p.is_dir())
+
+    def strays(self) -> dict[str, str]:
+        """What looks like a version and can be none, by `name` or `name@version` with special
+        characters escaped, and why.
+
+        Raises:
+            OSError: the store is there and cannot be read.
+        """
+        strays: dict[str, str] = {}
+        for name in _folders(self.root):
+            shown = _printable(name)
+            try:
+                versions = _folders(self.root / name)
+            except OSError as error:
+                strays[shown] = f"its folder cannot be read: {error.strerror}"
+                continue
+            for version in versions:
+                if not _is_like_a_version(self.root / name / version):
+                    continue
+                if not re.fullmatch(NAME_PATTERN, name):
+                    strays[f"{shown}@{_printable(version)}"] = _MISNAMED
+                elif not is_version(version):
+                    strays[f"{shown}@{_printable(version)}"] = _MISNUMBERED
+        return strays
 
     def resolve(self, reference: str) -> tuple[str, int]:
         """Name and version of `name` (the newest) or `name@version`.
@@ -95,11 +139,15 @@ class ModelStore:
         card, digest = _read_card(folder)
         if (card.name, card.version) != (name, version):
             raise CorruptModel(f"{folder}: its card is of {card.reference}")
-        for artifact in card.artifacts:
-            if artifact not in card.files:
-                raise CorruptModel(f"{folder}: its card has no digest of {artifact}")
+        try:
+            card.check_files()
+        except CorruptModel as error:
+            raise CorruptModel(f"{folder}: {error}") from None
         for file, expected in card.files.items():
-            _verify(folder / file, expected)
+            verify(folder, file, expected)
+        for artifact in card.artifacts:
+            if artifact.endswith(".onnx"):
+                _check_covered(folder, artifact, card)
         return StoredModel(card, folder, digest)
 
     @contextmanager
@@ -113,6 +161,7 @@ class ModelStore:
 
         Raises:
             ModelExists: this version is there already.
+            CorruptModel: its card would be refused.
         """
         target = self.root / card.name / str(card.version)
         if target.exists():
@@ -128,6 +177,7 @@ class ModelStore:
             (folder / CARD).write_text(
                 complete.model_dump_json(indent=2, exclude_defaults=False) + "\n"
             )
+            _read_card(folder)
             _let_everybody_read(folder)
             os.rename(folder, target)
         except OSError as error:
@@ -155,31 +205,72 @@ def _let_everybody_read(folder: Path) -> None:
         path.chmod(0o644)
 
 
-def sha256(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def is_version(text: str) -> bool:
+    """Whether a text is a version's number as a store spells it."""
+    return VERSION.fullmatch(text) is not None
+
+
+_MISNAMED = "the name of a model has lower-case letters, digits, '.', '_' and '-'"
+_MISNUMBERED = f"a version is a number from 1 to {LATEST_VERSION}, without zeros before it"
+
+
+def _is_like_a_version(folder: Path) -> bool:
+    """Whether a folder seems to be meant as a version; hidden ones are on their way."""
+    if folder.name.startswith("."):
+        return False
+    return folder.name.isdecimal() or os.path.lexists(folder / CARD)
+
+
+def _printable(name: str) -> str:
+    """A name of the file system with special characters, and bytes that are no text, escaped."""
+    return repr(name)[1:-1]
+
+
+def _folders(folder: Path) -> list[str]:
+    """Names of the folders in a folder; none where it is not there.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if _is_folder(entry)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a loop of links
+        return False
 
 
 def _read_card(folder: Path) -> tuple[ModelCard, str]:
     path = folder / CARD
+    with opened(folder, CARD, CARD_BYTES) as file:
+        content = file.read()
     try:
-        content = path.read_bytes()
         return ModelCard.model_validate_json(content), hashlib.sha256(content).hexdigest()
-    except FileNotFoundError:
-        raise CorruptModel(f"{path} is missing") from None
-    except OSError as error:
-        raise CorruptModel(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise CorruptModel(f"{path} is no model card: {error.errors()[0]['msg']}") from None
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, fault["loc"]))[:200]
+        message = f"{where}: {fault['msg']}" if where else fault["msg"]
+        raise CorruptModel(f"{path} is no model card: {message}") from None
 
 
-def _verify(path: Path, expected: str) -> None:
-    if not path.is_file():
-        raise CorruptModel(f"{path} is missing")
-    try:
-        found = sha256(path)
-    except OSError as error:
-        raise CorruptModel(f"{path} cannot be read: {error.strerror}") from error
-    if found != expected:
-        raise CorruptModel(f"{path}: sha256 {found[:12]}… differs from the card's {expected[:12]}…")
+def _check_covered(folder: Path, artifact: str, card: ModelCard) -> None:
+    """Make sure that an ONNX file reads no file whose digest the card does not have."""
+    with opened(folder, artifact, ONNX_BYTES) as file:
+        try:
+            with (
+                mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+                memoryview(content) as view,
+            ):
+                names = external_files(view)
+        except ValueError as error:
+            raise CorruptModel(f"{folder / artifact} is no ONNX file: {error}") from None
+    for name in sorted(names - card.files.keys()):
+        raise CorruptModel(
+            f"{folder / artifact} reads weights from '{name:.200}', of which its card has no digest"
+        )

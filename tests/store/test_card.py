@@ -67,3 +67,27 @@ def test_each_member_of_a_committee_has_files_of_its_own(card):
         "energies-1.onnx",
     ]
     assert card.artifacts == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"elements": ("Ar", "Ne", "Ar")}, "Ar is given twice"),
+        ({"elements": ("Ar", "Xx")}, "'Xx' is no chemical symbol"),
+        ({"elements": ("X",)}, "'X' is no chemical symbol"),
+        ({"elements": ("Ar",) * 10_000}, "at most 119 items"),
+        ({"cutoff": 1e6}, "less than or equal to 30"),
+        ({"cutoff": float("nan")}, "finite number"),
+        ({"receptive_field": 1.0}, "receptive_field 1.0 is shorter than cutoff 6.0"),
+        ({"atomic_energies": {"Ar": 1e308}}, "less than or equal to 10000000"),
+        ({"atomic_energies": {"Ar": float("inf")}}, "finite number"),
+        ({"atomic_energies": {"U": 0.0}}, "atomic_energies has 'U', which is none of the elements"),
+        ({"pair": {"Ar": {"epsilon": 1e308, "sigma": 3.4}}}, "less than or equal to 1000"),
+        ({"version": 10**26}, "less than or equal to 999999999"),
+        ({"description": "x" * 20_000}, "at most 10000 characters"),
+        ({"files": {"model.onnx": "abc"}}, "should match pattern"),
+    ],
+)
+def test_what_is_absurd_is_refused(card, changes, message):
+    with pytest.raises(ValidationError, match=message):
+        ModelCard.model_validate({**card.model_dump(), **changes})

@@ -13,6 +13,7 @@ from app.errors import (
     UnknownModel,
 )
 from app.store.card import ARTIFACT, ModelCard
+from app.store.files import FILE_BYTES
 from app.store.store import CARD, ModelStore
 
 
@@ -178,17 +179,17 @@ def test_a_publisher_that_is_killed_leaves_no_version(store, card):
         (lambda folder: (folder / CARD).write_bytes(b"\xff\xfe"), f"{CARD} is no model card"),
         (
             lambda folder: ((folder / CARD).unlink(), (folder / CARD).mkdir()),
-            f"{CARD} cannot be read: Is a directory",
+            f"{CARD} is no regular file",
         ),
         (lambda folder: edit(folder, version=4), "its card is of lj@4"),
         (lambda folder: edit(folder, name="other"), "its card is of other@3"),
         (
             lambda folder: edit(folder, format_version=2),
-            f"{CARD} is no model card: Input should be 1",
+            f"{CARD} is no model card: format_version: Input should be 1",
         ),
         (
             lambda folder: edit(folder, surprise=1),
-            f"{CARD} is no model card: Extra inputs are not permitted",
+            f"{CARD} is no model card: surprise: Extra inputs are not permitted",
         ),
         (
             lambda folder: edit(folder, backend="onnx", files={}),
@@ -200,6 +201,148 @@ def test_a_corrupt_version_is_refused_with_the_reason(store, folder, break_it, m
     break_it(folder)
     with pytest.raises(CorruptModel, match=message):
         store.load("lj")
+
+
+def link_out(folder: Path, name: str) -> None:
+    """Put a link to a file with the same content elsewhere in the place of a file."""
+    elsewhere = folder.parents[1] / "elsewhere"
+    (folder / name).rename(elsewhere)
+    (folder / name).symlink_to(elsewhere)
+
+
+def loop(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).symlink_to(folder / name)
+
+
+def pipe(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+
+
+def swell(folder: Path, name: str) -> None:
+    os.truncate(folder / name, FILE_BYTES + 1)
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (link_out, "is a link out of its folder"),
+        (loop, "cannot be read"),
+        (pipe, "is no regular file"),
+        (swell, "bytes; at most"),
+    ],
+)
+@pytest.mark.parametrize("name", [CARD, ARTIFACT])
+def test_what_is_no_file_of_the_version_is_not_read(store, folder, break_it, message, name):
+    break_it(folder, name)
+    with pytest.raises(CorruptModel, match=f"{name} .*{message}"):
+        store.load("lj")
+
+
+def test_a_link_within_the_version_is_followed(store, folder):
+    (folder / ARTIFACT).rename(folder / "blob")
+    (folder / ARTIFACT).symlink_to("blob")
+    assert store.load("lj").card.name == "lj"
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../../etc/passwd", "/etc/passwd", "..", ".", "a/b", "a\\b", "", ".hidden"]
+)
+def test_files_have_plain_names(store, folder, name):
+    edit(folder, files={name: "0" * 64})
+    with pytest.raises(CorruptModel, match=r"no model card: files\."):
+        store.load("lj")
+
+
+def test_a_deep_card_is_refused(store, folder):
+    nested = "[" * 100_000 + "]" * 100_000
+    (folder / CARD).write_text(
+        (folder / CARD).read_text().replace('"metrics": {}', f'"metrics": {{"a": {nested}}}')
+    )
+    with pytest.raises(CorruptModel, match="no model card: Invalid JSON: recursion limit"):
+        store.load("lj")
+
+
+@pytest.mark.parametrize("members", [65, 10**9, 10**30])
+def test_members_are_counted_before_anything_is_made_of_them(store, folder, members):
+    edit(folder, backend="onnx", members=members)
+    with pytest.raises(CorruptModel, match="members: Input should be"):
+        store.load("lj")
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [(3, "no digest of model-2.onnx"), (1, "members: 1, but lists model-1.onnx, model.onnx")],
+)
+def test_there_are_as_many_members_as_artifacts(store, folder, members, message):
+    edit(
+        folder,
+        backend="onnx",
+        members=members,
+        files=dict.fromkeys(("model.onnx", "model-1.onnx"), "0" * 64),
+    )
+    with pytest.raises(CorruptModel, match=message):
+        store.load("lj")
+
+
+class TestOddFolders:
+    """What else may lie in a store."""
+
+    @pytest.mark.parametrize("name", ["9" * 26, "0", "03", "-1", "٣", "1e3", "2.0"])
+    def test_that_are_no_versions(self, store, folder, name):
+        odd = store.root / "lj" / name
+        odd.mkdir()
+        (odd / CARD).write_text("{}")
+        assert store.versions("lj") == [3]
+        assert store.load("lj").card.version == 3
+        assert store.strays() == {
+            f"lj@{name}": "a version is a number from 1 to 999999999, without zeros before it"
+        }
+        with pytest.raises(UnknownModel, match="it has: 3"):
+            store.load(f"lj@{name}")
+
+    @pytest.mark.parametrize("name", [b"Upper", b"a b", b"\xff\xfe", b"line\nbreak", b"-", b"x@1"])
+    def test_whose_names_no_model_can_have(self, store, folder, name):
+        os.mkdir(os.path.join(os.fsencode(store.root), name))
+        os.mkdir(os.path.join(os.fsencode(store.root), name, b"1"))
+        assert store.names() == ["lj"]
+        ((reference, reason),) = store.strays().items()
+        assert reference.isprintable()
+        assert reference.endswith("@1")
+        assert "the name of a model has lower-case letters" in reason
+
+    def test_loops_of_links_and_files_are_passed_over(self, store, folder):
+        (store.root / "loop").symlink_to(store.root / "loop")
+        (store.root / "file").write_text("")
+        (store.root / "lj" / "4").symlink_to(store.root / "lj" / "4")
+        (store.root / "lj" / "5").write_text("")
+        (store.root / ".publishing-x").mkdir()
+        assert store.names() == ["lj"]
+        assert store.versions("lj") == [3]
+        assert store.strays() == {}
+
+    def test_that_cannot_be_read_cost_themselves(self, store, folder, monkeypatch):
+        (store.root / "shut").mkdir()
+        scan = os.scandir
+
+        def refuse(path):
+            if Path(path).name == "shut":
+                raise PermissionError(13, "Permission denied")
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        assert store.names() == ["lj"]
+        assert store.strays() == {"shut": "its folder cannot be read: Permission denied"}
+
+
+def test_nothing_is_published_that_would_be_refused(store, card):
+    with (
+        pytest.raises(CorruptModel, match="cutoff"),
+        store.publish(card.model_copy(update={"cutoff": 1e6})),
+    ):
+        pass
+    assert store.names() == []
 
 
 def edit(folder: Path, **changes) -> None:

@@ -130,7 +130,7 @@ def _compare(
         for graph in graphs
     ]
     pairs = zip(expected, graphs, strict=True)
-    scales = [_scales(*pair, backend.card) if in_proportion else np.ones(3) for pair in pairs]
+    divisors = [scales(*pair, backend.card) if in_proportion else np.ones(3) for pair in pairs]
     together = collate(graphs)
     worst = []
     for predict in (backend, backend.energies):
@@ -138,13 +138,13 @@ def _compare(
         _require_same(answers, together)
         predicted = split(answers[0], together)
         worst += [
-            _deviations(*pair) / scale
-            for *pair, scale in zip(predicted, expected, scales, strict=True)
+            _deviations(*pair) / divisor
+            for *pair, divisor in zip(predicted, expected, divisors, strict=True)
         ]
     return _largest(worst)
 
 
-def _scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floats:
+def scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floats:
     """(3,): by what the deviations of a synthetic structure are divided.
 
     Far from its training data a model says anything, absurd forces too, and rounding is in

@@ -19,6 +19,7 @@ from app.store.store import ModelStore, StoredModel
 from app.training.export.aoti import compile_packages, packages_for_here
 from app.training.export.certificate import certify
 from app.training.export.onnx import cut_energies, export_onnx
+from app.training.export.probe import probe_of
 from app.training.runs.trained import TrainedRun
 
 UNTRAINED_FORCES = (
@@ -106,16 +107,18 @@ def export(
         for model, artifact, energies in zip(models, *files, strict=True):
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
-        certificate = certify(
-            open_onnx(card, publication.folder), run.models(torch.float64), run.held_out()
-        )
+        exact = run.models(torch.float64)
+        certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
         if packages is not None:
             compile_packages(models, packages, publication.folder)
             compiled = open_aoti(card.model_copy(update={"aoti": packages}), publication.folder)
             packages = packages.model_copy(
-                update={"certificate": certify(compiled, run.models(torch.float64), run.held_out())}
+                update={"certificate": certify(compiled, exact, run.held_out())}
             )
-        publication.card = card.model_copy(update={"certificate": certificate, "aoti": packages})
+        probe = probe_of(exact, card, certificate.tolerance)
+        publication.card = card.model_copy(
+            update={"certificate": certificate, "probe": probe, "aoti": packages}
+        )
         for weights, file in zip(
             run.weights, member_files(run.folder.weights.name, card.members), strict=True
         ):

@@ -42,8 +42,19 @@ def box(
 ) -> Structure:
     """Random atoms in a periodic, slightly triclinic box; small boxes have atoms with many images."""
     random = np.random.default_rng(seed)
-    numbers = _numbers(elements, atoms, random)
-    side = (VOLUME * 1.3 * atoms) ** (1 / 3)
+    return _box(_numbers(elements, atoms, random), pbc, random)
+
+
+def of_every_element(elements: Sequence[str], seed: int) -> Structure:
+    """A periodic, slightly triclinic box with every element, twelve atoms at least."""
+    random = np.random.default_rng(seed)
+    symbols = random.permutation(np.resize(elements, max(12, len(elements))))
+    numbers = np.array([atomic_numbers[symbol] for symbol in symbols], dtype=np.int64)
+    return _box(numbers, (True, True, True), random)
+
+
+def _box(numbers: Integers, pbc: tuple[bool, bool, bool], random: np.random.Generator) -> Structure:
+    side = (VOLUME * 1.3 * len(numbers)) ** (1 / 3)
     cell = (np.eye(3) + random.uniform(-0.15, 0.15, (3, 3))) * side
     return Structure(numbers, _pack(numbers, cell, True, random), cell, np.array(pbc))
 

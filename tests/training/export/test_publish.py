@@ -15,7 +15,7 @@ from onnx import helper, numpy_helper
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
 from app.backends import load_backend
-from app.errors import CertificateRefused, InvalidConfig, TrainingError
+from app.errors import CertificateRefused, CorruptModel, InvalidConfig, TrainingError
 from app.store.store import ModelStore
 from app.training.data.load import LabelledFrame
 from app.training.export.certificate import TOLERANCES, certify
@@ -109,6 +109,28 @@ def test_the_card_says_what_was_exported_and_how_well(store):
     }
 
 
+def test_the_probe_on_the_card_is_answered_or_the_model_refused(store, tmp_path):
+    stored = store.load("random@1")
+    probe = stored.card.probe
+    assert set(probe.numbers) == {1, 6, 7, 8}
+    assert probe.pbc == (True, True, True)
+    assert probe.tolerance.forces >= stored.card.certificate.tolerance.forces
+    changed = ModelStore(tmp_path)
+    for update, message in (
+        ({"elements": stored.card.elements[::-1]}, r"gives -?\d+\.\d{6} eV for its card's probe"),
+        ({"cutoff": 2.5}, "its card's probe"),
+        ({"atomic_energies": {"H": -14.0}}, "its card's probe"),
+    ):
+        version = changed.next_version("random")
+        with changed.publish(
+            stored.card.model_copy(update={**update, "version": version})
+        ) as publication:
+            for file in stored.card.files:
+                shutil.copyfile(stored.folder / file, publication.folder / file)
+        with pytest.raises(CorruptModel, match=message):
+            load_backend(changed.load("random"))
+
+
 def test_the_artifact_takes_any_number_of_atoms_and_scatters_nothing(store):
     graph = onnx.load(store.load("random").folder / "model.onnx").graph
     sizes = {
@@ -138,7 +160,7 @@ def marked(store, tmp_path_factory):
     """
     stored, marked = store.load("random@1"), ModelStore(tmp_path_factory.mktemp("marked"))
     for version, alone in ((1, True), (2, False)):
-        update = {"version": version, "energies_alone": alone}
+        update = {"version": version, "energies_alone": alone, "probe": None}
         with marked.publish(stored.card.model_copy(update=update)) as publication:
             for file in publication.card.artifacts:
                 shutil.copyfile(stored.folder / file, publication.folder / file)
