@@ -8,14 +8,17 @@ from app.store.card import TrainingRange
 from app.training.data.dataset import Dataset
 
 ELEMENTS = len(chemical_symbols)
+EDGES_AT_ONCE = 200_000
+"""Edges that are looked at together, since all of them might not fit into memory."""
 
 
 def training_range(frames: Dataset) -> TrainingRange:
     """The range of some frames' sizes and distances; farther than the cutoff nothing is seen."""
     closest = np.full((ELEMENTS, ELEMENTS), np.inf)
     farthest = np.zeros(ELEMENTS)
-    for part in frames.parts():
-        _look_at(part, closest, farthest)
+    portion = np.cumsum(frames.n_edges) // EDGES_AT_ONCE
+    for rows in np.split(np.arange(len(frames)), np.flatnonzero(np.diff(portion)) + 1):
+        _look_at(frames.take(rows), closest, farthest)
     pairs = np.argwhere(np.isfinite(closest))
     return TrainingRange(
         most_atoms=int(frames.n_atoms.max()),
