@@ -90,7 +90,9 @@ def _parts(file: str, kind: str | None, standard_input: bytes) -> Iterator[_Part
     if file == STANDARD_INPUT:
         return _shared(read_input(standard_input, kind))
     path = Path(file)
-    return _streamed(path, kind) if _is_streamed(path, kind) else _shared(read_structures(path, kind))
+    return (
+        _streamed(path, kind) if _is_streamed(path, kind) else _shared(read_structures(path, kind))
+    )
 
 
 def _shared(frames: Sequence[Frame]) -> Iterator[_Part]:

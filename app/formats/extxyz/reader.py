@@ -96,7 +96,9 @@ def _block(lines: Sequence[str], start: int, index: int, before: int) -> "_Block
         raise InvalidFormat(
             f"{where}: {count} atoms announced, but only {len(rows)} lines follow; is it truncated?"
         )
-    return _Block(index, before + start + 1, lines[start + 1] if start + 1 < len(lines) else "", rows)
+    return _Block(
+        index, before + start + 1, lines[start + 1] if start + 1 < len(lines) else "", rows
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ def test_a_file_without_a_structure_is_an_error_and_costs_the_others_nothing(
     assert predict(pair_store, empty, torn, file, *as_json) == 1
     told = capsys.readouterr()
     assert "empty.xyz: no structures; a frame that begins" in told.err
-    assert "torn.xyz: frame 1, line 5: 2 atoms announced" in told.err
+    assert "structure 2: frame 1, line 5: 2 atoms announced" in told.err
     assert "2 of 4 structures answered" in told.err
     if as_json:
         states = [result["status"] for result in json.loads(told.out)["results"]]
