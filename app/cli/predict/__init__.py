@@ -153,9 +153,7 @@ def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | No
     given = {name: value for name, value in stated.items() if value is not None}
     if not (options.relax or given):
         return None
-    relax = relax_from(given)
-    request_limits(settings).check_relax(relax)
-    return relax
+    return request_limits(settings).bounded(relax_from(given))
 
 
 def _check_paths(options: argparse.Namespace) -> None:
