@@ -3,6 +3,7 @@
 EquipotError
 ├── InputError                what the caller sent cannot be answered
 │   ├── InvalidStructure      a structure that is no structure: shapes, NaN, overlap, cell
+│   │   └── AtomsTooClose     atoms so close that no model says anything of them
 │   ├── InvalidFormat         a file or body that cannot be parsed
 │   ├── InvalidRequest        an unknown or ill-typed field, property or option
 │   ├── UnsupportedElement    an element that the model has never seen
@@ -34,6 +35,12 @@ class InputError(EquipotError):
 
 class InvalidStructure(InputError):
     """A structure with wrong shapes, values that are not finite, overlapping atoms or a bad cell."""
+
+
+class AtomsTooClose(InvalidStructure):
+    """Two atoms, or an atom and an image, on one spot or almost; what a trial step of a minimiser may
+    come to, whoever takes it can make it shorter.
+    """
 
 
 class InvalidFormat(InputError):

@@ -33,7 +33,7 @@ from app.atoms.prediction import StructurePrediction
 from app.atoms.properties import STORED, Property
 from app.atoms.ragged import starts_of
 from app.atoms.structure import MIN_DISTANCE, Booleans, Floats, Integers, Structure
-from app.errors import InvalidStructure, StructureTooLarge
+from app.errors import AtomsTooClose, StructureTooLarge
 
 ROUNDING = 1e-6
 """Å added to a halo, so that no neighbour is lost to rounding."""
@@ -100,7 +100,7 @@ class Cutter:
         """The next piece; None after the last.
 
         Raises:
-            InvalidStructure: two atoms are too close; names both.
+            AtomsTooClose: two atoms are too close; names both.
             StructureTooLarge: one atom has more neighbours than can be searched for.
         """
         while self._blocks:
@@ -137,7 +137,7 @@ class Cutter:
                 raise
             self._halve(block)
             return None
-        except InvalidStructure:
+        except AtomsTooClose:
             build_graph(self._structure, MIN_DISTANCE)  # says the same of the structure's own atoms
             raise
         piece = self._of(graph, atoms, len(block))

@@ -15,7 +15,7 @@ from app.atoms import cell_list, hash_grid
 from app.atoms.graph import Graph, collate
 from app.atoms.ragged import starts_of
 from app.atoms.structure import MIN_DISTANCE, Floats, Integers, Structure, periodic_cell
-from app.errors import InvalidStructure, StructureTooLarge
+from app.errors import AtomsTooClose, InvalidStructure, StructureTooLarge
 
 MAX_EDGES = 10_000_000
 """Directed edges of one structure; each takes about 0.1 kB while the list is made."""
@@ -42,7 +42,7 @@ def build_graph(structure: Structure, cutoff: float, max_edges: int = MAX_EDGES)
         max_edges: limit of directed edges, estimated before memory is taken.
 
     Raises:
-        InvalidStructure: two atoms, or an atom and an image, are closer than `MIN_DISTANCE`; names
+        AtomsTooClose: two atoms, or an atom and an image, are closer than `MIN_DISTANCE`; names
             both.
         StructureTooLarge: more than `max_edges` edges.
     """
@@ -288,7 +288,7 @@ def check_lattice(structure: Structure, cell: Floats, combination: Integers) -> 
         combination: (3, 3), as of `search_cell`.
 
     Raises:
-        InvalidStructure: names the atom, the image and their distance.
+        AtomsTooClose: names the atom, the image and their distance.
     """
     lengths = np.linalg.norm(cell, axis=1)
     short = np.flatnonzero(structure.pbc & (lengths < MIN_DISTANCE))
@@ -345,11 +345,11 @@ def _check_pairs(
 
 def _too_close(
     structure: Structure, atoms: Sequence[int], shift: Integers, distance: float
-) -> InvalidStructure:
+) -> AtomsTooClose:
     first, second = (f"atom {atom} ({structure.symbols[atom]})" for atom in atoms)
     if shift.any():
         second = f"the image of {second} in cell {shift.tolist()}"
-    return InvalidStructure(
+    return AtomsTooClose(
         f"{first} and {second} are {distance:.3g} Å apart, and at least {MIN_DISTANCE} Å is needed; "
         "move or remove one of them, or check the cell and that lengths are in Å"
     )

@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="`name` or `name@version` of the store, or the folder of a run",
     )
     parser.add_argument(
-        "data", metavar="DATA", help="file of labelled frames: extXYZ, npz, or what ASE reads"
+        "data",
+        metavar="DATA",
+        help="file of frames with energies, forces or both: extXYZ, npz, or what ASE reads",
     )
     parser.add_argument(
         "--set",
@@ -81,7 +83,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the errors, and write what is asked for."""
-    from app.training.data.config import Source
+    from app.training.data.config import PartlyLabelled
     from app.training.data.load import Finder, load_sources
     from app.training.evaluation.predictors import open_predictor
     from app.training.evaluation.report import page, report
@@ -90,7 +92,7 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     content = {"path": options.data}
     override(content, options.overrides)
-    source = parse(Source, content, options.data)
+    source = parse(PartlyLabelled, content, options.data)
     predict = open_predictor(
         options.model,
         options.model_store,
@@ -106,6 +108,8 @@ def run(options: argparse.Namespace) -> int:
         raise InvalidConfig(
             f"--plot-uncertainty: {options.model} states no uncertainty; only committees do"
         )
+    if options.plot_uncertainty is not None and not any(frame.has_forces for frame in frames):
+        raise InvalidConfig("--plot-uncertainty: no frame has forces, whose errors it draws")
     measured = report(predicted, frames, options.by)
     _write(options, measured, frames, predicted)
     print(

@@ -2,11 +2,13 @@
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from app import __version__
-from app.errors import EquipotError
+from app.errors import EquipotError, InvalidRequest
 
 COMMANDS = {
     "serve": "start the HTTP service",
@@ -20,6 +22,17 @@ COMMANDS = {
 }
 
 
+EXTRAS = {
+    "serve": "serve",
+    "bench": "serve",
+    "train": "train",
+    "evaluate": "train",
+    "export": "train",
+}
+"""What to install for commands that need more than the package itself."""
+INTERRUPTED, BROKEN_PIPE = 128 + signal.SIGINT, 128 + signal.SIGPIPE
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -27,16 +40,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command line without the program's name; `sys.argv` by default.
 
     Returns:
-        0 on success, 1 after an error that Equipot explains, 2 after wrong usage.
+        0 on success, 2 after wrong usage, 1 after another error that Equipot explains (3 of
+        `predict`, whose 1 says that structures were refused), 128 and the signal's number after one.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in given if word in COMMANDS), None)
-    options = _parser(chosen).parse_args(given)
     try:
-        return int(importlib.import_module(f"app.cli.{options.command}").run(options))
+        parser = _parser(chosen)
+        options = parser.parse_args(given)
+        if options.command is None:
+            parser.print_help(sys.stderr)
+            return 2
+        return _run(options)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "app":
+            raise
+        return _told(chosen, f"{error.name} is not installed; {_remedy(chosen)}", 1)
+    except BrokenPipeError:
+        _leave_standard_output()
+        return BROKEN_PIPE
+    except KeyboardInterrupt:
+        return _told(chosen, "interrupted", INTERRUPTED)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run the command that the options name, and tell its errors in one line."""
+    command = importlib.import_module(f"app.cli.{options.command}")
+    failed = getattr(command, "FAILED", 1)
+    try:
+        code = int(command.run(options))
+        sys.stdout.flush()
+        return code
+    except InvalidRequest as error:
+        return _told(options.command, str(error), 2)
     except EquipotError as error:
-        print(f"equipot {options.command}: {error}", file=sys.stderr)
-        return 1
+        return _told(options.command, str(error), failed)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        file = f"{error.filename}: " if error.filename else ""
+        return _told(options.command, f"{file}{error.strerror or error}", failed)
+
+
+def _told(command: str | None, message: str, code: int) -> int:
+    name = f"equipot {command}" if command else "equipot"
+    print(f"{name}: {message}", file=sys.stderr)
+    return code
+
+
+def _remedy(command: str | None) -> str:
+    extra = EXTRAS.get(command or "")
+    return f"pip install 'equipot[{extra}]'" if extra else "install it with pip"
+
+
+def _leave_standard_output() -> None:
+    """Nobody reads it any more, so that not even what is buffered may be written at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
@@ -44,7 +103,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         prog="equipot", description="Equivariant interatomic potentials, served."
     )
     parser.add_argument("--version", action="version", version=f"equipot {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, help_text in COMMANDS.items():
         command = commands.add_parser(name, help=help_text, description=help_text)
         if name == chosen:

@@ -4,7 +4,9 @@ fast it is.
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,19 @@ from app.store.store import ModelStore
 
 HEADER = ("MODEL", "STATE", "BACKEND", "ELEMENTS", "PARAMETERS", "CUTOFF", "DESCRIPTION")
 
+ACTIONS = {
+    "list": "a line for each model",
+    "show": "all that their cards say",
+    "verify": "whether each file is what the card says",
+    "calibrate": "measure how fast they are, and keep it",
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """An action, and the models it is about."""
-    parser.add_argument(
-        "action", choices=["list", "show", "verify", "calibrate"], help="what to do"
-    )
+    actions = "; ".join(f"{name}: {does}" for name, does in ACTIONS.items())
+    parser.add_argument("action", nargs="?", choices=ACTIONS, metavar="ACTION", help=actions)
+    parser.set_defaults(explain=partial(parser.print_help, sys.stderr))
     parser.add_argument(
         "models", nargs="*", metavar="MODEL", help="`name` or `name@version`; all where not given"
     )
@@ -40,11 +49,14 @@ def run(options: argparse.Namespace) -> int:
     """List, show, verify or calibrate.
 
     Returns:
-        0, or 1 if a model that was asked for is corrupt.
+        0, or 1 if a model that was asked for is corrupt; 2, and what can be done, without an action.
 
     Raises:
         UnknownModel: a name that the store does not have.
     """
+    if options.action is None:
+        options.explain()
+        return 2
     settings = settings_from(options)
     store = ModelStore(settings.model_store)
     references = [_exact(store, name) for name in options.models] or every_version(store)

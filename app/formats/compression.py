@@ -45,6 +45,11 @@ def plain_name(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
+def is_compressed(start: bytes) -> bool:
+    """Whether the first bytes of a file say that it is compressed."""
+    return start.startswith((*OPENERS, *UNREAD))
+
+
 def expand(data: bytes) -> bytes:
     """What is compressed in the bytes by gzip, bzip2 or xz; other bytes as they are.
 

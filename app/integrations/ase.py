@@ -108,6 +108,8 @@ class EquipotCalculator(Calculator):
         """Evaluate; called by ASE.
 
         Raises:
+            AtomsTooClose: two atoms are on one spot, or almost. A minimiser whose trial step comes to
+                that may catch it, and take a shorter one.
             InputError: the model cannot answer for these atoms; says why.
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]

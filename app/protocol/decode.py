@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from inspect import isclass
 from itertools import islice
 from reprlib import Repr
@@ -62,7 +63,7 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
         read = json_text.parse if message.kind == "json" else _msgpack
         request = _from_document(read(message.body), limits)
     if request.relax is not None:
-        limits.check_relax(request.relax)
+        request = replace(request, relax=limits.bounded(request.relax))
     limits.check_atoms(request.n_atoms)
     return request
 

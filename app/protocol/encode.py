@@ -14,7 +14,7 @@ from app.formats.extxyz.comment_line import write_pairs
 from app.protocol.arrays import encoded
 from app.protocol.faults import fault
 from app.protocol.request import Entry, Kind, PredictRequest
-from app.protocol.response import Answered, PredictResponse, Result
+from app.protocol.response import Answered, ModelRef, PredictResponse, Result
 from app.protocol.schemas import UNITS
 from app.relax import Relaxed
 
@@ -34,8 +34,9 @@ def encode(response: PredictResponse, kind: Kind) -> bytes:
     `status="error"`, its code and message in the comment line.
     """
     if kind == "xyz":
-        pairs = zip(response.request.entries, response.results, strict=True)
-        return "".join(_frame(response, *pair) for pair in pairs).encode()
+        request, model = response.request, response.model
+        pairs = zip(request.entries, response.results, strict=True)
+        return "".join(result_frame(*pair, request, model) for pair in pairs).encode()
     document = _document(response)
     if kind == "json":
         return orjson.dumps(document, option=ORJSON_OPTIONS)
@@ -43,16 +44,21 @@ def encode(response: PredictResponse, kind: Kind) -> bytes:
 
 
 def _document(response: PredictResponse) -> dict[str, Any]:
-    request, model = response.request, response.model
+    request = response.request
     pairs = zip(request.entries, response.results, strict=True)
     document: dict[str, Any] = {
-        "model": {"name": model.name, "version": model.version, "digest": model.digest},
-        "units": UNITS,
+        **head_fields(response.model),
         "results": [result_fields(entry, result, request) for entry, result in pairs],
     }
     if (whole := response.fault) is not None:
         document["error"] = whole.as_json()
     return document
+
+
+def head_fields(model: ModelRef) -> dict[str, Any]:
+    """What a document says before its results: which model answered, and in which units."""
+    named = {"name": model.name, "version": model.version, "digest": model.digest}
+    return {"model": named, "units": UNITS}
 
 
 def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict[str, Any]:
@@ -97,10 +103,11 @@ def _course(relaxed: Relaxed) -> dict[str, Any]:
     return {name: getattr(relaxed, name) for name in COURSE}
 
 
-def _frame(response: PredictResponse, entry: Entry, result: Result) -> str:
+def result_frame(entry: Entry, result: Result, request: PredictRequest, model: ModelRef) -> str:
+    """The frame of one result, in extXYZ."""
     info: dict[str, object] = {} if entry.id is None else {"id": entry.id}
     info |= _remarks(entry.info)
-    info |= {"model": response.model.reference, "digest": response.model.digest}
+    info |= {"model": model.reference, "digest": model.digest}
     if not isinstance(result, Answered):
         return _failed_frame(entry, result, info)
     assert isinstance(entry.structure, Structure)
@@ -111,7 +118,7 @@ def _frame(response: PredictResponse, entry: Entry, result: Result) -> str:
         info |= _course(result.relaxed)
     if result.warnings:
         info["warnings"] = "; ".join(f"{w.code}: {w.message}" for w in result.warnings)
-    return format_frame(structure, _values(prediction, response.request.properties), info)
+    return format_frame(structure, _values(prediction, request.properties), info)
 
 
 def _remarks(info: Mapping[str, object]) -> dict[str, object]:

@@ -132,13 +132,16 @@ class RequestLimits:
                 "(max_request_atoms)"
             )
 
-    def check_relax(self, options: RelaxOptions) -> None:
-        """Whether a relaxation may be as long.
+    def bounded(self, options: RelaxOptions) -> RelaxOptions:
+        """How to relax within the limit: where no steps are stated, at most as many as it allows.
 
         Raises:
-            InvalidRequest: it may not.
+            InvalidRequest: more steps are stated.
         """
-        if options.steps > self.relax_steps:
-            raise InvalidRequest(
-                f"relax.steps: {options.steps}; at most {self.relax_steps} are allowed"
-            )
+        if options.steps <= self.relax_steps:
+            return options
+        if "steps" not in options.model_fields_set:
+            return options.model_copy(update={"steps": self.relax_steps})
+        raise InvalidRequest(
+            f"relax.steps: {options.steps}; at most {self.relax_steps} are allowed"
+        )

@@ -40,9 +40,9 @@ class RelaxOptions(BaseModel):
         allow_inf_nan=False,
         description="eV/Å; converged when no force is longer",
     )
-    steps: int = Field(default=200, ge=0, description="most optimiser steps")
+    steps: int = Field(default=1000, ge=0, description="most optimiser steps")
     optimizer: Literal["fire", "lbfgs"] = Field(
-        default="fire", description="FIRE or L-BFGS, in ASE's variants"
+        default="lbfgs", description="FIRE or L-BFGS, in ASE's variants"
     )
     cell: Annotated[CellFreedom, BeforeValidator(_freedom)] = Field(
         default="fixed",

@@ -98,5 +98,5 @@ def test_own_structures(
 def test_options_without_sense_are_refused(
     pair_store: Path, option: str, value: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert bench(pair_store, option, value) == 1
+    assert bench(pair_store, option, value) == 2
     assert option in capsys.readouterr().err

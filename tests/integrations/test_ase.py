@@ -3,6 +3,7 @@
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
-from app.errors import UnsupportedElement
+from app.errors import AtomsTooClose, UnsupportedCharge, UnsupportedElement
 from app.integrations.ase import EquipotCalculator
 from app.store.card import ModelCard
 from app.store.store import ModelStore
@@ -48,6 +49,33 @@ def test_energies_alone_are_a_call_of_their_own_until_forces_are_asked_for(
 def test_an_element_that_the_model_does_not_know_is_named(pair_store: Path) -> None:
     atoms = Atoms("ArAu", [[0, 0, 0], [0, 0, 4]], calculator=EquipotCalculator("pairs", pair_store))
     with pytest.raises(UnsupportedElement, match="atom 1 is Au"):
+        atoms.get_potential_energy()
+
+
+def test_a_trial_step_onto_another_atom_is_an_error_of_its_own(pair_store: Path) -> None:
+    atoms = Atoms("Ar2", [[0, 0, 0], [0, 0, 4]], calculator=EquipotCalculator("pairs", pair_store))
+    energy = atoms.get_potential_energy()
+    atoms.positions[1, 2] = 0.2
+    with pytest.raises(AtomsTooClose, match=r"0.2 Å apart, and at least 0.3 Å is needed"):
+        atoms.get_forces()
+    atoms.positions[1, 2] = 4.0
+    assert atoms.get_potential_energy() == energy
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"charges": [1, 0]}, "charge 1"),
+        ({"magmoms": [1, 1]}, "multiplicity 3"),
+        ({"info": {"charge": -1}}, "charge -1"),
+    ],
+)
+def test_what_atoms_state_is_not_dropped(
+    pair_store: Path, stated: dict[str, Any], told: str
+) -> None:
+    atoms = Atoms("Ar2", [[0, 0, 0], [0, 0, 4]], **stated)
+    atoms.calc = EquipotCalculator("pairs", pair_store)
+    with pytest.raises(UnsupportedCharge, match=told):
         atoms.get_potential_energy()
 
 

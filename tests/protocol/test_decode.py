@@ -48,6 +48,13 @@ def test_what_is_refused_as_a_whole(body: object, error: type[Exception], told: 
         decoded(body)
 
 
+def test_steps_that_are_not_stated_are_within_the_limit() -> None:
+    for relax, steps in ((True, 100), ({"fmax": 0.1}, 100), ({"steps": 7}, 7)):
+        request = decoded({**WATER, "relax": relax})
+        assert request.relax is not None
+        assert request.relax.steps == steps
+
+
 def test_a_bad_structure_is_its_own_error_and_counts_no_atoms() -> None:
     request = decoded({"structures": [WATER, {"symbols": ["Qq"], "positions": [[0, 0, 0]]}]})
     assert len(request.structures) == 1

@@ -5,7 +5,8 @@ comment line holds `key=value` pairs: `Lattice` (the cell, row by row), `pbc`, `
 types and widths of the columns), and what else there is to say. Format: github.com/libAtoms/extxyz.
 """
 
+from app.formats.extxyz.portions import iter_portions
 from app.formats.extxyz.reader import iter_frames, parse
 from app.formats.extxyz.writer import format_frame
 
-__all__ = ["format_frame", "iter_frames", "parse"]
+__all__ = ["format_frame", "iter_frames", "iter_portions", "parse"]

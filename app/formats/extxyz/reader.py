@@ -45,25 +45,30 @@ def parse(text: str) -> list[Frame]:
     return list(iter_frames(text))
 
 
-def iter_frames(text: str) -> Iterator[Frame]:
+def iter_frames(text: str, first: int = 0, before: int = 0) -> Iterator[Frame]:
     """The frames as for `parse`, each read when it is asked for: a limit can stop before the rest
     is read.
+
+    Args:
+        text: a file's content, or a part of it that begins with a frame.
+        first: number of the first frame, for messages.
+        before: lines before the first one, for messages.
     """
     lines = split_lines(text.rstrip())
-    start, index = _next_line(lines, 0), 0
+    start, index = _next_line(lines, 0), first
     while start < len(lines):
         try:
-            block = _block(lines, start, index)
+            block = _block(lines, start, index, before)
         except InvalidFormat as error:
             yield Frame(error)
             return
         start, index = _next_line(lines, start + 2 + len(block.rows)), index + 1
         frame = block.read()
-        if start < len(lines) and not _is_count(lines[start].strip()):
+        if start < len(lines) and not is_count(lines[start].strip()):
             yield (
                 frame
                 if isinstance(frame.structure, InvalidFormat)
-                else block.too_long(start, lines[start])
+                else block.too_long(before + start, lines[start])
             )
             return
         yield frame
@@ -76,21 +81,24 @@ def _next_line(lines: Sequence[str], start: int) -> int:
     )
 
 
-def _is_count(text: str) -> bool:
+def is_count(text: str) -> bool:
+    """Whether a line without spaces around it is a number of atoms."""
     return text.isascii() and text.isdecimal() and len(text) < 16
 
 
-def _block(lines: Sequence[str], start: int, index: int) -> "_Block":
+def _block(lines: Sequence[str], start: int, index: int, before: int) -> "_Block":
     """The lines of the frame that starts on a line."""
-    where, count = f"frame {index}, line {start + 1}", lines[start].strip()
-    if not _is_count(count):
+    where, count = f"frame {index}, line {before + start + 1}", lines[start].strip()
+    if not is_count(count):
         raise InvalidFormat(f"{where}: '{short(count)}' is not a number of atoms")
     rows = lines[start + 2 : start + 2 + int(count)]
     if len(rows) < int(count):
         raise InvalidFormat(
             f"{where}: {count} atoms announced, but only {len(rows)} lines follow; is it truncated?"
         )
-    return _Block(index, start + 1, lines[start + 1] if start + 1 < len(lines) else "", rows)
+    return _Block(
+        index, before + start + 1, lines[start + 1] if start + 1 < len(lines) else "", rows
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,11 @@ class Source(Section):
         return self.missing_forces or self.kind == "qm9"
 
     @property
+    def lacks_energy(self) -> bool:
+        """Whether frames may have no energy."""
+        return False
+
+    @property
     def kind(self) -> str:
         """The format: `extxyz`, `ase`, `db`, `lmdb`, `npz`, `deepmd` or `qm9`."""
         if self.format != "auto":
@@ -163,6 +168,22 @@ class Source(Section):
         if self.kind != "qm9" and self.leave_out is not None:
             raise ValueError("leave_out is for the format qm9 only")
         return self
+
+
+class PartlyLabelled(Source):
+    """A file whose frames are not trained on: each may have an energy or forces alone, unless the
+    label's key is stated.
+    """
+
+    @property
+    def lacks_forces(self) -> bool:
+        """Whether frames may have no forces."""
+        return self.keys.forces is None or super().lacks_forces
+
+    @property
+    def lacks_energy(self) -> bool:
+        """Whether frames may have no energy."""
+        return self.keys.energy is None
 
 
 def _many(value: Any) -> Any:

@@ -60,7 +60,7 @@ class LabelledFrame:
 
     Attributes:
         structure: the atoms.
-        energy: eV, total.
+        energy: eV, total; NaN where there is no label.
         forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (3, 3), eV/Å³, positive under tension; None where the structure is not bulk or has
             no label.
@@ -108,10 +108,12 @@ def labelled(
     origin, unit = f"{source.path}, frame {index}", source.label_units
     _check_stated_units(info, unit, origin)
     structure = _structure(geometry, LENGTH[unit.length], info, origin)
-    energy = ENERGY[unit.energy] * _label(labels.energy, "energy", (), origin)
-    if labels.forces is None and source.lacks_forces:
-        forces = np.full((len(structure), 3), np.nan)
-    else:
+    if labels.energy is None and labels.forces is None and source.lacks_energy:
+        raise InvalidData(f"{origin}: no energy and no forces")
+    energy, forces = np.full((), np.nan), np.full((len(structure), 3), np.nan)
+    if labels.energy is not None or not source.lacks_energy:
+        energy = ENERGY[unit.energy] * _label(labels.energy, "energy", (), origin)
+    if labels.forces is not None or not source.lacks_forces:
         forces = unit.force_factor * _label(labels.forces, "forces", (len(structure), 3), origin)
     stress = None
     if labels.stress is not None and structure.is_bulk:

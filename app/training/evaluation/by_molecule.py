@@ -22,15 +22,18 @@ class GroupErrors(BaseModel):
     name: str
     frames: int
     atoms: int
-    energy_per_atom_mae: float
-    energy_per_atom_rmse: float
+    energy_per_atom_mae: float | None = None
+    energy_per_atom_rmse: float | None = None
     forces_mae: float | None = None
     forces_rmse: float | None = None
 
     @property
     def severity(self) -> tuple[float, float]:
         """What groups are ordered by: the forces' mean absolute error, then the energy's."""
-        return (-1.0 if self.forces_mae is None else self.forces_mae, self.energy_per_atom_mae)
+        forces, energy = (
+            -1.0 if mae is None else mae for mae in (self.forces_mae, self.energy_per_atom_mae)
+        )
+        return forces, energy
 
 
 def by_molecule(
@@ -54,7 +57,8 @@ def by_molecule(
     forces = 1e3 * (predicted.forces - expected.forces)
     known = np.isfinite(expected.forces).all(axis=1)
     count, atoms = (np.bincount(group, weights=w, minlength=len(names)) for w in (None, n_atoms))
-    energies = _means(energy, group, len(names))
+    labelled = np.isfinite(expected.energy)
+    energies = _means(energy[labelled], group[labelled], len(names))
     components = _means(
         forces[known].ravel(), np.repeat(group, n_atoms)[known].repeat(3), len(names)
     )
@@ -63,8 +67,8 @@ def by_molecule(
             name=str(name),
             frames=int(count[i]),
             atoms=int(atoms[i]),
-            energy_per_atom_mae=energies[0][i],
-            energy_per_atom_rmse=energies[1][i],
+            energy_per_atom_mae=energies[0][i] if energies[2][i] else None,
+            energy_per_atom_rmse=energies[1][i] if energies[2][i] else None,
             forces_mae=components[0][i] if components[2][i] else None,
             forces_rmse=components[1][i] if components[2][i] else None,
         )

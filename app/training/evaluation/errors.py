@@ -21,7 +21,7 @@ class Values:
     """Energies, forces and stresses of F frames with N atoms, predicted or labelled.
 
     Attributes:
-        energy: (F,), eV, total.
+        energy: (F,), eV, total; NaN where there is no label.
         forces: (N, 3), eV/Å; NaN where there is no label.
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
         energy_std: (F,), eV; standard deviation of the energy over a committee's members.
@@ -47,10 +47,10 @@ class Errors(BaseModel):
 
     frames: int
     atoms: int
-    energy_mae: float
-    energy_rmse: float
-    energy_per_atom_mae: float
-    energy_per_atom_rmse: float
+    energy_mae: float | None = None
+    energy_rmse: float | None = None
+    energy_per_atom_mae: float | None = None
+    energy_per_atom_rmse: float | None = None
     forces_mae: float | None = None
     forces_rmse: float | None = None
     stress_mae: float | None = None
@@ -90,7 +90,9 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
     """Errors of predictions for frames, in their order."""
     expected = labels(frames)
     n_atoms = np.array([len(f.structure) for f in frames])
-    energy = 1e3 * (predicted.energy - expected.energy)
+    labelled = np.isfinite(expected.energy)
+    energy = 1e3 * (predicted.energy - expected.energy)[labelled]
+    energy_per_atom = energy / n_atoms[labelled]
     forces = 1e3 * (predicted.forces - expected.forces)
     stress = 1e3 * (predicted.stress - expected.stress)
     stress = stress[np.isfinite(stress)]
@@ -103,24 +105,25 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         atoms=int(n_atoms.sum()),
         energy_mae=_mae(energy),
         energy_rmse=_rmse(energy),
-        energy_per_atom_mae=_mae(energy / n_atoms),
-        energy_per_atom_rmse=_rmse(energy / n_atoms),
-        forces_mae=_mae(forces) if forces.size else None,
-        forces_rmse=_rmse(forces) if forces.size else None,
-        stress_mae=_mae(stress) if stress.size else None,
-        stress_rmse=_rmse(stress) if stress.size else None,
-        forces_mae_by_element={
-            symbol: _mae(of_element) for symbol, of_element in by_element.items()
-        },
-        forces_rmse_by_element={
-            symbol: _rmse(of_element) for symbol, of_element in by_element.items()
-        },
+        energy_per_atom_mae=_mae(energy_per_atom),
+        energy_per_atom_rmse=_rmse(energy_per_atom),
+        forces_mae=_mae(forces),
+        forces_rmse=_rmse(forces),
+        stress_mae=_mae(stress),
+        stress_rmse=_rmse(stress),
+        forces_mae_by_element=_known({symbol: _mae(part) for symbol, part in by_element.items()}),
+        forces_rmse_by_element=_known({symbol: _rmse(part) for symbol, part in by_element.items()}),
     )
 
 
-def _mae(values: Floats) -> float:
-    return float(np.abs(values).mean())
+def _known(values: dict[str, float | None]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _rmse(values: Floats) -> float:
-    return float(np.sqrt((values**2).mean()))
+def _mae(values: Floats) -> float | None:
+    """None where there are no values."""
+    return float(np.abs(values).mean()) if values.size else None
+
+
+def _rmse(values: Floats) -> float | None:
+    return float(np.sqrt((values**2).mean())) if values.size else None

@@ -43,21 +43,26 @@ def parity(path: Path, title: str, frames: Sequence[LabelledFrame], predicted: V
     """
     expected = labels(frames)
     n_atoms = np.array([len(f.structure) for f in frames])
-    baseline = composition_energies(frames, expected.energy)
+    valued = np.isfinite(expected.energy)
     known = np.isfinite(expected.forces).all(axis=1)
     stressed = np.isfinite(expected.stress).all(axis=(1, 2))
-    count = 1 + int(known.any()) + int(stressed.any())
+    count = int(valued.any()) + int(known.any()) + int(stressed.any())
     figure = Figure(figsize=(4.6 * count, 4.9), layout="constrained")
-    panels = list(figure.subplots(1, count, squeeze=False)[0])
-    x, y = ((values.energy - baseline) / n_atoms for values in (expected, predicted))
-    _against(panels[0], x, y, "energy per atom − composition, eV", "meV/atom")
+    panels = iter(figure.subplots(1, count, squeeze=False)[0])
+    if valued.any():
+        some = [frame for frame, has in zip(frames, valued, strict=True) if has]
+        baseline = composition_energies(some, expected.energy[valued])
+        x, y = (
+            (values.energy[valued] - baseline) / n_atoms[valued] for values in (expected, predicted)
+        )
+        _against(next(panels), x, y, "energy per atom − composition, eV", "meV/atom")
     if known.any():
         numbers = np.concatenate([f.structure.numbers for f in frames])[known].repeat(3)
         x, y = (values.forces[known].ravel() for values in (expected, predicted))
-        _against(panels[1], x, y, "force component, eV/Å", "meV/Å", numbers)
+        _against(next(panels), x, y, "force component, eV/Å", "meV/Å", numbers)
     if stressed.any():
         x, y = (values.stress[stressed].ravel() for values in (expected, predicted))
-        _against(panels[-1], x, y, "stress component, eV/Å³", "meV/Å³")
+        _against(next(panels), x, y, "stress component, eV/Å³", "meV/Å³")
     figure.suptitle(title)
     _save(figure, path)
 

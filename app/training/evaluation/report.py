@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -35,11 +35,14 @@ class Report(Errors):
     Attributes:
         grouped_by: `formula`, or the key of the comment lines that names the groups.
         groups: the worst first.
+        left_out: what has no errors since no frame is labelled with it, or of which frames the errors
+            are.
         uncertainty: of a model that states one.
     """
 
     grouped_by: str
     groups: tuple[GroupErrors, ...]
+    left_out: tuple[str, ...] = ()
     uncertainty: Uncertainty | None = None
 
 
@@ -58,8 +61,21 @@ def report(predicted: Values, frames: Sequence[LabelledFrame], by: str | None = 
         **errors(predicted, frames).model_dump(),
         grouped_by=by or FORMULA,
         groups=tuple(by_molecule(predicted, frames, by)),
+        left_out=tuple(_left_out(frames)),
         uncertainty=uncertainty(predicted, frames),
     )
+
+
+def _left_out(frames: Sequence[LabelledFrame]) -> Iterator[str]:
+    """What is said of labels that frames do not have."""
+    energies = [bool(np.isfinite(frame.energy)) for frame in frames]
+    for name, labelled in (("energies", energies), ("forces", [f.has_forces for f in frames])):
+        lacking = len(frames) - sum(labelled)
+        if lacking == len(frames):
+            yield f"no frame has {name}: errors of {name} are left out"
+        elif lacking:
+            of = len(frames) - lacking
+            yield f"{lacking} frames have no {name}: errors of {name} are those of the other {of}"
 
 
 def table(sets: Mapping[str, Errors]) -> str:
@@ -82,7 +98,7 @@ def page(report: Report, worst: int) -> str:
         worst: groups that are listed, at most; a single one is not.
     """
     parts = [
-        [f"{report.frames} frames, {report.atoms} atoms"],
+        [f"{report.frames} frames, {report.atoms} atoms", *report.left_out],
         [f"{'':<18}{'MAE':>10}{'RMSE':>10}  unit", *_quantities(report, _elements(report))],
     ]
     if len(report.groups) > 1 and worst:
@@ -146,7 +162,7 @@ def _groups(report: Report, worst: int) -> list[str]:
         f"{'':<{wide}}{'frames':>8}{'atoms':>8}{'MAE':>10}{'RMSE':>10}{'MAE':>10}{'RMSE':>10}",
     ]
     for name, group in zip(names, shown, strict=True):
-        energy = f"{group.energy_per_atom_mae:>10.2f}{group.energy_per_atom_rmse:>10.2f}"
+        energy = f"{_number(group.energy_per_atom_mae)}{_number(group.energy_per_atom_rmse)}"
         forces = f"{_number(group.forces_mae)}{_number(group.forces_rmse)}"
         lines.append(f"{name:<{wide}}{group.frames:>8}{group.atoms:>8}{energy}{forces}")
     if len(shown) < len(groups):

@@ -48,9 +48,10 @@ def uncertainty(predicted: Values, frames: Sequence[LabelledFrame]) -> Uncertain
     energy = forces = None
     if predicted.energy_std is not None:
         n_atoms = np.array([len(f.structure) for f in frames])
-        energy = reliability(
-            (predicted.energy - labels(frames).energy) / n_atoms, predicted.energy_std / n_atoms
-        )
+        error = (predicted.energy - labels(frames).energy) / n_atoms
+        known = np.isfinite(error)
+        stds = (predicted.energy_std / n_atoms)[known]
+        energy = reliability(error[known], stds) if known.any() else None
     if predicted.forces_std is not None:
         lengths, stds = force_errors(predicted, frames)
         forces = reliability(lengths, stds) if len(lengths) else None

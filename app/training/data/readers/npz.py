@@ -30,14 +30,13 @@ def read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
         InvalidData: naming the file, or the frame.
     """
     arrays = _arrays(source, path)
-    numbers, positions, energies = (arrays[name] for name in ("numbers", "positions", "energy"))
-    forces = arrays.get("forces")
+    numbers, positions = arrays["numbers"], arrays["positions"]
+    energies, forces = arrays.get("energy"), arrays.get("forces")
     info = {name: _text(arrays[key]) for key, name in UNITS.items() if key in arrays}
     count = len(positions)
     many = np.broadcast_to(numbers, (count, *numbers.shape)) if numbers.ndim == 1 else numbers
-    sizes = {"positions": count, "energy": len(energies)}
-    if forces is not None:
-        sizes["forces"] = len(forces)
+    sizes = {"positions": count}
+    sizes |= {name: len(arrays[name]) for name in ("energy", "forces") if name in arrays}
     sizes["numbers"] = len(many)
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{size} of {name}" for name, size in sizes.items())
@@ -46,8 +45,8 @@ def read_npz(source: Source, path: Path) -> Iterator[LabelledFrame]:
         geometry = Geometry(
             many[index], positions[index], np.zeros((3, 3)), np.zeros(3, dtype=bool)
         )
-        labels = Labels(energies[index], None if forces is None else forces[index])
-        yield labelled(geometry, labels, source, index, dict(info))
+        labels = (None if values is None else values[index] for values in (energies, forces))
+        yield labelled(geometry, Labels(*labels), source, index, dict(info))
 
 
 def _arrays(source: Source, path: Path) -> dict[str, Array]:
@@ -58,15 +57,13 @@ def _arrays(source: Source, path: Path) -> dict[str, Array]:
                 raise InvalidData(
                     f"{source.path}: has a lattice; npz files hold molecules here, write it as extXYZ"
                 )
-            wanted = [
-                name for name in NAMES if name != "forces" or not _lacks_forces(source, present)
-            ]
+            wanted = [name for name in NAMES if not _lacks(name, source, present)]
             names = {name: _name(name, source, present) for name in wanted}
             arrays = {name: file[key] for name, key in names.items()}
             arrays |= {key: file[key] for key in UNITS if key in present}
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidData(f"{source.path}: cannot be read: {error}") from error
-    if arrays["energy"].ndim == 2 and arrays["energy"].shape[1] == 1:
+    if "energy" in arrays and arrays["energy"].ndim == 2 and arrays["energy"].shape[1] == 1:
         arrays["energy"] = arrays["energy"][:, 0]
     for name, dimensions in (("positions", 3), ("energy", 1), ("forces", 3)):
         if name in arrays and arrays[name].ndim != dimensions:
@@ -82,9 +79,10 @@ def _text(value: Array) -> str:
     return word.decode() if isinstance(word, bytes) else str(word)
 
 
-def _lacks_forces(source: Source, present: set[str]) -> bool:
-    usual = source.keys.forces is None and not present & set(NAMES["forces"])
-    return source.missing_forces and usual
+def _lacks(name: str, source: Source, present: set[str]) -> bool:
+    """Whether something is not there, and need not be."""
+    may = {"forces": source.lacks_forces, "energy": source.lacks_energy}.get(name, False)
+    return may and getattr(source.keys, name) is None and not present & set(NAMES[name])
 
 
 def _name(name: str, source: Source, present: set[str]) -> str:

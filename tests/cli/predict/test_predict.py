@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from pathlib import Path
 
 import ase.io
@@ -107,14 +108,72 @@ def test_failed_structures_are_named(
     assert len(ase.io.read(io.StringIO(told.out), ":", format="extxyz")) == 2
 
 
+def test_the_end_is_a_summary(
+    pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text("1\n\nXe 0 0 0\n" + PAIR + PAIR.replace("3.9", "3.8163"))
+    assert predict(pair_store, file, "--steps", 0, "--fmax", 0.001) == 1
+    said = capsys.readouterr().err
+    assert "2 of 3 structures answered with pairs@2" in said
+    assert "refused: unsupported_element 1" in said
+    assert "relaxations: 1 converged, 1 did not (steps 1)" in said
+    assert re.search(r"[\d.e+]+ structures a second, ", said)
+
+
+@pytest.mark.parametrize("option", [["--fmax", "0.001"], ["--steps", "9"], ["--cell", "fixed"]])
+def test_an_option_of_relaxations_implies_them(
+    pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    assert predict(pair_store, file, "--json", *option) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["relaxed"]["converged"]
+
+
+@pytest.mark.parametrize("as_json", [[], ["--json"]])
+def test_a_file_without_a_structure_is_an_error_and_costs_the_others_nothing(
+    pair_store: Path,
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    as_json: list[str],
+) -> None:
+    empty, torn = tmp_path / "empty.xyz", tmp_path / "torn.xyz"
+    empty.write_text("\n")
+    torn.write_text(PAIR + "2\n\nAr 0 0 0\n")
+    assert predict(pair_store, empty, torn, file, *as_json) == 1
+    told = capsys.readouterr()
+    assert "empty.xyz: no structures; a frame that begins" in told.err
+    assert "structure 2: frame 1, line 5: 2 atoms announced" in told.err
+    assert "2 of 4 structures answered" in told.err
+    if as_json:
+        states = [result["status"] for result in json.loads(told.out)["results"]]
+        assert states == ["error", "ok", "error", "ok"]
+
+
+def test_the_input_is_not_written_over(
+    pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(pair_store, file, "--output", file) == 2
+    assert "one of the files to read" in capsys.readouterr().err
+    assert file.read_text() == PAIR
+
+
+def test_what_cannot_be_written_is_told_in_a_line(
+    pair_store: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(pair_store, file, "--output", tmp_path / "nowhere" / "out.xyz") == 3
+    assert capsys.readouterr().err.endswith("out.xyz: No such file or directory\n")
+
+
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "code", "told"),
     [
-        (["nowhere.xyz"], "nowhere.xyz"),
-        (["--properties", "dipole"], "dipole"),
-        (["--relax", "--fmax", "0"], "fmax"),
-        (["--model", "nobody"], "nobody"),
-        (["--threads", "-3"], "threads"),
+        (["nowhere.xyz"], 3, "nowhere.xyz: No such file"),
+        (["--properties", "dipole"], 2, "dipole"),
+        (["--relax", "--fmax", "0"], 2, "fmax"),
+        (["--model", "nobody"], 3, "nobody"),
+        (["--threads", "-3"], 2, "threads"),
+        (["--resume"], 2, "--output must be a file"),
     ],
 )
 def test_wrong_use(
@@ -122,8 +181,11 @@ def test_wrong_use(
     file: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
+    code: int,
     told: str,
 ) -> None:
     files = [] if arguments[0].endswith(".xyz") else [file]
-    assert predict(pair_store, *files, *arguments) == 1
-    assert told in capsys.readouterr().err
+    assert predict(pair_store, *files, *arguments) == code
+    said = capsys.readouterr().err
+    assert told in said
+    assert len(said.splitlines()) == 1

@@ -1,0 +1,220 @@
+"""`equipot predict`: structures from files, answers as extXYZ or JSON, without a server.
+
+Results are written as they finish, in the order of the input; a few batches are under way at a time,
+whatever the number of structures.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+from app.atoms.properties import NAMES
+from app.cli.options import settings_from
+from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
+from app.cli.predict.flight import Load
+from app.cli.predict.output import Form, Json, Output, Xyz, open_output
+from app.cli.predict.record import Record, forget
+from app.cli.predict.report import Report
+from app.cli.predict.session import answer_all
+from app.cli.predict.tally import Tally
+from app.engine.calibration_cache import CalibrationCache
+from app.engine.load import load_potential
+from app.engine.potential import UNLIMITED, Potential
+from app.errors import InvalidRequest
+from app.formats.registry import FORMATS
+from app.protocol.decode import properties_from, relax_from
+from app.protocol.request import PredictRequest
+from app.protocol.response import ModelRef
+from app.relax import RelaxOptions
+from app.service.options import potential_options, request_limits, safeguards
+from app.settings import Settings
+from app.store.store import ModelStore
+
+FAILED = 3
+"""Exit code after an error that is not one of a structure."""
+FORMS: dict[str, type[Form]] = {"xyz": Xyz, "json": Json}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Files, model, what to answer and how."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="(ext)XYZ, SDF, PDB, CIF, POSCAR, Gaussian input, or another format that ASE reads; "
+        "- is standard input",
+    )
+    parser.add_argument(
+        "--format",
+        help=f"of all files: {', '.join(FORMATS)}, or a name of ASE's; by default, as their names "
+        "and contents say",
+    )
+    parser.add_argument(
+        "--model", help="`name` or `name@version`; the default model where not given"
+    )
+    parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
+    parser.add_argument(
+        "--relax",
+        action="store_true",
+        help="relax the structures; each of the next options implies it",
+    )
+    _add_relax_options(parser)
+    parser.add_argument("--strict", action="store_true", help="take warnings for errors")
+    parser.add_argument(
+        "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
+    )
+    parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="file to write; standard output where not given"
+    )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with an output that was begun before, if model, options and input are the same",
+    )
+    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
+    parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
+    parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="the same bits whatever else is in the batch",
+    )
+
+
+def _add_relax_options(parser: argparse.ArgumentParser) -> None:
+    """An option for each one of a relaxation, with its own description and default."""
+    for name, field in RelaxOptions.model_fields.items():
+        how: dict[str, Any] = {"help": f"{field.description} ({field.default or 'none'})"}
+        if field.annotation in (int, float):
+            how["type"] = field.annotation
+        elif isinstance(field.default, str):
+            how["choices"] = get_args(field.annotation)
+        if name == "cell":
+            how |= {"nargs": "?", "const": "full"}
+        parser.add_argument(f"--{name.replace('_', '-')}", **how)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Answer for all files.
+
+    Returns:
+        0 if every structure has an answer, 1 if some have none, 128 and the signal's number if one
+        has ended the run.
+    """
+    settings = settings_from(options)
+    request = _request(options, settings)
+    _check_paths(options)
+    reads = read_entries(options.files, options.format, read_standard_input(options.files))
+    potential = _load(settings, options.model)
+    model = ModelRef(potential.card.name, potential.card.version, potential.digest)
+    with _open(options, request, model) as (output, tally):
+        share = max((read.share for read in islice(reads, tally.structures)), default=0.0)
+        report = Report(tally, share)
+        window = Load.window(
+            potential.workers.budget, request.relax is not None, settings.device == "cpu"
+        )
+        guards = safeguards(settings)
+        work = answer_all(potential, request, guards, reads, window, output, report)
+        stopped = asyncio.run(work)
+    report.summarize(model.reference)
+    if stopped is not None:
+        report.say(f"ended by {stopped.name} before the input did{_remedy(options)}")
+        return 128 + stopped
+    if options.output is not None:
+        forget(options.output)
+    return 1 if tally.refused else 0
+
+
+def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
+    """What is asked of each structure."""
+    return PredictRequest(
+        entries=[],
+        model=options.model,
+        properties=properties_from(options.properties),
+        relax=_relax(options, settings),
+        explicit=options.properties is not None,
+        strict=options.strict,
+        allow_odd_electrons=options.allow_odd_electrons,
+    )
+
+
+def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:
+    """How to relax, if `--relax` or an option of relaxations says so."""
+    stated = {name: getattr(options, name) for name in RelaxOptions.model_fields}
+    given = {name: value for name, value in stated.items() if value is not None}
+    if not (options.relax or given):
+        return None
+    return request_limits(settings).bounded(relax_from(given))
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Make sure that all can be read, and that nothing is written over it.
+
+    Raises:
+        InvalidFormat: a file is not there or may not be read.
+        InvalidRequest: the output is one of the files, or cannot be resumed.
+    """
+    check_files(options.files)
+    output, streams = options.output, [file for file in options.files if is_stream(file)]
+    if options.resume and (streams or not _is_kept(output)):
+        culprit = f"{streams[0]} can be read only once" if streams else "--output must be a file"
+        raise InvalidRequest(f"--resume: {culprit}")
+    if output is not None and output.is_file():
+        for file in options.files:
+            if file not in streams and output.samefile(file):
+                raise InvalidRequest(f"--output {output}: this is one of the files to read")
+
+
+def _is_kept(output: Path | None) -> bool:
+    """Whether the output is a file, which a later run finds as it was left."""
+    return output is not None and (output.is_file() or not output.exists())
+
+
+def _load(settings: Settings, model: str | None) -> Potential:
+    """The model, without the limits that protect a service."""
+    options = potential_options(settings)
+    most = sys.maxsize
+    return load_potential(
+        ModelStore(settings.model_store).load(model or settings.default_model),
+        replace(options, queue=UNLIMITED, max_atoms=most, max_edges=most),
+        cache=CalibrationCache(settings.cache),
+    )
+
+
+@contextmanager
+def _open(
+    options: argparse.Namespace, request: PredictRequest, model: ModelRef
+) -> Iterator[tuple[Output, Tally]]:
+    """The output, and what it holds of a run that is resumed. What kind of run this is, is recorded
+    beside it.
+    """
+    name, path = "json" if options.json else "xyz", options.output
+    form = FORMS[name](model, request)
+    if not _is_kept(path):
+        with open_output(path, form, 0) as output:
+            yield output, Tally()
+        return
+    record = Record.of(model, request, name, options.files, options.format)
+    tally, end = Tally(), 0
+    if options.resume and path.exists() and path.stat().st_size:
+        record.check(path, options.files)
+        with path.open("rb") as file:
+            for written in form.written(file):
+                tally.add(written.outcome)
+                end = written.end
+    with open_output(path, form, end) as output:
+        record.write(path)
+        yield output, tally
+
+
+def _remedy(options: argparse.Namespace) -> str:
+    return "; go on with --resume" if _is_kept(options.output) else ""

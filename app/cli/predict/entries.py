@@ -1,0 +1,120 @@
+"""The structures of some files, each read when its turn comes."""
+
+import io
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from app.errors import InvalidFormat
+from app.formats.compression import is_compressed
+from app.formats.extxyz import iter_portions
+from app.formats.files import read_input, read_structures
+from app.formats.frame import Frame
+from app.formats.registry import of_name
+from app.protocol.request import Entry
+
+STANDARD_INPUT = "-"
+LONGEST_MARK = 8
+"""Bytes that say whether a file is compressed."""
+
+
+class Read(NamedTuple):
+    """One structure of the input, or an error in its place.
+
+    Attributes:
+        entry: what is to be answered.
+        share: of the input that is read with it, from 0 to 1.
+    """
+
+    entry: Entry
+    share: float
+
+
+class _Part(NamedTuple):
+    """A frame, and the share of its file that is read with it."""
+
+    frame: Frame
+    share: float
+
+
+def is_stream(file: str) -> bool:
+    """Whether it is standard input or a pipe, which can be read once."""
+    return file == STANDARD_INPUT or Path(file).is_fifo()
+
+
+def check_files(files: Sequence[str]) -> None:
+    """Make sure that all files can be opened, before anything is answered.
+
+    Raises:
+        InvalidFormat: one is not there or may not be read.
+    """
+    for file in files:
+        try:
+            if not is_stream(file):
+                open(file, "rb").close()
+        except OSError as error:
+            raise InvalidFormat(f"{file}: {error.strerror}") from error
+
+
+def read_standard_input(files: Sequence[str]) -> bytes:
+    """What is on standard input, if it is one of the files."""
+    return sys.stdin.buffer.read() if STANDARD_INPUT in files else b""
+
+
+def read_entries(
+    files: Sequence[str], kind: str | None = None, standard_input: bytes = b""
+) -> Iterator[Read]:
+    """The entries of all files, in order.
+
+    A file that cannot be read, or holds no structure, gives an error as its entry, and the files
+    after it are read.
+
+    Args:
+        files: their names.
+        kind: format of them all; by default, what names and contents say.
+        standard_input: what is read where the name is `-`.
+    """
+    sizes = [1 if is_stream(file) else max(1, Path(file).stat().st_size) for file in files]
+    total, before = sum(sizes), 0
+    for file, size in zip(files, sizes, strict=True):
+        try:
+            for frame, share in _parts(file, kind, standard_input):
+                yield Read(Entry.of(frame), (before + share * size) / total)
+        except InvalidFormat as error:
+            yield Read(Entry(None, error), (before + size) / total)
+        before += size
+
+
+def _parts(file: str, kind: str | None, standard_input: bytes) -> Iterator[_Part]:
+    if file == STANDARD_INPUT:
+        return _shared(read_input(standard_input, kind))
+    path = Path(file)
+    return (
+        _streamed(path, kind) if _is_streamed(path, kind) else _shared(read_structures(path, kind))
+    )
+
+
+def _shared(frames: Sequence[Frame]) -> Iterator[_Part]:
+    return (_Part(frame, (i + 1) / len(frames)) for i, frame in enumerate(frames))
+
+
+def _is_streamed(path: Path, kind: str | None) -> bool:
+    """Whether only a portion of the file is in memory: of extXYZ that is not compressed."""
+    if (kind or of_name(path.name)) != "xyz" or path.is_fifo():
+        return False
+    with path.open("rb") as file:
+        return not is_compressed(file.read(LONGEST_MARK))
+
+
+def _streamed(path: Path, kind: str | None) -> Iterator[_Part]:
+    size, empty = max(1, path.stat().st_size), True
+    try:
+        with path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8-sig") as lines:
+            for frame in iter_portions(lines):
+                empty = False
+                yield _Part(frame, min(1.0, file.tell() / size))
+    except UnicodeDecodeError:
+        yield from _shared(read_structures(path, kind))
+    if empty:
+        yield from _shared(read_structures(path, kind))

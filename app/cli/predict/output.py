@@ -1,0 +1,161 @@
+"""Where results go: written as they come, such that what a stopped run leaves can be used."""
+
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import orjson
+
+from app.cli.predict.tally import Outcome
+from app.formats.extxyz.comment_line import read_pairs
+from app.protocol.encode import ORJSON_OPTIONS, head_fields, result_fields, result_frame
+from app.protocol.request import Entry, PredictRequest
+from app.protocol.response import ModelRef, Result
+
+
+class Written(NamedTuple):
+    """A result that a file holds.
+
+    Attributes:
+        outcome: what became of the structure.
+        end: bytes from the file's beginning to the result's end.
+    """
+
+    outcome: Outcome
+    end: int
+
+
+class Form(ABC):
+    """How results are written: a head, results with something between them, and a tail.
+
+    Args:
+        model: which answers.
+        request: what is asked of each structure.
+    """
+
+    head = b""
+    between = b""
+    tail = b""
+
+    def __init__(self, model: ModelRef, request: PredictRequest) -> None:
+        self.model, self.request = model, request
+
+    @abstractmethod
+    def result(self, entry: Entry, result: Result) -> bytes:
+        """One result."""
+
+    @abstractmethod
+    def written(self, file: BinaryIO) -> Iterator[Written]:
+        """The whole results in a file that has been written in this form, perhaps not to its end."""
+
+
+class Xyz(Form):
+    """Frames of extXYZ."""
+
+    def result(self, entry: Entry, result: Result) -> bytes:
+        """See `Form`."""
+        return result_frame(entry, result, self.request, self.model).encode()
+
+    def written(self, file: BinaryIO) -> Iterator[Written]:
+        """See `Form`."""
+        end = 0
+        for line in file:
+            atoms = int(line) if line.strip().isdigit() else -1
+            lines = [line, *islice(file, atoms + 1)]
+            if atoms < 0 or len(lines) < atoms + 2 or not lines[-1].endswith(b"\n"):
+                return
+            end += sum(map(len, lines))
+            yield Written(Outcome.of_pairs(read_pairs(lines[1].decode())), end)
+
+
+class Json(Form):
+    """A JSON document with a line for each result."""
+
+    between = b",\n"
+    tail = b"\n]}\n"
+
+    def __init__(self, model: ModelRef, request: PredictRequest) -> None:
+        super().__init__(model, request)
+        self.head = orjson.dumps(head_fields(model))[:-1] + b',"results":[\n'
+
+    def result(self, entry: Entry, result: Result) -> bytes:
+        """See `Form`."""
+        return orjson.dumps(result_fields(entry, result, self.request), option=ORJSON_OPTIONS)
+
+    def written(self, file: BinaryIO) -> Iterator[Written]:
+        """See `Form`."""
+        begin = len(next(iter(file), b""))
+        for line in file:
+            content = line.rstrip(b",\n")
+            try:
+                fields = orjson.loads(content)
+            except orjson.JSONDecodeError:
+                return
+            yield Written(Outcome.of_fields(fields), begin + len(content))
+            begin += len(line)
+
+
+class Output:
+    """A file that results are added to.
+
+    Args:
+        file: where they go.
+        form: how they are written.
+        rewrites: whether the file can be written at any place: its tail is then there after every
+            write, and overwritten by the next one.
+        begun: whether there are results in it, and no tail.
+    """
+
+    def __init__(self, file: BinaryIO, form: Form, rewrites: bool, begun: bool) -> None:
+        self._file, self._form, self._rewrites = file, form, rewrites
+        self._next = form.between if begun else form.head
+
+    def add(self, results: Sequence[tuple[Entry, Result]]) -> None:
+        """Write some results; they outlive this process."""
+        written = [self._form.result(entry, result) for entry, result in results]
+        self._write(self._next + self._form.between.join(written), self._rewrites)
+        self._next = self._form.between
+
+    def close(self) -> None:
+        """Write what is due after the last result."""
+        head = b"" if self._next == self._form.between else self._form.head
+        self._write(head, with_tail=True)
+
+    def _write(self, data: bytes, with_tail: bool) -> None:
+        tail = self._form.tail if with_tail else b""
+        self._file.write(data + tail)
+        self._file.flush()
+        if self._rewrites:
+            self._file.seek(-len(tail), os.SEEK_CUR)
+
+
+@contextmanager
+def open_output(path: Path | None, form: Form, end: int) -> Iterator[Output]:
+    """A file for results, or standard output.
+
+    Args:
+        path: the file; None for standard output.
+        form: how results are written.
+        end: bytes that stay of what the file holds; 0 begins it anew.
+    """
+    if path is None:
+        sys.stdout.flush()
+        yield from _closing(Output(sys.stdout.buffer, form, rewrites=False, begun=False))
+        return
+    with path.open("r+b" if end else "wb") as file:
+        if end:
+            file.truncate(end)
+            file.seek(end)
+        yield from _closing(Output(file, form, path.is_file(), begun=end > 0))
+
+
+def _closing(output: Output) -> Iterator[Output]:
+    try:
+        yield output
+    finally:
+        output.close()

@@ -1,0 +1,95 @@
+"""One run: structures are answered and written until the input, or a signal, ends it."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
+
+from app.cli.predict.entries import Read
+from app.cli.predict.flight import Flight, Load
+from app.cli.predict.output import Output
+from app.cli.predict.report import Report
+from app.engine.potential import Potential
+from app.protocol.request import Entry, PredictRequest
+from app.protocol.response import Result
+from app.relax import Safeguards
+from app.service.answer import answer
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""End a run in order; the second one ends it at once."""
+REDRAWN = 0.25
+"""Seconds between two drawings of the bar."""
+
+
+async def answer_all(
+    potential: Potential,
+    request: PredictRequest,
+    safeguards: Safeguards,
+    reads: Iterator[Read],
+    window: Load,
+    output: Output,
+    report: Report,
+) -> signal.Signals | None:
+    """Answer what is read, and write and tell of each result.
+
+    Args:
+        potential: the model.
+        request: what is asked of each structure.
+        safeguards: where a relaxation is given up.
+        reads: the structures.
+        window: the most that are under way.
+        output: where results go.
+        report: is told of them.
+
+    Returns:
+        The signal that has ended the run before the input did.
+    """
+
+    async def one(entry: Entry) -> Result:
+        response = await answer(potential, replace(request, entries=[entry]), safeguards)
+        return response.results[0]
+
+    potential.start()
+    flight = Flight(reads, one, window)
+    stopped = _stop_at_signals(flight)
+    try:
+        async with _drawn(report, flight), aclosing(flight.results()) as results:
+            async for finished in results:
+                output.add([(each.read.entry, each.result) for each in finished])
+                for each in finished:
+                    report.add(each)
+    finally:
+        await potential.stop()
+    return next(iter(stopped), None)
+
+
+def _stop_at_signals(flight: Flight) -> list[signal.Signals]:
+    """Where the signal will be that has ended the flight."""
+    loop, stopped = asyncio.get_running_loop(), list[signal.Signals]()
+
+    def stop(number: signal.Signals) -> None:
+        stopped.append(number)
+        flight.stop()
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    return stopped
+
+
+@asynccontextmanager
+async def _drawn(report: Report, flight: Flight) -> AsyncIterator[None]:
+    """The bar, drawn again and again for as long as the block lasts."""
+
+    async def draw() -> None:
+        while True:
+            report.show(flight.under_way)
+            await asyncio.sleep(REDRAWN)
+
+    drawing = asyncio.ensure_future(draw())
+    try:
+        yield
+    finally:
+        drawing.cancel()
