@@ -4,7 +4,6 @@ import asyncio
 import zlib
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -120,16 +119,21 @@ def decompressed(body: bytes, encoding: str, limits: BodyLimits) -> bytes:
         raise HTTPException(
             415, f"Content-Encoding '{encoding[:SHOWN]}' is not supported; send gzip or nothing"
         )
-    reader = zlib.decompressobj(WINDOWS[encoding])
-    try:
-        content = reader.decompress(body, limits.size + 1)
-    except zlib.error as error:
-        raise InvalidFormat(f"the body is no {encoding}: {error}") from None
-    if len(content) > limits.size:
-        raise limits.too_large()
-    if not reader.eof:
-        raise InvalidFormat(f"the body ends before its {encoding} does; is it truncated?")
-    return content
+    parts: list[bytes] = []
+    room = limits.size + 1
+    while body:  # one member after the other, as of files that were joined
+        reader = zlib.decompressobj(WINDOWS[encoding])
+        try:
+            parts.append(reader.decompress(body, room))
+        except zlib.error as error:
+            raise InvalidFormat(f"the body is no {encoding}: {error}") from None
+        room -= len(parts[-1])
+        if room <= 0:
+            raise limits.too_large()
+        if not reader.eof:
+            raise InvalidFormat(f"the body ends before its {encoding} does; is it truncated?")
+        body = reader.unused_data
+    return b"".join(parts)
 
 
 def check_origin(request: Request, allowed: tuple[str, ...]) -> None:
@@ -141,7 +145,7 @@ def check_origin(request: Request, allowed: tuple[str, ...]) -> None:
     origin = request.headers.get("origin")
     if origin is None or origin in allowed or "*" in allowed:
         return
-    if urlsplit(origin).netloc != request.headers.get("host"):
+    if origin.partition("://")[2] != request.headers.get("host"):
         raise HTTPException(
             403, f"pages of '{origin[:SHOWN]}' may not ask here; EQUIPOT_CORS_ORIGINS allows them"
         )

@@ -47,6 +47,7 @@ class Connection(HttpToolsProtocol):
         self._header_bytes = 0
         self._refusal: tuple[int, str, str] | None = None
         self._replaying = False
+        self._without_body = 0
         self._is_spare = False
         self._deadline: TimerHandle | None = None
 
@@ -87,6 +88,7 @@ class Connection(HttpToolsProtocol):
             if self._deadline is None:
                 self._begin_headers()
             self._header_bytes += len(data)
+        self._without_body += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -94,7 +96,8 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse((400, "bad_request", "this is no HTTP request"))
             return
-        if self._in_headers and self._header_bytes > MOST_HEADER_BYTES:
+        most = max(self._header_bytes if self._in_headers else 0, self._without_body)
+        if most > MOST_HEADER_BYTES:
             self._refusal = TOO_LARGE
         if self._refusal:
             self._refuse(self._refusal)
@@ -123,6 +126,7 @@ class Connection(HttpToolsProtocol):
         if self._replaying:
             return
         self._in_headers = False
+        self._without_body = 0
         self._end_deadline()
         self._refusal = self._refusal or self._fault()
         if self._refusal is None:
@@ -130,11 +134,13 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Note a part of the body."""
+        self._without_body = 0
         if self._refusal is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request; what comes next are the headers of another one."""
+        self._without_body = 0
         if self._refusal is None and not self._replaying:
             super().on_message_complete()
             self._in_headers, self._header_bytes = True, 0
@@ -165,7 +171,7 @@ class Connection(HttpToolsProtocol):
         self._replaying = True
         self.parser.feed_data(b"POST / HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n")
         self._replaying = False
-        self.cycle.more_body = bool(framing) and (b"content-length", b"0") not in framing
+        self.cycle.more_body = any(name == FRAMING[1] or int(value) for name, value in framing)
         self._in_headers = not self.cycle.more_body
         if rest or self.cycle.more_body:
             self.data_received(rest)
@@ -203,7 +209,8 @@ class Connection(HttpToolsProtocol):
         body = orjson.dumps({"error": {"code": code, "message": message}})
         self.transport.write(
             STATUS_LINE[status]
-            + b"content-type: application/json\r\nconnection: close\r\nretry-after: 1\r\n"
+            + b"content-type: application/json\r\nconnection: close\r\n"
+            + (b"retry-after: 1\r\n" if status == 503 else b"")
             + b"content-length: %d\r\n\r\n" % len(body)
             + body
         )

@@ -24,8 +24,9 @@ CODES: dict[Code, str] = {
     "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "
     "was answered because the request wants it",
     "extrapolated_distance": "atoms are closer, or farther from all others, than in any structure "
-    "that the model was trained on",
-    "extrapolated_size": "the structure is larger than any that the model was trained on",
+    "that the model was trained on; models whose card has no `trained_on`, such as `organic-xtb@2`, "
+    "cannot tell",
+    "extrapolated_size": "the structure is larger than any that the model was trained on; as above",
     "bonds_changed": "bonds broke or formed while the structure was relaxed",
 }
 """What each code means; `docs/warnings.md` shows the same."""

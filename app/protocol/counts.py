@@ -5,16 +5,14 @@ take twenty times its size, and hold the interpreter for seconds while it is par
 has a list an atom at most; what has more is over the limits anyway.
 """
 
-from app.errors import StructureTooLarge
+from app.errors import InvalidFormat, StructureTooLarge
 
 EACH_STRUCTURE = 64
 """Lists and maps of a structure besides its atoms' positions, brackets in its `id` included."""
-EACH_ATOM = 8
+EACH_ATOM = 5
 """Numbers and texts of an atom."""
-TEXT_COMMAS = 1000
+TEXT_COMMAS = 100
 """Commas of a structure's texts."""
-UNWALKED = 1_000_000
-"""Bytes of MessagePack up to which it is not walked through before it is read."""
 SIZES = {
     **dict.fromkeys((0xC0, 0xC1, 0xC2, 0xC3), 0),
     **{0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8},
@@ -25,6 +23,7 @@ LENGTHS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 
 """Bytes of the length of binary data, extensions and texts."""
 CONTAINERS = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
 """Bytes of the count of lists and maps."""
+MAPS = (0xDE, 0xDF)
 EXTENSIONS = (0xC7, 0xC8, 0xC9)
 
 
@@ -52,33 +51,47 @@ def check_xyz(body: bytes, structures: int, atoms: int) -> None:
 
 
 def check_msgpack(body: bytes, structures: int, atoms: int) -> None:
-    """Whether a MessagePack body may hold a request within the limits; as `check_json`.
+    """Whether a MessagePack body may hold a request within the limits; as `check_json`."""
+    map_entries(body, atoms + EACH_STRUCTURE * (structures + 1))
+
+
+def map_entries(body: bytes, most: int) -> int:
+    """How many entries the maps of a MessagePack value have, those with the same key included.
 
     Format: github.com/msgpack/msgpack/blob/master/spec.md.
+
+    Args:
+        body: one value.
+        most: lists and maps that it may have.
+
+    Raises:
+        StructureTooLarge: it has more.
+        InvalidFormat: something follows the value.
     """
-    if len(body) <= UNWALKED:
-        return
-    most = atoms + EACH_STRUCTURE * (structures + 1)
-    at, containers = 0, 0
-    while at < len(body) and containers <= most:
+    at, containers, entries, pending = 0, 0, 0, 1
+    while pending and at < len(body):
         first = body[at]
-        at += 1
+        at, pending = at + 1, pending - 1
         if first < 0x80 or first >= 0xE0:
             continue
-        if first < 0xA0:
-            containers += 1
-        elif first < 0xC0:
+        if 0xA0 <= first < 0xC0:
             at += first & 0x1F
         elif first in SIZES:
             at += SIZES[first]
-        elif first in CONTAINERS:
-            containers += 1
-            at += CONTAINERS[first]
-        else:
+        elif first in LENGTHS:
             width = LENGTHS[first]
-            length = int.from_bytes(body[at : at + width])
-            at += width + length + (first in EXTENSIONS)
-    _check("lists and maps", containers, most)
+            at += width + int.from_bytes(body[at : at + width]) + (first in EXTENSIONS)
+        else:
+            width = CONTAINERS.get(first, 0)
+            count = int.from_bytes(body[at : at + width]) if width else first & 0x0F
+            is_map = first < 0x90 or first in MAPS
+            at, containers = at + width, containers + 1
+            entries += count * is_map
+            pending += count * (1 + is_map)
+            _check("lists and maps", containers, most)
+    if at < len(body):
+        raise InvalidFormat(f"the body goes on after its MessagePack value, at byte {at}")
+    return entries
 
 
 def _check(what: str, count: int, most: int) -> None:

@@ -120,9 +120,21 @@ def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> P
 
 def _msgpack(body: bytes) -> object:
     try:
-        return ormsgpack.unpackb(body)
+        value = ormsgpack.unpackb(body)
     except ormsgpack.MsgpackDecodeError as error:
         raise InvalidFormat(f"the body is not valid MessagePack: {error}") from None
+    if counts.map_entries(body, len(body)) > _entries(value):
+        raise InvalidRequest("a key stands twice in one map; which of the two is meant?")
+    return value
+
+
+def _entries(value: object) -> int:
+    """Entries of all maps in a value."""
+    if isinstance(value, dict):
+        return len(value) + sum(map(_entries, value.values()))
+    if not isinstance(value, list):
+        return 0
+    return sum(_entries(item) for item in value if isinstance(item, dict | list))
 
 
 def parse_body(document: object) -> PredictBody:
@@ -215,6 +227,8 @@ def _query_relax(query: Mapping[str, str]) -> RelaxOptions | None:
             raise InvalidRequest(f"query parameter '{name}' is unknown; known are {known}")
     options = {name: query[name] for name in RELAX_FIELDS if name in query}
     if not _switch(query, "relax", str(bool(options))):
+        if options:
+            raise InvalidRequest(f"relax is false, and {', '.join(options)} is for relaxing")
         return None
     try:
         return relax_from(options)

@@ -122,12 +122,8 @@ def result_frame(entry: Entry, result: Result, request: PredictRequest, model: M
 
 
 def _remarks(info: Mapping[str, object]) -> dict[str, object]:
-    """What a frame said of its structure; if it is an answer, without what that says of itself."""
-    kept = dict(info)
-    if {"model", "digest"} <= info.keys():
-        for name in OWN:
-            kept.pop(name, None)
-    return kept
+    """What a frame said of its structure, without what only an answer says of itself."""
+    return {name: value for name, value in info.items() if name not in OWN}
 
 
 def _failed_frame(entry: Entry, result: Any, info: dict[str, object]) -> str:

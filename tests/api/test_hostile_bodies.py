@@ -126,6 +126,19 @@ def test_a_key_that_stands_twice(service: Running, body: str, told: str) -> None
     assert told in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"\x83\xa2id\xa1a\xa7numbers\x91\x12\xa2id\xa1b", "stands twice"),
+        (ormsgpack.packb(ARGON) + b"\x01", "goes on after"),
+    ],
+)
+def test_messagepack_has_no_more_than_it_says(service: Running, content: bytes, told: str) -> None:
+    response = service.client.post("/predict", content=content, headers={"content-type": MSGPACK})
+    assert response.status_code == 422
+    assert told in response.json()["error"]["message"]
+
+
 def test_a_text_that_looks_like_a_key_is_none(service: Running) -> None:
     structure = {**ARGON, "id": '"numbers": , "numbers":'}
     assert service.predict(structure).json()["results"][0]["id"] == structure["id"]

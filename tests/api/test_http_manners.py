@@ -61,6 +61,10 @@ class TestUpgrade:
         said = talk(service, offer + BODY, head("Host: x", "Connection: close") + BODY)
         assert said.count(b'"status":"ok"') == 2
 
+    def test_nor_has_a_length_of_zeros(self, service: Running) -> None:
+        lines = ["POST /predict HTTP/1.1", *UPGRADE, "Content-Length: 00", "", ""]
+        assert talk(service, "\r\n".join(lines).encode()).startswith(b"HTTP/1.1 422")
+
     def test_a_get_has_none(self, service: Running) -> None:
         lines = ["GET /livez HTTP/1.1", *UPGRADE, "", ""]
         assert talk(service, "\r\n".join(lines).encode()).startswith(b"HTTP/1.1 200")
@@ -78,6 +82,19 @@ class TestHeaders:
     def test_endless_ones_are_cut(self, service: Running) -> None:
         with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
             client.sendall(b"POST /predict HTTP/1.1\r\nX-A: ")
+            sent = 0
+            try:
+                while sent < 50_000_000:
+                    sent += client.send(b"a" * 65_536)
+            except OSError:
+                pass
+            assert sent < 50_000_000
+
+    def test_endless_trailers_are_cut(self, service: Running) -> None:
+        lines = ["POST /predict HTTP/1.1", "Host: x", "Transfer-Encoding: chunked", "", ""]
+        with socket.create_connection(("127.0.0.1", service.port), timeout=30) as client:
+            client.sendall("\r\n".join(lines).encode())
+            client.sendall(b"%x\r\n%s\r\n0\r\nX-A: " % (len(BODY), BODY))
             sent = 0
             try:
                 while sent < 50_000_000:
@@ -183,6 +200,15 @@ class TestEncodings:
         response = service.client.post("/predict", content=compress(BODY), headers=headers)
         assert response.json()["results"][0]["status"] == "ok"
 
+    def test_members_that_were_joined_are_read_one_after_the_other(self, service: Running) -> None:
+        headers = JSON | {"content-encoding": "gzip"}
+        packed = gzip.compress(BODY[:30]) + gzip.compress(BODY[30:])
+        response = service.client.post("/predict", content=packed, headers=headers)
+        assert response.json()["results"][0]["status"] == "ok"
+        for tail in (packed[:-9], packed + b"junk"):
+            response = service.client.post("/predict", content=tail, headers=headers)
+            assert response.status_code == 422
+
     @pytest.mark.parametrize(
         ("encoding", "content", "status", "told"),
         [
@@ -222,6 +248,8 @@ class TestOrigins:
             headers = {"origin": "https://evil.example", "content-type": kind}
             response = service.client.post("/predict", content=BODY, headers=headers)
             assert response.status_code == 403
+        for origin in ("null", "http://[", "x"):
+            assert service.predict(ARGON, headers={"origin": origin}).status_code == 403
         own = {"origin": f"http://127.0.0.1:{service.port}"}
         assert service.predict(ARGON, headers=own).status_code == 200
         assert service.client.options("/predict").status_code == 405

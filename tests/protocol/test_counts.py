@@ -1,5 +1,6 @@
 """Bodies that hold more than any request may are refused before anything is made of them."""
 
+import contextlib
 import json
 
 import ormsgpack
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import StructureTooLarge
+from app.errors import InvalidFormat, StructureTooLarge
 from app.protocol import counts
 from app.protocol.counts import check_json, check_msgpack, check_xyz
 
@@ -30,6 +31,12 @@ def containers(value: object) -> int:
     return 1 + sum(map(containers, value)) if isinstance(value, list) else 0
 
 
+def entries(value: object) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(entries, value.values()))
+    return sum(map(entries, value)) if isinstance(value, list) else 0
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -44,8 +51,7 @@ def test_json(body: bytes) -> None:
         check_json(body, STRUCTURES, ATOMS)
 
 
-def test_the_largest_request_is_let_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(counts, "UNWALKED", 0)
+def test_the_largest_request_is_let_through() -> None:
     n = ATOMS // STRUCTURES
     one = {
         "id": "[C@@H](O)" * 10,
@@ -69,21 +75,16 @@ def test_xyz_of_blank_lines() -> None:
 
 @given(VALUES)
 def test_msgpack_is_walked_through_as_it_is_read(value: object) -> None:
-    most = counts.EACH_STRUCTURE
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "UNWALKED", 0)
-        patch.setattr(counts, "EACH_STRUCTURE", 1)
-        number = containers(value)
-        if number:
-            check_msgpack(ormsgpack.packb(value), 0, number - 1)
-            if number > 1:
-                with pytest.raises(StructureTooLarge):
-                    check_msgpack(ormsgpack.packb(value), 0, number - 2)
-    assert most == counts.EACH_STRUCTURE
+    body, number = ormsgpack.packb(value), containers(value)
+    assert counts.map_entries(body, number) == entries(value)
+    if number:
+        with pytest.raises(StructureTooLarge):
+            counts.map_entries(body, number - 1)
+    with pytest.raises(InvalidFormat, match=f"at byte {len(body)}"):
+        counts.map_entries(body + b"\x00", number)
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_surprise_it(body: bytes) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "UNWALKED", 0)
+    with contextlib.suppress(InvalidFormat, StructureTooLarge):
         check_msgpack(body, STRUCTURES, ATOMS)
