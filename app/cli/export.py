@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from app.cli.options import DTYPES, about_of, add_about, add_model_store
 
 if TYPE_CHECKING:
-    from app.store.card import Certificate
+    from app.store.certificate import Certificate
     from app.store.store import ModelStore
     from app.training.export.publish import About
 

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from ase.data import chemical_symbols
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from app.atoms.structure import MAX_ATOMIC_NUMBER, Floats, Integers, Structure
-from app.errors import CorruptModel, InvalidStructure, UnsupportedCharge, UnsupportedElement
+from app.atoms.structure import Floats, Integers, Structure
+from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
+from app.store.certificate import Certificate, Part, Probe
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -28,78 +29,10 @@ LARGEST_REFERENCE = 1e7
 FileName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}$")]
 Digest: TypeAlias = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text: TypeAlias = Annotated[str, Field(max_length=10_000)]
-Vector: TypeAlias = tuple[float, float, float]
 Energy: TypeAlias = Annotated[float, Field(ge=-LARGEST_REFERENCE, le=LARGEST_REFERENCE)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Deviations(_Frozen):
-    """Largest differences, of an artifact from its model or allowed between batches."""
-
-    energy_per_atom: float = Field(ge=0, description="eV per atom")
-    forces: float = Field(ge=0, description="eV/Å, per component")
-    stress: float = Field(ge=0, description="eV/Å³, per component")
-
-
-class Certificate(_Frozen):
-    """What the exported artifact was found to deviate from the eager float64 model, and on what.
-
-    Deviations are absolute on frames that the training held out. Those on synthetic structures are
-    in proportion to the structure's largest energy of an atom without its reference, force or
-    stress, where it exceeds 1 eV, 1 eV/Å or 1 eV/Å³.
-    """
-
-    tolerance: Deviations
-    largest: Deviations = Field(description="over all structures")
-    held_out: Deviations | None = Field(
-        default=None, description="over the held-out frames alone, if there were any"
-    )
-    systems: int = Field(ge=1, description="structures that were compared")
-    repeats: int = Field(ge=1, description="runs of each batch, to catch races")
-
-
-class Probe(_Frozen):
-    """A structure and what the model in float64 says of it; whoever opens the model compares."""
-
-    numbers: tuple[Annotated[int, Field(ge=1, le=MAX_ATOMIC_NUMBER)], ...] = Field(max_length=1000)
-    positions: tuple[Vector, ...] = Field(max_length=1000, description="Å")
-    cell: tuple[Vector, Vector, Vector] = Field(description="Å, rows are lattice vectors")
-    pbc: tuple[bool, bool, bool]
-    energy: float = Field(description="eV")
-    forces: tuple[Vector, ...] = Field(max_length=1000, description="eV/Å")
-    tolerance: Deviations = Field(
-        description="the certificate's, in proportion where the structure's values are large"
-    )
-
-    @property
-    def structure(self) -> Structure:
-        """Its atoms.
-
-        Raises:
-            InvalidStructure: they are none.
-        """
-        return Structure(
-            np.array(self.numbers, dtype=np.int64),
-            np.array(self.positions),
-            np.array(self.cell),
-            np.array(self.pbc),
-        )
-
-    @model_validator(mode="after")
-    def _is_a_structure(self) -> Self:
-        try:
-            atoms = len(self.structure)
-        except InvalidStructure as error:
-            raise ValueError(str(error)) from None
-        if len(self.forces) != atoms:
-            raise ValueError(f"{len(self.forces)} forces for {atoms} atoms")
-        return self
-
-
-class Packages(_Frozen):
+class Packages(Part):
     """What the packages of AOTInductor were compiled with and for."""
 
     torch: str = Field(description="version, the only one that can load them")
@@ -109,14 +42,14 @@ class Packages(_Frozen):
     certificate: Certificate | None = None
 
 
-class PairParameters(_Frozen):
+class PairParameters(Part):
     """Lennard-Jones parameters of one element."""
 
     epsilon: float = Field(gt=0, le=1000, description="eV")
     sigma: float = Field(gt=0, le=LONGEST_CUTOFF, description="Å")
 
 
-class Origin(_Frozen):
+class Origin(Part):
     """The model from whose weights another one was trained further."""
 
     name: str = Field(description="of a model of the store, or of the folder of a training run")
@@ -129,7 +62,7 @@ class Origin(_Frozen):
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
-class TrainingRange(_Frozen):
+class TrainingRange(Part):
     """What the training data held, so that it can be told what they did not.
 
     Attributes:
@@ -145,7 +78,7 @@ class TrainingRange(_Frozen):
     farthest: dict[str, float]
 
 
-class ModelCard(_Frozen):
+class ModelCard(Part):
     """What a model is, what it may be asked, and what is known of its errors."""
 
     format_version: Literal[1] = 1

@@ -13,7 +13,8 @@ from app.atoms.prediction import Prediction, split
 from app.backends import check_probe, load_backend
 from app.backends.pair import PairBackend
 from app.errors import CorruptModel
-from app.store.card import Deviations, ModelCard, Probe
+from app.store.card import ModelCard
+from app.store.certificate import Deviations, Probe
 from app.store.store import ModelStore
 from tests.structures import random_crystal
 

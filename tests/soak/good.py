@@ -18,7 +18,8 @@ from app.engine.load import load_potential
 from app.engine.potential import Potential, PotentialOptions
 from app.formats.ase_atoms import from_ase
 from app.relax import RelaxOptions, relax
-from app.store.card import Deviations, ModelCard
+from app.store.card import ModelCard
+from app.store.certificate import Deviations
 from app.store.store import StoredModel
 from benchmarks.structures import aspirin
 from tests.soak.wire import MEDIA, RELAX, WRITERS

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def test_a_damaged_card(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir(parents=True)
     for file in card["files"]:
-        (folder / file).symlink_to(MODEL_STORE / name / file)
+        shutil.copyfile(MODEL_STORE / name / file, folder / file)
     reference = name.replace("/", "@")
     for number in range(INPUTS // 4):
         changed = damaged(card, rng)

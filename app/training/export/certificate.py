@@ -16,7 +16,8 @@ from app.atoms.structure import Floats, Structure
 from app.backends import Backend
 from app.backends.layout import dense_edges
 from app.errors import CertificateRefused
-from app.store.card import Certificate, Deviations, ModelCard
+from app.store.card import ModelCard
+from app.store.certificate import Certificate, Deviations
 from app.training.export import synthetic as samples
 from app.training.models import ModelInputs
 from app.training.models.derivatives import evaluate

@@ -10,7 +10,8 @@ from torch import nn
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import committee, split
 from app.atoms.structure import Floats
-from app.store.card import Deviations, ModelCard, Probe
+from app.store.card import ModelCard
+from app.store.certificate import Deviations, Probe
 from app.training.export.certificate import EagerModel, scales
 from app.training.export.synthetic import of_every_element
 

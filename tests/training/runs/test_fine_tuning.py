@@ -6,6 +6,7 @@ import re
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 import torch
 import yaml
@@ -33,6 +34,8 @@ from app.training.runs.trained import TrainedRun
 from tests.structures import random_molecule
 from tests.training.labelled import CARD, TINY, label, molecules, tiny_config, write
 
+EMPTY = onnx.ModelProto(ir_version=10).SerializeToString()
+"""An artifact that nobody runs."""
 NEON = CARD.model_copy(update={"elements": ("Ne",)})
 
 
@@ -52,7 +55,7 @@ def world(tmp_path_factory):
     card = card_of(TrainedRun(folder / "base"), "neon", 1, About(), "float32", 1)
     card = card.model_copy(update={"energies_alone": False})
     with ModelStore(folder / "store").publish(card) as publication:
-        (publication.folder / ARTIFACT).write_bytes(b"not looked at")
+        (publication.folder / ARTIFACT).write_bytes(EMPTY)
         for name in ("weights.safetensors", "statistics.json", "config.yaml"):
             shutil.copyfile(folder / "base" / name, publication.folder / name)
     return folder
