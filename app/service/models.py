@@ -135,8 +135,9 @@ class Models:
             CorruptModel: refused when it was to be loaded; says why.
         """
         self.check_ready()
-        name, _, version = (reference or self._settings.default_model).partition("@")
-        key = f"{name}@{version}" if version else self._newest(name)
+        asked = self._settings.default_model if reference is None else reference
+        name, at, version = asked.partition("@")
+        key = asked if at else self._newest(name)
         if key in self.potentials:
             return self.potentials[key]
         if key in self.refused:

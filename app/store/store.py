@@ -114,12 +114,12 @@ class ModelStore:
         Raises:
             UnknownModel: naming what the store has.
         """
-        name, _, version = reference.partition("@")
+        name, at, version = reference.partition("@")
         versions = self.versions(name) if name in self.names() else []
         if not versions:
             known = ", ".join(self.names()) or "none"
             raise UnknownModel(f"no model '{name}' in the store; it has: {known}")
-        if not version:
+        if not at:
             return name, versions[-1]
         if version not in map(str, versions):
             raise UnknownModel(
