@@ -136,7 +136,7 @@ class Models:
         """
         self.check_ready()
         asked = self._settings.default_model if reference is None else reference
-        name, at, version = asked.partition("@")
+        name, at, _ = asked.partition("@")
         key = asked if at else self._newest(name)
         if key in self.potentials:
             return self.potentials[key]
