@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from app.errors import InvalidFormat
+from app.formats.text import short
+
 PAIR = re.compile(
     r"""
     (?P<key> "(?:[^"\\]|\\.)*+" | [^\s=]++ )
@@ -29,20 +32,30 @@ ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r"})
 def read_pairs(line: str) -> dict[str, str]:
     """Values by key, as text without quotes or brackets; words that belong to no `=` have the value
     "T".
+
+    Raises:
+        InvalidFormat: a key stands twice, with different values.
     """
     pairs, words = read_words(line)
     return pairs | dict.fromkeys(words, "T")
 
 
 def read_words(line: str) -> tuple[dict[str, str], list[str]]:
-    """Values by key, and apart from them the words that belong to no `=`."""
-    pairs, words = {}, []
+    """Values by key, and apart from them the words that belong to no `=`.
+
+    Raises:
+        InvalidFormat: a key stands twice, with different values.
+    """
+    pairs: dict[str, str] = {}
+    words: list[str] = []
     for match in PAIR.finditer(line):
         key, value = match.groups()
         if value is None:
             words.append(_unquoted(key))
-        else:
-            pairs[_unquoted(key)] = _unquoted(value) if value[:1] in CLOSING else value
+            continue
+        name, text = _unquoted(key), _unquoted(value) if value[:1] in CLOSING else value
+        if pairs.setdefault(name, text) != text:
+            raise InvalidFormat(f"{short(name)} stands twice, with different values; leave one out")
     return pairs, words
 
 

@@ -111,7 +111,10 @@ class _Block:
     rows: Sequence[str]
 
     def read(self) -> Frame:
-        pairs, words = read_words(self.comment) if "=" in self.comment else ({}, [])
+        try:
+            pairs, words = self._pairs()
+        except InvalidFormat as error:
+            return Frame(error)
         info = self._info(pairs, words)
         try:
             said = stated(pairs, " ".join(words) if pairs else self.comment)
@@ -121,6 +124,10 @@ class _Block:
         except InputError as error:
             return Frame(error, info.get("id"), info)
         return Frame(structure, info.get("id"), info, elements.warnings + doubts(structure))
+
+    def _pairs(self) -> tuple[dict[str, str], list[str]]:
+        """Pairs and words of the comment line, if it has any pair."""
+        return self._stated(read_words, self.comment) if "=" in self.comment else ({}, [])
 
     def _info(self, pairs: Mapping[str, str], words: Sequence[str]) -> dict[str, str]:
         """What the comment line says besides; words that belong to no `=` are true."""
@@ -173,7 +180,7 @@ class _Block:
             if (lower := key.lower()) in GEOMETRY_KEYS and geometry.setdefault(
                 lower, value
             ) != value:
-                raise self._error(1, f"{key} is there twice, with other values; leave one out")
+                raise self._error(1, f"{key} stands twice, with different values; leave one out")
         return geometry
 
     def _stated(self, read: Callable[[str], T], text: str) -> T:

@@ -452,8 +452,11 @@ def test_columns_are_found_by_their_names_in_any_case():
 @pytest.mark.parametrize(
     ("comment", "message"),
     [
-        (f'Lattice="{LATTICE}" lattice="6 0 0 0 6 0 0 0 6"', "lattice is there twice"),
+        (f'Lattice="{LATTICE}" lattice="6 0 0 0 6 0 0 0 6"', "lattice stands twice"),
         (f'cell="{LATTICE}"', "cell: did you mean Lattice? write"),
+        ("charge=1 charge=0", "frame 0, line 2: charge stands twice, with different values"),
+        ("units=bohr units=Å", "units stands twice"),
+        (f'Lattice="{LATTICE}" Lattice="6 0 0 0 6 0 0 0 6"', "Lattice stands twice"),
         ("box=[5,5,5]", "box: did you mean Lattice? write"),
         ("Lattice=[[5,0,0],[1,5,0],[0,0,5]]", "whether vectors are rows is not clear"),
         ("Properties=species:S:1:pos:R:3:pos:R:3", "'pos:R:3' is there twice"),
@@ -465,6 +468,12 @@ def test_what_is_not_clear_is_refused(comment, message):
     (frame,) = parse(f"1\n{comment}\nAr 0 0 0 0 0 0\n")
     assert isinstance(frame.structure, InvalidFormat)
     assert message in str(frame.structure)
+
+
+def test_a_key_that_stands_twice_costs_only_its_frame():
+    bad, good = parse("1\ncharge=1 charge=0\nH 0 0 0\n1\ncharge=1 charge=1\nH 0 0 0\n")
+    assert isinstance(bad.structure, InvalidFormat)
+    assert good.structure.charge == 1
 
 
 def test_nested_rows_of_a_symmetric_cell_are_read():
