@@ -25,4 +25,4 @@ def is_remark(key: str) -> bool:
     """Whether a key says neither what the structure is nor what was computed for it."""
     if key in RESULT_KEYS or key.lower() in GEOMETRY_KEYS:
         return False
-    return len(key) > LONGEST_KEY or meaning(key) in (None, "unit", "unclear")
+    return len(key) > LONGEST_KEY or meaning(key) in (None, "unit", "scaled", "unclear")

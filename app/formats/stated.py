@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple, TypeAlias
 from app.errors import InvalidStructure
 from app.formats.text import short
 
-Meaning: TypeAlias = Literal["charge", "multiplicity", "unpaired", "spin", "unit", "unclear"]
+Meaning: TypeAlias = Literal[
+    "charge", "multiplicity", "unpaired", "spin", "unit", "scaled", "unclear"
+]
 
 KEYS: dict[Meaning, re.Pattern[str]] = {
     "charge": re.compile(
@@ -24,6 +26,10 @@ KEYS: dict[Meaning, re.Pattern[str]] = {
     "spin": re.compile(r"totalspin|spinstate"),
     "unit": re.compile(
         r"(length|distance|pos|positions?|coords?|coordinates?|geometry|xyz)?units?"
+    ),
+    "scaled": re.compile(
+        r"(is)?(scaled|fractional|frac)(coords?|coordinates?|positions?)?"
+        r"|(coords?|coordinates?|positions?)(type|system|mode|kind|format|style)?"
     ),
 }
 """What keys mean, by their letters and digits in lower case; the key `spin` is 2S+1, as in OMol25,
@@ -59,6 +65,14 @@ LENGTHS = {
     "picometers": 0.01,
 }
 """Å in one unit of length, by its letters and digits in lower case."""
+OTHER_UNITS = re.compile(
+    r"(k|m)?(ev|hartrees?|ha|eh|ry|rydbergs?|cal|j|joules?|electronvolts?)(mol|atom|particle|[aå])?"
+    r"|k|cm1|metal|real"
+)
+"""Units of energy, and the sets of LAMMPS with Å, by their letters and digits in lower case."""
+SCALED = {"fractional", "frac", "scaled", "direct", "crystal", "lattice", "reduced", "relative"}
+"""Words for coordinates along the lattice vectors."""
+TRUE = {"t", "true", "1", "yes"}
 
 HINT = re.compile(
     r"(?i)ch(?:arge|rg|g)|(?<![a-z])q|mult|spin|2s\+1|unpaired|uhf|(?:sing|doub|trip)let"
@@ -138,6 +152,8 @@ def stated(pairs: Mapping[str, object], free: str = "") -> Stated:
             continue
         if what == "unit":
             length = _length(key, head, length)
+        elif what == "scaled":
+            _refuse_scaled(key, head)
         elif (one := _quantity(what, key, head)) is not None:
             found.setdefault(one[0], set()).add(one[1])
     for quantity, number in _mentions(" ".join(" ".join(texts).split())) if texts else ():
@@ -160,6 +176,16 @@ def _quantity(what: Meaning, key: str, value: str) -> tuple[str, int] | None:
     if what == "unpaired":
         return "multiplicity", number + 1
     return None if what == "spin" else (what, number)
+
+
+def _refuse_scaled(key: str, value: str) -> None:
+    """Refuse coordinates that are no lengths in Å; `coordinates` may also be a remark."""
+    word, names_them = _bare(value, "å"), _bare(key).startswith(("co", "pos"))
+    if word in SCALED or (not names_them and word in TRUE) or LENGTHS.get(word, 1.0) != 1.0:
+        raise InvalidStructure(
+            f"{short(key)}: {short(value)}; write Cartesian coordinates in Å, or units=bohr, nm or pm "
+            "where all lengths have it"
+        )
 
 
 def _parted(text: str) -> tuple[str, str]:
@@ -217,7 +243,8 @@ def _length(key: str, value: str, known: float) -> float:
         if known not in (1.0, factor):
             raise InvalidStructure(f"{key}: {short(value)}; another unit is stated, too")
         return factor
-    if _bare(key) not in ("unit", "units") or FREE_UNIT.search(value):
+    other = _bare(key) in ("unit", "units") and OTHER_UNITS.fullmatch(_bare(value, "å"))
+    if not other or FREE_UNIT.search(value):
         raise InvalidStructure(
             f"{key}: {short(value)}; units of length are {', '.join(('Å', 'bohr', 'nm', 'pm'))}"
         )

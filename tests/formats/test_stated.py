@@ -51,6 +51,8 @@ def test_words_of_a_text(free, expected):
         ({"total_spin": 0}, Stated()),
         ({"units": "nm"}, Stated(length=10.0)),
         ({"unit": "eV", "energy_unit": "Hartree"}, Stated()),
+        ({"units": "kcal/mol"}, Stated()),
+        ({"units": "eV/Å", "coordinates": "cartesian", "scaled": "F"}, Stated()),
     ],
 )
 def test_pairs(pairs, expected):
@@ -72,6 +74,13 @@ def test_pairs(pairs, expected):
         ({}, "Coordinates in a.u. of", "names the unit 'a.u.'"),
         ({"coord_units": "furlong"}, "", "coord_units: furlong; units of length are"),
         ({"units": "nm", "length_unit": "bohr"}, "", "another unit is stated, too"),
+        *(
+            ({"units": unit}, "", f"units: {unit}; units of length are")
+            for unit in ("fm", "mm", "inch", "foo", "fractional", "lattice")
+        ),
+        ({"coordinates": "fractional"}, "", "coordinates: fractional; write Cartesian"),
+        ({"coords": "bohr"}, "", "coords: bohr; write Cartesian coordinates in Å"),
+        ({"scaled": "T"}, "", "scaled: T; write Cartesian coordinates in Å"),
         ({"units": "Hartree, bohr"}, "", "units: Hartree, bohr; units of length are"),
     ],
 )
