@@ -18,6 +18,7 @@ from app.formats.extxyz.values import (
     FLAGS,
     USAGE,
     number,
+    other_cell,
     read_lattice,
     read_pbc,
     whole_numbers,
@@ -28,8 +29,6 @@ from app.formats.stated import Stated, meaning, stated
 from app.formats.text import short, split_lines
 
 T = TypeVar("T")
-CELL_KEYS = ("cell", "unit_cell", "box", "lattice_vectors")
-"""Under these names a cell is refused: whose rows and which unit they are, nobody says."""
 
 
 def parse(text: str) -> list[Frame]:
@@ -296,7 +295,7 @@ class _Block:
     def _cell(self, pairs: Mapping[str, str], lattice: str | None) -> Floats:
         if lattice is not None:
             return self._stated(read_lattice, lattice)
-        if other := next((key for key in pairs if key.lower() in CELL_KEYS), None):
+        if other := other_cell(pairs, self.comment):
             raise self._error(1, f"{other}: did you mean Lattice? {USAGE}")
         return np.zeros((3, 3))
 

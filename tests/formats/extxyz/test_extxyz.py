@@ -458,6 +458,14 @@ def test_columns_are_found_by_their_names_in_any_case():
         ("units=bohr units=Å", "units stands twice"),
         (f'Lattice="{LATTICE}" Lattice="6 0 0 0 6 0 0 0 6"', "Lattice stands twice"),
         ("box=[5,5,5]", "box: did you mean Lattice? write"),
+        ('Lattice: "9 0 0 0 9 0 0 0 9"', "Lattice: did you mean Lattice? write"),
+        ("energy=1 cell: 9 9 9", "cell: did you mean"),
+        ('{"cell": [[9, 0, 0], [0, 9, 0], [0, 0, 9]]}', "cell: did you mean"),
+        *(
+            (f'{key}="9 9 9"', f"{key}: did you mean Lattice?")
+            for key in "box_size box_lengths unitcell cell_lengths cellpar cell_vectors latt "
+            "lattice_constant".split()
+        ),
         ("Lattice=[[5,0,0],[1,5,0],[0,0,5]]", "whether vectors are rows is not clear"),
         ("Properties=species:S:1:pos:R:3:pos:R:3", "'pos:R:3' is there twice"),
         ("Properties=species:S:1:pos:R:3:foo:R:400000000", "more than 10000 columns"),
@@ -468,6 +476,14 @@ def test_what_is_not_clear_is_refused(comment, message):
     (frame,) = parse(f"1\n{comment}\nAr 0 0 0 0 0 0\n")
     assert isinstance(frame.structure, InvalidFormat)
     assert message in str(frame.structure)
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [f'Lattice="{LATTICE}" cell_lengths="5 5 5"', "lattice relaxed: 1", "cell_line=HeLa cells: 3"],
+)
+def test_names_beside_a_lattice_or_of_no_cell_are_remarks(comment):
+    assert only(f"1\n{comment}\nAr 0 0 0\n").symbols == ["Ar"]
 
 
 def test_a_key_that_stands_twice_costs_only_its_frame():
