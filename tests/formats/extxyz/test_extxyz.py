@@ -463,8 +463,16 @@ def test_columns_are_found_by_their_names_in_any_case():
         ('{"cell": [[9, 0, 0], [0, 9, 0], [0, 0, 9]]}', "cell: did you mean"),
         *(
             (f'{key}="9 9 9"', f"{key}: did you mean Lattice?")
-            for key in "box_size box_lengths unitcell cell_lengths cellpar cell_vectors latt "
-            "lattice_constant".split()
+            for key in [
+                "box_size",
+                "box_lengths",
+                "unitcell",
+                "cell_lengths",
+                "cellpar",
+                "cell_vectors",
+                "latt",
+                "lattice_constant",
+            ]
         ),
         ("Lattice=[[5,0,0],[1,5,0],[0,0,5]]", "whether vectors are rows is not clear"),
         ("Properties=species:S:1:pos:R:3:pos:R:3", "'pos:R:3' is there twice"),
