@@ -4,6 +4,7 @@ A model that cannot take a charge into account must refuse it, so none may be ov
 as `key=value` is read by its key, what stands in free text (`Charge: 1`, `a triplet`) by its words.
 """
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -13,17 +14,18 @@ from app.errors import InvalidStructure
 from app.formats.text import short
 
 Meaning: TypeAlias = Literal[
-    "charge", "multiplicity", "unpaired", "spin", "unit", "scaled", "unclear"
+    "charge", "multiplicity", "unpaired", "moment", "spin", "unit", "scaled", "unclear"
 ]
 
 KEYS: dict[Meaning, re.Pattern[str]] = {
     "charge": re.compile(
         r"(total|tot|net|overall|formal|molecular|molecule|mol|system|sys|ionic|ion|cluster|cell"
-        r"|global|structure|pubchem)*(charge|chrg|chg)(total|tot|state)?|q(tot|total)?"
+        r"|global|structure|pubchem)*(charge|chrg|chg)(total|tot|state)?|(tot|total|net)?q(tot|total)?"
     ),
     "multiplicity": re.compile(r"(total|electronic)*(spin)?(multiplicity|multip|mult)|spin|2s1"),
     "unpaired": re.compile(r"(n|no|nr|num|number)?(of)?unpaired(electrons?|spins?)?|uhf"),
-    "spin": re.compile(r"totalspin|spinstate"),
+    "moment": re.compile(r"(total|tot|net)?(magmom|magneticmoment)"),
+    "spin": re.compile(r"totalspin|spinstate|spins"),
     "unit": re.compile(
         r"(length|distance|pos|positions?|coords?|coordinates?|geometry|xyz)?units?"
     ),
@@ -35,6 +37,10 @@ KEYS: dict[Meaning, re.Pattern[str]] = {
 """What keys mean, by their letters and digits in lower case; the key `spin` is 2S+1, as in OMol25,
 while a total spin or spin state may be S, and other keys of a charge anything (`unclear`).
 """
+PROSE = {"comment", "comments", "info", "remark", "remarks"}
+"""Keys with a free text as their value, by their letters and digits in lower case."""
+MOMENT_TOLERANCE = 0.01
+"""Bohr magnetons; how far a calculated total moment may be from a whole number."""
 LONGEST_KEY = 60
 """Characters; longer keys mean nothing."""
 CLINGING = re.compile(r"[;,|](?=[^;,|]*[:=]|$)")
@@ -126,7 +132,9 @@ def meaning(key: str) -> Meaning | None:
     """What a key says of the structure, in whatever case and with whatever between its words."""
     bare = _bare(key[: LONGEST_KEY + 1])
     known = next((name for name, pattern in KEYS.items() if pattern.fullmatch(bare)), None)
-    return known or ("unclear" if "charge" in bare and "charges" not in bare else None)
+    return known or (
+        "unclear" if bare == "charges" or ("charge" in bare and "charges" not in bare) else None
+    )
 
 
 def stated(pairs: Mapping[str, object], free: str = "") -> Stated:
@@ -145,7 +153,7 @@ def stated(pairs: Mapping[str, object], free: str = "") -> Stated:
         what = meaning(key) if len(key) <= LONGEST_KEY else None
         if what is None and not isinstance(value, str):
             continue
-        head, rest = _parted(str(value))
+        head, rest = ("", str(value)) if _is_prose(key) else _parted(str(value))
         if rest:
             texts.append(rest)
         if what is None or value is None:
@@ -168,6 +176,9 @@ def _quantity(what: Meaning, key: str, value: str) -> tuple[str, int] | None:
     if what == "unclear":
         _refuse_unclear(key, value)
         return None
+    if what == "moment":
+        moment = abs(_whole(key, value, MOMENT_TOLERANCE))
+        return ("multiplicity", moment + 1) if moment else None
     number = _whole(key, value)
     if what == "spin" and number:
         raise InvalidStructure(
@@ -251,7 +262,11 @@ def _length(key: str, value: str, known: float) -> float:
     return known
 
 
-def _whole(key: str, value: str) -> int:
+def _is_prose(key: str) -> bool:
+    return len(key) <= LONGEST_KEY and _bare(key) in PROSE
+
+
+def _whole(key: str, value: str, tolerance: float = 0.0) -> int:
     """A whole number, also with its sign behind it, a decimal point, or `e` for the unit.
 
     Raises:
@@ -269,9 +284,9 @@ def _whole(key: str, value: str) -> int:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not number.is_integer():
+    if not (math.isfinite(number) and abs(number - round(number)) <= tolerance):
         raise InvalidStructure(f"{short(key)}: {short(value)}; expected a whole number")
-    return int(number)
+    return round(number)
 
 
 def _bare(text: str, also: str = "") -> str:

@@ -36,6 +36,10 @@ KINDS = {
     "occupancy": _Kind("occupancy", "RI", 1),
     "occupancies": _Kind("occupancy", "RI", 1),
     "initial_magmoms": _Kind("moments", "RI", None),
+    "magmom": _Kind("calculated", "RI", None),
+    "magmoms": _Kind("calculated", "RI", None),
+    "spin": _Kind("spins", "RI", None),
+    "spins": _Kind("spins", "RI", None),
 }
 """Columns that make a structure, by their names in lower case; some names are ASE's."""
 LONGEST_NAME = max(map(len, KINDS))
@@ -56,6 +60,8 @@ class Columns:
         charges: of charges that sum up to the total one.
         partial: of charges that a calculation gave.
         moments: of magnetic moments.
+        calculated: of magnetic moments that a calculation gave.
+        spins: of magnetic moments under the name of spins.
         occupancy: share of the sites that have the atom.
         width: number of columns.
         exact: whether the rows must have that many.
@@ -68,6 +74,8 @@ class Columns:
     charges: range = NONE
     partial: range = NONE
     moments: range = NONE
+    calculated: range = NONE
+    spins: range = NONE
     occupancy: range = NONE
     width: int = 0
     exact: bool = True

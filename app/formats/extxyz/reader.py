@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from app.atoms.elements import Elements, read_symbols
-from app.atoms.structure import Booleans, Floats, Structure
+from app.atoms.structure import Booleans, Floats, Integers, Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.atom_states import multiplicity_of, sum_of_results, total_charge
 from app.formats.doubts import doubts
@@ -214,7 +214,9 @@ class _Block:
             return Elements(whole_numbers(self._numbers(words[columns.Z.start])))
         symbols = words[columns.species.start]
         if not (symbols[0].isdecimal() and all(map(str.isdecimal, symbols))):
-            return read_symbols(symbols)
+            elements = read_symbols(symbols)
+            self._check_numbers(elements.numbers, words, columns)
+            return elements
         numbers = whole_numbers(self._numbers(symbols))
         kinds = np.unique(numbers)
         if "timestep" in self.comment.lower() or kinds.tolist() == [*range(1, len(kinds) + 1)]:
@@ -223,6 +225,19 @@ class _Block:
                 "Properties=Z:I:1:pos:R:3 if they are atomic numbers"
             )
         return Elements(numbers)
+
+    def _check_numbers(
+        self, known: Integers, words: Sequence[Sequence[str]], columns: Columns
+    ) -> None:
+        """Refuse atomic numbers that contradict the symbols beside them."""
+        for column in columns.Z:
+            other = np.flatnonzero(whole_numbers(self._numbers(words[column])) != known)
+            if other.size:
+                atom = int(other[0])
+                raise InvalidStructure(
+                    f"atom {atom}: atomic number {short(words[column][atom])} beside the symbol "
+                    f"'{short(words[columns.species.start][atom])}'; mend one of them"
+                )
 
     def _check_occupancy(self, words: Sequence[Sequence[str]], columns: Columns) -> None:
         for column in columns.occupancy:
@@ -245,10 +260,14 @@ class _Block:
     def _multiplicity(
         self, words: Sequence[Sequence[str]], columns: Columns, said: Stated
     ) -> int | None:
-        if said.multiplicity is not None or not columns.moments:
+        """2S+1 as it is stated, else of the first column of moments that are not all zero."""
+        if said.multiplicity is not None:
             return said.multiplicity
-        moments = self._table(words, columns.moments)
-        return multiplicity_of(moments[:, 0] if len(columns.moments) == 1 else moments)
+        for chosen in (columns.moments, columns.calculated, columns.spins):
+            moments = self._table(words, chosen) if chosen else np.zeros((0, 1))
+            if moments.any():
+                return multiplicity_of(moments[:, 0] if len(chosen) == 1 else moments)
+        return None
 
     def _table(self, words: Sequence[Sequence[str]], columns: range) -> Floats:
         """(N, columns) numbers."""

@@ -553,6 +553,9 @@ def test_charges_of_atoms_sum_up(column, values, charge):
         ("initial_magmoms:R:1", ["1.2", "1.2"], "their sum is 2.4"),
         ("initial_magmoms:R:3", ["0 0 1", "0 0 1"], "moments with directions"),
         ("occupancy:R:1", ["1", "0.5"], "atom 1: occupancy 0.5; energies are those of whole atoms"),
+        ("magmoms:R:1", ["0.4", "0.2"], "their sum is 0.6"),
+        ("spin:R:1", ["1", "-1"], "cancel each other"),
+        ("Z:I:1", ["18", "17"], "atom 1: atomic number 17 beside the symbol 'Ar'"),
         ("initial_charges:R:1", ["nan", "1"], "their sum is nan"),
     ],
 )
@@ -563,8 +566,9 @@ def test_charges_and_moments_that_cannot_be_used_are_refused(columns, rows, mess
     assert message in str(frame.structure)
 
 
-def test_magnetic_moments_make_a_multiplicity():
-    comment = "Properties=species:S:1:pos:R:3:initial_magmoms:R:1"
+@pytest.mark.parametrize("column", ["initial_magmoms", "magmoms", "spin"])
+def test_magnetic_moments_make_a_multiplicity(column):
+    comment = f"Properties=species:S:1:pos:R:3:{column}:R:1"
     text = f"2\n{comment}\nO 0 0 0 1\nO 0 0 1.2 1\n"
     assert only(text).multiplicity == 3
     assert only(text.replace(" 1\n", " 0\n")).multiplicity is None
