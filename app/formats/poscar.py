@@ -15,7 +15,7 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.frame import Frame
 from app.formats.stated import stated
-from app.formats.text import short, split_lines
+from app.formats.text import check_length, short, split_lines
 
 SYMBOL = re.compile(r"([A-Za-z]{1,2})(?:[_/].*)?")
 """An element, maybe with the name of its pseudopotential, as in N_s or H_h/2a4f."""
@@ -37,6 +37,7 @@ def parse(text: str) -> list[Frame]:
 
 
 def _structure(lines: Sequence[str]) -> tuple[Structure, tuple[AnswerWarning, ...]]:
+    check_length(lines[0], "line 1")
     said, rows = stated({}, lines[0]), _rows(lines)
     scale, vectors = _scale(next(rows)), np.array([_floats(next(rows), 3) for _ in range(3)])
     if len(scale) == 1 and scale[0] < 0:

@@ -3,6 +3,8 @@
 from app.errors import InvalidFormat
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+LONGEST = 65_536
+"""Characters of the longest text in which patterns are looked for."""
 SHOWN = 60
 """Characters of a faulty text that a message repeats."""
 
@@ -31,6 +33,16 @@ def split_lines(text: str) -> list[str]:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.split("\n")
+
+
+def check_length(text: str, place: str) -> None:
+    """Refuse a text in which patterns would be looked for too long.
+
+    Raises:
+        InvalidFormat: it has more than `LONGEST` characters; names the place.
+    """
+    if len(text) > LONGEST:
+        raise InvalidFormat(f"{place}: {len(text)} characters; at most {LONGEST} are read")
 
 
 def short(text: str) -> str:

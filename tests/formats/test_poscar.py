@@ -101,6 +101,7 @@ def test_a_charge_in_the_comment_is_taken():
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
+        ("Ar4", "charge " * 10_000, "line 1: 70000 characters; at most 65536 are read"),
         ("5.3", "much", "line 2: 'much' where 1 numbers are expected"),
         ("5.3", "0", "line 2: '0' is no scale"),
         ("5.3", "-1\n0 0 0\n0 0 0\n0 0 0", "lines 3 to 5: the lattice vectors span no volume"),

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidFormat
-from app.formats.text import decode, short, split_lines
+from app.formats.text import LONGEST, check_length, decode, short, split_lines
 
 
 def test_a_byte_order_mark_is_left_out():
@@ -49,3 +49,9 @@ def test_lines_end_with_line_feeds_and_carriage_returns_alone():
 def test_long_texts_are_shortened():
     assert short("  water ") == "water"
     assert len(short("x" * 1000)) < 70
+
+
+def test_texts_that_are_too_long_for_patterns_are_refused():
+    check_length("x" * LONGEST, "line 1")
+    with pytest.raises(InvalidFormat, match="line 1: 65537 characters; at most 65536 are read"):
+        check_length("x" * (LONGEST + 1), "line 1")

@@ -25,6 +25,8 @@ CELL = (
     *(f"_cell_length_{axis}" for axis in "abc"),
     *(f"_cell_angle_{angle}" for angle in ("alpha", "beta", "gamma")),
 )
+LONGEST_WORD = 100
+"""Characters of the longest number or type of an element."""
 AXES = tuple("xyz")
 WHOLE = 0.999
 """From this occupancy on, a site counts as full."""
@@ -161,7 +163,8 @@ def _elements(block: Block, labels: Sequence[str]) -> tuple[list[str], Floats]:
 
 def _symbol(text: str, label: str, is_label: bool) -> tuple[str, float]:
     """Element and charge of a type, or the element of a label such as Fe1 or O2a."""
-    match = (re.match(r"([A-Za-z]{1,2})()()", text) if is_label else TYPE.fullmatch(text)) or None
+    text = text[: LONGEST_WORD + 1]
+    match = re.match(r"([A-Za-z]{1,2})()()", text) if is_label else TYPE.fullmatch(text)
     if match is None:
         raise InvalidStructure(f"site {short(label)}: '{short(text)}' is no element")
     letters = match[1]
@@ -213,7 +216,7 @@ def _expanded(symmetry: Symmetry, fractional: Floats, cell: Floats) -> tuple[Int
 def _numbers(texts: Sequence[str], what: str) -> Floats:
     values = []
     for text in texts:
-        match = NUMBER.fullmatch(text)
+        match = NUMBER.fullmatch(text) if len(text) <= LONGEST_WORD else None
         if match is None:
             raise InvalidFormat(f"'{short(text)}' is no number, in {what}")
         values.append(float(match[1]))

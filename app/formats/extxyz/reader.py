@@ -26,7 +26,7 @@ from app.formats.extxyz.values import (
 from app.formats.frame import Frame
 from app.formats.info_keys import GEOMETRY_KEYS, is_remark
 from app.formats.stated import Stated, meaning, stated
-from app.formats.text import short, split_lines
+from app.formats.text import check_length, short, split_lines
 
 T = TypeVar("T")
 
@@ -126,6 +126,7 @@ class _Block:
 
     def _pairs(self) -> tuple[dict[str, str], list[str]]:
         """Pairs and words of the comment line, if it has any pair."""
+        check_length(self.comment, f"frame {self.index}, line {self.line + 1}")
         return self._stated(read_words, self.comment) if "=" in self.comment else ({}, [])
 
     def _info(self, pairs: Mapping[str, str], words: Sequence[str]) -> dict[str, str]:

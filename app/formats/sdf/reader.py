@@ -14,7 +14,7 @@ from app.formats.frame import Frame
 from app.formats.sdf import v2000, v3000
 from app.formats.sdf.molecule import Molecule
 from app.formats.stated import Stated, meaning, stated
-from app.formats.text import short, split_lines
+from app.formats.text import check_length, short, split_lines
 
 END = "$$$$"
 VERSIONS = {"V2000": v2000.read, "V3000": v3000.read}
@@ -82,6 +82,9 @@ def _from_title(lines: list[str], first: int) -> tuple[list[str], int]:
 
 
 def _read(lines: Sequence[str], first: int, title: str | None) -> Frame:
+    for row, line in enumerate(lines):
+        if row < COUNTS or ">" in (line[:1], lines[row - 1][:1]):
+            check_length(line, f"line {first + row}")
     version = lines[COUNTS].rstrip()[-5:]
     molecule = VERSIONS[version](lines[COUNTS:], first + COUNTS)
     dimension = lines[1][20:22].upper()

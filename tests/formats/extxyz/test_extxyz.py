@@ -621,3 +621,12 @@ def test_every_element_is_known():
     n = len(chemical_symbols) - 1
     structure = Structure(np.arange(1, 119)[:n], np.arange(3.0 * 118).reshape(-1, 3)[:n])
     assert_equal(only(format_frame(structure)), structure)
+
+
+@pytest.mark.parametrize("part", ["x", "a=1 ", 'charge "', "{"])
+def test_a_comment_line_that_is_too_long_costs_only_its_frame(part):
+    bad, good = parse(f"1\n{part * 100_000}\nAr 0 0 0\n{ARGON}")
+    assert isinstance(bad.structure, InvalidFormat)
+    assert "frame 0, line 2: " in str(bad.structure)
+    assert "at most 65536 are read" in str(bad.structure)
+    assert isinstance(good.structure, Structure)

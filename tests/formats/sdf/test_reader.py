@@ -259,3 +259,9 @@ def test_a_molecule_without_bonds_is_read():
     lines = [line for line in WATER.splitlines(True) if not line.startswith(("  1  2", "  1  3"))]
     (frame,) = parse("".join(lines).replace("  3  2  0", "  3  0  0"))
     assert frame.structure.symbols == ["O", "H", "H"]
+
+
+def test_a_line_that_is_too_long_costs_only_its_molecule():
+    bad, good = parse(WATER.replace("> <note>", ">" + "<" * 100_000) + WATER)
+    assert "molecule 0, line 11: 100001 characters" in str(bad.structure)
+    assert isinstance(good.structure, Structure)
