@@ -5,7 +5,7 @@ Format: vasp.at/wiki/POSCAR. Velocities behind the positions say nothing of ener
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def _structure(lines: Sequence[str]) -> tuple[Structure, tuple[AnswerWarning, ..
     selective = words[0][0] in "Ss"
     number, words = next(rows) if selective else (number, words)
     given = list(islice(rows, sum(counts)))
+    _check_end(lines, given[-1][0] if given else number)
     positions = np.array([_floats(row, 3) for row in given]).reshape(-1, 3)
     elements = read_symbols(
         [s for s, count in zip(symbols, counts, strict=True) for _ in range(count)]
@@ -61,6 +62,16 @@ def _structure(lines: Sequence[str]) -> tuple[Structure, tuple[AnswerWarning, ..
         _fixed(given) if selective else None,
     )
     return structure, elements.warnings
+
+
+def _check_end(lines: Sequence[str], last: int) -> None:
+    """Refuse a position more than there are atoms; a blank line stands before velocities."""
+    words = lines[last].split()[:3] if last < len(lines) else []
+    if len(words) == 3 and all(FACTOR.fullmatch(word) for word in words):
+        raise InvalidFormat(
+            f"line {last + 1}: '{short(lines[last])}' follows the last atom; are the numbers of atoms "
+            "too small?"
+        )
 
 
 def _rows(lines: Sequence[str]) -> Iterator[Row]:
@@ -90,7 +101,13 @@ def _floats(row: Row, count: int) -> Floats:
 
 def _scale(row: Row) -> Floats:
     """One factor or three; one that is negative means the volume of the cell, Å³."""
-    three = len(row[1]) > 2 and all(FACTOR.fullmatch(word) for word in row[1][:3])
+    factors = list(takewhile(FACTOR.fullmatch, row[1]))
+    three = len(factors) == 3
+    if len(factors) > 1 and not three:
+        raise InvalidFormat(
+            f"line {row[0]}: '{short(' '.join(row[1]))}' are {len(factors)} scales of a cell; give one or "
+            "three"
+        )
     scale = _floats(row, 3 if three else 1)
     if not np.isfinite(scale).all() or (scale == 0).any() or (three and (scale < 0).any()):
         raise InvalidFormat(f"line {row[0]}: '{short(' '.join(row[1]))}' is no scale of a cell")

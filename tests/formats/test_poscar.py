@@ -103,6 +103,9 @@ def test_a_charge_in_the_comment_is_taken():
     [
         ("Ar4", "charge " * 10_000, "line 1: 70000 characters; at most 65536 are read"),
         ("5.3", "much", "line 2: 'much' where 1 numbers are expected"),
+        ("5.3", "5.3 5.3", "line 2: '5.3 5.3' are 2 scales of a cell; give one or three"),
+        ("5.3", "5 5 5 5", "line 2: '5 5 5 5' are 4 scales"),
+        ("Ar\n4", "Ar\n3", "line 12: '0.5 0.5 0' follows the last atom"),
         ("5.3", "0", "line 2: '0' is no scale"),
         ("5.3", "-1\n0 0 0\n0 0 0\n0 0 0", "lines 3 to 5: the lattice vectors span no volume"),
         ("0 1 0\n", "0 1\n", "line 4: '0 1' where 3 numbers are expected"),
