@@ -29,10 +29,12 @@ class _Model:
     Attributes:
         cell: number and text of the line with its cell, if there is one.
         atoms: numbers and texts of its atoms' lines.
+        cells: those of the lines with a cell that stand in the model itself.
     """
 
     cell: tuple[int, str] | None
     atoms: list[tuple[int, str]] = field(default_factory=list)
+    cells: list[tuple[int, str]] = field(default_factory=list)
 
 
 def parse(text: str) -> list[Frame]:
@@ -53,6 +55,7 @@ def _models(lines: Sequence[str]) -> Iterator[_Model]:
             model.atoms.append((number, line))
         elif record == "CRYST1":
             model.cell = (number, line)
+            model.cells.append(model.cell)
         elif record in ("MODEL", "ENDMDL", "END"):
             if model.atoms or (announced and record != "END"):
                 yield model
@@ -72,6 +75,7 @@ def _frame(model: _Model, number: int) -> Frame:
 
 
 def _read(model: _Model) -> Frame:
+    _check_cells(model.cells)
     cell = _cell(*model.cell) if model.cell else None
     given = [read_site(line, number) for number, line in model.atoms]
     sites, dropped = choose_locations(given)
@@ -84,6 +88,15 @@ def _read(model: _Model) -> Frame:
         _charge(sites),
     )
     return Frame(structure, warnings=elements.warnings + dropped + doubts(structure))
+
+
+def _check_cells(cells: Sequence[tuple[int, str]]) -> None:
+    for number, line in cells[1:]:
+        if line[6:66].split() != cells[0][1][6:66].split():
+            raise InvalidFormat(
+                f"line {number}: '{short(line)}' is another cell than that of line {cells[0][0]}; leave "
+                "one out"
+            )
 
 
 def _charge(sites: Sequence[Site]) -> int:

@@ -101,3 +101,15 @@ def test_alternate_locations_and_isotopes_carry_warnings():
 def test_atoms_beyond_the_columns_of_their_numbers_are_read():
     lines = CO.replace("    1", "*****", 1).replace("    1", "A0000", 1)
     assert only(lines).symbols == ["C", "O"]
+
+
+def test_a_second_cell_of_a_model_is_refused():
+    structure = only(cell(15.0) + CO + cell(16.0))
+    assert isinstance(structure, InvalidFormat)
+    assert "model 0, line 4: 'CRYST1" in str(structure)
+    assert only(cell(15.0) + cell(15.0) + CO).pbc.all()
+
+
+def test_each_model_may_have_a_cell_of_its_own():
+    frames = parse("".join(f"MODEL\n{cell(edge)}{CO}ENDMDL\n" for edge in (15.0, 16.0)))
+    assert [frame.structure.cell[0, 0] for frame in frames] == pytest.approx([15, 16])
