@@ -91,7 +91,7 @@ def _states(
     properties: Sequence[tuple[int, str]], codes: Sequence[int], first: int
 ) -> tuple[list[int], list[int]]:
     """Charges, and multiplicities of radicals."""
-    listed = {name: _pairs(properties, name) for name in ("CHG", "RAD")}
+    listed = {name: _pairs(properties, name, len(codes)) for name in ("CHG", "RAD")}
     if any(line.startswith(("M  CHG", "M  RAD")) for _, line in properties):
         radicals = [value for _, value in listed["RAD"] if value]
         return [value for _, value in listed["CHG"]], radicals
@@ -109,11 +109,11 @@ def _isotopes(
 ) -> list[int]:
     """Atoms with a mass of their own, from lines `M  ISO`, else from the atom block."""
     if any(line.startswith("M  ISO") for _, line in properties):
-        return [atom - 1 for atom, _ in _pairs(properties, "ISO") if 0 < atom <= atoms]
+        return [atom - 1 for atom, _ in _pairs(properties, "ISO", atoms)]
     return [row for row, line in enumerate(atom_lines) if line[34:36].strip() not in ("", "0")]
 
 
-def _pairs(properties: Sequence[tuple[int, str]], name: str) -> list[tuple[int, int]]:
+def _pairs(properties: Sequence[tuple[int, str]], name: str, atoms: int) -> list[tuple[int, int]]:
     """Atoms, from 1, and values of the lines `M  NAME n atom value atom value …`."""
     pairs = []
     for number, line in properties:
@@ -122,6 +122,11 @@ def _pairs(properties: Sequence[tuple[int, str]], name: str) -> list[tuple[int, 
             if len(words) != 1 + 2 * (words[0] if words else 0):
                 raise InvalidFormat(
                     f"line {number}: '{short(line)}' does not hold as many pairs as it says"
+                )
+            absent = next((atom for atom in words[1::2] if not 0 < atom <= atoms), None)
+            if absent is not None:
+                raise InvalidFormat(
+                    f"line {number}: '{short(line)}' names atom {absent}, but there are {atoms} atoms"
                 )
             pairs += list(zip(words[1::2], words[2::2], strict=True))
     return pairs

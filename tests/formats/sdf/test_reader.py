@@ -265,3 +265,13 @@ def test_a_line_that_is_too_long_costs_only_its_molecule():
     bad, good = parse(WATER.replace("> <note>", ">" + "<" * 100_000) + WATER)
     assert "molecule 0, line 11: 100001 characters" in str(bad.structure)
     assert isinstance(good.structure, Structure)
+
+
+@pytest.mark.parametrize("name", ["CHG", "RAD", "ISO"])
+@pytest.mark.parametrize("place", [0, 4])
+def test_properties_of_atoms_that_are_not_there_cost_only_their_molecule(name, place):
+    line = f"M  {name}  1 {place:3}   1"
+    bad, good = parse(WATER.replace("M  END", f"{line}\nM  END") + WATER)
+    assert isinstance(bad.structure, InvalidFormat)
+    assert f"names atom {place}, but there are 3 atoms" in str(bad.structure)
+    assert isinstance(good.structure, Structure)
