@@ -20,6 +20,17 @@ NAMES = (
     "_symmetry_space_group_name_h-m",
     "_space_group_name_h-m_full",
 )
+REMEDY = f"give {OPERATIONS[0]}"
+ORIGINS = {
+    *(48, 50, 59, 68, 70, 85, 86, 88, 125, 126, 129, 130, 133, 134, 137, 138, 141, 142),
+    *(201, 203, 222, 224, 227, 228),
+}
+"""Numbers of the groups with two choices of the origin."""
+RHOMBOHEDRAL = {146, 148, 155, 160, 161, 166, 167}
+"""Numbers of the groups with hexagonal and rhombohedral axes."""
+SEVERAL_SETTINGS = ORIGINS | RHOMBOHEDRAL
+MONOCLINIC = range(3, 16)
+"""Numbers of the groups whose axes and centring only a name tells."""
 NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
 MOST = 192
 """Operations of the largest space group."""
@@ -45,7 +56,8 @@ def read_symmetry(block: Block) -> Symmetry:
     identity alone.
 
     Raises:
-        InvalidFormat: an operation that is none, too many, or an unknown group.
+        InvalidFormat: an operation that is none, too many, or a group that is unknown, ambiguous,
+            or of another number than its name.
     """
     for key in OPERATIONS:
         if texts := block.values.get(key):
@@ -67,11 +79,20 @@ def _group(name: str | None, number: str | None) -> Symmetry:
     from ase.spacegroup.spacegroup import SpacegroupError
 
     try:
-        rotations, translations = Spacegroup(key).get_op()  # type: ignore[no-untyped-call]
+        group = Spacegroup(key)
+        rotations, translations = group.get_op()  # type: ignore[no-untyped-call]
     except (SpacegroupError, ValueError, KeyError, IndexError, AssertionError):
         raise InvalidFormat(
             f"space group '{short(str(key))}' is unknown; list the operations ({OPERATIONS[0]})"
         ) from None
+    if name and number and number != str(group.no):
+        raise InvalidFormat(
+            f"space group '{short(name)}' is number {group.no}, not {short(number)}; {REMEDY}"
+        )
+    if group.no in SEVERAL_SETTINGS or (not name and group.no in MONOCLINIC):
+        raise InvalidFormat(
+            f"space group '{short(str(key))}' has several origins or settings; {REMEDY}"
+        )
     return Symmetry(np.array(rotations, dtype=np.float64), np.array(translations))
 
 

@@ -52,6 +52,25 @@ def test_an_unknown_group_is_refused(name):
         read_symmetry(Block("x", {"_space_group_name_h-m_alt": [name]}))
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"_space_group_it_number": ["227"]}, "'227' has several origins or settings"),
+        ({"_space_group_name_h-m_alt": ["F d -3 m"]}, "'F d -3 m' has several origins"),
+        ({"_space_group_name_h-m_alt": ["R -3 m"]}, "'R -3 m' has several origins"),
+        ({"_space_group_it_number": ["14"]}, "'14' has several origins or settings"),
+        (
+            {"_space_group_it_number": ["225"], "_space_group_name_h-m_alt": ["P m -3 m"]},
+            "'P m -3 m' is number 221, not 225",
+        ),
+    ],
+)
+def test_groups_that_leave_the_operations_open_are_refused(values, message):
+    with pytest.raises(InvalidFormat, match=f"{message}.*; give {OPERATIONS[0]}"):
+        read_symmetry(Block("x", values))
+    assert len(read_symmetry(Block("x", values | listed("x,y,z").values)).rotations) == 1
+
+
 def test_images_on_a_symmetry_element_are_one_atom():
     symmetry = read_symmetry(Block("x", {"_symmetry_int_tables_number": ["225"]}))
     cell = 5.64 * np.eye(3)
