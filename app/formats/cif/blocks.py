@@ -14,6 +14,8 @@ CLOSING = {quote: re.compile(rf"{quote}(?=\s|$)") for quote in ("'", '"')}
 Kind: TypeAlias = Literal["data", "loop", "name", "value"]
 TOO_LONG = 80
 """Characters; longer names are none that anything is looked up by."""
+READ = ("_cell_", "_atom_", "_space_group_", "_symmetry_")
+"""How names begin that a structure may be made of, and that may not contradict themselves."""
 
 
 class Token(NamedTuple):
@@ -132,7 +134,7 @@ def _fill(block: Block, tokens: Sequence[Token]) -> None:
         if token.kind == "loop":
             place = _table(block, tokens, place)
         elif token.kind == "name" and place < len(tokens) and tokens[place].kind == "value":
-            block.values.setdefault(token.text, [tokens[place].text])
+            _set(block, token, [tokens[place].text])
             place += 1
         else:
             raise InvalidFormat(
@@ -145,7 +147,7 @@ def _table(block: Block, tokens: Sequence[Token], place: int) -> int:
     start = place
     while place < len(tokens) and tokens[place].kind == "name":
         place += 1
-    names, body = [token.text for token in tokens[start:place]], place
+    names, body = tokens[start:place], place
     while place < len(tokens) and tokens[place].kind == "value":
         place += 1
     values = [token.text for token in tokens[body:place]]
@@ -156,5 +158,14 @@ def _table(block: Block, tokens: Sequence[Token], place: int) -> int:
             "or too many"
         )
     for column, name in enumerate(names):
-        block.values.setdefault(name, values[column :: len(names)])
+        _set(block, name, values[column :: len(names)])
     return place
+
+
+def _set(block: Block, name: Token, values: list[str]) -> None:
+    """Raises InvalidFormat where the block has other values under a name that is read."""
+    known = block.values.setdefault(name.text, values)
+    if known != values and name.text.startswith(READ):
+        raise InvalidFormat(
+            f"line {name.line}: {name.text} stands twice, with different values; leave one out"
+        )

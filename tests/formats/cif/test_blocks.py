@@ -49,3 +49,10 @@ def test_a_text_that_does_not_end_is_the_fault_of_its_block():
     one, two = read_blocks((TEXT + ";open\n").split("\n"))
     assert one.fault is None
     assert "line 16: a text that starts here with ; does not end" in str(two.fault)
+
+
+def test_a_name_with_two_values_is_refused_where_it_is_read():
+    lines = ["data_a", "_cell_length_a 5", "_cell_length_a {}", "_note 1", "_note 2"]
+    same, other = (read_blocks("\n".join(lines).format(a).split("\n"))[0] for a in (5, 6))
+    assert (same.fault, same.first("_note")) == (None, "1")
+    assert "line 3: _cell_length_a stands twice, with different values" in str(other.fault)
