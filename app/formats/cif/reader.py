@@ -70,6 +70,7 @@ def _read(block: Block, name: str | None) -> Frame:
     elements = read_symbols(symbols)
     _check_occupancy(block, labels)
     _check_order(block, labels)
+    _check_dummies(block, labels)
     if cell is None:
         structure = Structure(elements.numbers, fractional, charge=total_charge(charges))
         return Frame(structure, name, warnings=elements.warnings + doubts(structure))
@@ -113,6 +114,14 @@ def _check_order(block: Block, labels: Sequence[str]) -> None:
             )
 
 
+def _check_dummies(block: Block, labels: Sequence[str]) -> None:
+    """Refuse sites that stand for no atom."""
+    flags = block.values.get("_atom_site_calc_flag", ())
+    for label, flag in zip(labels, flags, strict=False):
+        if flag.lower() in ("dum", "dummy"):
+            raise InvalidStructure(f"site {short(label)}: a dummy; leave it out")
+
+
 def _cell(block: Block) -> Floats | None:
     """The cell, or None where a block has none and its atoms are a molecule."""
     given = [block.first(name) for name in CELL]
@@ -153,12 +162,29 @@ def _elements(block: Block, labels: Sequence[str]) -> tuple[list[str], Floats]:
     types = block.values.get("_atom_site_type_symbol", labels)
     if len(types) != len(labels):
         raise InvalidFormat(f"{len(labels)} sites, but {len(types)} types")
-    symbols, charges = [], []
+    symbols, charges, states = [], [], _oxidation_numbers(block)
     for text, label in zip(types, labels, strict=True):
         symbol, charge = _symbol(text, label, types is labels)
         symbols.append(symbol)
-        charges.append(charge)
+        stated = states.get(text, states.get(symbol, charge))
+        if charge and stated != charge:
+            raise InvalidFormat(
+                f"site {short(label)}: type '{short(text)}', but _atom_type_oxidation_number {stated:g}"
+            )
+        charges.append(stated)
     return symbols, np.array(charges)
+
+
+def _oxidation_numbers(block: Block) -> dict[str, float]:
+    """Those of the types that have one, by the symbols of the types."""
+    pairs = zip(
+        block.values.get("_atom_type_symbol", ()),
+        block.values.get("_atom_type_oxidation_number", ()),
+        strict=False,
+    )
+    known = {symbol: number for symbol, number in pairs if number not in ("?", ".")}
+    numbers = _numbers(list(known.values()), "the oxidation numbers")
+    return dict(zip(known, numbers.tolist(), strict=True))
 
 
 def _symbol(text: str, label: str, is_label: bool) -> tuple[str, float]:

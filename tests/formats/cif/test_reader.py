@@ -108,6 +108,11 @@ def test_what_cannot_be_taken_is_refused(before, after, message):
     ("before", "after", "message"),
     [
         ("_cell_length_b 5.64\n", "", "block salt: _cell_length_b is missing"),
+        (
+            "loop_\n",
+            "loop_\n_atom_type_symbol\n_atom_type_oxidation_number\nNa1+ 2\nloop_\n",
+            "site Na1: type 'Na1+', but _atom_type_oxidation_number 2",
+        ),
         ("5.64(1)", "wide", "'wide' is no number, in the cell"),
         ("0.5 0.5 0.5", "0.5 ? 0.5", "'?' is no number, in a site"),
         ("0.5 0.5 0.5 1.0", "0.5 0.5 0.5", "a table of 6 columns with 11 values"),
@@ -150,6 +155,20 @@ def test_isotopes_carry_a_warning():
 
 def test_oxidation_numbers_that_do_not_cancel_are_a_charge():
     assert only(SALT.replace("Cl1-", "Cl")).charge == 4
+
+
+def test_a_dummy_is_refused():
+    text = SALT.replace("occupancy", "calc_flag").replace("0 0 0 1\n", "0 0 0 d\n")
+    structure = only(text.replace("0.5 1.0", "0.5 dum"))
+    assert isinstance(structure, InvalidStructure)
+    assert "site Cl1: a dummy; leave it out" in str(structure)
+
+
+def test_oxidation_numbers_of_types_are_a_charge():
+    types = "loop_\n_atom_type_symbol\n_atom_type_oxidation_number\nNa +1\nCl {}\nloop_\n"
+    text = SALT.replace("Na1+", "Na").replace("Cl1-", "Cl")
+    assert only(text.replace("loop_\n", types.format("?"))).charge == 4
+    assert only(text.replace("loop_\n", types.format("-1"))).charge == 0
 
 
 def test_too_many_images_are_refused():
