@@ -244,7 +244,7 @@ def test_command_counts_and_explains(
         (["--processes", "0"], "must be positive"),
         (["--properties", "charm"], "choose from"),
     ):
-        assert main([*command, *wrong]) == 1
+        assert main([*command, *wrong]) == 2
         assert message in capsys.readouterr().err
 
 
