@@ -27,7 +27,8 @@ class CalibrationCache:
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
-            log.warning("%s is not used: %s", self._path(self._folder, key), error)
+            reason = str(error).partition("\n")[0]
+            log.warning("%s is not used: %s", self._path(self._folder, key), reason)
             return None
         return calibration if calibration.key == key else None
 
