@@ -50,24 +50,19 @@ def check_xyz(body: bytes, structures: int, atoms: int) -> None:
     _check("lines", lines, 2 * (atoms + EACH_STRUCTURE * (structures + 1)))
 
 
-def check_msgpack(body: bytes, structures: int, atoms: int) -> None:
-    """Whether a MessagePack body may hold a request within the limits; as `check_json`."""
-    map_entries(body, atoms + EACH_STRUCTURE * (structures + 1))
-
-
-def map_entries(body: bytes, most: int) -> int:
-    """How many entries the maps of a MessagePack value have, those with the same key included.
+def check_msgpack(body: bytes, structures: int, atoms: int) -> int:
+    """Whether a MessagePack body may hold a request within the limits; as `check_json`.
 
     Format: github.com/msgpack/msgpack/blob/master/spec.md.
 
-    Args:
-        body: one value.
-        most: lists and maps that it may have.
+    Returns:
+        How many entries its maps have, those with the same key included.
 
     Raises:
-        StructureTooLarge: it has more.
+        StructureTooLarge: it has more lists and maps than that can have.
         InvalidFormat: something follows the value.
     """
+    most = atoms + EACH_STRUCTURE * (structures + 1)
     at, containers, entries, pending = 0, 0, 0, 1
     while pending and at < len(body):
         first = body[at]

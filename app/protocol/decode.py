@@ -25,11 +25,6 @@ from app.relax import RelaxOptions
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 SWITCHES = ("strict", "allow_odd_electrons")
 QUERY = ("model", "properties", *SWITCHES, "relax", *RELAX_FIELDS)
-CHECKS = {
-    "json": counts.check_json,
-    "msgpack": counts.check_msgpack,
-    "xyz": counts.check_xyz,
-}
 UNIONS = ("bool", "list[bool]", "function-before", "function-wrap")
 """What pydantic adds to the place of a fault where a field may be one of several things."""
 SHOWN = 80
@@ -51,8 +46,8 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
         InvalidRequest: an unknown or ill-typed field outside the structures, or too many steps.
         StructureTooLarge: more structures or atoms than a request may have.
     """
-    CHECKS[message.kind](message.body, limits.structures, limits.atoms)
     if message.kind == "xyz":
+        counts.check_xyz(message.body, limits.structures, limits.atoms)
         request = _from_xyz(message.body, _once(message.query), limits)
     elif message.query:
         names = ", ".join(name for name, _ in message.query)
@@ -60,8 +55,8 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
             f"query parameters ({names}) go with XYZ bodies; put them into the body"
         )
     else:
-        read = json_text.parse if message.kind == "json" else _msgpack
-        request = _from_document(read(message.body), limits)
+        read = _json if message.kind == "json" else _msgpack
+        request = _from_document(read(message.body, limits), limits)
     if request.relax is not None:
         request = replace(request, relax=limits.bounded(request.relax))
     limits.check_atoms(request.n_atoms)
@@ -118,12 +113,18 @@ def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> P
     )
 
 
-def _msgpack(body: bytes) -> object:
+def _json(body: bytes, limits: RequestLimits) -> object:
+    counts.check_json(body, limits.structures, limits.atoms)
+    return json_text.parse(body)
+
+
+def _msgpack(body: bytes, limits: RequestLimits) -> object:
+    entries = counts.check_msgpack(body, limits.structures, limits.atoms)
     try:
         value = ormsgpack.unpackb(body)
     except ormsgpack.MsgpackDecodeError as error:
         raise InvalidFormat(f"the body is not valid MessagePack: {error}") from None
-    if counts.map_entries(body, len(body)) > _entries(value):
+    if entries > _entries(value):
         raise InvalidRequest("a key stands twice in one map; which of the two is meant?")
     return value
 
