@@ -112,7 +112,7 @@ class ExportedBackend:
         Its gradients, (M, E, 3) in eV/Å, are written where some are given.
         """
         species = self._card.species(graph.numbers)
-        energies: Floats = np.tile(self._card.references(species), (len(artifacts), 1))
+        energies: Floats = np.tile(self._card.references(graph), (len(artifacts), 1))
         wanted = OUTPUTS[:1] if gradients is None else OUTPUTS
 
         def run(task: tuple[int, Slots]) -> None:
@@ -152,7 +152,10 @@ class ExportedBackend:
         return [energies[: len(part.atoms)], *(g[part.mask] for g in gradients)]
 
     def _feeds(self, part: Slots, species: Integers, vectors: Floats) -> Feeds:
-        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
+        dtype = np.dtype(self._card.dtype)
+        feeds = part.feeds(species, vectors, dtype)
+        if self._card.takes_charge:
+            feeds |= part.charges(dtype)
         return feeds if self.is_strictly_local else feeds | part.links()
 
 

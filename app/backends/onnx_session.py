@@ -266,6 +266,7 @@ def _pair(distance: float, dtype: Any) -> Feeds:
         "species": species,
         "neighbors": neighbors,
         "reverse": reverse,
+        "charge": np.zeros(shape[0], dtype=dtype),
     }
     return all_feeds | {"neighbor_species": np.zeros(shape, dtype=np.int64)}
 

@@ -7,7 +7,7 @@ from typing import Annotated, Self, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.atoms.structure import MAX_ATOMIC_NUMBER, Structure
+from app.atoms.structure import MAX_ATOMIC_NUMBER, MAX_CHARGE, Structure
 from app.errors import InvalidStructure
 
 Vector: TypeAlias = tuple[float, float, float]
@@ -51,6 +51,7 @@ class Probe(Part):
     positions: tuple[Vector, ...] = Field(max_length=1000, description="Å")
     cell: tuple[Vector, Vector, Vector] = Field(description="Å, rows are lattice vectors")
     pbc: tuple[bool, bool, bool]
+    charge: int = Field(default=0, ge=-MAX_CHARGE, le=MAX_CHARGE)
     energy: float = Field(description="eV")
     forces: tuple[Vector, ...] = Field(max_length=1000, description="eV/Å")
     tolerance: Deviations = Field(
@@ -69,6 +70,7 @@ class Probe(Part):
             np.array(self.positions),
             np.array(self.cell),
             np.array(self.pbc),
+            self.charge,
         )
 
     @model_validator(mode="after")

@@ -66,7 +66,7 @@ class Batch(NamedTuple):
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        inputs = ModelInputs(*(tensor.to(device) for tensor in self.inputs))
+        inputs = self.inputs.to(device)
         targets = Targets(*(tensor.to(device) for tensor in self.targets))
         return Batch(inputs, self.structure.to(device), self.volume.to(device), targets)
 
@@ -153,6 +153,7 @@ def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) 
         torch.from_numpy(neighbors.reshape(n, k)),
         torch.from_numpy(mask.reshape(n, k)),
         torch.from_numpy(reverse.reshape(n, k)),
+        torch.from_numpy(np.repeat(data.charge[indices], n_atoms).astype(data.dtype)),
     )
 
 

@@ -12,13 +12,14 @@ from typing import Any
 import onnx
 import torch
 from onnx.utils import Extractor
-from torch import Tensor, nn
+from torch import Tensor
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from app.backends.artifact import OUTPUTS
 from app.training.models import LocalInputs, ModelInputs
 from app.training.models.derivatives import edge_gradients
+from app.training.models.network import Network
 
 OPSET = 18
 
@@ -40,7 +41,7 @@ _WITHOUT_ONNX_LOWERING = [
 ]
 
 
-def export_onnx(model: nn.Module, path: Path) -> None:
+def export_onnx(model: Network, path: Path) -> None:
     """Write a model with its gradient inside to one ONNX file.
 
     Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies`
@@ -54,7 +55,7 @@ def export_onnx(model: nn.Module, path: Path) -> None:
             program,
             dynamo=True,
             opset_version=OPSET,
-            input_names=input_type(model)._fields,
+            input_names=input_names(model),
             output_names=OUTPUTS,
             verbose=False,
         )
@@ -63,11 +64,11 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     exported.save(str(path), external_data=False)
 
 
-def export_program(model: nn.Module, gradient: bool = True) -> torch.export.ExportedProgram:
+def export_program(model: Network, gradient: bool = True) -> torch.export.ExportedProgram:
     """A model with its gradient inside, captured for any N and K: the function that `export_onnx`
     writes.
 
-    It takes the fields of `input_type` one after the other, on the model's device.
+    It takes the `input_names` one after the other, on the model's device.
 
     Args:
         model: the model.
@@ -76,7 +77,7 @@ def export_program(model: nn.Module, gradient: bool = True) -> torch.export.Expo
     parameter = next(model.parameters())
     whole = tracing_inputs(parameter.dtype)
     taken = whole.local() if model.strictly_local else whole
-    inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
+    inputs = [getattr(taken, name).to(parameter.device) for name in input_names(model)]
     graph = _capture(
         model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1]
     )
@@ -89,9 +90,10 @@ def export_program(model: nn.Module, gradient: bool = True) -> torch.export.Expo
         )
 
 
-def input_type(model: nn.Module) -> type[LocalInputs] | type[ModelInputs]:
-    """What a model takes."""
-    return LocalInputs if model.strictly_local else ModelInputs
+def input_names(model: Network) -> tuple[str, ...]:
+    """The fields of `LocalInputs` or `ModelInputs` that a model takes."""
+    fields = (LocalInputs if model.strictly_local else ModelInputs)._fields
+    return tuple(name for name in fields if name != "charge" or model.takes_charge)
 
 
 def cut_energies(artifact: Path, path: Path) -> None:
@@ -119,14 +121,19 @@ def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
     mask = torch.rand(atoms, slots, generator=generator) < 0.8
     neighbors = torch.randint(atoms, (atoms, slots), generator=generator)
     reverse = torch.randperm(atoms * slots, generator=generator).reshape(atoms, slots)
-    return ModelInputs(torch.zeros(atoms, dtype=torch.int64), vectors, neighbors, mask, reverse)
+    charge = torch.randn(atoms, generator=generator, dtype=torch.float64).to(dtype)
+    species = torch.zeros(atoms, dtype=torch.int64)
+    return ModelInputs(species, vectors, neighbors, mask, reverse, charge)
 
 
 def _capture(
-    model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequence[str]
+    model: Network, inputs: Sequence[Tensor], wanted: Sequence[str]
 ) -> torch.fx.GraphModule:
+    kind = LocalInputs if model.strictly_local else ModelInputs
+    names = input_names(model)
+
     def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        return edge_gradients(model, type(inputs)(*tensors))
+        return edge_gradients(model, kind(**dict(zip(names, tensors, strict=True))))
 
     table: dict[Any, Callable[..., Any]] = dict(get_decompositions(_WITHOUT_ONNX_LOWERING))
     table[aten.slice_backward.default] = _slice_backward

@@ -8,13 +8,14 @@ two sums for an exported model.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.training.models.inputs import LocalInputs, ModelInputs
+from app.training.models.network import Network
 
 
 def edge_gradients(
-    model: nn.Module, inputs: LocalInputs | ModelInputs, create_graph: bool = False
+    model: Network, inputs: LocalInputs | ModelInputs, create_graph: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Energies (N,) in eV and their gradient g (N, K, 3) in eV/Å by the edge vectors; zero where
     padded.
@@ -27,7 +28,7 @@ def edge_gradients(
 
 
 def evaluate(
-    model: nn.Module, inputs: ModelInputs, create_graph: bool = False
+    model: Network, inputs: ModelInputs, create_graph: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Interaction energies and their derivatives.
 

@@ -7,13 +7,13 @@ from typing import Any
 import ase.io
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from app.atoms.structure import Structure
 from app.errors import TrainingError
 from app.formats.ase_atoms import from_ase
 from app.store.card import Origin
 from app.training.models import build_model
+from app.training.models.network import Network
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import CommitteeFolder, RunFolder
@@ -51,9 +51,9 @@ class TrainedRun:
         self.weight_files = [folder.weights for folder in folders]
         self.weights = [load_file(file) for file in self.weight_files]
 
-    def models(self, dtype: torch.dtype) -> list[nn.Module]:
+    def models(self, dtype: torch.dtype) -> list[Network]:
         """The model with the run's best weights, or those of all members."""
-        models: list[nn.Module] = []
+        models: list[Network] = []
         for weights in self.weights:
             model = build_model(self.config.model, self.statistics, torch.float64)
             model.load_state_dict({name: tensor.double() for name, tensor in weights.items()})
