@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from app.atoms.graph import Graph
 from app.atoms.structure import Floats, Integers, Structure
 from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
-from app.store.certificate import Certificate, Part, Probe
+from app.store.certificate import Certificate, Part, Probe, Uncertainty
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -121,6 +121,9 @@ class ModelCard(Part):
     energies_alone: bool = Field(
         default=False,
         description="whether it has artifacts that give the energies without their gradient",
+    )
+    uncertainty: Uncertainty | None = Field(
+        default=None, description="where a single model estimates its errors"
     )
     trained_on: TrainingRange | None = Field(
         default=None, description="none of analytic models, and of those published before 0.1.0"

@@ -44,6 +44,27 @@ class Certificate(Part):
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
 
 
+class Calibration(Part):
+    """How well estimated errors agree with those on frames to which they were not fitted."""
+
+    count: int = Field(ge=1, description="of the errors")
+    spearman: float | None = Field(description="rank correlation of |error| and estimate")
+    error_over_std: float | None = Field(
+        description="root mean square error over root mean square estimate"
+    )
+    within_std: float = Field(description="share of the errors that are smaller than the estimate")
+
+
+class Uncertainty(Part):
+    """The estimates of a single model's errors, and how far to trust them."""
+
+    energy: Calibration = Field(description="per atom, eV")
+    forces: Calibration = Field(description="lengths of the error of an atom's force, eV/Å")
+    false_alarms: float = Field(
+        ge=0, le=1, description="share of held-out structures with an atom of novelty above 1"
+    )
+
+
 class Probe(Part):
     """A structure and what the model in float64 says of it; whoever opens the model compares."""
 

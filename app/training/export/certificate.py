@@ -11,7 +11,14 @@ from torch import Tensor
 
 from app.atoms.graph import Graph, collate
 from app.atoms.neighbors import build_graph
-from app.atoms.prediction import Prediction, StructurePrediction, committee, from_atoms, split
+from app.atoms.prediction import (
+    AtomErrors,
+    Prediction,
+    StructurePrediction,
+    committee,
+    from_atoms,
+    split,
+)
 from app.atoms.structure import Floats, Structure
 from app.backends import Backend
 from app.backends.layout import dense_edges
@@ -22,6 +29,7 @@ from app.training.export import synthetic as samples
 from app.training.models import ModelInputs
 from app.training.models.derivatives import evaluate
 from app.training.models.network import Network
+from app.training.models.uncertainty import WithUncertainty
 
 TOLERANCES = {
     "float32": Deviations(energy_per_atom=2e-5, forces=5e-4, stress=2e-5),
@@ -45,10 +53,25 @@ class EagerModel:
 
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of one structure."""
-        energies, forces, virials = evaluate(self.model, model_inputs(graph, self.card))
+        inputs = model_inputs(graph, self.card)
+        energies, forces, virials = evaluate(self.model, inputs)
         return from_atoms(
-            graph, energies.numpy() + self.card.references(graph), forces.numpy(), virials.numpy()
+            graph,
+            energies.numpy() + self.card.references(graph),
+            forces.numpy(),
+            virials.numpy(),
+            atom_errors(self.model, inputs),
         )
+
+
+def atom_errors(model: Network, inputs: ModelInputs) -> AtomErrors | None:
+    """What a model estimates of its errors, if it does."""
+    if not isinstance(model, WithUncertainty):
+        return None
+    taken = inputs.local() if model.strictly_local else inputs
+    with torch.no_grad():
+        estimates = model.errors(model.features(taken), taken)
+    return AtomErrors(*(values.numpy().astype(np.float64) for values in estimates))
 
 
 def model_inputs(graph: Graph, card: ModelCard, dtype: torch.dtype = torch.float64) -> ModelInputs:
@@ -173,20 +196,23 @@ def scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floa
 
 def _deviations(predicted: StructurePrediction, expected: StructurePrediction) -> Floats:
     """(3,): largest differences of energies per atom, forces and stress; a committee's
-    uncertainties count as well.
+    uncertainties count as well, and estimated errors, these in proportion.
     """
 
-    def off(*names: str) -> float:
+    def off(*names: str, in_proportion: bool = False) -> float:
         pairs = [(getattr(predicted, name), getattr(expected, name)) for name in names]
         differences = [
-            np.abs(one - two).max() for one, two in pairs if one is not None and two is not None
+            (np.abs(one - two) / (np.maximum(1.0, np.abs(two)) if in_proportion else 1.0)).max()
+            for one, two in pairs
+            if one is not None and two is not None
         ]
         return float(np.max(differences, initial=0.0))
 
+    estimated = expected.novelty is not None
     return np.array(
         [
-            off("energy", "energy_std") / len(expected.energies),
-            off("forces", "forces_std"),
+            max(off("energy"), off("energy_std", in_proportion=estimated)) / len(expected.energies),
+            max(off("forces"), off("forces_std", in_proportion=estimated)),
             off("stress"),
         ]
     )

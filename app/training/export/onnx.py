@@ -16,10 +16,11 @@ from torch import Tensor
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from app.backends.artifact import OUTPUTS
+from app.backends.artifact import ERRORS, OUTPUTS
 from app.training.models import LocalInputs, ModelInputs
-from app.training.models.derivatives import edge_gradients
+from app.training.models.derivatives import answers
 from app.training.models.network import Network
+from app.training.models.uncertainty import WithUncertainty
 
 OPSET = 18
 
@@ -56,7 +57,7 @@ def export_onnx(model: Network, path: Path) -> None:
             dynamo=True,
             opset_version=OPSET,
             input_names=input_names(model),
-            output_names=OUTPUTS,
+            output_names=output_names(model),
             verbose=False,
         )
     if exported is None:
@@ -78,9 +79,7 @@ def export_program(model: Network, gradient: bool = True) -> torch.export.Export
     whole = tracing_inputs(parameter.dtype)
     taken = whole.local() if model.strictly_local else whole
     inputs = [getattr(taken, name).to(parameter.device) for name in input_names(model)]
-    graph = _capture(
-        model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1]
-    )
+    graph = _capture(model.eval().requires_grad_(False), inputs, output_names(model, gradient))
     dynamic = [
         dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs
     ]
@@ -96,8 +95,15 @@ def input_names(model: Network) -> tuple[str, ...]:
     return tuple(name for name in fields if name != "charge" or model.takes_charge)
 
 
+def output_names(model: Network, gradient: bool = True) -> tuple[str, ...]:
+    """What an artifact of a model gives."""
+    own = OUTPUTS if gradient else OUTPUTS[:1]
+    return (*own, *ERRORS) if isinstance(model, WithUncertainty) else own
+
+
 def cut_energies(artifact: Path, path: Path) -> None:
-    """Write the part of an artifact that gives the energies to a file of its own.
+    """Write the part of an artifact that gives the energies, without their gradient, to a file of
+    its own.
 
     It is the same forward pass, node by node, with the same inputs.
 
@@ -107,7 +113,8 @@ def cut_energies(artifact: Path, path: Path) -> None:
     """
     extractor = Extractor(onnx.load(artifact))
     inputs = [i.name for i in extractor.graph.input]
-    onnx.save(extractor.extract_model(inputs, list(OUTPUTS[:1])), path)
+    outputs = [o.name for o in extractor.graph.output if o.name != OUTPUTS[1]]
+    onnx.save(extractor.extract_model(inputs, outputs), path)
 
 
 def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
@@ -132,21 +139,22 @@ def _capture(
     kind = LocalInputs if model.strictly_local else ModelInputs
     names = input_names(model)
 
-    def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        return edge_gradients(model, kind(**dict(zip(names, tensors, strict=True))))
+    def answered(*tensors: Tensor) -> tuple[Tensor, ...]:
+        return answers(model, kind(**dict(zip(names, tensors, strict=True))))
 
     table: dict[Any, Callable[..., Any]] = dict(get_decompositions(_WITHOUT_ONNX_LOWERING))
     table[aten.slice_backward.default] = _slice_backward
     table[aten.select_backward.default] = _select_backward
     graph = make_fx(
-        energies_and_gradients,
+        answered,
         tracing_mode="symbolic",
         _allow_non_fake_inputs=True,
         decomposition_table=table,
     )(*inputs)
     drop_aliases(graph)
     (output,) = graph.graph.find_nodes(op="output")
-    output.args = (tuple(output.args[0][: len(wanted)]),)
+    nodes = dict(zip(output_names(model), output.args[0], strict=True))
+    output.args = (tuple(nodes[name] for name in wanted),)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from app.training.models.inputs import LocalInputs, ModelInputs
 from app.training.models.network import Network
+from app.training.models.uncertainty import WithUncertainty
 
 
 def edge_gradients(
@@ -25,6 +26,22 @@ def edge_gradients(
         energies = model(inputs._replace(edge_vectors=vectors))
         (gradient,) = torch.autograd.grad(energies.sum(), vectors, create_graph=create_graph)
     return energies if create_graph else energies.detach(), gradient
+
+
+def answers(model: Network, inputs: LocalInputs | ModelInputs) -> tuple[Tensor, ...]:
+    """What an artifact of a model answers: energies and their gradient as above, and then, where
+    the model has them, the estimates of its errors (`app.training.models.uncertainty`).
+    """
+    if not isinstance(model, WithUncertainty):
+        return edge_gradients(model, inputs)
+    with torch.enable_grad():
+        vectors = inputs.edge_vectors.detach().requires_grad_(True)
+        moved = inputs._replace(edge_vectors=vectors)
+        features = model.features(moved)
+        energies = model.read(features, moved)
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+    errors = model.errors(features.detach(), inputs)
+    return energies.detach(), gradient, *errors
 
 
 def evaluate(
