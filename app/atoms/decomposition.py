@@ -192,7 +192,8 @@ class Cutter:
             edge_reverse=np.where(reverse < kept, reverse, np.arange(kept)),
             n_atoms=np.array([count]),
             n_edges=np.array([kept]),
-            charge=np.array([whole.charge]),
+            # an atom without neighbours does not feel the charge, and is no lone ion here
+            charge=np.array([whole.charge if count > 1 else 0]),
             multiplicity=np.array([whole.multiplicity or 0]),
             halo=np.arange(count) >= core,
         )

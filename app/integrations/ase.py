@@ -12,12 +12,14 @@ from app.atoms.neighbors import build_graph
 from app.atoms.prediction import split
 from app.backends import Backend, load_backend
 from app.backends.device import BackendChoice
-from app.formats.ase_atoms import from_ase
+from app.formats.ase_atoms import from_ase, state_of
 from app.store.location import DEFAULT_MODEL, default_store
 from app.store.store import ModelStore
 
 ENERGIES = frozenset({"energy", "free_energy", "energies"})
 """Where nothing else is asked for, no derivatives are computed."""
+ESTIMATES = ("energy_std", "forces_std")
+"""Beside what is asked for, of a model that states them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class EquipotCalculator(Calculator):
     """A model of a store, or a backend, as a calculator of ASE.
 
     Gives energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares
-    of the energy (eV).
+    of the energy (eV); `results` has `energy_std` and `forces_std`, too, where the model states
+    them. The charge is that of `atoms.info`, else the sum of the initial charges.
 
     Energies alone take less time. Forces that are asked for after them are a second evaluation:
     whoever wants both asks for the forces first. A copy, or what is unpickled in another process,
@@ -99,6 +102,15 @@ class EquipotCalculator(Calculator):
         if self._opening is not None:
             self.backend = self._opening()
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; ASE does not look at the charge and the spin
+        in `info`.
+        """
+        changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
+        if not changes and self.atoms is not None and state_of(atoms) != state_of(self.atoms):
+            changes = ["initial_charges"]
+        return changes
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -128,5 +140,8 @@ class EquipotCalculator(Calculator):
         }
         if prediction.forces is not None:
             self.results["forces"] = prediction.forces
+        for name in ESTIMATES:
+            if (value := getattr(prediction, name)) is not None:
+                self.results[name] = value
         if prediction.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)  # type: ignore[no-untyped-call]
