@@ -73,9 +73,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
 
 
-def key_of(
-    name: str, numbers: Sequence[int], positions: NDArray[np.float64], charge: int
-) -> str:
+def key_of(name: str, numbers: Sequence[int], positions: NDArray[np.float64], charge: int) -> str:
     """A name with the digest of what was computed, so that another geometry is another key."""
     digest = hashlib.sha256(np.asarray(numbers, dtype=np.int64).tobytes())
     digest.update(np.round(positions, 6).astype(np.float64).tobytes())

@@ -24,7 +24,7 @@ from app.relax import RelaxOptions
 from recipes.measures import gfn2, minima
 from recipes.measures.cache import Cache, Record
 from recipes.measures.model import add_model_options, opened
-from recipes.measures.molecules import Array, Molecule, read_molecules
+from recipes.measures.molecules import Array, Molecule, group_of, read_molecules
 from recipes.measures.results import deviations, publish, table
 
 CLOSE = 0.1  # Å
@@ -51,16 +51,6 @@ def main() -> None:
             [answers(records, answered), single_points(records), relaxations(records)],
             {"answered_as_stated": answered, "molecules": records},
         )
-
-
-def group_of(molecule: Molecule) -> str:
-    """A group by charge and elements."""
-    symbols = {atom.GetSymbol() for atom in molecule.chemical.GetAtoms()}
-    if molecule.charge:
-        return "charged"
-    if symbols <= set("HCNO"):
-        return "H C N O"
-    return "with Br or I" if symbols & {"Br", "I"} else "with F P S Cl"
 
 
 def record(molecule: Molecule, point: Result, end: Result, reference: Record | None) -> Record:

@@ -34,7 +34,9 @@ class Model:
     potential: Potential
     runner: asyncio.Runner
 
-    def ask(self, structures: Sequence[Structure], relax: RelaxOptions | None = None) -> list[Result]:
+    def ask(
+        self, structures: Sequence[Structure], relax: RelaxOptions | None = None
+    ) -> list[Result]:
         """An answer or an error for each structure, in their order; evaluated together."""
         return self.ask_entries([Entry(None, structure) for structure in structures], relax)
 

@@ -75,6 +75,16 @@ def structure_of(numbers: list[int], positions: Array, charge: int) -> Structure
     return Structure(np.array(numbers, dtype=np.int64), np.array(positions), charge=charge)
 
 
+def group_of(molecule: Molecule) -> str:
+    """What kind of molecule it is, by charge and elements."""
+    symbols = {atom.GetSymbol() for atom in molecule.chemical.GetAtoms()}
+    if molecule.charge:
+        return "charged"
+    if symbols <= set("HCNO"):
+        return "H C N O"
+    return "with Br or I" if symbols & {"Br", "I"} else "with F P S Cl"
+
+
 def read_molecules(path: Path) -> list[Molecule]:
     """All molecules of an SDF file, in its order.
 
