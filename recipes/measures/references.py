@@ -20,7 +20,7 @@ from recipes.measures import conformers, minima, protonation, torsions
 from recipes.measures.cache import Cache, Record, writing
 from recipes.measures.molecules import Molecule, read_molecules
 
-KINDS = ("minima", "protonation", "torsions", "conformers")
+KINDS = ("protonation", "minima", "torsions", "conformers")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def jobs(kind: str, molecules: list[Molecule], caches: dict[str, Cache]) -> Iter
     """What is to be computed of a kind, in an order that is the same in each run."""
     ranked = sorted(molecules, key=lambda molecule: molecule.rank)
     if kind == "minima":
-        for molecule in ranked:
+        for molecule in sorted(ranked, key=lambda molecule: len(molecule.numbers)):
             yield Job(kind, minima.key(molecule), partial(minima.reference, molecule))
     elif kind == "protonation":
         for pair in protonation.PAIRS:
