@@ -10,7 +10,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
 
-from app.atoms.neighbors import build_graphs
+from app.atoms.graph import Graph
+from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.errors import InputError
@@ -68,10 +69,9 @@ class Ensemble(Calculator):
     ) -> None:
         """Evaluate all that goes on; called by ASE."""
         super().calculate(atoms, properties, system_changes)
-        structures = self._sound(self.atoms.positions)
         forces = np.zeros((len(self.atoms), 3))
-        if structures:
-            graph = build_graphs(list(structures.values()), self.backend.card.cutoff)
+        structures, graph = self._evaluable(self.atoms.positions)
+        if graph is not None:
             prediction = self.backend(graph)
             assert prediction.forces is not None
             first = 0
@@ -83,15 +83,23 @@ class Ensemble(Calculator):
                 first += len(structure)
         self.results: dict[str, Any] = {"energy": float(self.energies.sum()), "forces": forces}
 
-    def _sound(self, positions: Array) -> dict[int, Structure]:
-        """What goes on and can be evaluated, by index; what cannot is stopped."""
-        sound = {}
-        for index, own in enumerate(self.slices):
-            if index not in self.stopped:
-                try:
-                    structure = replace(self.molecules[index], positions=positions[own])
-                    build_graphs([structure], self.backend.card.cutoff)
-                    sound[index] = structure
-                except InputError as error:
-                    self.stopped[index] = str(error)
-        return sound
+    def _evaluable(self, positions: Array) -> tuple[dict[int, Structure], Graph | None]:
+        """What goes on, by index, and its graph; what cannot be evaluated is stopped."""
+        cutoff = self.backend.card.cutoff
+        going = {
+            index: structure
+            for index, structure in enumerate(self.at(positions))
+            if index not in self.stopped
+        }
+        try:
+            return going, build_graphs(list(going.values()), cutoff) if going else None
+        except InputError:
+            for index, structure in going.items():
+                self._try(index, structure, cutoff)
+            return self._evaluable(positions)
+
+    def _try(self, index: int, structure: Structure, cutoff: float) -> None:
+        try:
+            build_graph(structure, cutoff)
+        except InputError as error:
+            self.stopped[index] = str(error)
