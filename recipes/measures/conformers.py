@@ -44,9 +44,11 @@ def main() -> None:
     options = _options()
     cache = Cache(options.cache, "conformers")
     ranked = sorted(read_molecules(options.molecules), key=lambda molecule: molecule.rank)
-    known = [(m, r) for m in choose(ranked) if (r := cache.get(key(m))) is not None][:MOLECULES]
+    known = [(m, r) for m in choose(ranked) if (r := cache.get(key(m))) and all(r["converged"])]
     with opened(options) as model:
-        records = [compared(model, molecule, reference) for molecule, reference in known]
+        records = [
+            compared(model, molecule, reference) for molecule, reference in known[:MOLECULES]
+        ]
         publish(options, model, [summary(records)], {"molecules": records})
 
 

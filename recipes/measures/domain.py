@@ -12,17 +12,20 @@ import argparse
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import combinations_with_replacement, islice
 from pathlib import Path
 
+import numpy as np
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 from ase.io import iread, write
 
 from app.atoms.structure import Structure
 from app.formats.ase_atoms import from_ase, to_ase
 from app.formats.files import read_input
 from app.protocol.response import Answered, Result
+from app.store.card import ModelCard
 from recipes.measures.model import add_model_options, opened
-from recipes.measures.molecules import read_molecules
+from recipes.measures.molecules import read_molecules, structure_of
 from recipes.measures.outside import made, transition_states
 from recipes.measures.results import publish, table
 
@@ -38,6 +41,7 @@ def main() -> None:
         sound = model.ask([molecule.structure for molecule in known])
         answered = [m for m, r in zip(known, sound, strict=True) if isinstance(r, Answered)]
         cases = [*made(answered, options.count), *transition_states(options.databases)]
+        cases += [("unseen pair", structure) for structure in unseen_pairs(model.potential.card)]
         cases += [(IN_DOMAIN, s) for s in held_out(options.held_out, options.frames)]
         frames = read_input(as_xyz([structure for _, structure in cases]), "xyz")
         results = model.ask_frames(frames)
@@ -53,6 +57,17 @@ def held_out(path: Path, count: int) -> Iterator[Structure]:
     total = sum(1 for _ in iread(str(path), index=":"))
     for atoms in islice(iread(str(path), index=f"::{max(1, total // count)}"), count):
         yield from_ase(atoms)
+
+
+def unseen_pairs(card: ModelCard) -> Iterator[Structure]:
+    """Pairs of the model's elements that its training data never held, as far as its card says."""
+    if card.trained_on is None:
+        return
+    for one, other in combinations_with_replacement([atomic_numbers[e] for e in card.elements], 2):
+        names = [chemical_symbols[z] for z in (one, other)]
+        if not {"-".join(names), "-".join(reversed(names))} & set(card.trained_on.closest):
+            length = covalent_radii[[one, other]].sum()
+            yield structure_of([one, other], np.array([[0.0, 0, 0], [length, 0, 0]]), 0)
 
 
 def as_xyz(structures: Sequence[Structure]) -> bytes:

@@ -21,10 +21,11 @@ from rdkit.Chem import rdMolAlign
 from app.formats.files import read_structures
 from app.protocol.response import Answered, Result
 from app.relax import RelaxOptions
+from app.relax.bonds import changed_bonds
 from recipes.measures import gfn2, minima
 from recipes.measures.cache import Cache, Record
 from recipes.measures.model import add_model_options, opened
-from recipes.measures.molecules import Array, Molecule, group_of, read_molecules
+from recipes.measures.molecules import Array, Molecule, group_of, read_molecules, structure_of
 from recipes.measures.results import deviations, publish, table
 
 CLOSE = 0.1  # Å
@@ -66,6 +67,8 @@ def record(molecule: Molecule, point: Result, end: Result, reference: Record | N
         return found | {"error": f"{type(point).__name__}: {point}"}
     if reference is not None:
         found |= _errors(point, reference)
+        minimum = structure_of(molecule.numbers, np.array(reference["minimum"]), molecule.charge)
+        found["reference_changed"] = bool(changed_bonds(molecule.structure, minimum))
     if not isinstance(end, Answered) or end.relaxed is None:
         return found | {"relaxation_error": str(end)}
     found |= {
@@ -74,7 +77,7 @@ def record(molecule: Molecule, point: Result, end: Result, reference: Record | N
         "steps": end.relaxed.steps,
         "warnings": [warning.code for warning in end.warnings],
     }
-    if reference is not None and end.relaxed.converged:
+    if reference is not None and reference["converged"] and end.relaxed.converged:
         found |= _against_minimum(molecule, end.relaxed.structure.positions, reference)
     return found
 
@@ -124,6 +127,10 @@ def answers(records: list[Record], as_stated: int) -> str:
         ("answered with charges completed", len(records) - refused.total()),
         *((f"refused, {name}", count) for name, count in refused.most_common()),
         ("without a reference", sum(not r["reference"] for r in records)),
+        (
+            "GFN2-xTB changes bonds on its way",
+            sum(r.get("reference_changed", False) for r in records),
+        ),
     ]
     return table(("", "count"), rows)
 

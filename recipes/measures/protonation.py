@@ -91,7 +91,7 @@ def main() -> None:
     """Measure and print."""
     options = _options()
     cache = Cache(options.cache, "protonation")
-    known = [(pair, r) for pair in PAIRS if (r := cache.get(pair.key)) is not None]
+    known = [(pair, r) for pair in PAIRS if (r := cache.get(pair.key)) and _converged(r)]
     with opened(options) as model:
         starts = [_start(r[side]) for side in ("acid", "base") for _, r in known]
         ends = model.ask(starts, OPTIONS)
@@ -101,6 +101,10 @@ def main() -> None:
             for (pair, reference), acid, base in zip(known, acids, bases, strict=True)
         ]
         publish(options, model, [by_pair(records), summary(records)], {"pairs": records})
+
+
+def _converged(reference: Record) -> bool:
+    return all(reference[side]["converged"] for side in ("acid", "base"))
 
 
 def _start(side: Record) -> Structure:
