@@ -26,27 +26,46 @@ from app.store.location import default_store
 from app.store.store import ModelStore
 from recipes.measures.ensemble import Array, Ensemble
 from recipes.measures.model import Model, add_model_options, opened
-from recipes.measures.molecules import Molecule, read_molecules
+from recipes.measures.molecules import Molecule, read_molecules, structure_of
 from recipes.measures.results import publish, table
-from recipes.measures.trajectory import EVERY, Trajectory
+from recipes.measures.trajectory import EVERY, PART, Trajectory
 
 SIZES = range(20, 61)
 FRICTION = 0.01  # 1/fs
+SETTINGS = ("count", "heating", "step", "temperature", "seed")
 
 
 def main() -> None:
     """Run what is left to run, and print."""
     options = _options()
     with opened(options) as model:
-        names, starts = relaxed_drugs(model, read_molecules(options.molecules), options.count)
+        _claim(options, model)
+        names, starts = kept_drugs(options, model)
         trajectory = Trajectory(
             options.run, options.step, options.temperature, FRICTION, options.seed
         )
-        _claim(options, model, starts)
         ensemble = Ensemble(_backend(options), starts)
         trajectory.run(ensemble, options.heating, options.picoseconds)
         records = [record(name, index, trajectory, ensemble) for index, name in enumerate(names)]
         publish(options, model, [by_molecule(records), summary(records)], {"molecules": records})
+
+
+def kept_drugs(options: argparse.Namespace, model: Model) -> tuple[list[str], list[Structure]]:
+    """Names and relaxed geometries; those of an earlier run, where there was one."""
+    path = options.run / "starts.json"
+    molecules = read_molecules(options.molecules)
+    if not path.exists():
+        names, starts = relaxed_drugs(model, molecules, options.count)
+        text = json.dumps([[n, s.positions.tolist()] for n, s in zip(names, starts, strict=True)])
+        partial = path.with_suffix(".partial")
+        partial.write_text(text)
+        partial.replace(path)
+    by_name = {molecule.name: molecule for molecule in molecules}
+    kept = [(by_name[name], positions) for name, positions in json.loads(path.read_text())]
+    return [molecule.name for molecule, _ in kept], [
+        structure_of(molecule.numbers, np.array(positions), molecule.charge)
+        for molecule, positions in kept
+    ]
 
 
 def relaxed_drugs(
@@ -106,15 +125,12 @@ def _backend(options: argparse.Namespace) -> Backend:
     return load_backend(stored, threads=options.threads)
 
 
-def _claim(options: argparse.Namespace, model: Model, starts: Sequence[Structure]) -> None:
+def _claim(options: argparse.Namespace, model: Model) -> None:
     """Note in the run's folder what is run there; refuse a folder where something else was."""
-    digest = hashlib.sha256()
-    for start in starts:
-        digest.update(np.round(start.positions, 3).tobytes())
     settings = {
         "model": model.potential.digest,
-        "starts": digest.hexdigest(),
-        **{key: getattr(options, key) for key in ("heating", "step", "temperature", "seed")},
+        "molecules": hashlib.sha256(options.molecules.read_bytes()).hexdigest(),
+        **{key: getattr(options, key) for key in SETTINGS},
     }
     options.run.mkdir(parents=True, exist_ok=True)
     path = options.run / "settings.json"
@@ -141,7 +157,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", type=Path, required=True, help="folder of the trajectory")
     add_model_options(parser)
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name in ("heating", "picoseconds"):
+        parts = getattr(options, name) / (EVERY * PART / 1000)
+        if parts < 1 or abs(parts - round(parts)) > 1e-6:
+            parser.error(f"--{name} {getattr(options, name)}: a multiple of 0.5 ps, at least that")
+    return options
 
 
 if __name__ == "__main__":
