@@ -44,9 +44,12 @@ def publish(
     """
     name = Path(sys.argv[0]).stem
     text = "\n\n".join(tables)
+    if options.output is not None:
+        _write(options.output, name, model, text, values)
     print(f"{model.potential.reference}\n\n{text}")
-    if options.output is None:
-        return
+
+
+def _write(output: Path, name: str, model: Model, text: str, values: dict[str, Any]) -> None:
     content = {
         "measurement": name,
         "model": model.potential.reference,
@@ -56,6 +59,6 @@ def publish(
         "tables": text,
         "values": values,
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"{name}.json"
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / f"{name}.json"
     path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
