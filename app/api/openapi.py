@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import PlainTextResponse
 
-from app.api.body import JSON, MSGPACK, XYZ
+from app.api.body_kinds import JSON, MSGPACK, XYZ
 from app.atoms.properties import NAMES
 from app.protocol.schemas import (
     WATER,

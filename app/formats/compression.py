@@ -15,10 +15,16 @@ LARGEST_RATIO = 100
 """A file may grow to this multiple of its size, or to `SMALLEST_LIMIT` bytes if that is more."""
 CHUNK = 8192
 """Bytes that are decompressed at once; each stream's rest is copied, so that few must be left."""
+LONGEST_MARK = 8
+"""Bytes that say whether a file is compressed."""
 DICTIONARY = 256 * 2**20
 """Bytes that xz may take for its dictionary; its strongest setting takes 64 MiB."""
 UNREAD = {b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"\x04\x22\x4d\x18": "lz4"}
 """First bytes of files that have to be decompressed by other means."""
+
+
+class ExpandsTooFar(InvalidFormat):
+    """More comes of a compressed file than its limit."""
 
 
 class _Decompressor(Protocol):
@@ -50,8 +56,13 @@ def is_compressed(start: bytes) -> bool:
     return start.startswith((*OPENERS, *UNREAD))
 
 
-def expand(data: bytes) -> bytes:
+def expand(data: bytes, limit: int | None = None) -> bytes:
     """What is compressed in the bytes by gzip, bzip2 or xz; other bytes as they are.
+
+    Args:
+        data: of a file.
+        limit: bytes that may come of it; by default `LARGEST_RATIO` times as many as there are, or
+            `SMALLEST_LIMIT`.
 
     Raises:
         InvalidFormat: damaged, larger than the limit, or compressed in another way.
@@ -63,7 +74,8 @@ def expand(data: bytes) -> bytes:
     if opener is None:
         return data
     try:
-        return b"".join(_parts(opener, data, max(SMALLEST_LIMIT, LARGEST_RATIO * len(data))))
+        most = max(SMALLEST_LIMIT, LARGEST_RATIO * len(data)) if limit is None else limit
+        return b"".join(_parts(opener, data, most))
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise InvalidFormat(f"compressed data that cannot be read: {error}") from error
 
@@ -78,7 +90,7 @@ def _parts(opener: Callable[[], _Decompressor], data: bytes, limit: int) -> Iter
             part = stream.decompress(rest, room + 1)
             room -= len(part)
             if room < 0:
-                raise InvalidFormat(
+                raise ExpandsTooFar(
                     f"larger than {limit} bytes when decompressed; decompress it first"
                 )
             yield part

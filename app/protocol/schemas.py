@@ -25,6 +25,8 @@ from app.atoms.properties import ANSWERED, DEFAULT, NAMES, Name, Property, answe
 from app.atoms.structure import Booleans, Structure
 from app.atoms.warnings import AnswerWarning, Code
 from app.errors import InvalidStructure
+from app.formats.notation import LARGEST_SEED
+from app.formats.registry import FORMATS
 from app.protocol.arrays import as_floats, as_integers, as_rows
 from app.relax import RelaxOptions
 from app.store.card import ModelCard
@@ -120,6 +122,41 @@ class StructureIn(_Wire):
             _fixed(self.fixed, len(numbers)) if self.fixed else None,
         )
         return structure, warnings
+
+
+class FileIn(_Wire):
+    """The content of a file, which may hold several structures."""
+
+    content: str | bytes = Field(
+        description="all of it, as text; in MessagePack, bytes may be sent as well"
+    )
+    format: str | None = Field(
+        default=None,
+        description=f"one of {', '.join(FORMATS)}; by default, what the content looks like",
+    )
+    conformers: int = Field(default=1, ge=1, description="of each SMILES of the file")
+    seed: int = Field(default=1, ge=1, le=LARGEST_SEED, description="as for a SMILES")
+    id: str | None = Field(
+        default=None,
+        max_length=LONGEST_ID,
+        description="comes back with the result; where the file has several structures, before the "
+        "name or number of each, as in `id:name`",
+    )
+
+
+class SmilesIn(_Wire):
+    """A molecule, of which conformers are made: by RDKit's ETKDGv3, with hydrogens, cleaned by MMFF94."""
+
+    smiles: str = Field(description="one word; formal charges count")
+    conformers: int = Field(default=1, ge=1, description="a result for each")
+    seed: int = Field(
+        default=1, ge=1, le=LARGEST_SEED, description="of the random numbers; the same, the same"
+    )
+    id: str | None = Field(
+        default=None,
+        max_length=LONGEST_ID,
+        description="comes back with the result, as `id:0`, `id:1`, … of several conformers",
+    )
 
 
 def _switched(relax: object) -> object:
@@ -289,11 +326,30 @@ RelaxedOut = create_model(
 )
 
 
+class StructureOut(_Wire):
+    """A structure that its sender does not know atom by atom: of a file, or of a SMILES."""
+
+    symbols: list[str]
+    positions: list[Vector] = Field(description="(N, 3) Å")
+    cell: Matrix | None = Field(default=None, description="(3, 3) Å, rows are lattice vectors")
+    pbc: Flags | None = None
+    charge: int | None = Field(default=None, description="where it is not 0")
+    multiplicity: int | None = Field(default=None, description="where it was stated")
+
+
 class _ResultHead(_Wire):
     """The answer for one structure: numbers with status `ok`, or an error with status `error`."""
 
     id: str | None
     status: Literal["ok", "error"]
+    item: int | None = Field(
+        default=None,
+        description="number, from 0, of the item of `structures`, or of the uploaded file, that it "
+        "comes from, where that may hold several structures",
+    )
+    structure: StructureOut | None = Field(
+        default=None, description="what was read or made of a file or a SMILES"
+    )
 
 
 ResultOut = create_model(

@@ -9,7 +9,8 @@ from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.backends.domain import doubts
 from app.engine.potential import Potential
-from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge
+from app.errors import DoubtfulAnswer, EquipotError, InvalidStructure, UnsupportedCharge
+from app.formats.notation import Smiles
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
 from app.relax import Relaxed, Safeguards, relax
@@ -56,8 +57,10 @@ async def answer(
 async def _result(
     potential: Potential, entry: Entry, request: PredictRequest, safeguards: Safeguards
 ) -> Result:
-    if not isinstance(entry.structure, Structure):
+    if isinstance(entry.structure, EquipotError):
         return entry.structure
+    if isinstance(entry.structure, Smiles):
+        return InvalidStructure("a SMILES, of which no geometry has been made")
     try:
         return await _answered(potential, entry, entry.structure, request, safeguards)
     except EquipotError as error:

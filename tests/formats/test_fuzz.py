@@ -15,9 +15,9 @@ from app.formats.registry import FORMATS, read
 from tests.formats.cif.test_reader import SALT
 from tests.formats.mutation import mutated
 from tests.formats.pdb.lines import CO, cell
+from tests.formats.poscar.test_reader import ARGON, SLAB
 from tests.formats.sdf.test_reader import EMPTY_V3000, HYDROXIDE, WATER
 from tests.formats.test_gaussian import CATION
-from tests.formats.test_poscar import ARGON, SLAB
 
 COUNT = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
 SLOWEST = 5.0

@@ -6,9 +6,9 @@ from app.errors import InvalidFormat
 from app.formats.registry import FORMATS, of_content, of_name, read
 from tests.formats.cif.test_reader import SALT
 from tests.formats.pdb.lines import CO
+from tests.formats.poscar.test_reader import ARGON
 from tests.formats.sdf.test_reader import WATER
 from tests.formats.test_gaussian import CATION
-from tests.formats.test_poscar import ARGON
 
 XYZ = "1\n\nAr 0 0 0\n"
 TEXTS = {"xyz": XYZ, "sdf": WATER, "pdb": CO, "cif": SALT, "poscar": ARGON, "gaussian": CATION}
