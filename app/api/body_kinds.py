@@ -16,6 +16,8 @@ LINES = "application/x-ndjson"
 FORM = "multipart/form-data"
 FORMAT = "format"
 """The query parameter that says how to answer."""
+INPUT_FORMAT = "input_format"
+"""The field of a form that states the format of its files."""
 SHOWN = 80
 """Characters of a header that a message repeats."""
 DOCUMENTS: Mapping[str, Kind] = {

@@ -82,6 +82,8 @@ class LineReader:
 
     def _taken(self, parts: list[bytes], ends: int) -> bytes:
         line = b"".join(parts)
+        if len(line) > self._limits.size:
+            raise self._limits.too_large()
         self._share.shrink(len(line) + ends)
         return line
 

@@ -8,6 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
 
 from app.api.body import BodyLimits, expanded
+from app.api.body_kinds import INPUT_FORMAT
 from app.errors import InvalidFormat, InvalidRequest
 from app.formats.compression import LONGEST_MARK, is_compressed
 from app.formats.registry import FORMATS
@@ -20,10 +21,6 @@ MOST_PARTS = 1024
 """Files and fields of a form."""
 LONGEST_FIELD = 1000
 """Bytes of a field that is no file."""
-FORMAT = "input_format"
-"""The field that states the format of the files, where names and contents do not say it; `format` is that
-of the answer.
-"""
 
 
 class Part(NamedTuple):
@@ -68,14 +65,14 @@ def read_form(body: bytes, content_type: str, limits: BodyLimits) -> Form:
     """
     parts = _parts(body, content_type)
     fields = [(part.name, _text(part)) for part in parts if part.file is None]
-    stated = [value for name, value in fields if name == FORMAT]
+    stated = [value for name, value in fields if name == INPUT_FORMAT]
     if len(stated) > 1 or (stated and stated[0] not in FORMATS):
-        raise InvalidRequest(f"{FORMAT}: choose one of {', '.join(FORMATS)}")
+        raise InvalidRequest(f"{INPUT_FORMAT}: choose one of {', '.join(FORMATS)}")
     kind = stated[0] if stated else None
     files = list(_files((part for part in parts if part.file is not None), kind, limits))
     if not files:
         raise InvalidFormat("the form holds no file; send one or several, with their names")
-    return Form(files, [(name, value) for name, value in fields if name != FORMAT])
+    return Form(files, [(name, value) for name, value in fields if name != INPUT_FORMAT])
 
 
 def _files(parts: Iterable[Part], kind: Kind | None, limits: BodyLimits) -> Iterator[Upload]:

@@ -24,6 +24,8 @@ MARK = "@<TRIPOS>"
 READ = ("MOLECULE", "ATOM", "BOND", "CRYSIN", "UNITY_ATOM_ATTR", "COMMENT")
 """Sections of which something is read."""
 NO_CHARGES = "NO_CHARGES"
+HEAD = 6
+"""Lines at the begin of a section that may be blank: the name and the comment of a molecule."""
 KINDS = {"1": 1, "2": 2, "3": 3, "ar": 4, "am": 1, "un": 8, "du": 8}
 """Of bonds, in the numbers of molfiles; `nc`, not connected, is none."""
 PRIMITIVE = ("1", "")
@@ -65,7 +67,7 @@ def _records(lines: Sequence[str]) -> Iterator[_Record]:
                 record = _Record()
             known = record.sections.setdefault(name, []) if record else None
             rows = known if name in READ else None
-        elif rows is not None and not line.startswith("#"):
+        elif rows is not None and not line.startswith("#") and (line.strip() or len(rows) < HEAD):
             rows.append((number, line))
     if record is not None:
         yield record

@@ -42,24 +42,29 @@ def entries_of(item: object, number: int, intake: Intake, limits: RequestLimits)
     Raises:
         StructureTooLarge: the request has more structures or atoms than it may have.
     """
-    name = structure_id(item)
-    fields = item if isinstance(item, dict) else {}
+    name, fields = structure_id(item), item if isinstance(item, dict) else {}
+    if "content" in fields:
+        return _file(item, name, number, intake)
+    own = number if "smiles" in fields else None
     try:
-        if "smiles" in fields:
-            return [intake.take(replace(_smiles(item, name, intake), item=number))]
-        if "content" in fields:
-            return _file(item, name, number, intake)
-        limits.check_atoms(_announced(fields))
-        structure, warnings = parse_structure(item)
-    except StructureTooLarge:
-        raise
+        read = _smiles if "smiles" in fields else _structure
+        entry = read(item, name, intake, limits)
     except EquipotError as error:
-        return [intake.take(Entry(name, error))]
+        entry = Entry(name, error)
     except Exception as error:
-        log.exception("a structure could not be read")
-        unexpected = f"an unexpected {type(error).__name__}; the service's log has more"
-        return [intake.take(Entry(name, EquipotError(unexpected)))]
-    return [intake.take(Entry(name, structure, warnings=warnings))]
+        entry = Entry(name, _surprise(error))
+    return [intake.take(replace(entry, item=own))]
+
+
+def _surprise(error: Exception) -> EquipotError:
+    log.exception("a structure could not be read")
+    return EquipotError(f"an unexpected {type(error).__name__}; the service's log has more")
+
+
+def _structure(item: object, name: str | None, _: Intake, limits: RequestLimits) -> Entry:
+    limits.check_atoms(_announced(item if isinstance(item, dict) else {}))
+    structure, warnings = parse_structure(item)
+    return Entry(name, structure, warnings=warnings)
 
 
 def _announced(fields: dict[object, object]) -> int:
@@ -68,7 +73,7 @@ def _announced(fields: dict[object, object]) -> int:
     return max((len(values) for values in lists if isinstance(values, list)), default=0)
 
 
-def _smiles(item: object, name: str | None, intake: Intake) -> Entry:
+def _smiles(item: object, name: str | None, intake: Intake, _: RequestLimits) -> Entry:
     given = validate(SmilesIn, item)
     drawing = Drawing(given.conformers, given.seed)
     return Entry(name, intake.drawn(given.smiles, drawing), shown=True)
@@ -76,11 +81,17 @@ def _smiles(item: object, name: str | None, intake: Intake) -> Entry:
 
 def _file(item: object, name: str | None, number: int, intake: Intake) -> list[Entry]:
     """The entries of a file, under their own names; under the item's, where it has one."""
-    given = validate(FileIn, item)
-    content = given.content.encode() if isinstance(given.content, str) else given.content
-    kind = given.format or kind_of(content)
-    drawing = Drawing(given.conformers, given.seed)
-    entries = list(intake.entries(content, kind, drawing))
+    try:
+        given = validate(FileIn, item)
+        content = given.content.encode() if isinstance(given.content, str) else given.content
+        kind = given.format or kind_of(content)
+        entries = list(intake.entries(content, kind, Drawing(given.conformers, given.seed)))
+    except StructureTooLarge:
+        raise  # the request is, with this file
+    except EquipotError as error:
+        entries = [intake.take(Entry(None, error))]
+    except Exception as error:
+        entries = [intake.take(Entry(None, _surprise(error)))]
     return [
         replace(entry, item=number, id=_name(name, entry.id, part, len(entries)))
         for part, entry in enumerate(entries)

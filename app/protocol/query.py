@@ -18,6 +18,18 @@ LONGEST_NUMBER = 18
 """Digits."""
 
 
+def asked_of_lines(given: Sequence[tuple[str, str]]) -> PredictRequest:
+    """The request without its structures, of which each line says how its geometry is made.
+
+    Raises:
+        InvalidRequest: as for `asked`, or a parameter that belongs into the lines.
+    """
+    for name, _ in given:
+        if name in DRAWING:
+            raise InvalidRequest(f"query parameter {name}: state it in each line")
+    return asked(given)[0]
+
+
 def asked(given: Sequence[tuple[str, str]]) -> tuple[PredictRequest, Drawing]:
     """The request without its structures, and how geometries of SMILES are made.
 

@@ -18,10 +18,11 @@ from app.api.routes.common import service_of
 from app.api.streaming import LineReader, StreamedResponse, model_header
 from app.api.upload import read_form
 from app.atoms.properties import NAMES
+from app.errors import InvalidRequest
 from app.formats.compression import LONGEST_MARK, is_compressed
 from app.formats.registry import WRITERS
 from app.protocol.lines import LineSink
-from app.protocol.query import asked
+from app.protocol.query import asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest
 from app.protocol.response import Reply
 from app.service.stream import Stream
@@ -46,7 +47,7 @@ async def predict(request: Request) -> Response:
     accepts = answer_kind(request, kind if kind in SAME else "json")
     service.models.check_ready()
     if kind == "lines":
-        return await _answer_lines(request, accepts if accepts in STREAMED else "lines")
+        return await _answer_lines(request, accepts)
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
         message = await _message(request, kind, accepts, share)
@@ -96,8 +97,12 @@ async def _answer_lines(request: Request, accepts: Kind) -> Response:
     if _encoding(request) not in ("", "identity"):
         raise HTTPException(415, "a stream of lines is read as it comes, and not decompressed")
     service = service_of(request)
-    head, _ = asked(_query(request))
-    stream = service.stream(head, accepts)
+    if accepts not in STREAMED:
+        if FORMAT in request.query_params:
+            known = ", ".join(STREAMED)
+            raise InvalidRequest(f"format: {accepts} holds no stream; ask for one of {known}")
+        accepts = "lines"
+    stream = service.stream(asked_of_lines(_query(request)), accepts)
     room: BodyRoom = request.app.state.body_room
     with ExitStack() as stack:
         share = stack.enter_context(room.share())

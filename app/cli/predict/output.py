@@ -89,10 +89,11 @@ class Records(Form):
     def result(self, entry: Entry, result: Result) -> bytes:
         """See `Form`."""
         self._count += 1
-        if WRITERS[self._kind].single and (self._count > 1 or isinstance(result, EquipotError)):
-            raise InvalidRequest(
-                f"{self._kind} holds one structure, which has an answer; write json or xyz"
-            )
+        if WRITERS[self._kind].single:
+            if isinstance(result, EquipotError):
+                raise InvalidRequest(f"{self._kind} holds no errors: {result}")
+            if self._count > 1:
+                raise InvalidRequest(f"{self._kind} holds one structure; write json or xyz")
         return self._writer.add(record(entry, result, self.request, self.model))
 
     def tail(self) -> bytes:
