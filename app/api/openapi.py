@@ -11,18 +11,17 @@ from starlette.responses import PlainTextResponse
 from app.api.body_kinds import FORM, INPUT_FORMAT, JSON, LINES, MEDIA_TYPES, MSGPACK, XYZ
 from app.atoms.properties import NAMES
 from app.formats.registry import FORMATS, WRITERS
+from app.protocol.item_types import FileIn, SmilesIn
 from app.protocol.schemas import (
     WATER,
     Alive,
     ErrorBody,
-    FileIn,
     Index,
     ModelAnswer,
     ModelsAnswer,
     PredictAnswer,
     PredictBody,
     Ready,
-    SmilesIn,
     StructureIn,
 )
 from app.relax import RelaxOptions

@@ -166,6 +166,12 @@ class StreamedResponse(Response):
             await self._send(send, self._sink.broken(fault(error)))
         except (ClientLeft, TimeoutError):
             return False
+        except Exception as error:
+            log.exception("a stream is cut off")
+            if self._sink is None:
+                return False
+            told = f"an unexpected {type(error).__name__}; the service's log has more"
+            await self._send(send, self._sink.broken(fault(EquipotError(told))))
         return True
 
     async def _send(self, send: Send, part: bytes) -> None:

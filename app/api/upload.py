@@ -8,7 +8,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.exceptions import HTTPException
 
 from app.api.body import BodyLimits, expanded
-from app.api.body_kinds import INPUT_FORMAT
+from app.api.body_kinds import FORM, INPUT_FORMAT, JSON
 from app.errors import InvalidFormat, InvalidRequest
 from app.formats.compression import LONGEST_MARK, is_compressed
 from app.formats.registry import FORMATS
@@ -90,7 +90,7 @@ def _files(parts: Iterable[Part], kind: Kind | None, limits: BodyLimits) -> Iter
 def _parts(body: bytes, content_type: str) -> list[Part]:
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
-        raise HTTPException(415, "Content-Type multipart/form-data without a boundary")
+        raise HTTPException(415, f"Content-Type {FORM} without a boundary; send one, or {JSON}")
     reader = _Reader()
     try:
         parser = MultipartParser(boundary, reader.callbacks())

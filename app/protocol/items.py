@@ -8,8 +8,9 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError, StructureTooLarge
 from app.formats.registry import kind_of
 from app.protocol.intake import Drawing, Intake
+from app.protocol.item_types import FileIn, SmilesIn
 from app.protocol.request import Entry, RequestLimits
-from app.protocol.schemas import LONGEST_ID, FileIn, SmilesIn, StructureIn
+from app.protocol.schemas import LONGEST_ID, StructureIn
 from app.protocol.validation import validate
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -25,9 +24,8 @@ from app.atoms.properties import ANSWERED, DEFAULT, NAMES, Name, Property, answe
 from app.atoms.structure import Booleans, Structure
 from app.atoms.warnings import AnswerWarning, Code
 from app.errors import InvalidStructure
-from app.formats.notation import LARGEST_SEED
-from app.formats.registry import FORMATS
 from app.protocol.arrays import as_floats, as_integers, as_rows
+from app.protocol.wire import Wire as _Wire
 from app.relax import RelaxOptions
 from app.store.card import ModelCard
 
@@ -49,10 +47,6 @@ WATER: dict[str, JsonValue] = {
 
 
 LONGEST_ID = 1000
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _periodicity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -122,41 +116,6 @@ class StructureIn(_Wire):
             _fixed(self.fixed, len(numbers)) if self.fixed else None,
         )
         return structure, warnings
-
-
-class FileIn(_Wire):
-    """The content of a file, which may hold several structures."""
-
-    content: str | bytes = Field(
-        description="all of it, as text; in MessagePack, bytes may be sent as well"
-    )
-    format: str | None = Field(
-        default=None,
-        description=f"one of {', '.join(FORMATS)}; by default, what the content looks like",
-    )
-    conformers: int = Field(default=1, ge=1, description="of each SMILES of the file")
-    seed: int = Field(default=1, ge=1, le=LARGEST_SEED, description="as for a SMILES")
-    id: str | None = Field(
-        default=None,
-        max_length=LONGEST_ID,
-        description="comes back with the result; where the file has several structures, before the "
-        "name or number of each, as in `id:name`",
-    )
-
-
-class SmilesIn(_Wire):
-    """A molecule, of which conformers are made: by RDKit's ETKDGv3, with hydrogens, cleaned by MMFF94."""
-
-    smiles: str = Field(description="one word; formal charges count")
-    conformers: int = Field(default=1, ge=1, description="a result for each")
-    seed: int = Field(
-        default=1, ge=1, le=LARGEST_SEED, description="of the random numbers; the same, the same"
-    )
-    id: str | None = Field(
-        default=None,
-        max_length=LONGEST_ID,
-        description="comes back with the result, as `id:0`, `id:1`, … of several conformers",
-    )
 
 
 def _switched(relax: object) -> object:

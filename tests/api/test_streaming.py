@@ -212,6 +212,6 @@ def test_a_client_that_leaves_costs_nothing_more(gated: tuple[Running, Gated]) -
         send(client, ARGON, ARGON, ARGON)
         assert next(lines)["status"] == "begin"
         assert backend.entered.wait(60)
+    server.wait_for('equipot_requests_total{method="POST",route="/predict",status="200"}', 1.0)
     backend.gate.set()
-    server.wait_for('equipot_queue_depth{model="pairs@2"}', 0.0)
     assert server.predict(ARGON).status_code == 200
