@@ -200,6 +200,11 @@ PREDICT: dict[str, Any] = {
                 "strict", {"type": "boolean"}, "bodies of files and lines: a warning is an error"
             ),
             _query(
+                "on_ood",
+                {"type": "string", "enum": ["warn", "error"]},
+                "bodies of files and lines: whether what is out of the model's domain is refused",
+            ),
+            _query(
                 "allow_odd_electrons",
                 {"type": "boolean"},
                 "bodies of files and lines: answer for radicals",

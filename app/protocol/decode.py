@@ -56,6 +56,7 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
         relax=body.relax,
         explicit=explicit,
         strict=body.strict,
+        on_ood=body.on_ood,
         allow_odd_electrons=body.allow_odd_electrons,
     )
 

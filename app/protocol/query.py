@@ -1,8 +1,10 @@
 """What is asked beside a body of files: query parameters, fields of a form, options."""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from app.atoms.properties import DEFAULT, NAMES, Name
+from app.backends.domain import OnOod
 from app.errors import InvalidRequest
 from app.protocol.intake import Drawing
 from app.protocol.request import PredictRequest
@@ -12,7 +14,8 @@ from app.relax import RelaxOptions
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 SWITCHES = ("strict", "allow_odd_electrons")
 DRAWING = ("conformers", "seed")
-QUERY = ("model", "properties", *SWITCHES, *DRAWING, "relax", *RELAX_FIELDS)
+QUERY = ("model", "properties", *SWITCHES, "on_ood", *DRAWING, "relax", *RELAX_FIELDS)
+ON_OOD: tuple[OnOod, ...] = get_args(OnOod)
 SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 LONGEST_NUMBER = 18
 """Digits."""
@@ -43,6 +46,7 @@ def asked(given: Sequence[tuple[str, str]]) -> tuple[PredictRequest, Drawing]:
         properties=properties_from(query.get("properties")),
         relax=_query_relax(query),
         explicit="properties" in query,
+        on_ood=_on_ood(query),
         **{name: _switch(query, name, "false") for name in SWITCHES},
     )
     return request, Drawing(**{name: _whole(query, name) for name in DRAWING if name in query})
@@ -106,6 +110,14 @@ def _switch(query: Mapping[str, str], name: str, default: str) -> bool:
     if given not in SWITCH:
         raise InvalidRequest(f"query parameter {name}: '{given}' is neither true nor false")
     return SWITCH[given]
+
+
+def _on_ood(query: Mapping[str, str]) -> OnOod:
+    given = query.get("on_ood", "warn")
+    for known in ON_OOD:
+        if given == known:
+            return known
+    raise InvalidRequest(f"query parameter on_ood: '{given[:80]}' is neither warn nor error")
 
 
 def _whole(query: Mapping[str, str], name: str) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from app.atoms.structure import Structure
+from app.backends.domain import check_on_ood
 from app.engine.potential import Potential
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.registry import WRITERS
@@ -17,6 +19,7 @@ from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
 from app.service.stream import Stream
+from app.service.suggestions import who_knows
 from app.service.threads import INLINE_ATOMS, INLINE_BYTES, maybe_threaded
 from app.settings import Settings
 
@@ -94,7 +97,8 @@ class Service:
             kind: how results are written.
 
         Raises:
-            InputError: an option out of its limit, or a format that cannot hold what is asked.
+            InputError: an option out of its limit, a format that cannot hold what is asked, or out of
+                domain is to be an error, which the model cannot tell.
             StoreError: there is no such model, or it is not served.
             Unavailable: the service is starting or shutting down.
         """
@@ -104,7 +108,9 @@ class Service:
         if request.relax is not None:
             request = replace(request, relax=self._limits.bounded(request.relax))
         potential = self.models.potential(request.model)
-        return Stream(potential, request, kind, self._safeguards, self._watch(potential))
+        check_on_ood(potential.card, request.on_ood)
+        watch, suggest = self._watch(potential), self._suggest
+        return Stream(potential, request, kind, self._safeguards, watch, suggest)
 
     async def stop(self) -> None:
         """Finish what was admitted, and end."""
@@ -115,13 +121,18 @@ class Service:
         """The results of a request that has been read.
 
         Raises:
+            InvalidRequest: out of domain is to be an error, which the model cannot tell.
             StoreError: there is no such model, or it is not served.
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
         potential = self.models.potential(request.model)
-        return await answer(potential, request, self._safeguards, self._watch(potential))
+        watch, suggest = self._watch(potential), self._suggest
+        return await answer(potential, request, self._safeguards, watch, suggest)
 
     def _watch(self, potential: Potential) -> Watch:
         reference = potential.reference
         return lambda relaxed: self.metrics.relaxed(reference, relaxed)
+
+    def _suggest(self, structure: Structure) -> str:
+        return who_knows(self.models.newest_cards(), structure)

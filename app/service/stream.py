@@ -13,7 +13,7 @@ from app.protocol.lines import sink
 from app.protocol.request import Entry, Kind, PredictRequest
 from app.protocol.response import ModelRef, Result
 from app.relax import Safeguards
-from app.service.answer import Watch, answer
+from app.service.answer import Suggest, Watch, answer
 from app.service.threads import INLINE_ATOMS, maybe_threaded
 
 BATCHES = 2
@@ -35,6 +35,7 @@ class Stream:
         kind: how results are written.
         safeguards: where a relaxation is given up.
         watch: is told of each relaxation that ended.
+        suggest: says of a structure with an element that the model does not know who knows it.
 
     Attributes:
         model: which answers.
@@ -48,9 +49,10 @@ class Stream:
         kind: Kind,
         safeguards: Safeguards,
         watch: Watch,
+        suggest: Suggest,
     ) -> None:
         self._potential, self._request, self._kind = potential, request, kind
-        self._safeguards, self._watch = safeguards, watch
+        self._safeguards, self._watch, self._suggest = safeguards, watch, suggest
         self.model = ModelRef(potential.card.name, potential.card.version, potential.digest)
         self.sink = sink(kind, self.model, request)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,7 +120,9 @@ class Stream:
         result: Result | None = None
         while result is None:
             try:
-                response = await answer(self._potential, request, self._safeguards, self._watch)
+                response = await answer(
+                    self._potential, request, self._safeguards, self._watch, self._suggest
+                )
                 result = response.results[0]
             except Overloaded as error:  # others fill the queue: the stream waits
                 await asyncio.sleep(min(error.retry_after, LONGEST_PAUSE))

@@ -52,6 +52,7 @@ class Record(BaseModel):
             **drawing._asdict(),
             "properties": list(request.properties) if request.explicit else None,
             "strict": request.strict,
+            "on_ood": request.on_ood,
             "allow_odd_electrons": request.allow_odd_electrons,
             "relax": request.relax and request.relax.model_dump(mode="json"),
         }
