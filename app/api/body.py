@@ -11,7 +11,7 @@ from starlette.requests import Request
 from app.api.disconnect import ClientLeft
 from app.api.limits import Share
 from app.errors import InvalidFormat, StructureTooLarge
-from app.formats.compression import ExpandsTooFar, expand
+from app.formats.compression import expand
 from app.settings import Settings
 
 WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
@@ -148,7 +148,4 @@ def expanded(data: bytes, limits: BodyLimits, room: int) -> bytes:
         StructureTooLarge: it holds more bytes than the limit.
         InvalidFormat: it is damaged, or compressed in a way that is not read.
     """
-    try:
-        return expand(data, room)
-    except ExpandsTooFar:
-        raise limits.too_large() from None
+    return expand(data, room, limits.too_large())

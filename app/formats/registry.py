@@ -23,7 +23,7 @@ from app.formats.frame import Frame
 from app.formats.poscar import writer as poscar_writer
 from app.formats.record import Writer
 from app.formats.sdf import writer as sdf_writer
-from app.formats.table import CsvWriter, ParquetWriter
+from app.formats.table import CsvWriter, ParquetWriter, check_parquet
 from app.formats.text import decode, split_lines
 
 HEAD = 4096
@@ -133,6 +133,8 @@ class OutputFormat:
         misfit: why a structure cannot be written, or None.
         holds: what is asked for by name that it can hold.
         single: whether a file holds one structure, and no error in the place of one.
+        check: raises where it cannot be written here.
+        starts_slowly: whether the first writer takes so long to make that others would wait.
     """
 
     writer: Callable[[], Writer]
@@ -141,6 +143,8 @@ class OutputFormat:
     misfit: Callable[[Structure], str | None] = _fits
     holds: tuple[Name, ...] = ("energy",)
     single: bool = False
+    check: Callable[[], None] = lambda: None
+    starts_slowly: bool = False
 
 
 WRITERS: Mapping[str, OutputFormat] = MappingProxyType(
@@ -154,7 +158,13 @@ WRITERS: Mapping[str, OutputFormat] = MappingProxyType(
             poscar.PoscarWriter, "chemical/x-poscar", ".vasp", poscar_writer.misfit, single=True
         ),
         "csv": OutputFormat(CsvWriter, "text/csv", ".csv"),
-        "parquet": OutputFormat(ParquetWriter, "application/vnd.apache.parquet", ".parquet"),
+        "parquet": OutputFormat(
+            ParquetWriter,
+            "application/vnd.apache.parquet",
+            ".parquet",
+            check=check_parquet,
+            starts_slowly=True,
+        ),
     }
 )
 """What records are written as; JSON and MessagePack are written by `app.protocol.encode`."""

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -63,22 +64,26 @@ class CsvWriter:
         return b""
 
 
-class ParquetWriter:
-    """Row groups of a Parquet file.
+def check_parquet() -> None:
+    """Whether Parquet can be written here.
 
     Raises:
         InvalidRequest: pyarrow is not installed.
     """
+    if find_spec("pyarrow") is None:
+        raise InvalidRequest(
+            "Parquet is written by pyarrow, which is not installed (pip install "
+            "'equipot[parquet]'); ask for csv instead"
+        )
+
+
+class ParquetWriter:
+    """Row groups of a Parquet file; the first one imports pyarrow, which takes a moment."""
 
     def __init__(self) -> None:
-        try:
-            import pyarrow
-            import pyarrow.parquet
-        except ImportError:
-            raise InvalidRequest(
-                "Parquet is written by pyarrow, which is not installed (pip install "
-                "'equipot[parquet]'); ask for csv instead"
-            ) from None
+        import pyarrow
+        import pyarrow.parquet
+
         types = [(name, pyarrow.type_for_alias(kind)) for name, kind in COLUMNS.items()]
         self._schema = pyarrow.schema(types)
         self._table = pyarrow.Table.from_pylist

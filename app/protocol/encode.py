@@ -159,8 +159,10 @@ def check_held(request: PredictRequest, kind: Kind) -> None:
     """Whether a format holds all that is asked for by name.
 
     Raises:
-        InvalidRequest: it does not; names what.
+        InvalidRequest: it does not, and says what; or it cannot be written here.
     """
+    if kind in WRITERS:
+        WRITERS[kind].check()
     held = WRITERS[kind].holds if kind in WRITERS else request.properties
     missing = [name for name in request.properties if name not in held]
     if request.explicit and missing:

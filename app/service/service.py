@@ -58,7 +58,8 @@ class Service:
         response = await self.predict(request)
         if response.fault and message.accepts in WRITERS and WRITERS[message.accepts].single:
             raise next(error for error in response.results if isinstance(error, EquipotError))
-        large = request.n_atoms > INLINE_ATOMS
+        slow = message.accepts in WRITERS and WRITERS[message.accepts].starts_slowly
+        large = request.n_atoms > INLINE_ATOMS or slow
         body = await maybe_threaded(large, encode, response, message.accepts)
         status = response.fault.status if response.fault else 200
         return Reply(status, message.accepts, body, response.model)
@@ -89,7 +90,7 @@ class Service:
             for entry in entries:
                 yield entry
 
-    def stream(self, request: PredictRequest, kind: Kind) -> Stream:
+    async def stream(self, request: PredictRequest, kind: Kind) -> Stream:
         """What answers a stream of structures.
 
         Args:
@@ -110,7 +111,10 @@ class Service:
         potential = self.models.potential(request.model)
         check_on_ood(potential.card, request.on_ood)
         watch, suggest = self._watch(potential), self._suggest
-        return Stream(potential, request, kind, self._safeguards, watch, suggest)
+        slow = kind in WRITERS and WRITERS[kind].starts_slowly
+        return await maybe_threaded(
+            slow, Stream, potential, request, kind, self._safeguards, watch, suggest
+        )
 
     async def stop(self) -> None:
         """Finish what was admitted, and end."""

@@ -18,6 +18,8 @@ from app.service.threads import INLINE_ATOMS, maybe_threaded
 
 BATCHES = 2
 """Batches whose structures and atoms may be under way: one is evaluated, one waits."""
+TURN = 16
+"""Structures after which others have theirs on the event loop."""
 LONGEST_PAUSE = 1.0
 """Seconds after which a structure that found the queue full tries again."""
 
@@ -90,6 +92,12 @@ class Stream:
     async def _read(self, entries: AsyncIterator[Entry]) -> None:
         async for entry in entries:
             await self._enter(entry)
+            if self._structures % TURN == 0:
+                await asyncio.sleep(0)  # others' turn, however quickly lines are read
+            if isinstance(entry.structure, EquipotError):
+                self._ready.append((entry, entry.structure))
+                self._changed.set()
+                continue
             task = asyncio.ensure_future(self._answer(fits(entry, self._kind)))
             self._tasks.add(task)
             task.add_done_callback(self._done)

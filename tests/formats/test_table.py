@@ -1,12 +1,14 @@
 import csv
 import io
+import sys
 
 import numpy as np
 import pytest
 
 from app.atoms.structure import Structure
+from app.errors import InvalidRequest
 from app.formats.record import Record
-from app.formats.table import COLUMNS, ROWS, CsvWriter, ParquetWriter
+from app.formats.table import COLUMNS, ROWS, CsvWriter, ParquetWriter, check_parquet
 
 WATER = Structure(np.array([8, 1, 1]), np.array([[0, 0, 0.1], [0, 0.9, -0.6], [0, -0.9, -0.6]]))
 FORCES = np.array([[0, 0, 3.0], [0, 4.0, 3.0], [0, 0, 1.0]])
@@ -45,6 +47,12 @@ def test_parquet_has_the_same_columns_with_types() -> None:
     assert (first["energy"], first["fmax"], first["converged"]) == (-13.1, 5.0, None)
     assert (second["converged"], second["reason"]) == (True, "converged")
     assert (third["energy"], third["error"]) == (None, "invalid_format: torn")
+
+
+def test_without_pyarrow_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InvalidRequest, match=r"pip install 'equipot\[parquet\]'"):
+        check_parquet()
 
 
 def test_parquet_keeps_back_a_bounded_number_of_lines() -> None:

@@ -53,7 +53,7 @@ async def predict(request: Request) -> Response:
         message = await _message(request, kind, accepts, share)
         with cancelled_on_disconnect(request):
             if accepts == "lines":
-                return _answer_as_lines(request, await service.read(message))
+                return await _answer_as_lines(request, await service.read(message))
             reply = await service.answer(message)
     return await _response(request, reply)
 
@@ -102,7 +102,7 @@ async def _answer_lines(request: Request, accepts: Kind) -> Response:
             known = ", ".join(STREAMED)
             raise InvalidRequest(f"format: {accepts} holds no stream; ask for one of {known}")
         accepts = "lines"
-    stream = service.stream(asked_of_lines(_query(request)), accepts)
+    stream = await service.stream(asked_of_lines(_query(request)), accepts)
     room: BodyRoom = request.app.state.body_room
     with ExitStack() as stack:
         share = stack.enter_context(room.share())
@@ -112,14 +112,14 @@ async def _answer_lines(request: Request, accepts: Kind) -> Response:
         return _streamed(request, stream, entries, accepts, reader.read, stack.pop_all().close)
 
 
-def _answer_as_lines(request: Request, read: PredictRequest) -> Response:
+async def _answer_as_lines(request: Request, read: PredictRequest) -> Response:
     """Answer a request that has been read, in lines as results are there."""
 
     async def entries() -> AsyncIterator[Entry]:
         for entry in read.entries:
             yield entry
 
-    stream = service_of(request).stream(read, "lines")
+    stream = await service_of(request).stream(read, "lines")
     ended = asyncio.Event()
     ended.set()
     return _streamed(request, stream, entries(), "lines", ended, lambda: None)
