@@ -48,7 +48,7 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
     """
     if message.kind == "xyz":
         counts.check_xyz(message.body, limits.structures, limits.atoms)
-        request = _from_xyz(message.body, _once(message.query), limits)
+        request = _from_xyz(message, _once(message.query), limits)
     elif message.query:
         names = ", ".join(name for name, _ in message.query)
         raise InvalidRequest(
@@ -94,10 +94,13 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
     )
 
 
-def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> PredictRequest:
+def _from_xyz(
+    message: Message, query: Mapping[str, str], limits: RequestLimits
+) -> PredictRequest:
     properties = properties_from(query.get("properties"))
     relax = _query_relax(query)
-    frames = list(islice(iter_frames(text.decode(body)), limits.structures + 1))
+    read = iter_frames(text.decode(message.body), *message.before)
+    frames = list(islice(read, limits.structures + 1))
     if not frames:
         raise InvalidFormat("the body is empty; send at least one frame")
     if isinstance(frames[0].structure, InvalidFormat) and len(frames) == 1:

@@ -24,12 +24,15 @@ class Message:
         body: with the structures, and what is asked of them.
         query: names and values that came beside the body; what is asked of XYZ structures.
         accepts: how the answer is to be written.
+        before: frames and lines before the first ones of the body, where that is a part of a text;
+            for messages.
     """
 
     kind: Kind
     body: bytes
     query: Sequence[tuple[str, str]]
     accepts: Kind
+    before: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

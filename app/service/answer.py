@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.atoms.structure import Structure
@@ -12,13 +13,30 @@ from app.engine.potential import Potential
 from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
-from app.relax import Relaxed, Safeguards, relax
+from app.relax import Keep, RelaxationState, Relaxed, Safeguards, relax
 from app.relax.bonds import changed_bonds
 from app.store.card import ModelCard
 
 log = logging.getLogger(__name__)
 
 Watch: TypeAlias = Callable[[Relaxed], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the relaxation of an entry begins, and who follows it.
+
+    Attributes:
+        state: of one that did not end, from which it goes on.
+        keep: is told of its state every few steps.
+    """
+
+    state: RelaxationState | None = None
+    keep: Keep | None = None
+
+
+WHOLE = Course()
+"""From its beginning to its end, and nobody follows it."""
 
 
 async def answer(
@@ -42,7 +60,7 @@ async def answer(
     model = ModelRef(potential.card.name, potential.card.version, potential.digest)
 
     async def one(entry: Entry) -> Result:
-        result = await _result(potential, entry, request, safeguards)
+        result = await result_of(potential, entry, request, safeguards)
         if watch and isinstance(result, Answered) and result.relaxed:
             watch(result.relaxed)
         return result
@@ -53,13 +71,26 @@ async def answer(
         return PredictResponse(model, request, await asyncio.gather(*map(one, request.entries)))
 
 
-async def _result(
-    potential: Potential, entry: Entry, request: PredictRequest, safeguards: Safeguards
+async def result_of(
+    potential: Potential,
+    entry: Entry,
+    request: PredictRequest,
+    safeguards: Safeguards,
+    course: Course = WHOLE,
 ) -> Result:
+    """The result of one entry, whatever becomes of it; within `admission.admit`.
+
+    Args:
+        potential: the model that was asked for.
+        entry: of the request.
+        request: what is asked.
+        safeguards: where a relaxation is given up.
+        course: of its relaxation.
+    """
     if not isinstance(entry.structure, Structure):
         return entry.structure
     try:
-        return await _answered(potential, entry, entry.structure, request, safeguards)
+        return await _answered(potential, entry, entry.structure, request, safeguards, course)
     except EquipotError as error:
         return error
     except Exception as error:
@@ -73,6 +104,7 @@ async def _answered(
     structure: Structure,
     request: PredictRequest,
     safeguards: Safeguards,
+    course: Course,
 ) -> Answered:
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
     if potential.card.trained_on is not None:
@@ -81,7 +113,8 @@ async def _answered(
     if request.relax is None:
         prediction = await potential.predict(structure, request.derivatives, caller=request.caller)
     else:
-        relaxed = await relax(potential, structure, request.relax, safeguards, request.caller)
+        ask = (request.relax, safeguards, request.caller, course.state, course.keep)
+        relaxed = await relax(potential, structure, *ask)
         prediction = relaxed.initial
         warnings += changed_bonds(structure, relaxed.structure)
     if warnings and request.strict:
