@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 
 from app.api.body import JSON, MSGPACK, XYZ
 from app.atoms.properties import NAMES
+from app.jobs.schemas import JobOut, JobsAnswer
 from app.protocol.schemas import (
     WATER,
     Alive,
@@ -35,6 +36,8 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     Alive,
     Ready,
     ErrorBody,
+    JobOut,
+    JobsAnswer,
 )
 
 
@@ -42,12 +45,14 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
-def _answer(model: type[BaseModel], description: str) -> dict[str, Any]:
+def answer(model: type[BaseModel], description: str) -> dict[str, Any]:
+    """A response with a wire type."""
     return {"description": description, "content": {JSON: {"schema": _ref(model)}}}
 
 
-def _error(description: str) -> dict[str, Any]:
-    return _answer(ErrorBody, description)
+def error(description: str) -> dict[str, Any]:
+    """A response without results."""
+    return answer(ErrorBody, description)
 
 
 def _failed(description: str) -> dict[str, Any]:
@@ -65,7 +70,8 @@ BINARY = {
 }
 
 
-def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """A parameter of the query."""
     return {
         "name": name,
         "in": "query",
@@ -85,23 +91,23 @@ def _relax_parameters() -> list[dict[str, Any]]:
         if name == "cell":
             kind = {"type": "string", "enum": ["true", "false", *schema["enum"]]}
         text = f"XYZ bodies only, implies relax: {schema['description']}"
-        parameters.append(_query(name, kind, text))
+        parameters.append(query(name, kind, text))
     return parameters
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {503: _error("starting, or shutting down")}
-INDEX: dict[str, Any] = {"responses": {200: _answer(Index, "this service")}}
-ALIVE: dict[str, Any] = {"responses": {200: _answer(Alive, "alive")}}
-READY: dict[str, Any] = {"responses": {200: _answer(Ready, "ready"), **ERRORS}}
+ERRORS: dict[int | str, dict[str, Any]] = {503: error("starting, or shutting down")}
+INDEX: dict[str, Any] = {"responses": {200: answer(Index, "this service")}}
+ALIVE: dict[str, Any] = {"responses": {200: answer(Alive, "alive")}}
+READY: dict[str, Any] = {"responses": {200: answer(Ready, "ready"), **ERRORS}}
 METRICS: dict[str, Any] = {
     "response_class": PlainTextResponse,
     "responses": {200: {"description": "in Prometheus' text format"}},
 }
-MODELS: dict[str, Any] = {"responses": {200: _answer(ModelsAnswer, "served and refused models")}}
+MODELS: dict[str, Any] = {"responses": {200: answer(ModelsAnswer, "served and refused models")}}
 MODEL: dict[str, Any] = {
     "responses": {
-        200: _answer(ModelAnswer, "its card, and how it is run"),
-        404: _error("no such model"),
+        200: answer(ModelAnswer, "its card, and how it is run"),
+        404: error("no such model"),
         **ERRORS,
     }
 }
@@ -115,11 +121,11 @@ PREDICT: dict[str, Any] = {
                 MSGPACK: BINARY,
             },
         },
-        404: _error("no such model"),
+        404: error("no such model"),
         413: _failed("over a limit, which is named"),
-        415: _error("a Content-Type other than JSON, MessagePack and XYZ"),
+        415: error("a Content-Type other than JSON, MessagePack and XYZ"),
         422: _failed("the body is malformed, or none of its structures can be answered"),
-        429: _error("the queue is full; `Retry-After` says when to come back"),
+        429: error("the queue is full; `Retry-After` says when to come back"),
         500: _failed("the model failed, or the service did"),
         503: _failed("starting, shutting down, or out of memory"),
     },
@@ -142,13 +148,13 @@ PREDICT: dict[str, Any] = {
             },
         },
         "parameters": [
-            _query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
-            _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
-            _query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
-            _query(
+            query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
+            query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
+            query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
+            query(
                 "allow_odd_electrons", {"type": "boolean"}, "XYZ bodies only: answer for radicals"
             ),
-            _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
+            query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
             *_relax_parameters(),
         ],
     },

@@ -94,9 +94,7 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
     )
 
 
-def _from_xyz(
-    message: Message, query: Mapping[str, str], limits: RequestLimits
-) -> PredictRequest:
+def _from_xyz(message: Message, query: Mapping[str, str], limits: RequestLimits) -> PredictRequest:
     properties = properties_from(query.get("properties"))
     relax = _query_relax(query)
     read = iter_frames(text.decode(message.body), *message.before)

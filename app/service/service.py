@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from app.atoms.structure import Structure
+from app.engine.potential import Potential
 from app.protocol.decode import decode
 from app.protocol.encode import encode
-from app.protocol.request import Message, PredictRequest
-from app.protocol.response import PredictResponse, Reply
-from app.service.answer import answer
+from app.protocol.request import Entry, Message, PredictRequest
+from app.protocol.response import Answered, PredictResponse, Reply, Result
+from app.service.answer import Course, answer, result_of
 from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
@@ -74,6 +76,28 @@ class Service:
             self._safeguards,
             lambda relaxed: self.metrics.relaxed(reference, relaxed),
         )
+
+    async def result(
+        self, potential: Potential, entry: Entry, request: PredictRequest, course: Course
+    ) -> Result:
+        """The result of one entry of a request that is too large to be admitted as a whole.
+
+        Args:
+            potential: the model that was asked for.
+            entry: the structure.
+            request: what is asked of it.
+            course: of its relaxation.
+
+        Raises:
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the model is shutting down.
+        """
+        atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
+        with potential.admission.admit(1, atoms):
+            result = await result_of(potential, entry, request, self._safeguards, course)
+        if isinstance(result, Answered) and result.relaxed:
+            self.metrics.relaxed(potential.reference, result.relaxed)
+        return result
 
 
 async def _maybe_threaded(

@@ -17,7 +17,6 @@ from typing import Any, get_args
 from app.atoms.properties import NAMES
 from app.cli.options import settings_from
 from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
-from app.cli.predict.flight import Load
 from app.cli.predict.output import Form, Json, Output, Xyz, open_output
 from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
@@ -32,6 +31,7 @@ from app.protocol.decode import properties_from, relax_from
 from app.protocol.request import PredictRequest
 from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
+from app.service.load import Load
 from app.service.options import potential_options, request_limits, safeguards
 from app.settings import Settings
 from app.store.store import ModelStore
