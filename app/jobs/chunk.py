@@ -68,6 +68,9 @@ class Kept:
     trying: tuple[int, int] = (-1, 0)
     failed: int = 0
 
+    def __str__(self) -> str:
+        return f"{len(self.records)} results, {len(self.states)} relaxations under way"
+
     def add(self, number: int, record: Record) -> None:
         """One structure has its result."""
         self.records[number] = pack([*record])

@@ -2,7 +2,6 @@
 to date when it is opened.
 """
 
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,7 +72,6 @@ class Database:
         self._engine.dispose()
 
     def _migrate(self) -> None:
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         with self.write() as connection:

@@ -64,6 +64,7 @@ class Jobs:
 
 
 def _open(service: Service) -> "OpenJobs":
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # of each of its plugins, a line
     try:
         from app.jobs.opened import OpenJobs
     except ModuleNotFoundError as error:

@@ -33,6 +33,8 @@ MOST_CHUNKS = 8
 """Chunks under way, of which one at most waits for places."""
 POLL = 1.0
 """Seconds until it is looked whether another process has brought or left something to do."""
+LONGEST_BEAT = 2.0
+"""Seconds between two words on how far chunks are, at most."""
 KEEP = 2.0
 """Seconds between two looks at how far chunks are, to keep it."""
 UPKEEP = 60.0
@@ -73,7 +75,7 @@ class Runner:
     ) -> None:
         self._service, self._store, self._leases = service, store, leases
         self._folder, self._upkeep, self._webhooks = folder, upkeep, webhooks
-        self._beat, self._pool = lease_seconds / 3.0, pool
+        self._beat, self._pool = min(LONGEST_BEAT, lease_seconds / 3.0), pool
         self._caller: Hashable = object()
         self._window = Window()
         self._wake = asyncio.Event()
@@ -184,6 +186,8 @@ class Runner:
 
         path = self._folder.work(lease.job, lease.number)
         entries, kept = await self.threaded(self._read, job, lease, path)
+        if kept.records or kept.states:
+            log.info("job %s: chunk %d goes on: %s", *lease.place, kept)
         chunk = Chunk(lease, entries, kept, path, answer, self._window, most)
         self._chunks[lease.place] = chunk
         results = await chunk.run(self.wake)
