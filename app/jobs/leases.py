@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from sqlalchemy import ColumnElement, and_, case, exists, or_, select, tuple_, update
 
 from app.jobs.database import Database
-from app.jobs.store import OPEN
+from app.jobs.job import OPEN
 from app.jobs.tables import chunks, jobs
 
 Place: TypeAlias = tuple[str, int]

@@ -13,6 +13,7 @@ from app.errors import Overloaded, Unavailable
 from app.jobs.database import Database
 from app.jobs.estimate import estimate
 from app.jobs.folder import JobFolder
+from app.jobs.job import Job, NewJob
 from app.jobs.leases import Leases
 from app.jobs.options import Body, model_of, request_of, stored
 from app.jobs.parts import PartLimits, Parts
@@ -21,7 +22,7 @@ from app.jobs.runner import Runner
 from app.jobs.schemas import JobOut
 from app.jobs.shown import DAY, shown
 from app.jobs.split import split
-from app.jobs.store import Job, JobStore, NewJob
+from app.jobs.store import JobStore
 from app.jobs.upkeep import Upkeep
 from app.jobs.webhooks import Webhooks, new_secret
 from app.protocol.request import Kind, PredictRequest

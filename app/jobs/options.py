@@ -5,8 +5,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from app.errors import EquipotError, InvalidFormat
+from app.jobs.job import Job, NewJob
 from app.jobs.parts import Part, body
-from app.jobs.store import Job, NewJob
 from app.protocol.decode import decode
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import ModelRef

@@ -17,10 +17,11 @@ from typing import ParamSpec, TypeVar
 from app.errors import Overloaded, Unavailable
 from app.jobs.chunk import Chunk, Kept, Window
 from app.jobs.folder import JobFolder, write
+from app.jobs.job import Job
 from app.jobs.leases import Lease, Leases, Place, Progress
 from app.jobs.options import Body, request_of
 from app.jobs.parts import Part
-from app.jobs.store import Job, JobStore
+from app.jobs.store import JobStore
 from app.jobs.upkeep import Upkeep
 from app.jobs.webhooks import Webhooks
 from app.protocol.request import Entry

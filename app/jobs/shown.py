@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
+from app.jobs.job import Job
 from app.jobs.schemas import Estimate, JobOut, WebhookOut
-from app.jobs.store import Job
 from app.protocol.schemas import ModelOut
 
 DAY = 86_400.0

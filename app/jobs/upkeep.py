@@ -4,7 +4,8 @@ from sqlalchemy import Connection, func, or_, select, update
 
 from app.jobs.database import Database
 from app.jobs.folder import JobFolder
-from app.jobs.store import OPEN, Job, JobStore, bytes_taken, remove
+from app.jobs.job import OPEN, Job
+from app.jobs.store import JobStore, bytes_taken, remove
 from app.jobs.tables import chunks, jobs
 
 FIRST_DELAY, GROWTH, TRIES = 10.0, 4.0, 6

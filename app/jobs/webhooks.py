@@ -20,8 +20,8 @@ import time
 from urllib.parse import SplitResult, urlsplit
 
 from app.errors import InvalidRequest
+from app.jobs.job import Job
 from app.jobs.shown import shown
-from app.jobs.store import Job
 
 LONGEST_URL = 2000
 TIMEOUT = 10.0

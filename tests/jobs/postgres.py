@@ -48,12 +48,23 @@ def running(bin_folder: Path) -> Iterator[Postgres]:
         shutil.chown(folder, USER, USER)
     data = folder / "data"
     how = {"cwd": folder, "stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, **given}
-    make = ["--username", USER, "--auth", "trust", "--no-sync", "--encoding", "UTF8", "--locale", "C"]
+    make = [
+        "--username",
+        USER,
+        "--auth",
+        "trust",
+        "--no-sync",
+        "--encoding",
+        "UTF8",
+        "--locale",
+        "C",
+    ]
     subprocess.run([bin_folder / "initdb", "-D", data, *make], check=True, **how)
     options = ["-c", "listen_addresses=", "-c", "fsync=off", "-k", folder]
     server = subprocess.Popen([bin_folder / "postgres", "-D", data, *options], **how)
     try:
-        while subprocess.run([bin_folder / "pg_isready", "-q", "-h", folder]).returncode:
+        ask = [bin_folder / "pg_isready", "-q", "-h", folder]
+        while subprocess.run(ask, check=False).returncode:
             assert server.poll() is None, "postgres ended"
         yield Postgres(folder)
     finally:

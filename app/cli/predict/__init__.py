@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
 
 from app.atoms.properties import NAMES
 from app.cli.options import settings_from
@@ -22,6 +21,7 @@ from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all
 from app.cli.predict.tally import Tally
+from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import UNLIMITED, Potential
@@ -59,12 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model", help="`name` or `name@version`; the default model where not given"
     )
     parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
-    parser.add_argument(
-        "--relax",
-        action="store_true",
-        help="relax the structures; each of the next options implies it",
-    )
-    _add_relax_options(parser)
+    add_relax_options(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
     parser.add_argument(
         "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
@@ -88,19 +83,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the same bits whatever else is in the batch",
     )
-
-
-def _add_relax_options(parser: argparse.ArgumentParser) -> None:
-    """An option for each one of a relaxation, with its own description and default."""
-    for name, field in RelaxOptions.model_fields.items():
-        how: dict[str, Any] = {"help": f"{field.description} ({field.default or 'none'})"}
-        if field.annotation in (int, float):
-            how["type"] = field.annotation
-        elif isinstance(field.default, str):
-            how["choices"] = get_args(field.annotation)
-        if name == "cell":
-            how |= {"nargs": "?", "const": "full"}
-        parser.add_argument(f"--{name.replace('_', '-')}", **how)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -149,11 +131,8 @@ def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
 
 def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:
     """How to relax, if `--relax` or an option of relaxations says so."""
-    stated = {name: getattr(options, name) for name in RelaxOptions.model_fields}
-    given = {name: value for name, value in stated.items() if value is not None}
-    if not (options.relax or given):
-        return None
-    return request_limits(settings).bounded(relax_from(given))
+    given = relax_options(options)
+    return None if given is None else request_limits(settings).bounded(relax_from(given))
 
 
 def _check_paths(options: argparse.Namespace) -> None:
