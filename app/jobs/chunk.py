@@ -36,19 +36,19 @@ class Window:
 
     def __init__(self) -> None:
         self._load = Load()
-        self._left = asyncio.Condition()
+        self._left = asyncio.Event()
 
     async def enter(self, atoms: int, most: Callable[[], Load]) -> None:
         """Wait for a place; `most` says how much there may be."""
-        async with self._left:
-            await self._left.wait_for(lambda: self._load.below(most()))
-            self._load.add(atoms)
+        while not self._load.below(most()):
+            self._left.clear()
+            await self._left.wait()
+        self._load.add(atoms)
 
-    async def leave(self, atoms: int) -> None:
+    def leave(self, atoms: int) -> None:
         """Give a place back."""
-        async with self._left:
-            self._load.remove(atoms)
-            self._left.notify_all()
+        self._load.remove(atoms)
+        self._left.set()
 
 
 @dataclass(slots=True)
@@ -153,7 +153,9 @@ class Chunk:
                 for number in self._left():
                     atoms = _atoms(self._entries[number])
                     await self._window.enter(atoms, self._most)
-                    group.create_task(self._one(number, atoms))
+                    task = group.create_task(self._one(number))
+                    # By the task: one that is cancelled before its first step runs no line of its own.
+                    task.add_done_callback(partial(self._leave, atoms))
                 self.has_launched = True
                 launched()
         except ExceptionGroup as failed:
@@ -172,14 +174,14 @@ class Chunk:
     def _left(self) -> list[int]:
         return [n for n in range(len(self._entries)) if n not in self._kept.records]
 
-    async def _one(self, number: int, atoms: int) -> None:
+    async def _one(self, number: int) -> None:
         keep = partial(self._kept.states.__setitem__, number)
         course = Course(self._kept.states.get(number), keep)
-        try:
-            result = await self._answer(self._entries[number], course)
-        finally:
-            await self._window.leave(atoms)
+        result = await self._answer(self._entries[number], course)
         self._kept.add(number, Record(self._entries[number], result))
+
+    def _leave(self, atoms: int, _: asyncio.Task[None]) -> None:
+        self._window.leave(atoms)
 
     async def _one_by_one(self) -> None:
         """Answer one after the other, and say before each which it is; who was tried before and came
@@ -197,7 +199,10 @@ class Chunk:
             await asyncio.to_thread(write, self._path, self._kept.packed())
             atoms = _atoms(self._entries[number])
             await self._window.enter(atoms, self._most)
-            await self._one(number, atoms)
+            try:
+                await self._one(number)
+            finally:
+                self._window.leave(atoms)
 
     def _give_up(self) -> None:
         error = BackendError(

@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.jobs import postgres
+from tests.jobs import postgres, stores
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +26,11 @@ def database(request: pytest.FixtureRequest) -> str:
     if request.param == "sqlite":
         return ""
     return str(request.getfixturevalue("server").create(uuid.uuid4().hex))
+
+
+@pytest.fixture
+def scene(tmp_path: Path, database: str) -> Iterator[stores.Scene]:
+    """An empty store of jobs."""
+    made = stores.scene(tmp_path, database)
+    yield made
+    made.database.close()
