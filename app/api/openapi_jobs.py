@@ -12,6 +12,16 @@ NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
 
 TEXT = {"schema": {"type": "string"}}
+EVENT = {
+    "schema": {
+        "type": "object",
+        "required": ["event", "data"],
+        "properties": {
+            "event": {"enum": ["progress", "end"]},
+            "data": {"type": "string", "description": "the job, as JSON"},
+        },
+    }
+}
 UNKNOWN = {404: error("no such job"), **ERRORS}
 JOB: dict[str, Any] = {"responses": {200: answer(JobOut, "the job"), **UNKNOWN}}
 JOBS: dict[str, Any] = {
@@ -28,7 +38,7 @@ EVENTS: dict[str, Any] = {
     "responses": {
         200: {
             "description": "events `progress` and, at the end, `end`, with the job as data",
-            "content": {EVENT_STREAM: TEXT},
+            "content": {EVENT_STREAM: EVENT},
         },
         **UNKNOWN,
     }

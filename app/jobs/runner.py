@@ -35,9 +35,7 @@ MOST_CHUNKS = 8
 POLL = 1.0
 """Seconds until it is looked whether another process has brought or left something to do."""
 LONGEST_BEAT = 2.0
-"""Seconds between two words on how far chunks are, at most."""
-KEEP = 2.0
-"""Seconds between two looks at how far chunks are, to keep it."""
+"""Seconds between two times that it is kept and told how far chunks are, at most."""
 UPKEEP = 60.0
 """Seconds between two searches for what is to be removed."""
 BACKOFF = 5.0
@@ -91,7 +89,7 @@ class Runner:
         loops = (
             (self._take, POLL),
             (self._renew, self._beat),
-            (self._keep, KEEP),
+            (self._keep, self._beat),
             (self._tell, POLL),
             (self._tidy, UPKEEP),
         )
@@ -144,7 +142,8 @@ class Runner:
                     await asyncio.wait_for(self._wake.wait(), POLL)
                 continue
             self._chunks[lease.place] = None
-            self._tasks[lease.place] = asyncio.create_task(self._work(lease))
+            task = self._tasks[lease.place] = asyncio.create_task(self._work(lease))
+            task.add_done_callback(partial(self._ended, lease.place))
 
     async def _work(self, lease: Lease) -> None:
         """Answer a chunk and hand in its results; where that fails, give it back."""
@@ -162,10 +161,13 @@ class Runner:
             log.exception("job %s: chunk %d failed; it is tried again", *place)
             await self._give_back(place, counts=True)
             await asyncio.sleep(BACKOFF)
-        finally:
-            self._chunks.pop(place, None)
-            self._tasks.pop(place, None)
-            self._wake.set()
+
+    def _ended(self, place: Place, _: asyncio.Task[None]) -> None:
+        """Also of a task that was cancelled before its first step."""
+        self._chunks.pop(place, None)
+        self._tasks.pop(place, None)
+        self._lost.discard(place)
+        self._wake.set()
 
     async def _answered(self, lease: Lease) -> None:
         job = await self._job(lease.job)
@@ -226,7 +228,6 @@ class Runner:
 
     async def _give_back(self, place: Place, counts: bool) -> None:
         if place in self._lost:
-            self._lost.discard(place)
             return
         try:
             if chunk := self._chunks.get(place):

@@ -53,6 +53,21 @@ def test_killed_in_the_middle_it_goes_on_and_each_structure_has_one_result(
     assert any("goes on: " in line for line in second.log)
 
 
+def test_relaxations_go_on_where_they_were(pair_store: Path, tmp_path: Path) -> None:
+    steps, count = 1000, 6
+    endless = {"structures": clusters(count, 7), "relax": {"fmax": 1e-300, "steps": steps}}
+    with served(pair_store, tmp_path) as first:
+        job = first.client.post("/jobs", json=endless).json()["id"]
+        until_under_way(first, tmp_path, job)
+        first.kill()
+    with served(pair_store, tmp_path) as second:
+        got = results(second, job)
+        evaluated = second.metric("equipot_batch_structures_sum")
+    assert [result["relaxed"]["steps"] for result in got] == [steps] * count
+    assert any(f"0 results, {count} relaxations under way" in line for line in second.log)
+    assert evaluated < count * steps
+
+
 def test_two_processes_share_a_job_and_do_nothing_twice(
     pair_store: Path, tmp_path: Path, server: Postgres
 ) -> None:
