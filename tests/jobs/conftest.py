@@ -15,6 +15,8 @@ def server() -> Iterator[postgres.Postgres]:
     folder = postgres.programs()
     if folder is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    if not postgres.may_run():
+        pytest.skip(f"PostgreSQL does not run as root, and there is no user {postgres.USER}")
     pytest.importorskip("psycopg", reason="psycopg is not installed (pip install '.[postgres]')")
     with postgres.running(folder) as server:
         yield server

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,14 @@ def programs() -> Path | None:
         return Path(found).resolve().parent
     folders = sorted(DEBIAN.glob("*/bin"), key=lambda path: float(path.parent.name))
     return folders[-1] if folders else None
+
+
+def may_run() -> bool:
+    """Whether there is a user whom its programs run as."""
+    try:
+        return os.geteuid() != 0 or bool(pwd.getpwnam(USER))
+    except KeyError:
+        return False
 
 
 @dataclass(frozen=True)
