@@ -22,7 +22,7 @@ from app.api.openapi_jobs import (
     SUBMIT,
 )
 from app.api.routes.common import get, jobs_of, json_response, service_of
-from app.api.upload import receive
+from app.api.spool import receive
 from app.errors import InvalidRequest, StructureTooLarge
 from app.jobs.schemas import JobOut, JobsAnswer, State
 from app.protocol.encode import encode
