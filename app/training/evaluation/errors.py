@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict
-from torch import nn
 
 from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Floats
 from app.training.data.batches import BatchSize, Collator, batches
 from app.training.data.frames import LabelledFrame
 from app.training.evaluation.forward import predict
+from app.training.models.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def labels(frames: Sequence[LabelledFrame]) -> Values:
 
 
 def predict_frames(
-    model: nn.Module, collator: Collator, size: BatchSize, device: torch.device
+    model: Network, collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """What a model says about all frames of a data set, in their order."""
     data = collator.dataset
