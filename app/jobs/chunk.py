@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,6 +24,8 @@ from app.service.load import Load
 
 CAREFUL = 3
 """Attempts without any result, after which structures go one at a time: one may end the process."""
+KEEPING_SHARE = 0.05
+"""Of the time, at most, is spent with keeping how far a chunk is."""
 HOPELESS = 8
 """Attempts after which what is left gets an error."""
 
@@ -126,7 +129,7 @@ class Chunk:
         self.lease, self._entries, self._kept, self._path = lease, entries, kept, path
         self._answer, self._window, self._most = answer, window, most
         self._before = len(kept.records)
-        self._written: tuple[int, int] = (-1, -1)
+        self._written, self._not_before = (-1, -1), 0.0
         self.has_launched = False
 
     @property
@@ -163,13 +166,20 @@ class Chunk:
         records = self._kept.records
         return pack([records[number] for number in range(len(self._entries))])
 
-    def save(self) -> None:
-        """Keep how far it is, if it is further than before; blocks."""
-        kept = self._kept
+    def save(self, at_once: bool = False) -> None:
+        """Keep how far it is, if it is further than before; blocks.
+
+        Args:
+            at_once: also where so little time has passed since the last time that keeping it would
+                take more than its share.
+        """
+        kept, began = self._kept, time.monotonic()
         now = len(kept.records), sum(state.steps for state in kept.states.copy().values())
-        if now != self._written:
-            write(self._path, kept.packed())
-            self._written = now
+        if now == self._written or (began < self._not_before and not at_once):
+            return
+        write(self._path, kept.packed())
+        self._written, ended = now, time.monotonic()
+        self._not_before = ended + (ended - began) / KEEPING_SHARE
 
     def _left(self) -> list[int]:
         return [n for n in range(len(self._entries)) if n not in self._kept.records]

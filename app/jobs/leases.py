@@ -151,7 +151,8 @@ class Leases:
                 connection.execute(update(chunks).where(self._held(place)).values(values))
 
     def finish(self, place: Place, results: str, size: int, progress: Progress) -> bool:
-        """Hand in the results of a chunk; whether they count.
+        """Hand in the results of a chunk; whether they count. Of an item of its body there may be
+        several, as of a file in a request, so that only now it is known how many there are.
 
         Args:
             place: the chunk.
@@ -171,9 +172,19 @@ class Leases:
                 "failed": progress.failed,
                 "ended": self._database.now(connection),
             }
+            expected = connection.execute(
+                select(chunks.c.structures).where(self._held(place), open_job)
+            ).scalar()
+            if expected is None:
+                return False
+            values["structures"] = progress.answered + progress.failed
             done = connection.execute(
                 update(chunks).where(self._held(place), open_job).values(values)
             )
+            more = values["structures"] - expected
+            if done.rowcount and more:
+                whole = {"structures": jobs.c.structures + more}
+                connection.execute(update(jobs).where(jobs.c.id == place[0]).values(whole))
             return bool(done.rowcount)
 
     def end_jobs(self) -> list[str]:

@@ -43,14 +43,16 @@ class Body:
         return decode(Message(self.kind, content, self.query, self.kind, before), limits)
 
     def entries(self, part: Part, items: bytes) -> list[Entry]:
-        """The structures of a part, each with its own error where it is none; as many as it has."""
+        """The structures of a part, each with its own error where it is none; at least as many as
+        the part has items.
+        """
         try:
             entries = self.request(part, items).entries
         except EquipotError as error:
             return [Entry(None, error)] * part.structures
         unread = InvalidFormat("not read: an error before it hides where it begins")
         missing = part.structures - len(entries)
-        return [*entries, *[Entry(None, unread)] * missing][: part.structures]
+        return [*entries, *[Entry(None, unread)] * missing]
 
 
 def stored(request: PredictRequest) -> str:

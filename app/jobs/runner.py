@@ -135,8 +135,7 @@ class Runner:
             )
             lease = None
             if has_room:
-                models = [(p.reference, p.digest) for p in self._service.models.potentials.values()]
-                lease = await self.threaded(self._leases.take, models)
+                lease = await self.threaded(self._leases.take, self._served())
             if lease is None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL)
@@ -144,6 +143,13 @@ class Runner:
             self._chunks[lease.place] = None
             task = self._tasks[lease.place] = asyncio.create_task(self._work(lease))
             task.add_done_callback(partial(self._ended, lease.place))
+
+    def _served(self) -> list[tuple[str, str]]:
+        """Models that take structures now, with their digests."""
+        models = self._service.models
+        if models.state != "ready":
+            return []
+        return [(each.reference, each.digest) for each in models.potentials.values()]
 
     async def _work(self, lease: Lease) -> None:
         """Answer a chunk and hand in its results; where that fails, give it back."""
@@ -231,7 +237,7 @@ class Runner:
             return
         try:
             if chunk := self._chunks.get(place):
-                await self.threaded(chunk.save)
+                await self.threaded(chunk.save, at_once=True)
             await self.threaded(self._leases.release, [place], counts)
         except Exception:
             log.exception("job %s: chunk %d cannot be given back; its lease will end", *place)

@@ -20,10 +20,13 @@ def split(path: Path, kind: Kind, limits: PartLimits) -> Parts:
     """The parts of the body in a file.
 
     Raises:
-        InvalidFormat: the body is not what it is said to be.
+        InvalidFormat: the body is not what it is said to be, or of a kind that is not taken apart.
         InvalidRequest: something stands in it twice.
         StructureTooLarge: over a limit.
     """
+    if kind not in SPLIT:
+        known = ", ".join(SPLIT)
+        raise InvalidFormat(f"a job takes bodies of {known}, and none of {kind}")
     with path.open("rb") as file:
         if not file.seek(0, 2):
             raise InvalidFormat("the body is empty; send at least one structure")

@@ -147,18 +147,29 @@ class JobStore:
         """Files with results of structures from `start` to `stop`, as far as there are any without
         a gap.
         """
+        before = func.sum(chunks.c.structures).over(order_by=chunks.c.number)
+        all_files = (
+            select(
+                chunks.c.results,
+                chunks.c.structures,
+                chunks.c.number,
+                (before - chunks.c.structures).label("first"),
+            )
+            .where(chunks.c.job == id_)
+            .subquery()
+        )
         query = (
-            select(chunks.c.results, chunks.c.first, chunks.c.structures)
-            .where(chunks.c.job == id_, chunks.c.first < stop)
-            .where(chunks.c.first + chunks.c.structures > start)
-            .order_by(chunks.c.number)
+            select(all_files)
+            .where(all_files.c.first < stop)
+            .where(all_files.c.first + all_files.c.structures > start)
+            .order_by(all_files.c.number)
         )
         found: list[ResultFile] = []
         with self._database.read() as connection:
             for row in connection.execute(query):
                 if row.results is None:
                     break
-                found.append(ResultFile(row.results, row.first, row.structures))
+                found.append(ResultFile(row.results, int(row.first), row.structures))
         return found
 
     def _job(self, connection: Connection, row: Row[Any]) -> Job:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -77,6 +78,6 @@ def running(bin_folder: Path) -> Iterator[Postgres]:
             assert server.poll() is None, "postgres ended"
         yield Postgres(folder)
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGQUIT)  # at once: nobody needs what is in it
         server.wait(60)
         shutil.rmtree(folder, ignore_errors=True)

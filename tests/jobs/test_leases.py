@@ -89,6 +89,17 @@ def test_attempts_count_until_something_comes_of_one(scene: Scene) -> None:
     assert taken(scene, "a").attempts == 0
 
 
+def test_of_an_item_there_may_be_several_structures(scene: Scene) -> None:
+    job = scene.create(2)
+    for number in range(2):
+        lease = taken(scene, "a")
+        assert scene.leases("a").finish(lease.place, f"{number}.a", 1, Progress(7, 1, True))
+    shown = scene.store.get(job.id)
+    assert (shown.structures, shown.answered, shown.failed, shown.left) == (16, 14, 2, 0)
+    files = scene.store.result_files(job.id, 8, 16)
+    assert [(file.name, file.first, file.structures) for file in files] == [("1.a", 8, 8)]
+
+
 def test_a_job_ends_with_its_last_chunk(scene: Scene) -> None:
     job = scene.create(2)
     leases = scene.leases("a")

@@ -1,6 +1,7 @@
 """Results and states are kept to the last bit."""
 
-from typing import Any
+from dataclasses import is_dataclass
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import AtomsTooClose, InvalidFormat, Overloaded
-from app.jobs.records import Record, pack, pack_records, unpack, unpack_records
+from app.jobs.records import CLASSES, Record, pack, pack_records, unpack, unpack_records
 from app.protocol.encode import encode
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse
@@ -88,6 +89,25 @@ def test_states_of_relaxations(optimizer: Optimizer) -> None:
     assert type(again.optimizer) is type(optimizer)
     for name in type(optimizer).__dataclass_fields__:  # type: ignore[attr-defined]
         assert same(getattr(again.optimizer, name), getattr(optimizer, name))
+
+
+def dataclasses_of(kind: Any) -> set[type]:
+    """All dataclasses in the fields of one, and in theirs."""
+    found: set[type] = set()
+    waiting = [kind]
+    while waiting:
+        one = waiting.pop()
+        waiting += get_args(one)
+        if is_dataclass(one) and one not in found:
+            assert isinstance(one, type)
+            found.add(one)
+            waiting += get_type_hints(one).values()
+    return found
+
+
+def test_all_that_results_are_made_of_is_known() -> None:
+    for kind in (Entry, Answered, RelaxationState):
+        assert dataclasses_of(kind) <= set(CLASSES.values())
 
 
 def test_what_is_not_known_is_not_kept() -> None:
