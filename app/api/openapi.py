@@ -152,6 +152,11 @@ PREDICT: dict[str, Any] = {
             query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
             query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
             query(
+                "on_ood",
+                {"type": "string", "enum": ["warn", "error"]},
+                "XYZ bodies only: whether what is out of the model's domain is refused",
+            ),
+            query(
                 "allow_odd_electrons", {"type": "boolean"}, "XYZ bodies only: answer for radicals"
             ),
             query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),

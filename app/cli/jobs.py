@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 from app.atoms.properties import NAMES
 from app.atoms.structure import Structure
+from app.backends.domain import OnOod
 from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
 from app.cli.relaxing import add_relax_options, relax_options
 from app.cli.remote import Remote
@@ -50,6 +51,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_relax_options(submit)
     submit.add_argument("--strict", action="store_true", help="take warnings for errors")
     submit.add_argument("--allow-odd-electrons", action="store_true", help="answer for radicals")
+    submit.add_argument(
+        "--on-ood",
+        choices=get_args(OnOod),
+        help="whether what the model's training data never held is answered with a warning or refused",
+    )
     submit.add_argument("--webhook", metavar="URL", help="is told of the end")
     submit.add_argument("--key", help="who submits the same with the same key gets the same job")
     listing = _action(actions, "list", "a line for each job, newest first", _list)
@@ -121,7 +127,7 @@ def _query(options: argparse.Namespace) -> dict[str, object]:
     """What is asked of the structures, and who is told."""
     relax = relax_options(options)
     query: dict[str, object] = {} if relax is None else {"relax": "true", **relax}
-    for name in ("model", "properties", "webhook"):
+    for name in ("model", "properties", "on_ood", "webhook"):
         if getattr(options, name) is not None:
             query[name] = getattr(options, name)
     for name in ("strict", "allow_odd_electrons"):

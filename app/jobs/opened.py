@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from app.backends.domain import check_on_ood
 from app.errors import Overloaded, Unavailable
 from app.jobs.database import Database
 from app.jobs.estimate import estimate
@@ -167,6 +168,7 @@ class OpenJobs:
         body = Body(kind, query, parts.prefix, steps)
         request = await self.threaded(self._first_request, upload, body, parts)
         potential = self._service.models.potential(request.model)
+        check_on_ood(potential.card, request.on_ood)
         steps_so_far = self._service.metrics.mean_steps(potential.reference)
         estimated = await estimate(potential, request, parts.structures, steps_so_far)
         job = NewJob(

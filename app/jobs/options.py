@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from app.errors import EquipotError, InvalidFormat
 from app.jobs.job import Job, NewJob
@@ -11,6 +11,9 @@ from app.protocol.decode import decode
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
+
+NOT_ASKED = ("entries", "model", "caller")
+"""Fields of a request that a job has elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,12 @@ class Body:
 
 def stored(request: PredictRequest) -> str:
     """What a request asks of each structure, as text."""
-    relax = request.relax
-    return json.dumps(
-        {
-            "properties": request.properties,
-            "explicit": request.explicit,
-            "strict": request.strict,
-            "allow_odd_electrons": request.allow_odd_electrons,
-            "relax": relax and relax.model_dump(mode="json"),
-        }
-    )
+    asked = {
+        field.name: getattr(request, field.name)
+        for field in fields(request)
+        if field.name not in NOT_ASKED
+    }
+    return json.dumps(asked, default=lambda options: options.model_dump(mode="json"))
 
 
 def request_of(job: NewJob | Job, entries: list[Entry], caller: Hashable = None) -> PredictRequest:
@@ -79,14 +78,9 @@ def request_of(job: NewJob | Job, entries: list[Entry], caller: Hashable = None)
     """
     options = json.loads(job.options)
     relax = options.pop("relax")
-    return PredictRequest(
-        entries=entries,
-        model=job.model,
-        properties=tuple(options.pop("properties")),
-        relax=None if relax is None else RelaxOptions.model_validate(relax, strict=False),
-        caller=caller,
-        **options,
-    )
+    options["properties"] = tuple(options["properties"])
+    options["relax"] = None if relax is None else RelaxOptions.model_validate(relax, strict=False)
+    return PredictRequest(entries=entries, model=job.model, caller=caller, **options)
 
 
 def model_of(job: NewJob | Job) -> ModelRef:

@@ -31,6 +31,8 @@ CLASSES: dict[str, type[Any]] = {
 }
 TUPLES = {"Entry": ("warnings",), "Answered": ("warnings",), "Lbfgs": ("last",)}
 """Fields that are tuples, which MessagePack has no word for."""
+DROPPED = {"Relaxed": ("graph",)}
+"""Fields that are large, and of which no answer says anything."""
 OPTIONS = ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_NON_STR_KEYS
 
 
@@ -76,8 +78,9 @@ def _extension(value: Any) -> Any:
         return ormsgpack.Ext(ERROR, ormsgpack.packb([_name_of(value), str(value)]))
     name = type(value).__name__
     if is_dataclass(value) and CLASSES.get(name) is type(value):
-        named = [name, {field.name: getattr(value, field.name) for field in fields(value)}]
-        return ormsgpack.Ext(OBJECT, pack(named))
+        kept = {field.name: getattr(value, field.name) for field in fields(value)}
+        kept |= dict.fromkeys(DROPPED.get(name, ()))
+        return ormsgpack.Ext(OBJECT, pack([name, kept]))
     raise TypeError(f"{name} cannot be kept")
 
 

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.atoms.decomposition import Piece
 from app.atoms.graph import Graph, collate, separate
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Floats, Structure
 from app.atoms.verlet import SKIN, VerletList, pick, still_valid
 from app.engine.bisect import Outcome
+from app.engine.graph_builder import Look
 from app.engine.potential import Potential
 from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError
@@ -37,6 +39,7 @@ async def relax(
     options: RelaxOptions,
     safeguards: Safeguards = SAFEGUARDS,
     caller: Hashable = None,
+    look: Look | None = None,
     state: RelaxationState | None = None,
     keep: Keep | None = None,
 ) -> Relaxed:
@@ -50,6 +53,7 @@ async def relax(
         options: how to relax.
         safeguards: where it is given up.
         caller: for whom; callers take turns.
+        look: is shown the graph of the structure as given, before it is evaluated.
         state: of a relaxation of the same structure that did not end; this one goes on from there.
         keep: is told of its state every few steps.
 
@@ -65,8 +69,12 @@ async def relax(
     cutoff = potential.card.cutoff
     relaxation = Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
     relaxation.keep = keep
+    first = relaxation.graph
     if state is not None:
-        relaxation.go_on(state)
+        first = await potential.graphs.graph(structure)
+        sound = await potential.graphs.graph(structure_at(structure, state.sound))
+        relaxation.go_on(state, sound)
+    await potential.graphs.show(Piece.whole(first), look)
     return await potential.workers.run(relaxation)
 
 
@@ -84,8 +92,8 @@ class Relaxation(Task[Relaxed]):
 
     Attributes:
         x: (N + 3, 3), Å, rows that are being evaluated (see `app.relax.rows`).
-        sound: rows of the last sound geometry, (N + 3, 3), its prediction, and what is left of the
-            criterion's quantity, eV/Å.
+        sound: rows of the last sound geometry, (N + 3, 3), its graph, its prediction, and what is
+            left of the criterion's quantity, eV/Å.
         initial: prediction for the structure as it was given.
         steps: optimiser steps made.
         optimizer: what the optimiser remembers.
@@ -108,7 +116,7 @@ class Relaxation(Task[Relaxed]):
         self.allowed, self.cutoff = allowed, cutoff
         self.pairs = VerletList(pairs, np.eye(3))
         self.x = first_rows(origin.positions)
-        self.sound: tuple[Floats, StructurePrediction, float] | None = None
+        self.sound: tuple[Floats, Graph, StructurePrediction, float] | None = None
         self.initial: StructurePrediction | None = None
         self.steps = 0
         self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
@@ -133,19 +141,24 @@ class Relaxation(Task[Relaxed]):
                 task.keep(task.state())
         return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
 
-    def go_on(self, state: RelaxationState) -> None:
-        """Take the place of a relaxation that did not end; the pairs are those of its next rows."""
+    def go_on(self, state: RelaxationState, sound: Graph) -> None:
+        """Take the place of a relaxation that did not end.
+
+        Args:
+            state: of that one; the pairs are those of its next rows.
+            sound: graph of its last sound geometry.
+        """
         self.pairs = VerletList(self.pairs.graph, state.x[-3:] / len(self.origin))
         self.x, self.steps, self.optimizer = state.x, state.steps, copy.copy(state.optimizer)
-        self.sound = (state.sound, state.prediction, state.fmax)
+        self.sound = (state.sound, sound, state.prediction, state.fmax)
         self.initial = state.initial
 
     def state(self) -> RelaxationState:
         """Where it is after its first evaluation; does not change with it."""
         assert self.sound is not None
         assert self.initial is not None
-        memory = copy.copy(self.optimizer)
-        return RelaxationState(self.x, self.steps, memory, *self.sound, self.initial)
+        memory, (sound, _, prediction, fmax) = copy.copy(self.optimizer), self.sound
+        return RelaxationState(self.x, self.steps, memory, sound, prediction, fmax, self.initial)
 
     def failed(self, error: EquipotError) -> Relaxed | EquipotError:
         """The end of a relaxation that cannot be evaluated: at its first geometry, the error."""
@@ -155,12 +168,13 @@ class Relaxation(Task[Relaxed]):
         """The result, at the last sound geometry."""
         assert self.sound is not None
         assert self.initial is not None
-        x, prediction, fmax = self.sound
+        x, graph, prediction, fmax = self.sound
         criterion = "largest force on an atom"
         if self.options.cell != "fixed":
             criterion += ", or row of the virial over the number of atoms,"
         return Relaxed(
             structure_at(self.origin, x),
+            graph,
             prediction,
             self.initial,
             fmax,
@@ -184,13 +198,14 @@ def take_step(
     for relaxation, fault, fmax in zip(
         relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True
     ):
+        here = (relaxation.x, relaxation.graph, predictions[relaxation], fmax)
         if relaxation.initial is None:
             relaxation.initial = predictions[relaxation]
-            relaxation.sound = (relaxation.x, predictions[relaxation], fmax)
+            relaxation.sound = here
         if fault:
             ends[relaxation] = relaxation.ended(f"exploded: {fault}")
             continue
-        relaxation.sound = (relaxation.x, predictions[relaxation], fmax)
+        relaxation.sound = here
         if fmax < relaxation.options.fmax:
             ends[relaxation] = relaxation.ended("converged")
         elif relaxation.steps >= relaxation.options.steps:

@@ -9,11 +9,12 @@ from app.engine.potential import Potential
 from app.protocol.decode import decode
 from app.protocol.encode import encode
 from app.protocol.request import Entry, Message, PredictRequest
-from app.protocol.response import Answered, PredictResponse, Reply, Result
-from app.service.answer import Course, answer, result_of
+from app.protocol.response import PredictResponse, Reply, Result
+from app.service.answer import Course, Watch, answer, result_of
 from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
+from app.service.suggestions import who_knows
 from app.settings import Settings
 
 INLINE_BYTES = 64_000
@@ -64,18 +65,14 @@ class Service:
         """The results of a request that has been read.
 
         Raises:
+            InvalidRequest: out of domain is to be an error, which the model cannot tell.
             StoreError: there is no such model, or it is not served.
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
         potential = self.models.potential(request.model)
-        reference = potential.reference
-        return await answer(
-            potential,
-            request,
-            self._safeguards,
-            lambda relaxed: self.metrics.relaxed(reference, relaxed),
-        )
+        watch, suggest = self._watch(potential), self._suggest
+        return await answer(potential, request, self._safeguards, watch, suggest)
 
     async def result(
         self, potential: Potential, entry: Entry, request: PredictRequest, course: Course
@@ -93,11 +90,16 @@ class Service:
             Unavailable: the model is shutting down.
         """
         atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
+        told = self._watch(potential), self._suggest
         with potential.admission.admit(1, atoms):
-            result = await result_of(potential, entry, request, self._safeguards, course)
-        if isinstance(result, Answered) and result.relaxed:
-            self.metrics.relaxed(potential.reference, result.relaxed)
-        return result
+            return await result_of(potential, entry, request, self._safeguards, *told, course)
+
+    def _watch(self, potential: Potential) -> Watch:
+        reference = potential.reference
+        return lambda relaxed: self.metrics.relaxed(reference, relaxed)
+
+    def _suggest(self, structure: Structure) -> str:
+        return who_knows(self.models.newest_cards(), structure)
 
 
 async def _maybe_threaded(

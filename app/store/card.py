@@ -12,6 +12,7 @@ from app.atoms.graph import Graph
 from app.atoms.structure import Floats, Integers, Structure
 from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
 from app.store.certificate import Certificate, Part, Probe, Uncertainty
+from app.store.training_range import TrainingRange
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -61,22 +62,6 @@ class Origin(Part):
     def reference(self) -> str:
         """`name@version`, or the run's name."""
         return self.name if self.version is None else f"{self.name}@{self.version}"
-
-
-class TrainingRange(Part):
-    """What the training data held, so that it can be told what they did not.
-
-    Attributes:
-        most_atoms: of the largest structure.
-        closest: Å, the shortest distance of each pair of elements, by names such as `C-H`, the one
-            with the lower atomic number last.
-        farthest: Å, by element, the largest distance of an atom from its nearest neighbour, at most
-            the cutoff.
-    """
-
-    most_atoms: int = Field(ge=1)
-    closest: dict[str, float]
-    farthest: dict[str, float]
 
 
 class ModelCard(Part):

@@ -12,9 +12,11 @@ import ormsgpack
 import pytest
 
 import app.engine.load
+from app.jobs.webhooks import signature
 from app.store.card import ModelCard
 from tests.api.server import ARGON, Gated, Running, running
 from tests.jobs.argon import clusters
+from tests.jobs.test_webhooks import receiver
 
 BAD = {"id": "bad", "symbols": ["Si"], "positions": [[0, 0, 0]]}
 XYZ = "chemical/x-xyz"
@@ -281,3 +283,34 @@ def test_results_and_events_end_with_the_service(gated: tuple[Running, Gated]) -
         service.terminate()
         service.thread.join(60)
     assert not service.thread.is_alive()
+
+
+def test_a_body_that_is_cut_off_leaves_nothing(pair_store: Path, tmp_path: Path) -> None:
+    def parts() -> Iterator[bytes]:
+        yield b'{"structures":['
+        raise InterruptedError
+
+    with running(pair_store, jobs_folder=tmp_path) as server:
+        with pytest.raises(InterruptedError):
+            server.client.post("/jobs", content=parts())
+        with httpx.Client(base_url=server.client.base_url) as other:
+            assert other.post("/jobs", content=iter([b'{"structures":', b"[]}"])).status_code == 422
+            server.wait_for('equipot_requests_total{method="POST",route="/jobs",status="499"}', 1.0)
+        assert server.client.get("/jobs").json() == {"jobs": []}
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+
+
+def test_a_webhook_is_told_of_the_end(pair_store: Path, tmp_path: Path) -> None:
+    allowed = {"webhook_private": True, "jobs_folder": tmp_path}
+    with receiver() as (url, seen), running(pair_store, **allowed) as server:
+        answer = server.client.post("/jobs", params={"webhook": url}, json=ARGON).json()
+        job, secret = answer["id"], answer["webhook"]["secret"]
+        while server.client.get(f"/jobs/{job}").json()["webhook"]["state"] != "sent":
+            assert server.client.get("/livez").status_code == 200
+        assert server.client.get(f"/jobs/{job}").json()["webhook"] == {"url": url, "state": "sent"}
+    ((headers, body),) = seen
+    told = json.loads(body)
+    assert (told["type"], told["data"]["id"], told["data"]["done"]) == ("job.done", job, 1)
+    timestamp = int(headers["webhook-timestamp"])
+    signed = signature(secret, headers["webhook-id"], timestamp, body)
+    assert headers["webhook-signature"] == signed

@@ -32,7 +32,7 @@ def whole(
         try:
             with potential.admission.admit(1, 1):
                 return await relax(
-                    potential, structure, options, SAFEGUARDS, None, state, states.append
+                    potential, structure, options, SAFEGUARDS, None, None, state, states.append
                 )
         finally:
             await potential.stop()

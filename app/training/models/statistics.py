@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.store.card import TrainingRange
+from app.store.training_range import TrainingRange
 
 
 class Statistics(BaseModel):
