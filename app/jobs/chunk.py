@@ -80,6 +80,11 @@ class Kept:
         self.states.pop(number, None)
         self.failed += not isinstance(record.result, Answered)
 
+    @property
+    def extent(self) -> tuple[int, int]:
+        """How many results there are, and how many steps of what is under way."""
+        return len(self.records), sum(state.steps for state in self.states.copy().values())
+
     def steps(self, number: int) -> int:
         """Of the relaxation of a structure, as far as they are kept."""
         return self.states[number].steps if number in self.states else 0
@@ -129,7 +134,7 @@ class Chunk:
         self.lease, self._entries, self._kept, self._path = lease, entries, kept, path
         self._answer, self._window, self._most = answer, window, most
         self._before = len(kept.records)
-        self._written, self._not_before = (-1, -1), 0.0
+        self._written, self._not_before = kept.extent, 0.0
         self.has_launched = False
 
     @property
@@ -173,11 +178,10 @@ class Chunk:
             at_once: also where so little time has passed since the last time that keeping it would
                 take more than its share.
         """
-        kept, began = self._kept, time.monotonic()
-        now = len(kept.records), sum(state.steps for state in kept.states.copy().values())
+        began, now = time.monotonic(), self._kept.extent
         if now == self._written or (began < self._not_before and not at_once):
             return
-        write(self._path, kept.packed())
+        write(self._path, self._kept.packed())
         self._written, ended = now, time.monotonic()
         self._not_before = ended + (ended - began) / KEEPING_SHARE
 
