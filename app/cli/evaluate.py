@@ -43,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         metavar="KEY",
-        help="group frames by this value of their comment lines (default: by chemical formula)",
+        help="group frames by this value of their comment lines, or by `charge` or `size` (default: by "
+        "chemical formula)",
     )
     parser.add_argument(
         "--worst", type=int, default=10, metavar="N", help="groups to list; 0: none (%(default)s)"

@@ -1,7 +1,7 @@
 """How often what is out of domain is told, and how often what is in domain: from training data alone,
 without a model.
 
-    python -m benchmarks.domain recipes/3bpa/allegro.yaml recipes/rmd17/*.yaml --data-root FOLDER
+    python -m recipes.measures.domain_ranges recipes/3bpa/allegro.yaml recipes/rmd17/*.yaml --data-root FOLDER
 
 Each config's training frames give the range of a card, and its test frames, which were held out, are
 judged as they are and after each change. With `--joined` they are judged by the range of all configs'
