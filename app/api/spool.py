@@ -2,17 +2,19 @@
 
 import asyncio
 import hashlib
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from app.api.body import SHOWN, WINDOWS
 from app.api.disconnect import ClientLeft
-from app.errors import InvalidFormat, StructureTooLarge
+from app.errors import InvalidFormat, StructureTooLarge, Unavailable
 
 PORTION = 1_000_000
 """Bytes that are kept in memory before they are written."""
@@ -82,6 +84,7 @@ async def receive(request: Request, path: Path, most: int, part_seconds: float) 
     Raises:
         StructureTooLarge: the body has more bytes.
         InvalidFormat: it is not compressed as it is said to be.
+        Unavailable: the disk is full.
         HTTPException: 408 if nothing came for too long, 415 for an unknown encoding.
         ClientLeft: the connection was closed before the end.
     """
@@ -97,7 +100,7 @@ async def receive(request: Request, path: Path, most: int, part_seconds: float) 
                     f"the body is larger than {most} bytes (max_job_bytes); send several jobs"
                 )
             digest.update(content)
-            file.write(content)
+            _write(file, content)
         return written
 
     with path.open("xb") as file:
@@ -109,8 +112,19 @@ async def receive(request: Request, path: Path, most: int, part_seconds: float) 
             if len(waiting) >= PORTION or not more:
                 size += await asyncio.to_thread(store, bytes(waiting))
                 waiting.clear()
+        await asyncio.to_thread(os.fsync, file.fileno())
     reader.check_end()
     return Received(size, digest.hexdigest())
+
+
+def _write(file: BinaryIO, content: bytes) -> None:
+    try:
+        file.write(content)
+        file.flush()
+    except OSError as error:
+        raise Unavailable(
+            f"the body cannot be kept in EQUIPOT_JOBS_FOLDER: {error.strerror}"
+        ) from None
 
 
 async def _next_part(request: Request, seconds: float) -> tuple[bytes, bool]:

@@ -20,7 +20,7 @@ ABANDONED = 86_400.0
 
 
 class JobFolder:
-    """Where the files of all jobs are.
+    """Where the files of all jobs are; made for its owner alone.
 
     Args:
         root: the folder; made where it is not there.
@@ -31,7 +31,7 @@ class JobFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         marker = root / "folder.id"
         if not marker.exists():
             write(marker, uuid.uuid4().hex.encode(), replaces=False)

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from app.errors import Overloaded, Unavailable
-from app.jobs.chunk import Chunk, Kept, Window
+from app.errors import BackendError, Overloaded, Unavailable
+from app.jobs.chunk import HOPELESS, Chunk, Kept, Window
 from app.jobs.folder import JobFolder, write
 from app.jobs.job import Job
 from app.jobs.leases import Lease, Leases, Place, Progress
@@ -203,11 +203,23 @@ class Runner:
         await self.threaded(self._hand_in, lease, results, chunk.progress)
 
     def _read(self, job: Job, lease: Lease, path: Path) -> tuple[list[Entry], Kept]:
+        """The structures of a chunk, and how far it is; what cannot be read again and again, is an
+        error of each.
+        """
+        try:
+            return self._read_entries(job, lease), Kept.read(path)
+        except Exception as error:
+            if lease.attempts <= HOPELESS:
+                raise
+            log.exception("job %s: chunk %d cannot be read", *lease.place)
+            unread = BackendError(f"cannot be read again: {error}; the service's log has more")
+            return [Entry(None, unread)] * lease.structures, Kept()
+
+    def _read_entries(self, job: Job, lease: Lease) -> list[Entry]:
         items = self._folder.read_input(lease.job, lease.start, lease.stop)
         part = Part(lease.start, lease.stop, lease.first, lease.structures, lease.lines)
         steps = self._service.settings.max_relax_steps
-        entries = Body(job.kind, job.query, job.prefix, steps).entries(part, items)
-        return entries, Kept.read(path)
+        return Body(job.kind, job.query, job.prefix, steps).entries(part, items)
 
     def _hand_in(self, lease: Lease, results: bytes, progress: Progress) -> None:
         name = f"{lease.number}.{uuid.uuid4().hex}"

@@ -10,8 +10,12 @@ import httpx
 import orjson
 import ormsgpack
 import pytest
+from sqlalchemy import update
 
 import app.engine.load
+import app.jobs.runner
+from app.jobs import tables
+from app.jobs.database import Database
 from app.jobs.webhooks import signature
 from app.store.card import ModelCard
 from tests.api.server import ARGON, Gated, Running, running
@@ -314,3 +318,23 @@ def test_a_webhook_is_told_of_the_end(pair_store: Path, tmp_path: Path) -> None:
     timestamp = int(headers["webhook-timestamp"])
     signed = signature(secret, headers["webhook-id"], timestamp, body)
     assert headers["webhook-signature"] == signed
+
+
+def test_a_job_whose_body_is_lost_ends_and_holds_up_no_other(
+    pair_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.jobs.runner, "BACKOFF", 0.0)
+    with running(pair_store, jobs_folder=tmp_path, models="pairs@1") as server:
+        lost = server.client.post("/jobs", json={"structures": clusters(3)}).json()["id"]
+        ended(server, lost)
+    database = Database("", tmp_path)
+    with database.write() as connection:
+        connection.execute(update(tables.jobs).values(state="running", ended=None))
+        connection.execute(update(tables.chunks).values(state="waiting", results=None))
+    database.close()
+    with running(pair_store, jobs_folder=tmp_path, models="pairs@1") as server:
+        other = server.client.post("/jobs", json={"structures": clusters(2)}).json()["id"]
+        assert ended(server, other)["done"] == 2
+        assert ended(server, lost)["failed"] == 3
+        results = server.client.get(f"/jobs/{lost}/results").json()["results"]
+        assert "could not be answered in 8 attempts" in results[0]["error"]["message"]
