@@ -24,10 +24,10 @@ def server() -> Iterator[postgres.Postgres]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database; of SQLite's, the one in the folder of jobs is taken."""
+    """The URL of an empty database, or of a schema that stands for one; empty for SQLite."""
     if request.param == "sqlite":
         return ""
-    return str(request.getfixturevalue("server").create(uuid.uuid4().hex))
+    return str(request.getfixturevalue("server").create(f"s{uuid.uuid4().hex}"))
 
 
 @pytest.fixture

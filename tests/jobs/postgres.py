@@ -40,13 +40,12 @@ class Postgres:
     folder: Path
 
     def create(self, name: str) -> str:
-        """The URL of a new database."""
+        """The URL of a new and empty schema, which is made and removed quicker than a database."""
         import psycopg
 
         with psycopg.connect(host=str(self.folder), user=USER, dbname=USER) as connection:
-            connection.autocommit = True
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"postgresql://{USER}@/{name}?host={self.folder}"
+            connection.execute(f'CREATE SCHEMA "{name}"'.encode())
+        return f"postgresql://{USER}@/{USER}?host={self.folder}&options=-csearch_path%3D{name}"
 
 
 @contextlib.contextmanager
