@@ -25,7 +25,8 @@ FROM ${BASE}
 LABEL org.opencontainers.image.title="equipot" \
       org.opencontainers.image.description="Equivariant interatomic potentials, served over HTTP" \
       org.opencontainers.image.licenses="MIT"
-RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv/equipot --shell /usr/sbin/nologin equipot
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv/equipot --shell /usr/sbin/nologin equipot \
+    && install --directory --owner=equipot --group=equipot /var/lib/equipot
 COPY --from=build /opt/equipot /opt/equipot
 COPY model_store /srv/equipot/model_store
 # `docker stop` kills after ten seconds, so requests in flight get eight to finish.
@@ -35,10 +36,13 @@ ENV PATH=/opt/equipot/bin:${PATH} \
     EQUIPOT_HOST=0.0.0.0 \
     EQUIPOT_PORT=8000 \
     EQUIPOT_MODEL_STORE=/srv/equipot/model_store \
+    EQUIPOT_JOBS_FOLDER=/var/lib/equipot \
     EQUIPOT_DRAIN_TIMEOUT=8
 WORKDIR /srv/equipot
 RUN equipot models verify \
-    && python3 -c "import app.api.app; from app.backends.onnx_runtime import require_onnxruntime as r; r()"
+    && python3 -c "import app.api.app, app.jobs.opened, psycopg; from app.backends.onnx_runtime import require_onnxruntime as r; r()"
+# Jobs outlive the container in a volume.
+VOLUME /var/lib/equipot
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

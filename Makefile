@@ -45,7 +45,7 @@ $(SERVING): pyproject.toml | $(BIN)/pip
 
 $(COMPLETE): pyproject.toml constraints.txt | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable '.[serve,cpu,train,lmdb,dev]' --constraint constraints.txt
+	$(BIN)/pip install --editable '.[serve,postgres,cpu,train,lmdb,dev]' --constraint constraints.txt
 	touch $(SERVING) $@
 
 $(BIN)/pip:

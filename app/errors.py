@@ -20,6 +20,8 @@ EquipotError
 ├── Unavailable               the service is starting or shutting down
 ├── BackendError              the model failed or gave a number that is not finite
 ├── OutOfMemory               one structure needs more memory than there is
+├── UnknownJob                no such job
+├── JobConflict               the key of another request
 └── TrainingError
     ├── InvalidConfig         a key or a value of a training config
     └── InvalidData           a labelled frame that cannot be trained on; names file and frame
@@ -114,6 +116,14 @@ class BackendError(EquipotError):
 
 class OutOfMemory(EquipotError):
     """One structure, or the smallest piece of it, needs more memory than there is."""
+
+
+class UnknownJob(EquipotError):
+    """No job of this id, or one that was removed."""
+
+
+class JobConflict(EquipotError):
+    """An idempotency key that another request was sent with."""
 
 
 class TrainingError(EquipotError):

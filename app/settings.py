@@ -21,6 +21,15 @@ def default_cache() -> Path | None:
     return Path(given) / "equipot" if given else Path(home) / ".cache" / "equipot" if home else None
 
 
+def default_jobs_folder() -> Path | None:
+    """`equipot` in the user's folder for data; None where there is no such folder."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    home = os.environ.get("HOME", "")
+    if given:
+        return Path(given) / "equipot"
+    return Path(home) / ".local" / "share" / "equipot" if home else None
+
+
 class Settings(BaseSettings):
     """All that can be set from outside. `docs/settings.md` lists every field."""
 
@@ -127,6 +136,36 @@ class Settings(BaseSettings):
         default=50.0, gt=0, description="Å; an atom further from its start is lost"
     )
 
+    jobs_folder: Path | None = Field(
+        default_factory=default_jobs_folder,
+        description="folder of jobs, their inputs and results; empty: no jobs",
+    )
+    database: str = Field(
+        default="",
+        description="database of jobs, as in postgresql://user@host/name; empty: SQLite in their folder",
+    )
+    max_jobs: int = Field(default=100, ge=1, description="jobs that have not ended")
+    max_job_structures: int = Field(
+        default=10_000_000, ge=1, description="most structures in one job"
+    )
+    max_job_bytes: int = Field(
+        default=10_000_000_000, ge=1, description="largest body of a job, uncompressed"
+    )
+    max_jobs_bytes: int = Field(
+        default=100_000_000_000, ge=1, description="inputs and results of all jobs together"
+    )
+    keep_jobs_days: float = Field(
+        default=30.0, gt=0, description="days that a job is kept after its end"
+    )
+    job_lease: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds after which what a process that died had of a job goes to another one",
+    )
+    webhook_private: bool = Field(
+        default=False, description="whether webhooks may be in private networks"
+    )
+
     drain_timeout: float = Field(
         default=30.0, ge=0, description="seconds that requests get to finish at shutdown"
     )
@@ -141,8 +180,9 @@ class Settings(BaseSettings):
             if isinstance(listed := values.get(name), str):
                 items = tuple(item.strip() for item in listed.split(",") if item.strip())
                 values = {**values, name: items}
-        if values.get("cache") == "":
-            values = {**values, "cache": None}
+        for name in ("cache", "jobs_folder"):
+            if values.get(name) == "":
+                values = {**values, name: None}
         return values
 
     @field_validator("device")

@@ -16,7 +16,7 @@ lock() {
     mv "docker/requirements-$name.lock.new" "docker/requirements-$name.lock"
 }
 
-lock cpu pyproject.toml --extra serve --extra cpu
-lock gpu pyproject.toml --extra serve --extra gpu
+lock cpu pyproject.toml --extra serve --extra postgres --extra cpu
+lock gpu pyproject.toml --extra serve --extra postgres --extra gpu
 lock trainer pyproject.toml --extra train --extra cpu recipes/organic-xtb/requirements.txt --constraint constraints.txt
 sed -n 's/^requires = \["\(hatchling.*\)"\]$/\1/p' pyproject.toml | lock build -

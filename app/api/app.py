@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -15,12 +16,19 @@ from starlette.routing import Route
 from app import __version__
 from app.api.body import BodyLimits
 from app.api.disconnect import ClientLeft
-from app.api.errors import on_client_left, on_equipot_error, on_http_exception, on_surprise
+from app.api.errors import (
+    on_client_left,
+    on_equipot_error,
+    on_http_exception,
+    on_invalid_parameter,
+    on_surprise,
+)
 from app.api.limits import BodyRoom
 from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
-from app.api.routes import health, models, predict
+from app.api.routes import health, jobs, models, predict
 from app.errors import EquipotError
+from app.jobs.jobs import Jobs
 from app.service.service import Service
 from app.settings import Settings
 
@@ -41,9 +49,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.service = service
+    app.state.jobs = Jobs(service)
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
     app.state.body_limits = BodyLimits.of(service.settings)
-    for routes in (predict, models, health):
+    for routes in (predict, jobs, models, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.
@@ -51,15 +60,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_route("/docs", _head, methods=["HEAD"], include_in_schema=False)
     app.add_exception_handler(EquipotError, on_equipot_error)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(RequestValidationError, on_invalid_parameter)
     app.add_exception_handler(ClientLeft, on_client_left)
     app.add_exception_handler(Exception, on_surprise)
     if service.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(service.settings.cors_origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["X-Equipot-Model", "Retry-After"],
+            expose_headers=["X-Equipot-Model", "Retry-After", "Location", "Link"],
         )
     app.add_middleware(RequestMiddleware, service=service)
     complete(app)
@@ -75,11 +85,18 @@ async def _head(_: Request) -> Response:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Listen at once, load meanwhile; finish what was admitted before the end."""
     service: Service = app.state.service
-    loading = asyncio.create_task(service.models.start())
+    jobs: Jobs = app.state.jobs
+
+    async def load() -> None:
+        await service.models.start()
+        await jobs.start()
+
+    loading = asyncio.create_task(load())
     try:
         yield
     finally:
         loading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loading
+        await jobs.stop()
         await service.stop()

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import orjson
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,6 +35,14 @@ async def on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
     return response(Fault(error.status_code, code, error.detail), dict(error.headers or {}))
+
+
+async def on_invalid_parameter(_: Request, error: Exception) -> Response:
+    """A parameter of path or query that is not what is expected."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    shown = f"{first['loc'][-1]}: {first['msg']}, not '{str(first['input'])[:80]}'"
+    return response(fault(errors.InvalidRequest(f"query parameter {shown}")))
 
 
 async def on_client_left(_: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from app.api.body_kinds import FORM, INPUT_FORMAT, JSON, LINES, MEDIA_TYPES, MSGPACK, XYZ
 from app.atoms.properties import NAMES
 from app.formats.registry import FORMATS, WRITERS
+from app.jobs.schemas import JobOut, JobsAnswer
 from app.protocol.item_types import FileIn, SmilesIn
 from app.protocol.schemas import (
     WATER,
@@ -43,6 +44,8 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     Alive,
     Ready,
     ErrorBody,
+    JobOut,
+    JobsAnswer,
 )
 
 
@@ -50,12 +53,14 @@ def _ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
-def _answer(model: type[BaseModel], description: str) -> dict[str, Any]:
+def answer(model: type[BaseModel], description: str) -> dict[str, Any]:
+    """A response with a wire type."""
     return {"description": description, "content": {JSON: {"schema": _ref(model)}}}
 
 
-def _error(description: str) -> dict[str, Any]:
-    return _answer(ErrorBody, description)
+def error(description: str) -> dict[str, Any]:
+    """A response without results."""
+    return answer(ErrorBody, description)
 
 
 def _failed(description: str) -> dict[str, Any]:
@@ -89,7 +94,8 @@ UPLOAD = {
 }
 
 
-def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+def query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """A parameter of the query."""
     return {
         "name": name,
         "in": "query",
@@ -109,23 +115,23 @@ def _relax_parameters() -> list[dict[str, Any]]:
         if name == "cell":
             kind = {"type": "string", "enum": ["true", "false", *schema["enum"]]}
         text = f"bodies of files and lines, implies relax: {schema['description']}"
-        parameters.append(_query(name, kind, text))
+        parameters.append(query(name, kind, text))
     return parameters
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {503: _error("starting, or shutting down")}
-INDEX: dict[str, Any] = {"responses": {200: _answer(Index, "this service")}}
-ALIVE: dict[str, Any] = {"responses": {200: _answer(Alive, "alive")}}
-READY: dict[str, Any] = {"responses": {200: _answer(Ready, "ready"), **ERRORS}}
+ERRORS: dict[int | str, dict[str, Any]] = {503: error("starting, or shutting down")}
+INDEX: dict[str, Any] = {"responses": {200: answer(Index, "this service")}}
+ALIVE: dict[str, Any] = {"responses": {200: answer(Alive, "alive")}}
+READY: dict[str, Any] = {"responses": {200: answer(Ready, "ready"), **ERRORS}}
 METRICS: dict[str, Any] = {
     "response_class": PlainTextResponse,
     "responses": {200: {"description": "in Prometheus' text format"}},
 }
-MODELS: dict[str, Any] = {"responses": {200: _answer(ModelsAnswer, "served and refused models")}}
+MODELS: dict[str, Any] = {"responses": {200: answer(ModelsAnswer, "served and refused models")}}
 MODEL: dict[str, Any] = {
     "responses": {
-        200: _answer(ModelAnswer, "its card, and how it is run"),
-        404: _error("no such model"),
+        200: answer(ModelAnswer, "its card, and how it is run"),
+        404: error("no such model"),
         **ERRORS,
     }
 }
@@ -145,11 +151,11 @@ PREDICT: dict[str, Any] = {
                 },
             },
         },
-        404: _error("no such model"),
+        404: error("no such model"),
         413: _failed("over a limit, which is named"),
-        415: _error("a Content-Type that is not read"),
+        415: error("a Content-Type that is not read"),
         422: _failed("the body is malformed, or none of its structures can be answered"),
-        429: _error("the queue is full; `Retry-After` says when to come back"),
+        429: error("the queue is full; `Retry-After` says when to come back"),
         500: _failed("the model failed, or the service did"),
         503: _failed("starting, shutting down, or out of memory"),
     },
@@ -183,35 +189,35 @@ PREDICT: dict[str, Any] = {
             },
         },
         "parameters": [
-            _query(
+            query(
                 "format",
                 {"type": "string", "enum": list(MEDIA_TYPES)},
                 "of the answer, in place of Accept",
             ),
-            _query(
+            query(
                 "model", {"type": "string"}, "bodies of files and lines: `name` or `name@version`"
             ),
-            _query(
+            query(
                 "properties",
                 {"type": "string"},
                 f"bodies of files and lines: some of {','.join(NAMES)}",
             ),
-            _query(
+            query(
                 "strict", {"type": "boolean"}, "bodies of files and lines: a warning is an error"
             ),
-            _query(
+            query(
                 "on_ood",
                 {"type": "string", "enum": ["warn", "error"]},
                 "bodies of files and lines: whether what is out of the model's domain is refused",
             ),
-            _query(
+            query(
                 "allow_odd_electrons",
                 {"type": "boolean"},
                 "bodies of files and lines: answer for radicals",
             ),
-            _query("relax", {"type": "boolean"}, "bodies of files and lines: relax the structures"),
+            query("relax", {"type": "boolean"}, "bodies of files and lines: relax the structures"),
             *(
-                _query(name, {"type": "integer", "minimum": 1}, f"of SMILES in files: {text}")
+                query(name, {"type": "integer", "minimum": 1}, f"of SMILES in files: {text}")
                 for name, text in (("conformers", "geometries of each"), ("seed", "of them"))
             ),
             *_relax_parameters(),

@@ -13,6 +13,7 @@ from app.errors import EquipotError, InvalidRequest
 COMMANDS = {
     "serve": "start the HTTP service",
     "predict": "energies, forces and relaxed structures of files, without a server",
+    "jobs": "submit large jobs to a service, and look after them",
     "models": "list, show and verify the models of the store",
     "bench": "how fast a model and the service are on this machine",
     "label": "run a reference calculator over structures",

@@ -42,7 +42,7 @@ class Format:
         content: what is expected in its files.
     """
 
-    parse: Callable[[str], Iterable[Frame]]
+    parse: Callable[..., Iterable[Frame]]
     suffixes: tuple[str, ...]
     media_types: tuple[str, ...]
     start: re.Pattern[str] | None
@@ -195,13 +195,14 @@ def read(data: bytes, name: str = "", kind: str | None = None) -> list[Frame]:
     return frames
 
 
-def iter_frames(content: bytes, kind: str) -> Iterator[Frame]:
+def iter_frames(content: bytes, kind: str, before: tuple[int, int] = (0, 0)) -> Iterator[Frame]:
     """The frames of a file of a format of ours, each read when it is asked for: a limit can stop
     before the rest is read.
 
     Args:
         content: of the file, not compressed.
         kind: a key of `FORMATS`.
+        before: frames and lines before the first ones, of a part of an XYZ file; for messages.
 
     Raises:
         InvalidFormat: it cannot be read as a whole, or has no frame; says what is expected.
@@ -209,7 +210,7 @@ def iter_frames(content: bytes, kind: str) -> Iterator[Frame]:
     known, empty = FORMATS[kind], True
     text = decode(content)
     with np.errstate(over="ignore", invalid="ignore"):  # structures are refused, not arithmetic
-        frames = iter(known.parse(text))
+        frames = iter(known.parse(text, *before) if any(before) else known.parse(text))
         frame = next(frames, None)
     while frame is not None:
         empty = False

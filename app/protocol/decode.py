@@ -68,7 +68,7 @@ def _from_files(files: Sequence[Upload], message: Message, limits: RequestLimits
     for number, file in enumerate(files):
         try:
             kind = file.kind or kind_of(file.content, file.name)
-            found = list(intake.entries(file.content, kind, drawing))
+            found = list(intake.entries(file.content, kind, drawing, message.before))
         except InvalidFormat as error:
             if len(files) == 1:
                 raise

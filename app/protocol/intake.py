@@ -51,13 +51,16 @@ class Intake:
             self._limits.check_atoms(self._atoms)
         return entry
 
-    def entries(self, content: bytes, kind: str, drawing: Drawing) -> Iterator[Entry]:
+    def entries(
+        self, content: bytes, kind: str, drawing: Drawing, before: tuple[int, int] = (0, 0)
+    ) -> Iterator[Entry]:
         """The entries of a file.
 
         Args:
             content: of it, not compressed.
             kind: its format.
             drawing: how geometries of SMILES are made.
+            before: as for `iter_frames` of the registry.
 
         Raises:
             InvalidFormat: it cannot be read as a whole.
@@ -70,7 +73,7 @@ class Intake:
             )
         self._lines += content.count(b"\n") + content.count(b"\r")
         counts.check_lines(self._lines, self._limits.structures, self._limits.atoms)
-        for frame in iter_frames(content, kind):
+        for frame in iter_frames(content, kind, before):
             entry = replace(Entry.of(frame), shown=kind not in UNSHOWN)
             if isinstance(entry.structure, Smiles):
                 entry = replace(entry, structure=self.drawn(entry.structure.text, drawing))

@@ -44,6 +44,8 @@ class Message:
         query: names and values that came beside the body; what is asked of the structures of files.
         accepts: how the answer is to be written.
         files: of a body that holds several, which then is not looked at.
+        before: frames and lines before the first ones of the body, where that is a part of a text;
+            for messages.
     """
 
     kind: Kind
@@ -51,6 +53,7 @@ class Message:
     query: Sequence[tuple[str, str]]
     accepts: Kind
     files: Sequence[Upload] = ()
+    before: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

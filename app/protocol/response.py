@@ -59,12 +59,14 @@ class PredictResponse:
 
     @property
     def fault(self) -> Fault | None:
-        """None where at least one structure has an answer, otherwise that of the whole request."""
+        """That of the whole request, where it has structures and none of them has an answer."""
         faults = []
         for result in self.results:
             if isinstance(result, Answered):
                 return None
             faults.append(fault(result))
+        if not faults:
+            return None
         first = faults[0]
         if len(faults) == 1:
             return first

@@ -2,5 +2,6 @@
 
 from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.relaxation import relax
+from app.relax.state import Keep, RelaxationState
 
-__all__ = ["RelaxOptions", "Relaxed", "Safeguards", "relax"]
+__all__ = ["Keep", "RelaxOptions", "RelaxationState", "Relaxed", "Safeguards", "relax"]

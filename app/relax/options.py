@@ -80,7 +80,7 @@ class Relaxed:
 
     Attributes:
         structure: the last sound geometry.
-        graph: of that geometry, within the cutoff.
+        graph: of that geometry, within the cutoff; None of a result that was kept and read again.
         prediction: its energy, forces and stress.
         initial: those of the structure as it was given.
         fmax: eV/Å, what was left of the criterion's quantity.
@@ -91,7 +91,7 @@ class Relaxed:
     """
 
     structure: Structure
-    graph: Graph
+    graph: Graph | None
     prediction: StructurePrediction
     initial: StructurePrediction
     fmax: float

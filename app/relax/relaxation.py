@@ -5,6 +5,7 @@ that were in it take their step on common arrays (schedule, execute, update); th
 leave, the others go back to the end of the queue, so that a new one enters with the next batch.
 """
 
+import copy
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from app.relax.cells import projector
 from app.relax.optimizers import OPTIMIZERS, Optimizer
 from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.rows import Rows, first_rows
+from app.relax.state import KEPT_EVERY, Keep, RelaxationState, structure_at
 
 VOLUME_RATIOS = (0.2, 5.0)
 """Of a cell to its first volume; beyond these it has collapsed or evaporated."""
@@ -38,6 +40,8 @@ async def relax(
     safeguards: Safeguards = SAFEGUARDS,
     caller: Hashable = None,
     look: Look | None = None,
+    state: RelaxationState | None = None,
+    keep: Keep | None = None,
 ) -> Relaxed:
     """Move atoms, and the cell if asked, until no force is left; within `admission.admit`.
 
@@ -50,6 +54,8 @@ async def relax(
         safeguards: where it is given up.
         caller: for whom; callers take turns.
         look: is shown the graph of the structure as given, before it is evaluated.
+        state: of a relaxation of the same structure that did not end; this one goes on from there.
+        keep: is told of its state every few steps.
 
     Raises:
         InputError: the structure as given cannot be answered, or its cell cannot be relaxed as
@@ -58,10 +64,17 @@ async def relax(
     """
     potential.check(structure)
     allowed = projector(structure, options)
-    pairs = await potential.graphs.graph(structure, SKIN)
+    start = structure if state is None else structure_at(structure, state.x)
+    pairs = await potential.graphs.graph(start, SKIN)
     cutoff = potential.card.cutoff
     relaxation = Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
-    await potential.graphs.show(Piece.whole(relaxation.graph), look)
+    relaxation.keep = keep
+    first = relaxation.graph
+    if state is not None:
+        first = await potential.graphs.graph(structure)
+        sound = await potential.graphs.graph(structure_at(structure, state.sound))
+        relaxation.go_on(state, sound)
+    await potential.graphs.show(Piece.whole(first), look)
     return await potential.workers.run(relaxation)
 
 
@@ -85,6 +98,7 @@ class Relaxation(Task[Relaxed]):
         steps: optimiser steps made.
         optimizer: what the optimiser remembers.
         pairs: its Verlet list.
+        keep: is told of its state every few steps.
     """
 
     def __init__(
@@ -106,6 +120,7 @@ class Relaxation(Task[Relaxed]):
         self.initial: StructurePrediction | None = None
         self.steps = 0
         self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
+        self.keep: Keep | None = None
 
     @classmethod
     def advance(
@@ -121,7 +136,29 @@ class Relaxation(Task[Relaxed]):
                 predictions[relaxation] = outcome
         if predictions:
             ends |= take_step(predictions)
+        for task in tasks:
+            if task.keep and task not in ends and task.steps % KEPT_EVERY == 0:
+                task.keep(task.state())
         return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
+
+    def go_on(self, state: RelaxationState, sound: Graph) -> None:
+        """Take the place of a relaxation that did not end.
+
+        Args:
+            state: of that one; the pairs are those of its next rows.
+            sound: graph of its last sound geometry.
+        """
+        self.pairs = VerletList(self.pairs.graph, state.x[-3:] / len(self.origin))
+        self.x, self.steps, self.optimizer = state.x, state.steps, copy.copy(state.optimizer)
+        self.sound = (state.sound, sound, state.prediction, state.fmax)
+        self.initial = state.initial
+
+    def state(self) -> RelaxationState:
+        """Where it is after its first evaluation; does not change with it."""
+        assert self.sound is not None
+        assert self.initial is not None
+        memory, (sound, _, prediction, fmax) = copy.copy(self.optimizer), self.sound
+        return RelaxationState(self.x, self.steps, memory, sound, prediction, fmax, self.initial)
 
     def failed(self, error: EquipotError) -> Relaxed | EquipotError:
         """The end of a relaxation that cannot be evaluated: at its first geometry, the error."""
@@ -136,7 +173,7 @@ class Relaxation(Task[Relaxed]):
         if self.options.cell != "fixed":
             criterion += ", or row of the virial over the number of atoms,"
         return Relaxed(
-            self.structure_at(x),
+            structure_at(self.origin, x),
             graph,
             prediction,
             self.initial,
@@ -146,11 +183,6 @@ class Relaxation(Task[Relaxed]):
             f"{criterion} < {self.options.fmax:g} eV/Å",
             reason,
         )
-
-    def structure_at(self, x: Floats) -> Structure:
-        """The structure at x (N + 3, 3)."""
-        turned = x[-3:].T / len(self.origin)
-        return replace(self.origin, positions=x[:-3] @ turned, cell=self.origin.cell @ turned)
 
 
 def take_step(
@@ -274,7 +306,7 @@ def _find_pairs(
             graphs.append(replace(relaxation.pairs.graph, positions=own, cell=cells[i : i + 1]))
             continue
         try:
-            graph = build_graph(relaxation.structure_at(relaxation.x), cutoff + SKIN)
+            graph = build_graph(structure_at(relaxation.origin, relaxation.x), cutoff + SKIN)
             relaxation.pairs = VerletList(graph, deformations[i])
         except InputError as error:
             ends[relaxation] = relaxation.failed(error)
@@ -290,7 +322,7 @@ def _find_pairs(
 
 def _collision(relaxation: Relaxation) -> EquipotError:
     try:
-        build_graph(relaxation.structure_at(relaxation.x), relaxation.cutoff)
+        build_graph(structure_at(relaxation.origin, relaxation.x), relaxation.cutoff)
     except InputError as error:
         return error
     raise AssertionError("two atoms collide in one neighbour list and not in another")

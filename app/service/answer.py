@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from app.atoms.decomposition import Piece
@@ -21,7 +22,7 @@ from app.errors import (
 from app.formats.notation import Smiles
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
-from app.relax import Relaxed, RelaxOptions, Safeguards, relax
+from app.relax import Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, relax
 from app.relax.bonds import changed_bonds
 from app.store.card import ModelCard
 
@@ -29,6 +30,23 @@ log = logging.getLogger(__name__)
 
 Watch: TypeAlias = Callable[[Relaxed], None]
 Suggest: TypeAlias = Callable[[Structure], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the relaxation of an entry begins, and who follows it.
+
+    Attributes:
+        state: of one that did not end, from which it goes on.
+        keep: is told of its state every few steps.
+    """
+
+    state: RelaxationState | None = None
+    keep: Keep | None = None
+
+
+WHOLE = Course()
+"""From its beginning to its end, and nobody follows it."""
 
 
 async def answer(
@@ -56,13 +74,7 @@ async def answer(
     model = ModelRef(potential.card.name, potential.card.version, potential.digest)
 
     async def one(entry: Entry) -> Result:
-        result = await _result(potential, entry, request, safeguards)
-        if suggest and isinstance(result, UnsupportedElement):
-            assert isinstance(entry.structure, Structure)
-            return UnsupportedElement(f"{result}; {suggest(entry.structure)}")
-        if watch and isinstance(result, Answered) and result.relaxed:
-            watch(result.relaxed)
-        return result
+        return await result_of(potential, entry, request, safeguards, watch, suggest)
 
     with potential.admission.admit(len(request.structures), request.n_atoms):
         if len(request.entries) == 1:
@@ -70,15 +82,48 @@ async def answer(
         return PredictResponse(model, request, await asyncio.gather(*map(one, request.entries)))
 
 
+async def result_of(
+    potential: Potential,
+    entry: Entry,
+    request: PredictRequest,
+    safeguards: Safeguards,
+    watch: Watch | None = None,
+    suggest: Suggest | None = None,
+    course: Course = WHOLE,
+) -> Result:
+    """The result of one entry, whatever becomes of it; within `admission.admit`.
+
+    Args:
+        potential: the model that was asked for.
+        entry: of the request.
+        request: what is asked.
+        safeguards: where a relaxation is given up.
+        watch: is told of a relaxation that ended.
+        suggest: says which models know the elements of a structure that this one does not.
+        course: of its relaxation.
+    """
+    result = await _result(potential, entry, request, safeguards, course)
+    if suggest and isinstance(result, UnsupportedElement):
+        assert isinstance(entry.structure, Structure)
+        return UnsupportedElement(f"{result}; {suggest(entry.structure)}")
+    if watch and isinstance(result, Answered) and result.relaxed:
+        watch(result.relaxed)
+    return result
+
+
 async def _result(
-    potential: Potential, entry: Entry, request: PredictRequest, safeguards: Safeguards
+    potential: Potential,
+    entry: Entry,
+    request: PredictRequest,
+    safeguards: Safeguards,
+    course: Course,
 ) -> Result:
     if isinstance(entry.structure, EquipotError):
         return entry.structure
     if isinstance(entry.structure, Smiles):
         return InvalidStructure("a SMILES, of which no geometry has been made")
     try:
-        return await _answered(potential, entry, entry.structure, request, safeguards)
+        return await _answered(potential, entry, entry.structure, request, safeguards, course)
     except EquipotError as error:
         return error
     except Exception as error:
@@ -92,13 +137,16 @@ async def _answered(
     structure: Structure,
     request: PredictRequest,
     safeguards: Safeguards,
+    course: Course,
 ) -> Answered:
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
     relaxed = None
     if request.relax is None:
         prediction, doubts = await _single_point(potential, structure, request)
     else:
-        relaxed, doubts = await _relaxed(potential, structure, request, request.relax, safeguards)
+        relaxed, doubts = await _relaxed(
+            potential, structure, request, request.relax, safeguards, course
+        )
         prediction = relaxed.initial
         warnings += changed_bonds(structure, relaxed.structure)
     warnings += doubts
@@ -128,6 +176,7 @@ async def _relaxed(
     request: PredictRequest,
     options: RelaxOptions,
     safeguards: Safeguards,
+    course: Course,
 ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
     """Where a relaxation ended, and what is out of domain of its first and of its last geometry.
 
@@ -138,10 +187,12 @@ async def _relaxed(
     if request.on_ood == "error":
         await _single_point(potential, structure, request, BEFORE)
     first = Domain(potential.known, structure, BEFORE, request.on_ood)
-    relaxed = await relax(potential, structure, options, safeguards, request.caller, first.look)
+    ask = (options, safeguards, request.caller, first.look, course.state, course.keep)
+    relaxed = await relax(potential, structure, *ask)
     if not relaxed.steps:
         return relaxed, first.doubts(relaxed.initial)
     last = Domain(potential.known, relaxed.structure, AFTER, request.on_ood)
+    assert relaxed.graph is not None
     await potential.graphs.show(Piece.whole(relaxed.graph), last.look)
     return relaxed, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
 

@@ -86,6 +86,16 @@ class Metrics:
         self.relaxations.labels(model, relaxed.reason.partition(":")[0]).inc()
         self.steps.labels(model).observe(relaxed.steps)
 
+    def mean_steps(self, model: str) -> float | None:
+        """Steps of the relaxations of a model that ended so far, in the mean; None before that."""
+        sums = {
+            sample.name.rpartition("_")[2]: sample.value
+            for metric in self.steps.collect()
+            for sample in metric.samples
+            if sample.labels.get("model") == model and "le" not in sample.labels
+        }
+        return sums["sum"] / sums["count"] if sums.get("count") else None
+
     def text(self) -> bytes:
         """All metrics in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -12,8 +12,8 @@ from app.protocol.decode import decode
 from app.protocol.encode import check_held, encode, fitting
 from app.protocol.lines import read_line
 from app.protocol.request import Entry, Kind, Message, PredictRequest
-from app.protocol.response import PredictResponse, Reply
-from app.service.answer import Watch, answer
+from app.protocol.response import PredictResponse, Reply, Result
+from app.service.answer import Course, Watch, answer, result_of
 from app.service.embedding import Embedding
 from app.service.metrics import Metrics
 from app.service.models import Models
@@ -133,6 +133,26 @@ class Service:
         potential = self.models.potential(request.model)
         watch, suggest = self._watch(potential), self._suggest
         return await answer(potential, request, self._safeguards, watch, suggest)
+
+    async def result(
+        self, potential: Potential, entry: Entry, request: PredictRequest, course: Course
+    ) -> Result:
+        """The result of one entry of a request that is too large to be admitted as a whole.
+
+        Args:
+            potential: the model that was asked for.
+            entry: the structure.
+            request: what is asked of it.
+            course: of its relaxation.
+
+        Raises:
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the model is shutting down.
+        """
+        atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
+        told = self._watch(potential), self._suggest
+        with potential.admission.admit(1, atoms):
+            return await result_of(potential, entry, request, self._safeguards, *told, course)
 
     def _watch(self, potential: Potential) -> Watch:
         reference = potential.reference

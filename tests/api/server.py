@@ -83,7 +83,7 @@ class Running:
 @contextlib.contextmanager
 def running(store: Path, wait: bool = True, **settings: Any) -> Iterator[Running]:
     """A server for the length of a block."""
-    quiet = {"log_level": "warning", "measure": False, "cache": None}
+    quiet = {"log_level": "warning", "measure": False, "cache": None, "jobs_folder": None}
     given = {"model_store": store, "default_model": "pairs", "port": 0, **quiet, **settings}
     server = Announcing(Settings(**given))
     thread = threading.Thread(target=server.run)

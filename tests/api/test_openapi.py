@@ -44,9 +44,10 @@ assert [entry.name for entry in models.sync(client=client).models] == ["pairs", 
 
 
 @pytest.fixture(scope="module")
-def service(pair_store: Path) -> Iterator[Running]:
+def service(pair_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server of its own, which the fuzzer may keep busy."""
-    with running(pair_store, log_level="error") as server:
+    folder = tmp_path_factory.mktemp("jobs")
+    with running(pair_store, log_level="error", jobs_folder=folder) as server:
         yield server
 
 

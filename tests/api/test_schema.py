@@ -1,11 +1,12 @@
 """The OpenAPI document: real answers are what it says they are."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.api.server import ARGON, CRYSTAL, Running
+from tests.api.server import ARGON, CRYSTAL, Running, running
 
 BAD = {"symbols": ["Si"], "positions": [[0, 0, 0]]}
 EVERYTHING = ["energy", "forces", "stress", "energies"]
@@ -69,6 +70,23 @@ def test_what_is_asked_by_get(
     service: Running, document: dict[str, Any], url: str, path: str
 ) -> None:
     check(document, path, "get", service.client.get(url))
+
+
+def test_jobs(pair_store: Path, tmp_path: Path, document: dict[str, Any]) -> None:
+    with running(pair_store, jobs_folder=tmp_path) as server:
+        client = server.client
+        answer = client.post("/jobs", json={"structures": [ARGON, BAD]})
+        check(document, "/jobs", "post", answer)
+        job = answer.json()["id"]
+        assert client.get(f"/jobs/{job}/events").status_code == 200
+        for method, path in (("get", ""), ("get", "/results"), ("delete", "")):
+            answer = client.request(method, f"/jobs/{job}{path}")
+            assert answer.status_code == 200
+            check(document, f"/jobs/{{id}}{path}", method, answer)
+            check(document, f"/jobs/{{id}}{path}", method, client.request(method, "/jobs/none"))
+        check(document, "/jobs", "get", client.get("/jobs"))
+        check(document, "/jobs", "get", client.get("/jobs?limit=0"))
+        check(document, "/jobs", "post", client.post("/jobs", json=[]))
 
 
 def test_metrics_are_text(document: dict[str, Any]) -> None:

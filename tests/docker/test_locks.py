@@ -15,8 +15,8 @@ from tests.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LOCKS = {
-    "cpu": ("serve", "cpu"),
-    "gpu": ("serve", "gpu"),
+    "cpu": ("serve", "postgres", "cpu"),
+    "gpu": ("serve", "postgres", "gpu"),
     "trainer": ("train", "cpu"),
     "build": (),
 }

@@ -11,10 +11,10 @@ from docker.materials import bill, canonical, closure, licence
 ALLOWED = {
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC"),
     *("LLVM-exception", "MIT", "MIT-0", "MIT-CMU", "OLDAP-2.8", "PSF-2.0", "Zlib"),
-    # of libraries that are used as they are: ASE and its databases; orjson and tqdm
-    *("LGPL-2.1-or-later", "LGPL-3.0-or-later", "MPL-2.0"),
+    # of libraries that are used as they are: ASE and its databases; psycopg; orjson and tqdm
+    *("LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MPL-2.0"),
 }
-EXTRAS = ("serve", "cpu", "gpu", "train", "lmdb")
+EXTRAS = ("serve", "postgres", "cpu", "gpu", "train", "lmdb")
 
 
 def test_all_that_is_needed_may_be_used_and_passed_on() -> None:

@@ -1,13 +1,17 @@
 """What the routes share."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.api.body_kinds import JSON
+from app.jobs.jobs import Jobs
 from app.service.service import Service
+
+if TYPE_CHECKING:
+    from app.jobs.opened import OpenJobs
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -18,9 +22,21 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def json_response(content: BaseModel) -> Response:
-    """The fields that are set, as JSON, with status 200."""
-    return Response(content.model_dump_json(exclude_unset=True), media_type=JSON)
+async def jobs_of(request: Request) -> "OpenJobs":
+    """The jobs of the app that got the request.
+
+    Raises:
+        Unavailable: it takes none; says why.
+    """
+    jobs: Jobs = request.app.state.jobs
+    return await jobs.open()
+
+
+def json_response(
+    content: BaseModel, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """The fields that are set, as JSON."""
+    return Response(content.model_dump_json(exclude_unset=True), status, headers, media_type=JSON)
 
 
 def get(router: APIRouter, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:

@@ -13,18 +13,18 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from app.atoms.properties import NAMES
 from app.backends.domain import OnOod, check_on_ood
 from app.cli.options import settings_from
 from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
-from app.cli.predict.flight import Load
 from app.cli.predict.output import Form, Json, Output, Records, Xyz, open_output
 from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all
 from app.cli.predict.tally import Tally
+from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import UNLIMITED, Potential
@@ -37,6 +37,7 @@ from app.protocol.query import properties_from, relax_from
 from app.protocol.request import PredictRequest
 from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
+from app.service.load import Load
 from app.service.options import potential_options, request_limits, safeguards
 from app.settings import Settings
 from app.store.store import ModelStore
@@ -68,12 +69,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--model", help="`name` or `name@version`; the default model where not given"
     )
     parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
-    parser.add_argument(
-        "--relax",
-        action="store_true",
-        help="relax the structures; each of the next options implies it",
-    )
-    _add_relax_options(parser)
+    add_relax_options(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
     parser.add_argument(
         "--on-ood",
@@ -114,19 +110,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="the same bits whatever else is in the batch",
     )
-
-
-def _add_relax_options(parser: argparse.ArgumentParser) -> None:
-    """An option for each one of a relaxation, with its own description and default."""
-    for name, field in RelaxOptions.model_fields.items():
-        how: dict[str, Any] = {"help": f"{field.description} ({field.default or 'none'})"}
-        if field.annotation in (int, float):
-            how["type"] = field.annotation
-        elif isinstance(field.default, str):
-            how["choices"] = get_args(field.annotation)
-        if name == "cell":
-            how |= {"nargs": "?", "const": "full"}
-        parser.add_argument(f"--{name.replace('_', '-')}", **how)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -212,11 +195,8 @@ def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
 
 def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:
     """How to relax, if `--relax` or an option of relaxations says so."""
-    stated = {name: getattr(options, name) for name in RelaxOptions.model_fields}
-    given = {name: value for name, value in stated.items() if value is not None}
-    if not (options.relax or given):
-        return None
-    return request_limits(settings).bounded(relax_from(given))
+    given = relax_options(options)
+    return None if given is None else request_limits(settings).bounded(relax_from(given))
 
 
 def _check_paths(options: argparse.Namespace) -> None:

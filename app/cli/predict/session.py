@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 from app.cli.predict.entries import Read
-from app.cli.predict.flight import Flight, Load
+from app.cli.predict.flight import Flight
 from app.cli.predict.output import Output
 from app.cli.predict.report import Report
 from app.engine.potential import Potential
@@ -15,6 +15,7 @@ from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
 from app.relax import Safeguards
 from app.service.answer import answer
+from app.service.load import Load
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """End a run in order; the second one ends it at once."""

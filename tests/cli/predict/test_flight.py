@@ -8,12 +8,13 @@ import pytest
 
 from app.atoms.structure import Structure
 from app.cli.predict.entries import Read
-from app.cli.predict.flight import BEHIND, Flight, Load
+from app.cli.predict.flight import BEHIND, Flight
 from app.engine.budget import Budget
 from app.engine.limits import FALLBACK
 from app.errors import EquipotError, InvalidStructure
 from app.protocol.request import Entry
 from app.protocol.response import Result
+from app.service.load import Load
 
 
 def reads(count: int, atoms: int = 1) -> Iterator[Read]:

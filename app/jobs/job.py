@@ -1,0 +1,102 @@
+"""A job: what was asked, and how far it is."""
+
+from dataclasses import dataclass
+
+from app.jobs.schemas import State
+from app.protocol.request import Kind
+
+OPEN: tuple[State, ...] = ("queued", "running")
+"""States of a job that has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is submitted.
+
+    Attributes:
+        id: of the job, and of its folder.
+        kind: how its body is written.
+        query: what was asked beside the body.
+        prefix: what was asked in the body (see `app.jobs.parts`).
+        model: `name@version`.
+        digest: of that version.
+        options: what is asked of each structure (see `app.jobs.options`).
+        structures: how many.
+        input_bytes: of the body.
+        estimate: seconds that it takes alone; None where that is not known.
+        at_most: seconds that it takes alone where every relaxation takes all its steps.
+        key: by which its sender knows whether it was submitted before.
+        request_digest: sha256 of all that was asked.
+        webhook: URL that is told of the end.
+        webhook_secret: with which what it is told is signed.
+    """
+
+    id: str
+    kind: Kind
+    query: list[tuple[str, str]]
+    prefix: bytes
+    model: str
+    digest: str
+    options: str
+    structures: int
+    input_bytes: int
+    estimate: float | None
+    at_most: float | None
+    key: str | None
+    request_digest: str
+    webhook: str | None
+    webhook_secret: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job(NewJob):
+    """A job as it is now.
+
+    Attributes:
+        state: whether it waits, is worked on, or has ended, and how.
+        created: seconds since 1970.
+        started: when its first structure was taken.
+        ended: when it was done or cancelled.
+        webhook_state: `waiting`, `sent` or `failed`.
+        answered: structures that have an answer.
+        failed: structures that have an error.
+        result_bytes: of all results.
+        rate: structures a second of the chunks that ended last.
+        now: when this was read.
+    """
+
+    state: State
+    created: float
+    started: float | None
+    ended: float | None
+    webhook_state: str | None
+    answered: int
+    failed: int
+    result_bytes: int
+    rate: float | None
+    now: float
+
+    @property
+    def left(self) -> int:
+        """Structures that have neither an answer nor an error yet."""
+        return self.structures - self.answered - self.failed
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """The results of one chunk.
+
+    Attributes:
+        name: of the file.
+        first: number of its first structure.
+        structures: how many it has.
+    """
+
+    name: str
+    first: int
+    structures: int

@@ -1,0 +1,210 @@
+"""Chunks as they are worked on: each has one holder at a time, for as long as it says that it lives.
+
+A chunk waits, is leased, or done. What a process that dies had leased is given to another one once
+the lease is over; results count only from who holds the lease when they are handed in, so that each
+structure has them exactly once, however often its chunk was begun.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from sqlalchemy import ColumnElement, and_, case, exists, or_, select, tuple_, update
+
+from app.jobs.database import Database
+from app.jobs.job import OPEN
+from app.jobs.tables import chunks, jobs
+
+Place: TypeAlias = tuple[str, int]
+"""Job and number of a chunk."""
+
+
+class Progress(NamedTuple):
+    """How far a chunk is.
+
+    Attributes:
+        answered: structures that have an answer.
+        failed: those that have an error.
+        is_new: whether any of them came with this lease.
+    """
+
+    answered: int
+    failed: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A chunk that one holder may work on.
+
+    Attributes:
+        job: its id.
+        number: of the chunk.
+        start: first byte of the body.
+        stop: the byte after the last one.
+        first: number of its first structure.
+        structures: how many there are.
+        lines: lines of the body before it.
+        attempts: how often it was begun, and nothing came of it.
+    """
+
+    job: str
+    number: int
+    start: int
+    stop: int
+    first: int
+    structures: int
+    lines: int
+    attempts: int
+
+    @property
+    def place(self) -> Place:
+        """Which chunk it is."""
+        return self.job, self.number
+
+
+class Leases:
+    """The chunks of all jobs, for one holder. Its methods block.
+
+    Args:
+        database: where they are.
+        holder: who holds what is leased here.
+        seconds: that a lease lasts.
+    """
+
+    def __init__(self, database: Database, holder: str, seconds: float) -> None:
+        self._database, self._holder, self._seconds = database, holder, seconds
+
+    def take(self, models: Collection[tuple[str, str]]) -> Lease | None:
+        """The next chunk of the oldest job that has one free; None where there is none.
+
+        Args:
+            models: `name@version` and digest of those that are served here.
+        """
+        if not models:
+            return None
+        with self._database.write() as connection:
+            now = self._database.now(connection)
+            free = or_(
+                chunks.c.state == "waiting",
+                and_(chunks.c.state == "leased", chunks.c.lease_until < now),
+            )
+            query = (
+                select(chunks)
+                .join(jobs, jobs.c.id == chunks.c.job)
+                .where(jobs.c.state.in_(OPEN), chunks.c.state.in_(("waiting", "leased")), free)
+                .where(tuple_(jobs.c.model, jobs.c.digest).in_(list(models)))
+                .order_by(jobs.c.created, jobs.c.id, chunks.c.number)
+                .limit(1)
+                .with_for_update(of=chunks, skip_locked=True)
+            )
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            at = and_(chunks.c.job == row.job, chunks.c.number == row.number)
+            leased = {
+                "state": "leased",
+                "holder": self._holder,
+                "lease_until": now + self._seconds,
+                "attempts": row.attempts + 1,
+            }
+            connection.execute(update(chunks).where(at).values(leased))
+            begun = and_(jobs.c.id == row.job, jobs.c.state == "queued")
+            connection.execute(update(jobs).where(begun).values(state="running", started=now))
+        shown = {name: getattr(row, name) for name in Lease.__slots__}
+        return Lease(**shown)
+
+    def renew(self, progress: Mapping[Place, Progress]) -> set[Place]:
+        """Go on holding chunks, and tell how far they are; those that are lost.
+
+        Lost is what another one holds meanwhile, and what belongs to a job that has ended.
+        """
+        lost = set()
+        with self._database.write() as connection:
+            until = self._database.now(connection) + self._seconds
+            for place, now in sorted(progress.items()):
+                open_job = exists().where(jobs.c.id == place[0], jobs.c.state.in_(OPEN))
+                values = {"lease_until": until, "answered": now.answered, "failed": now.failed}
+                if now.is_new:
+                    values["attempts"] = 0
+                told = update(chunks).where(self._held(place), open_job).values(values)
+                if not connection.execute(told).rowcount:
+                    lost.add(place)
+        return lost
+
+    def release(self, places: Collection[Place], counts: bool = False) -> None:
+        """Give chunks back.
+
+        Args:
+            places: which.
+            counts: whether it counts as an attempt that they were begun.
+        """
+        fewer = case((chunks.c.attempts > 0, chunks.c.attempts - 1), else_=0)
+        with self._database.write() as connection:
+            for place in sorted(places):
+                values = {
+                    "state": "waiting",
+                    "holder": None,
+                    "lease_until": None,
+                    "attempts": chunks.c.attempts if counts else fewer,
+                }
+                connection.execute(update(chunks).where(self._held(place)).values(values))
+
+    def finish(self, place: Place, results: str, size: int, progress: Progress) -> bool:
+        """Hand in the results of a chunk; whether they count. Of an item of its body there may be
+        several, as of a file in a request, so that only now it is known how many there are.
+
+        Args:
+            place: the chunk.
+            results: name of their file.
+            size: bytes of it.
+            progress: how many of them are answers and errors.
+        """
+        with self._database.write() as connection:
+            open_job = exists().where(jobs.c.id == place[0], jobs.c.state.in_(OPEN))
+            values = {
+                "state": "done",
+                "holder": None,
+                "lease_until": None,
+                "results": results,
+                "result_bytes": size,
+                "answered": progress.answered,
+                "failed": progress.failed,
+                "ended": self._database.now(connection),
+            }
+            expected = connection.execute(
+                select(chunks.c.structures).where(self._held(place), open_job)
+            ).scalar()
+            if expected is None:
+                return False
+            values["structures"] = progress.answered + progress.failed
+            done = connection.execute(
+                update(chunks).where(self._held(place), open_job).values(values)
+            )
+            more = values["structures"] - expected
+            if done.rowcount and more:
+                whole = {"structures": jobs.c.structures + more}
+                connection.execute(update(jobs).where(jobs.c.id == place[0]).values(whole))
+            return bool(done.rowcount)
+
+    def end_jobs(self) -> list[str]:
+        """End the jobs all of whose chunks are done; which these are.
+
+        A transaction of its own after that of the last chunk: of two that end the last two chunks
+        of a job at once, the one that comes later sees both.
+        """
+        with self._database.write() as connection:
+            left = exists().where(chunks.c.job == jobs.c.id, chunks.c.state != "done")
+            query = select(jobs.c.id).where(jobs.c.state == "running", ~left)
+            ended = list(connection.execute(query.with_for_update(skip_locked=True)).scalars())
+            values = {"state": "done", "ended": self._database.now(connection)}
+            connection.execute(update(jobs).where(jobs.c.id.in_(ended)).values(values))
+        return ended
+
+    def _held(self, place: Place) -> ColumnElement[bool]:
+        return and_(
+            chunks.c.job == place[0],
+            chunks.c.number == place[1],
+            chunks.c.state == "leased",
+            chunks.c.holder == self._holder,
+        )

@@ -1,0 +1,93 @@
+"""What a job asks of each structure, as its row keeps it, and its parts as requests."""
+
+import json
+from collections.abc import Hashable
+from dataclasses import dataclass, fields
+
+from app.errors import EquipotError, InvalidFormat
+from app.jobs.job import Job, NewJob
+from app.jobs.parts import Part, body
+from app.protocol.decode import decode
+from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
+from app.protocol.response import ModelRef
+from app.relax import RelaxOptions
+
+NOT_ASKED = ("entries", "model", "caller")
+"""Fields of a request that a job has elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """How the body of a job is read.
+
+    Attributes:
+        kind: how it is written.
+        query: what was asked beside it.
+        prefix: what was asked in it (see `app.jobs.parts`).
+        relax_steps: most steps of a relaxation.
+        conformers: most conformers of a SMILES.
+    """
+
+    kind: Kind
+    query: list[tuple[str, str]]
+    prefix: bytes
+    relax_steps: int
+    conformers: int
+
+    def request(self, part: Part, items: bytes) -> PredictRequest:
+        """The request that a part is.
+
+        The limits of a request do not hold for it: parts are bounded by their bytes.
+
+        Raises:
+            InputError: the part cannot be read as a whole.
+        """
+        size = len(items)  # no item has more structures than bytes, but for those of SMILES
+        structures = size + max(part.structures, 1) * self.conformers
+        limits = RequestLimits(structures, 2 * size + 1, self.relax_steps, self.conformers)
+        content = body(self.kind, self.prefix, items, part.structures)
+        before = (part.first, part.lines)
+        return decode(Message(self.kind, content, self.query, self.kind, before=before), limits)
+
+    def entries(self, part: Part, items: bytes) -> list[Entry]:
+        """The structures of a part, each with its own error where it is none; at least as many as
+        the part has items.
+        """
+        try:
+            entries = self.request(part, items).entries
+        except EquipotError as error:
+            return [Entry(None, error)] * part.structures
+        unread = InvalidFormat("not read: an error before it hides where it begins")
+        missing = part.structures - len(entries)
+        return [*entries, *[Entry(None, unread)] * missing]
+
+
+def stored(request: PredictRequest) -> str:
+    """What a request asks of each structure, as text."""
+    asked = {
+        field.name: getattr(request, field.name)
+        for field in fields(request)
+        if field.name not in NOT_ASKED
+    }
+    return json.dumps(asked, default=lambda options: options.model_dump(mode="json"))
+
+
+def request_of(job: NewJob | Job, entries: list[Entry], caller: Hashable = None) -> PredictRequest:
+    """What a job asks of some structures.
+
+    Args:
+        job: which asks.
+        entries: the structures.
+        caller: for whom they are evaluated.
+    """
+    options = json.loads(job.options)
+    relax = options.pop("relax")
+    options["properties"] = tuple(options["properties"])
+    options["relax"] = None if relax is None else RelaxOptions.model_validate(relax, strict=False)
+    return PredictRequest(entries=entries, model=job.model, caller=caller, **options)
+
+
+def model_of(job: NewJob | Job) -> ModelRef:
+    """Which model answers it."""
+    name, _, version = job.model.partition("@")
+    return ModelRef(name, int(version), job.digest)

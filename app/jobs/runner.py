@@ -1,0 +1,304 @@
+"""The runner: takes chunks of jobs and has their structures answered, beside all other requests.
+
+All jobs are one caller of the queue, so that they take turns with single requests as one of these,
+and no more structures are under way than keep the model busy.
+"""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from app.errors import BackendError, Overloaded, StructureTooLarge, Unavailable
+from app.jobs.chunk import HOPELESS, Chunk, Kept, Window
+from app.jobs.folder import JobFolder, write
+from app.jobs.job import Job
+from app.jobs.leases import Lease, Leases, Place, Progress
+from app.jobs.options import Body, request_of
+from app.jobs.parts import Part
+from app.jobs.store import JobStore
+from app.jobs.upkeep import Upkeep
+from app.jobs.webhooks import Webhooks
+from app.protocol.request import Entry
+from app.protocol.response import Result
+from app.service.answer import Course
+from app.service.load import Load
+from app.service.service import Service
+
+MOST_CHUNKS = 8
+"""Chunks under way, of which one at most waits for places."""
+POLL = 1.0
+"""Seconds until it is looked whether another process has brought or left something to do."""
+LONGEST_BEAT = 2.0
+"""Seconds between two times that it is kept and told how far chunks are, at most."""
+UPKEEP = 60.0
+"""Seconds between two searches for what is to be removed."""
+BACKOFF = 5.0
+"""Seconds to wait after something that should not happen, such as a full disk."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Runner:
+    """Works on the jobs of a store, on the event loop of a service.
+
+    Args:
+        service: answers.
+        store: the jobs.
+        leases: their chunks.
+        folder: their files.
+        upkeep: of those that have ended.
+        webhooks: are told of their ends.
+        lease_seconds: that a chunk is held without a word.
+        pool: threads for what blocks.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        store: JobStore,
+        leases: Leases,
+        folder: JobFolder,
+        upkeep: Upkeep,
+        webhooks: Webhooks,
+        lease_seconds: float,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._service, self._store, self._leases = service, store, leases
+        self._folder, self._upkeep, self._webhooks = folder, upkeep, webhooks
+        self._beat, self._pool = min(LONGEST_BEAT, lease_seconds / 3.0), pool
+        self._caller: Hashable = object()
+        self._window = Window()
+        self._wake = asyncio.Event()
+        self._chunks: dict[Place, Chunk | None] = {}
+        self._tasks: dict[Place, asyncio.Task[None]] = {}
+        self._lost: set[Place] = set()
+        self._jobs: dict[str, Job] = {}
+        self._loops: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to work, on the event loop that this is called on."""
+        loops = (
+            (self._take, POLL),
+            (self._renew, self._beat),
+            (self._keep, self._beat),
+            (self._tell, POLL),
+            (self._tidy, UPKEEP),
+        )
+        for step, seconds in loops:
+            self._loops.append(asyncio.create_task(self._again(step, seconds)))
+
+    def wake(self) -> None:
+        """There is something new to do."""
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """Keep how far everything is, give it back, and end."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of work that blocks."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
+
+    async def _again(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
+        """Do something again and again, whatever comes of it."""
+        while True:
+            try:
+                await step()
+                pause = seconds
+            except Exception:
+                log.exception("jobs: %s failed; it is tried again", step.__name__.strip("_"))
+                pause = max(seconds, BACKOFF)
+            await asyncio.sleep(pause)
+
+    async def _take(self) -> None:
+        """Take chunks as long as there is room for more, and wait until there is again."""
+        while True:
+            self._wake.clear()
+            has_room = len(self._tasks) < MOST_CHUNKS and all(
+                chunk and chunk.has_launched for chunk in self._chunks.values()
+            )
+            lease = None
+            if has_room:
+                lease = await self.threaded(self._leases.take, self._served())
+            if lease is None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), POLL)
+                continue
+            self._chunks[lease.place] = None
+            task = self._tasks[lease.place] = asyncio.create_task(self._work(lease))
+            task.add_done_callback(partial(self._ended, lease.place))
+
+    def _served(self) -> list[tuple[str, str]]:
+        """Models that take structures now, with their digests."""
+        models = self._service.models
+        if models.state != "ready":
+            return []
+        return [(each.reference, each.digest) for each in models.potentials.values()]
+
+    async def _work(self, lease: Lease) -> None:
+        """Answer a chunk and hand in its results; where that fails, give it back."""
+        place = lease.place
+        try:
+            await self._answered(lease)
+        except asyncio.CancelledError:
+            await self._give_back(place, counts=False)
+            raise
+        except Unavailable as error:
+            log.info("job %s: chunk %d waits: %s", *place, error)
+            await self._give_back(place, counts=False)
+            await asyncio.sleep(POLL)
+        except Exception:
+            log.exception("job %s: chunk %d failed; it is tried again", *place)
+            await self._give_back(place, counts=True)
+            await asyncio.sleep(BACKOFF)
+
+    def _ended(self, place: Place, _: asyncio.Task[None]) -> None:
+        """Also of a task that was cancelled before its first step."""
+        self._chunks.pop(place, None)
+        self._tasks.pop(place, None)
+        self._lost.discard(place)
+        self._wake.set()
+
+    async def _answered(self, lease: Lease) -> None:
+        job = await self._job(lease.job)
+        potential = self._service.models.potential(job.model)
+        if potential.digest != job.digest:
+            raise Unavailable(f"model {job.model} is not the one that was asked")
+        request = request_of(job, [], self._caller)
+
+        async def answer(entry: Entry, course: Course) -> Result:
+            while True:
+                try:
+                    return await self._service.result(potential, entry, request, course)
+                except Overloaded as error:
+                    await asyncio.sleep(error.retry_after)
+
+        def most() -> Load:
+            on_cpu = self._service.settings.device == "cpu"
+            return Load.window(potential.workers.budget, request.relax is not None, on_cpu)
+
+        path = self._folder.work(lease.job, lease.number)
+        entries, kept = await self.threaded(self._read, job, lease, path)
+        entries = [new for entry in entries for new in await self._drawn(entry)]
+        if kept.records or kept.states:
+            log.info("job %s: chunk %d goes on: %s", *lease.place, kept)
+        chunk = Chunk(lease, entries, kept, path, answer, self._window, most)
+        self._chunks[lease.place] = chunk
+        results = await chunk.run(self.wake)
+        await self.threaded(self._hand_in, lease, results, chunk.progress)
+
+    async def _drawn(self, entry: Entry) -> list[Entry]:
+        """The entry, or those of its conformers where it is a SMILES: the same each time."""
+        try:
+            return await self._service.embedding.drawn([entry])
+        except StructureTooLarge as error:
+            return [replace(entry, structure=error)]
+
+    def _read(self, job: Job, lease: Lease, path: Path) -> tuple[list[Entry], Kept]:
+        """The structures of a chunk, and how far it is; what cannot be read again and again, is an
+        error of each.
+        """
+        try:
+            return self._read_entries(job, lease), Kept.read(path)
+        except Exception as error:
+            if lease.attempts <= HOPELESS:
+                raise
+            log.exception("job %s: chunk %d cannot be read", *lease.place)
+            unread = BackendError(f"cannot be read again: {error}; the service's log has more")
+            return [Entry(None, unread)] * lease.structures, Kept()
+
+    def _read_entries(self, job: Job, lease: Lease) -> list[Entry]:
+        items = self._folder.read_input(lease.job, lease.start, lease.stop)
+        part = Part(lease.start, lease.stop, lease.first, lease.structures, lease.lines)
+        settings = self._service.settings
+        limits = settings.max_relax_steps, settings.max_conformers
+        return Body(job.kind, job.query, job.prefix, *limits).entries(part, items)
+
+    def _hand_in(self, lease: Lease, results: bytes, progress: Progress) -> None:
+        name = f"{lease.number}.{uuid.uuid4().hex}"
+        path = self._folder.results(lease.job, name)
+        write(path, results)
+        if not self._leases.finish(lease.place, name, len(results), progress):
+            log.info("job %s: chunk %d was lost to another process, or cancelled", *lease.place)
+            path.unlink(missing_ok=True)
+            return
+        self._folder.work(lease.job, lease.number).unlink(missing_ok=True)
+        self._end_jobs()
+
+    def _end_jobs(self) -> None:
+        for job in self._leases.end_jobs():
+            self._upkeep.tidy(job)
+            log.info("job %s is done", job)
+
+    async def _job(self, id_: str) -> Job:
+        """What was asked; that does not change."""
+        if id_ not in self._jobs:
+            self._jobs = {id_: await self.threaded(self._store.get, id_)} | self._jobs
+            self._jobs = dict(list(self._jobs.items())[:MOST_CHUNKS])
+        return self._jobs[id_]
+
+    async def _give_back(self, place: Place, counts: bool) -> None:
+        if place in self._lost:
+            return
+        try:
+            if chunk := self._chunks.get(place):
+                await self.threaded(chunk.save, at_once=True)
+            await self.threaded(self._leases.release, [place], counts)
+        except Exception:
+            log.exception("job %s: chunk %d cannot be given back; its lease will end", *place)
+
+    async def _renew(self) -> None:
+        """Go on holding what is under way, and give up what is lost."""
+        progress = {
+            place: chunk.progress for place, chunk in self._chunks.items() if chunk is not None
+        }
+        if progress:
+            for place in await self.threaded(self._leases.renew, progress):
+                self._drop(place)
+
+    def drop(self, job: str) -> None:
+        """Give up what is under way of a job that was cancelled."""
+        for place in list(self._tasks):
+            if place[0] == job:
+                self._drop(place)
+
+    def _drop(self, place: Place) -> None:
+        if task := self._tasks.get(place):
+            self._lost.add(place)
+            task.cancel()
+
+    async def _keep(self) -> None:
+        """Keep how far the chunks are."""
+        for place, chunk in list(self._chunks.items()):
+            if chunk is not None and place not in self._lost:
+                with contextlib.suppress(FileNotFoundError):  # the job was cancelled elsewhere
+                    await self.threaded(chunk.save)
+
+    async def _tell(self) -> None:
+        """Tell webhooks of jobs that have ended."""
+        while job := await self.threaded(self._upkeep.next_webhook):
+            succeeded = await self.threaded(self._webhooks.tell, job)
+            await self.threaded(self._upkeep.told, job.id, succeeded)
+
+    async def _tidy(self) -> None:
+        """End what nobody ended, and remove what is outdated."""
+        await self.threaded(self._end_jobs)
+        for job in await self.threaded(self._upkeep.remove_outdated):
+            log.info("job %s is removed", job)

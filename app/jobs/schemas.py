@@ -1,0 +1,67 @@
+"""Jobs on the wire."""
+
+from datetime import datetime
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.protocol.schemas import ModelOut
+
+State: TypeAlias = Literal["queued", "running", "done", "cancelled"]
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Estimate(_Wire):
+    """How long the job takes, from the measured speed of the model, when nothing else is asked."""
+
+    seconds: float | None = Field(
+        description="none where nothing is known of the model's speed, or of the steps that its "
+        "relaxations take"
+    )
+    at_most_seconds: float | None = Field(
+        description="where each relaxation takes all steps that it may"
+    )
+
+
+class WebhookOut(_Wire):
+    """Who is told of the end."""
+
+    url: str
+    state: str = Field(description="`waiting`, `sent`, or `failed` after the last attempt")
+    secret: str | None = Field(
+        default=None,
+        description="with which what it is told is signed; in the answer to the submission only",
+    )
+
+
+class JobOut(_Wire):
+    """A job: how far it is, and what it takes."""
+
+    id: str
+    state: State = Field(description="`queued`, `running`, `done` or `cancelled`")
+    model: ModelOut
+    structures: int
+    done: int = Field(description="structures with an answer")
+    failed: int = Field(description="structures with an error, which is their result")
+    left: int = Field(description="structures with neither yet")
+    rate: float | None = Field(description="structures a second, of late; none before the first")
+    eta_seconds: float | None = Field(description="until the end at this rate")
+    estimate: Estimate
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    expires: datetime | None = Field(
+        description="when it will be removed at the latest, after its end"
+    )
+    input_bytes: int
+    result_bytes: int
+    webhook: WebhookOut | None = None
+
+
+class JobsAnswer(_Wire):
+    """Some jobs, newest first."""
+
+    jobs: list[JobOut]

@@ -1,0 +1,103 @@
+"""`equipot jobs` against a real service."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.cli.main import main
+from tests.api.server import Running, running
+
+XYZ = "2\nid=%d\nAr 0 0 0\nAr 0 0 3.6\n"
+
+
+@pytest.fixture(scope="module")
+def service(pair_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that takes jobs."""
+    with running(pair_store, jobs_folder=tmp_path_factory.mktemp("jobs")) as server:
+        yield server
+
+
+class Command:
+    """Runs commands on a service."""
+
+    def __init__(self, service: Running, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+        self._server = f"http://127.0.0.1:{service.port}"
+        self._captured = capsysbinary
+        self.errors = ""
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        """What `equipot jobs` prints."""
+        assert main(["jobs", *words, "--server", self._server]) == code
+        captured = self._captured.readouterr()
+        self.errors = captured.err.decode()
+        return captured.out.decode()
+
+
+@pytest.fixture
+def command(service: Running, capsysbinary: pytest.CaptureFixture[bytes]) -> Command:
+    return Command(service, capsysbinary)
+
+
+def test_from_files_to_results(command: Command, tmp_path: Path) -> None:
+    file, found = tmp_path / "many.xyz", tmp_path / "found.xyz"
+    file.write_text("".join(XYZ % number for number in range(300)))
+    job = command("submit", str(file), "--fmax", "0.01", "--key", "once").strip()
+    assert command("submit", str(file), "--fmax", "0.01", "--key", "once").strip() == job
+    watched = command("show", job, "--watch").splitlines()
+    assert watched[-1].split()[:7] == [job, "done", "pairs@2", "300", "300", "0", "0"]
+    command("results", job, "--output", str(found))
+    assert found.read_text().count("relaxed=T") == 300
+    lines = command("results", job, "--form", "json", "--offset", "290").splitlines()
+    assert [r["id"] for line in lines for r in json.loads(line)["results"]] == [
+        str(number) for number in range(290, 300)
+    ]
+    assert job in command("list")
+    (listed,) = json.loads(command("list", "--limit", "1", "--json"))
+    assert listed["id"] == job
+    assert 'state: "done"' in command("show", job)
+    assert json.loads(command("cancel", job, "--json"))["state"] == "done"
+
+
+def test_files_of_other_formats_become_one_job(command: Command, tmp_path: Path) -> None:
+    poscar = tmp_path / "POSCAR"
+    poscar.write_text("argon\n1.0\n5 0 0\n0 5 0\n0 0 5\nAr\n1\nDirect\n0 0 0\n")
+    xyz = tmp_path / "two.xyz"
+    xyz.write_text(XYZ % 1 + XYZ % 2)
+    job = json.loads(command("submit", str(poscar), str(xyz), "--model", "pairs@1", "--json"))
+    assert (job["structures"], job["model"]["version"]) == (3, 1)
+    results = command("results", job["id"], "--form", "json").splitlines()
+    assert [r["id"] for line in results for r in json.loads(line)["results"]] == ["argon", "1", "2"]
+
+
+def test_a_body_is_sent_as_it_is(command: Command, tmp_path: Path) -> None:
+    body: dict[str, Any] = {"symbols": ["Ar"], "positions": [[0, 0, 0]], "model": "pairs@1"}
+    file = tmp_path / "body.json"
+    file.write_text(json.dumps(body))
+    job = json.loads(command("submit", str(file), "--json"))
+    assert job["model"]["version"] == 1
+    command("submit", str(file), "--relax", code=2)
+    assert "says itself what is asked" in command.errors
+
+
+def test_what_cannot_be_is_told_in_a_line(command: Command, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.sdf"
+    bad.write_text("no molecule\n")
+    good = tmp_path / "good.xyz"
+    good.write_text(XYZ % 1)
+    for words, message in (
+        (("submit", str(bad)), "nothing was submitted"),
+        (("submit", str(tmp_path / "none.xyz")), "none.xyz"),
+        (("submit", str(good), "--model", "none"), "unknown_model"),
+        (("submit", str(good), "--webhook", "http://127.0.0.1/"), "webhook"),
+        (("show", "none"), "unknown_job"),
+        (("results", "none"), "unknown_job"),
+    ):
+        command(*words, code=1)
+        assert message in command.errors
+        assert len(command.errors.splitlines()) == 1
+    assert main(["jobs"]) == 2
+    assert main(["jobs", "list", "--server", "http://127.0.0.1:1"]) == 1
+    assert main(["jobs", "list", "--server", "nowhere"]) == 2

@@ -1,0 +1,41 @@
+"""Where jobs are, and what is said where they cannot be."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from app.errors import Unavailable
+from app.jobs.database import Database
+from app.jobs.tables import metadata
+from tests.jobs.stores import Scene
+
+
+def test_migrations_make_the_tables_that_are_used(scene: Scene) -> None:
+    with scene.database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "no URL"),
+        ("mysql://somewhere/x", "neither postgresql"),
+        ("sqlite://", "neither postgresql"),
+        ("postgresql://user:secret@127.0.0.1:1/x?connect_timeout=2", "cannot be opened"),
+    ],
+)
+def test_what_cannot_be_opened_is_said_without_the_password(
+    tmp_path: Path, url: str, message: str
+) -> None:
+    if url.startswith("postgresql"):
+        pytest.importorskip("psycopg", reason="psycopg is not installed")
+    with pytest.raises(Unavailable, match=message) as refused:
+        Database(url, tmp_path)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_file_of_sqlite_may_be_named(tmp_path: Path) -> None:
+    Database(f"sqlite:///{tmp_path}/mine.db", tmp_path).close()
+    assert (tmp_path / "mine.db").exists()

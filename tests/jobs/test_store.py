@@ -1,0 +1,70 @@
+"""What is said of jobs, and when one is not taken in."""
+
+import pytest
+
+from app.errors import JobConflict, Overloaded, Unavailable, UnknownJob
+from app.jobs.leases import Progress
+from app.jobs.store import JobStore
+from tests.jobs.stores import MODEL, Scene, new_job, parts
+
+
+def test_a_job_is_found_as_it_was_asked(scene: Scene) -> None:
+    job = scene.create(2, prefix=b'{"structures":[', kind="json", estimate=2.5)
+    found = scene.store.get(job.id)
+    assert (found.query, found.prefix, found.kind) == (
+        [("relax", "true")],
+        b'{"structures":[',
+        "json",
+    )
+    assert (found.state, found.left, found.rate, found.started) == ("queued", 10, None, None)
+
+
+def test_the_newest_are_listed_first(scene: Scene) -> None:
+    jobs = [scene.create(1) for _ in range(3)]
+    listed = scene.store.listed(2, None, None)
+    assert [job.id for job in listed] == [jobs[2].id, jobs[1].id]
+    rest = scene.store.listed(5, listed[-1].created, None)
+    assert [job.id for job in rest] == [jobs[0].id]
+    scene.store.cancel(jobs[1].id)
+    assert [job.id for job in scene.store.listed(5, None, "cancelled")] == [jobs[1].id]
+
+
+def test_a_key_gives_the_same_job_for_the_same_request_alone(scene: Scene) -> None:
+    first = scene.create(1, key="mine")
+    assert scene.create(1, key="mine").id == first.id
+    with pytest.raises(JobConflict, match=first.id):
+        scene.create(1, key="mine", request_digest="other")
+    assert len(scene.store.listed(5, None, None)) == 1
+    assert scene.create(1).id != scene.create(1).id
+
+
+def test_limits_are_named(scene: Scene) -> None:
+    scene.create(1)
+    with pytest.raises(Overloaded, match="max_jobs"):
+        scene.store.create(new_job(), parts(1), 1, 10**9)
+    with pytest.raises(Overloaded, match="max_jobs_bytes"):
+        scene.store.create(new_job(), parts(1), 5, 199)
+    scene.store.create(new_job(), parts(1), 2, 200)
+
+
+def test_what_is_there_without_a_gap_is_given(scene: Scene) -> None:
+    job = scene.create(4)
+    leases = scene.leases("a")
+    places = [lease.place for _ in range(4) if (lease := leases.take([MODEL]))]
+    for number in (0, 1, 3):
+        leases.finish(places[number], f"{number}.a", 1, Progress(5, 0, True))
+    assert [file.first for file in scene.store.result_files(job.id, 0, 20)] == [0, 5]
+    assert [file.first for file in scene.store.result_files(job.id, 5, 6)] == [5]
+    assert scene.store.result_files(job.id, 10, 20) == []
+
+
+def test_unknown_jobs(scene: Scene) -> None:
+    for ask in (scene.store.get, scene.store.cancel):
+        with pytest.raises(UnknownJob):
+            ask("none")
+
+
+def test_a_database_belongs_to_one_folder(scene: Scene) -> None:
+    JobStore(scene.database, scene.folder.id)
+    with pytest.raises(Unavailable, match="share one folder"):
+        JobStore(scene.database, "another")
