@@ -14,7 +14,9 @@ HYDROGEN_BOND = {"contact": (0.62, 0.8), "pressed": (0.45, 0.62), "far": (0.85, 
 RANGES = {"contact": CONTACT, "pressed": PRESSED, "far": FAR}
 STACK = {"contact": (3.2, 4.0), "pressed": (2.5, 3.2), "far": (4.2, 7.0)}  # Å
 DONORS = Chem.MolFromSmarts("[#1]-[#7,#8,#16,F,Cl,Br]")
-ACCEPTORS = Chem.MolFromSmarts("[$([#7;!+;!$(N~[*]=[O,S,N]);!$([nX3]);!$([NX4])]),O;!+,S;!+,F,Cl,Br,I]")
+ACCEPTORS = Chem.MolFromSmarts(
+    "[$([#7;!+;!$(N~[*]=[O,S,N]);!$([nX3]);!$([NX4])]),O;!+,S;!+,F,Cl,Br,I]"
+)
 FARTHEST = 25.0  # Å
 
 
@@ -150,4 +152,3 @@ def _turned(positions: Array, rng: np.random.Generator) -> Array:
 def _direction(rng: np.random.Generator) -> Array:
     vector = rng.normal(size=3)
     return np.asarray(vector / np.linalg.norm(vector))
-

@@ -180,9 +180,7 @@ class Sampler:
         for positions in trajectory:
             yield self._frame("dynamics", field_, positions, temperature=temperature)
 
-    def _frame(
-        self, kind: str, field_: ForceField, positions: Array, **more: float | str
-    ) -> Frame:
+    def _frame(self, kind: str, field_: ForceField, positions: Array, **more: float | str) -> Frame:
         return Frame(kind, field_.numbers, positions, self.molecule.charge, more=more)
 
 
@@ -206,4 +204,3 @@ def _diatomic(elements: list[str]) -> Iterator[Frame]:
 def _atom(element: str) -> Iterator[Frame]:
     for charge in ATOM_CHARGES.get(element, (1, -1)):
         yield Frame("atom", [atomic_numbers[element]], np.zeros((1, 3)), charge)
-

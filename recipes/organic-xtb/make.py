@@ -30,7 +30,9 @@ def main() -> None:
     """Do what is not done yet."""
     options = _options()
     options.output.mkdir(parents=True, exist_ok=True)
-    excluded = Exclusion() if options.exclude == "none" else Exclusion.of_file(Path(options.exclude))
+    excluded = (
+        Exclusion() if options.exclude == "none" else Exclusion.of_file(Path(options.exclude))
+    )
     _claim(options.output / "recipe.json", excluded, options.share)
     molecules = listed(options.output / "molecules.jsonl", excluded, options.share)
     folders = []

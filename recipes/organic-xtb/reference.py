@@ -18,7 +18,9 @@ FRAMES, INTERVAL = 3, 20  # of a trajectory, and steps between them
 
 def gfn2(numbers: list[int], positions: Array, charge: int) -> Atoms:
     """Atoms with a calculator that keeps its density from step to step."""
-    return Atoms(numbers, positions, calculator=TBLite(**OPTIONS | {"cache_api": True}, charge=charge))
+    return Atoms(
+        numbers, positions, calculator=TBLite(**OPTIONS | {"cache_api": True}, charge=charge)
+    )
 
 
 def relaxation(atoms: Atoms) -> list[tuple[str, Array]]:

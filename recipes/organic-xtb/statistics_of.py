@@ -1,6 +1,7 @@
 """Counts of a split: molecules, frames, kinds, sources, elements, charges, sizes, forces."""
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,7 +64,10 @@ class Statistics:
             "force rms": round(float(np.sqrt(self._squares / (3 * self._atoms))), 3),
             "force 99%": round(float(BINS[1:][np.searchsorted(share, 0.99)]), 2),
             "force max": round(self._largest, 1),
-            **{name: dict(sorted(counts.items(), key=_order)) for name, counts in self._counts.items()},
+            **{
+                name: dict(sorted(counts.items(), key=_order))
+                for name, counts in self._counts.items()
+            },
         }
 
 
@@ -72,7 +76,7 @@ def _order(entry: tuple[Any, int]) -> tuple[int, str]:
 
 
 def _range(size: int) -> str:
-    for low, high in zip(SIZES, SIZES[1:], strict=False):
+    for low, high in pairwise(SIZES):
         if size < high:
             return str(low) if high - low == 1 else f"{low}-{high - 1}"
     return f"{SIZES[-1]}-"
