@@ -60,8 +60,13 @@ class Molecule:
 
     @property
     def rank(self) -> float:
-        """A number in [0, 1) from the digest of the SMILES: chooses and shuffles."""
+        """A number in [0, 1) from the digest of the SMILES, by which tables are cut short."""
         return uniform(self.smiles)
+
+    @property
+    def place(self) -> float:
+        """Another one, by which what was chosen is shuffled."""
+        return uniform(self.smiles, "place")
 
     @property
     def weight(self) -> float:
@@ -99,7 +104,7 @@ def choose(excluded: Exclusion, share: float = 1.0) -> list[Molecule]:
     _take_substituted(taken, candidates, excluded, round(OF_EACH_GROUP * share))
     _take_states(taken, excluded, share)
     _take(taken, [*diatomics(), *atoms()])
-    return sorted(taken.values(), key=lambda molecule: molecule.rank)
+    return sorted(taken.values(), key=lambda molecule: molecule.place)
 
 
 def diatomics() -> Iterator[Molecule]:

@@ -52,8 +52,8 @@ CC[NH3+] [NH3+]CC[NH3+] [NH3+]N [NH3+]O NC(N)=[NH2+] CNC(N)=[NH2+] CC(N)=[NH2+] 
 c1cc[nH+]cc1 C[n+]1ccccc1 c1c[nH+]c[nH]1 Cn1cc[n+](C)c1 [NH3+]c1ccccc1 C1CC[NH2+]C1 C1C[NH2+]CCO1 C1C[NH2+]CC[NH2+]1
 CC#[NH+] C[N+]#N N#[N+]c1ccccc1 CC#[O+] C[CH2+] C[CH+]C C[C+](C)C [CH2+]C=C [CH2+]c1ccccc1 [CH+]1C=CC=CC=C1 [CH+]1C=C1
 [CH+]=C O=[CH+] [CH2+]O C=[OH+] F[C+](F)F Cl[C+](Cl)Cl C[I+]C c1ccc([I+]c2ccccc2)cc1 C[Br+]C C[Cl+]C
-C1C[Br+]1 C1C[Cl+]1 C1C[I+]1 C[I+]c1ccccc1 [S-]c1ccncc1 [O-]c1ccncc1 [O-]c1ccc([N+](=O)[O-])cc1 N#C[C-](C#N)C#N N#C[N-]C#N O=C1C=CC(=O)C([O-])=C1
-O=c1cc[n-]c(=O)[nH]1 [O-][n+]1ccccc1 C[N+](C)(C)[O-] C[NH2+][O-]
+C1C[Br+]1 C1C[Cl+]1 C1C[I+]1 C[I+]c1ccccc1 [S-]c1ccncc1 [O-]c1ccncc1 [O-]c1ccc([N+](=O)[O-])cc1
+N#C[C-](C#N)C#N N#C[N-]C#N O=C1C=CC(=O)C([O-])=C1 O=c1cc[n-]c(=O)[nH]1 [O-][n+]1ccccc1 C[N+](C)(C)[O-] C[NH2+][O-]
 """)
 
 ZWITTERIONS = _words("""

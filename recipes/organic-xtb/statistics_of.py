@@ -45,7 +45,7 @@ class Statistics:
             self._scaffolds.add(info["scaffold"])
         self._counts["kinds"][info["kind"]] += 1
         self._counts["sources"][info["source"]] += 1
-        self._counts["charges"][f"{int(info['charge']):+d}"] += 1
+        self._counts["charges"][str(int(info["charge"]))] += 1
         self._counts["elements"].update(set(frame.species))
         self._counts["sizes"][_range(size)] += 1
         self._squares += float((frame.forces**2).sum())
