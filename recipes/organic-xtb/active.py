@@ -50,7 +50,7 @@ def main() -> None:
         records = explored(
             folder, molecules, Explorer(names, store, options.round), options.processes
         )
-        write_selection(folder, records, options.frames)
+        write_selection(folder, records, options.frames, options.least)
     summary = label_round(folder, options.processes)
     print(json.dumps(summary))
     print(f"python recipes/organic-xtb/split.py {options.folder}  # adds them to train.xyz")
@@ -85,10 +85,10 @@ def explored(
     return [done[molecule.smiles] for molecule in molecules]
 
 
-def write_selection(folder: Path, records: list[dict[str, Any]], wanted: int) -> None:
+def write_selection(folder: Path, records: list[dict[str, Any]], wanted: int, least: float) -> None:
     """Write `geometries.xyz`, and what became of all into `selection.json`."""
     frames = [frame for record in records for frame in record["frames"]]
-    chosen = select(frames, wanted)
+    chosen = select(frames, wanted, least)
     failures = [record["failure"] for record in records if record["failure"]]
     summary = {
         "molecules": len(records),
@@ -103,7 +103,10 @@ def write_selection(folder: Path, records: list[dict[str, Any]], wanted: int) ->
     write_json(folder / "selection.json", summary)
     print(json.dumps(summary, indent=2))
     if not chosen:
-        raise SystemExit(f"nothing could be explored, see {folder / 'selection.json'}")
+        raise SystemExit(
+            f"no frame is as uncertain as {least:g} eV/Å, see {folder / 'selection.json'}; "
+            "lower --least, or explore more molecules"
+        )
     write(folder / "geometries.tmp", [_atoms(frame) for frame in chosen], format="extxyz")
     os.replace(folder / "geometries.tmp", folder / "geometries.xyz")
 
@@ -150,6 +153,7 @@ def _claim(path: Path, options: argparse.Namespace, models: list[ModelCard]) -> 
         "models": [card.reference for card in models],
         "molecules": options.molecules,
         "frames": options.frames,
+        "least uncertainty, eV/Å": options.least,
     }
     if path.exists() and json.loads(path.read_text()) != recipe:
         raise SystemExit(f"{path} says that this round was made otherwise: choose another --round")
@@ -171,6 +175,12 @@ def _options() -> argparse.Namespace:
     add("--store", type=Path, help="folder of the models (default: as for equipot predict)")
     add("--molecules", type=int, default=2000, help="to explore (default: %(default)s)")
     add("--frames", type=int, default=5000, help="to label, at most (default: %(default)s)")
+    add(
+        "--least",
+        type=float,
+        default=0.1,
+        help="eV/Å; frames that are more certain are not labelled (default: %(default)s)",
+    )
     add("--processes", type=int, default=os.cpu_count() or 1, help="worker processes")
     return parser.parse_args()
 

@@ -1,6 +1,6 @@
 """What a model does with a molecule: relaxations and dynamics, and how sure it is of each frame."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,13 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import LBFGS
 from complexes import Body, placed
-from force_field import Array, ForceField, embed
+from force_field import ForceField, embed
 from molecules import Molecule, uniform
 
 from app.atoms.neighbors import build_graph
-from app.atoms.prediction import split
+from app.atoms.prediction import StructurePrediction, split
 from app.atoms.uncertainty import forces_spread
+from app.errors import AtomsTooClose
 from app.formats.ase_atoms import from_ase
 from app.integrations.ase import EquipotCalculator
 
@@ -26,6 +27,7 @@ TEMPERATURES = (300.0, 1000.0)  # K
 TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
 BLOCKS, INTERVAL = 10, 40  # recorded frames of a trajectory, and steps between them
 RELAXATION, RELAXATION_INTERVAL = 80, 8  # steps
+FMAX = 0.03  # eV/Å, where a relaxation ends
 DIMERS = 0.35  # of what is explored
 WILDEST = 0.5  # of the sum of covalent radii; closer atoms end a trajectory
 
@@ -62,34 +64,12 @@ def explore(
     rng = np.random.default_rng(int(uniform(molecule.smiles, f"active {round_}") * 2**48))
     start, partner = _start(molecule, rng)
     temperature = round(rng.uniform(*TEMPERATURES))
-    names = [molecule.smiles, *[partner] * bool(partner)]
-    info = {
-        "molecule": ".".join(names),
-        "source": molecule.source,
-        "charge": start.info["charge"],
-        "split": molecule.split,
-        **({"scaffold": molecule.scaffold} if molecule.scaffold else {}),
-        "round": round_,
-    }
-    found = []
-    for kind, more, frames in (
-        ("active relaxation", {}, _relaxation(start.copy(), models[0])),
-        (
-            "active dynamics",
-            {"temperature": temperature},
-            _dynamics(start, models[0], temperature, rng),
-        ),
-    ):
-        for atoms in frames:
-            found.append(
-                {
-                    "numbers": atoms.numbers.tolist(),
-                    "positions": (atoms.positions - atoms.positions.mean(axis=0)).round(6).tolist(),
-                    "info": {**info, "kind": kind, **more},
-                    "uncertainty": uncertainty(models, atoms),
-                }
-            )
-    return found
+    info = {**_facts(molecule, partner), "charge": start.info["charge"], "round": round_}
+    relaxed = {**info, "kind": "active relaxation"}
+    moved = {**info, "kind": "active dynamics", "temperature": temperature}
+    frames = [(relaxed, atoms) for atoms in _relaxation(start.copy(), models[0])]
+    frames += [(moved, atoms) for atoms in _dynamics(start, models[0], temperature, rng)]
+    return [_recorded_frame(models, facts, atoms) for facts, atoms in frames]
 
 
 def uncertainty(models: list[EquipotCalculator], atoms: Atoms) -> float:
@@ -101,24 +81,38 @@ def uncertainty(models: list[EquipotCalculator], atoms: Atoms) -> float:
     Raises:
         ValueError: one model alone that states none.
     """
-    structure = from_ase(atoms)
-    graph = build_graph(structure, models[0].backend.card.cutoff)
-    (own,) = split(models[0].backend(graph), graph)
-    if own.forces_std is not None:
-        return float(own.forces_std.max())
+    predictions = [_predicted(model, atoms) for model in models]
+    if predictions[0].forces_std is not None:
+        return float(predictions[0].forces_std.max())
     if len(models) == 1:
         raise ValueError(
             f"{models[0].backend.card.reference} states no uncertainty: give a second model, or a committee"
         )
-    forces = [_forces(model, atoms) for model in models]
-    return float(forces_spread(np.array(forces)).max())
+    return float(forces_spread(np.array([each.forces for each in predictions])).max())
 
 
-def _forces(model: EquipotCalculator, atoms: Atoms) -> Array:
+def _predicted(model: EquipotCalculator, atoms: Atoms) -> StructurePrediction:
     graph = build_graph(from_ase(atoms), model.backend.card.cutoff)
     (prediction,) = split(model.backend(graph), graph)
-    assert prediction.forces is not None
-    return prediction.forces
+    return prediction
+
+
+def _facts(molecule: Molecule, partner: str) -> dict[str, Any]:
+    """What `info` says of a frame besides how it was made."""
+    names = [molecule.smiles, *[partner] * bool(partner)]
+    facts = {"molecule": ".".join(names), "source": molecule.source, "split": molecule.split}
+    return facts | ({"scaffold": molecule.scaffold} if molecule.scaffold else {})
+
+
+def _recorded_frame(
+    models: list[EquipotCalculator], info: dict[str, Any], atoms: Atoms
+) -> dict[str, Any]:
+    return {
+        "numbers": atoms.numbers.tolist(),
+        "positions": (atoms.positions - atoms.positions.mean(axis=0)).round(6).tolist(),
+        "info": info,
+        "uncertainty": uncertainty(models, atoms),
+    }
 
 
 def _start(molecule: Molecule, rng: np.random.Generator) -> tuple[Atoms, str]:
@@ -136,13 +130,8 @@ def _relaxation(atoms: Atoms, model: EquipotCalculator) -> Iterator[Atoms]:
     """Every eighth step of a relaxation, and its end."""
     atoms.calc = model
     optimizer = LBFGS(atoms, logfile=None, maxstep=0.1)
-    for steps in range(RELAXATION_INTERVAL, RELAXATION + 1, RELAXATION_INTERVAL):
-        converged = optimizer.run(fmax=0.03, steps=steps)
-        if _is_wild(atoms):
-            return
-        yield _copy(atoms)
-        if converged:
-            return
+    steps = range(RELAXATION_INTERVAL, RELAXATION + 1, RELAXATION_INTERVAL)
+    yield from _recorded(atoms, (partial(optimizer.run, fmax=FMAX, steps=step) for step in steps))
 
 
 def _dynamics(
@@ -158,11 +147,21 @@ def _dynamics(
         fixcm=False,
         rng=rng,
     )
-    for _ in range(BLOCKS):
-        integrator.run(INTERVAL)
-        if _is_wild(atoms):
+    yield from _recorded(atoms, [partial(integrator.run, INTERVAL)] * BLOCKS)
+
+
+def _recorded(atoms: Atoms, moves: Iterable[Callable[[], Any]]) -> Iterator[Atoms]:
+    """A frame after each move, until one changes nothing or atoms fall into each other."""
+    before = atoms.positions.copy()
+    for move in moves:
+        try:
+            move()
+        except AtomsTooClose:
             return
-        yield _copy(atoms)
+        if _is_wild(atoms) or (atoms.positions == before).all():
+            return
+        before = atoms.positions.copy()
+        yield Atoms(atoms.numbers, atoms.positions, info={"charge": atoms.info["charge"]})
 
 
 def _is_wild(atoms: Atoms) -> bool:
@@ -170,7 +169,3 @@ def _is_wild(atoms: Atoms) -> bool:
     radii = covalent_radii[atoms.numbers]
     distances = atoms.get_all_distances() + np.diag(np.full(len(atoms), np.inf))
     return not bool((distances / (radii[:, None] + radii)).min() > WILDEST)
-
-
-def _copy(atoms: Atoms) -> Atoms:
-    return Atoms(atoms.numbers, atoms.positions, info={"charge": atoms.info["charge"]})

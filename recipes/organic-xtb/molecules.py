@@ -103,7 +103,7 @@ def choose(excluded: Exclusion, share: float = 1.0) -> list[Molecule]:
         _take(taken, fresh[: max(0, round(QUOTAS[source] * share) - have)])
     _take_substituted(taken, candidates, excluded, round(OF_EACH_GROUP * share))
     _take_states(taken, excluded, share)
-    _take(taken, [*diatomics(), *atoms()])
+    _take(taken, (m for m in (*diatomics(), *atoms()) if uniform(m.smiles, "share") < share))
     return sorted(taken.values(), key=lambda molecule: molecule.place)
 
 
@@ -139,12 +139,16 @@ def described(chemical: Chem.Mol, source: str) -> Molecule:
 
 def _texts(share: float) -> dict[str, Iterable[str]]:
     """SMILES of every source: of large tables the first by rank of what stands there."""
-    texts: dict[str, Iterable[str]] = {
+    written = {
         "tiny": MOLECULES,
         "ion": IONS,
         "zwitterion": ZWITTERIONS,
-        "peptide": (s for s in peptides() if uniform(s, "share") < share),
-        "macrocycle": (s for s in macrocycles() if uniform(s, "share") < share),
+        "peptide": peptides(),
+        "macrocycle": macrocycles(),
+    }
+    texts: dict[str, Iterable[str]] = {
+        source: [text for text in listed if uniform(text, "share") < share]
+        for source, listed in written.items()
     }
     for source, table in TABLES.items():
         rows = sorted(dict.fromkeys(table()), key=uniform)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +23,23 @@ TIMEOUT = 240.0  # s, for the geometries of a molecule, and for a label
 
 
 def run_round(folder: Path, molecules: list[Molecule], processes: int) -> None:
-    """Sample and label, if that is not done yet."""
+    """Sample and label, if that is not done yet.
+
+    `round.json` says how many frames have labels, and which time the steps of this run took, the
+    wall's and the workers' own on processors.
+    """
     if (folder / "round.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    start = time.monotonic()
+    times = [_clocks()]
     if not (folder / "geometries.xyz").exists():
         sample(folder, molecules, processes)
-    sampled = time.monotonic()
-    summary = label_round(folder, processes)
-    times = {"sampling": round(sampled - start, 1), "labels": round(time.monotonic() - sampled, 1)}
-    write_json(folder / "round.json", {**summary, "seconds": times})
+    times.append(_clocks())
+    summary: dict[str, Any] = {"molecules": len(molecules), **label_round(folder, processes)}
+    times.append(_clocks())
+    for name, (before, after) in zip(("sampling", "labels"), pairwise(times), strict=True):
+        summary[f"{name}, s"] = {key: round(after[key] - before[key], 1) for key in after}
+    write_json(folder / "round.json", summary)
 
 
 def sample(folder: Path, molecules: list[Molecule], processes: int) -> None:
@@ -88,6 +96,12 @@ def write_json(path: Path, content: Any) -> None:
     written = path.with_name(path.name + ".tmp")
     written.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(written, path)
+
+
+def _clocks() -> dict[str, float]:
+    """Seconds of the wall's clock, and those that the workers that have ended spent on processors."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {"wall": time.monotonic(), "processor": spent.ru_utime + spent.ru_stime}
 
 
 def _sampled(molecule: Molecule) -> dict[str, Any]:

@@ -11,18 +11,21 @@ OF_A_MOLECULE = 6  # frames at most
 UNLIKE = 0.25  # Å, between the sorted distances of two frames of a molecule, at the least
 
 
-def select(frames: Iterable[dict[str, Any]], wanted: int) -> list[dict[str, Any]]:
+def select(
+    frames: Iterable[dict[str, Any]], wanted: int, least: float = 0.0
+) -> list[dict[str, Any]]:
     """The most uncertain frames in descending order, without near duplicates.
 
     Args:
         frames: of any molecules, as `exploration.explore` returns them.
         wanted: how many at most.
+        least: eV/Å; frames that are more certain are worth no label.
     """
     chosen: list[dict[str, Any]] = []
     kept: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
     for frame in sorted(frames, key=_order):
         of_molecule = kept[frame["info"]["molecule"]]
-        if len(chosen) >= wanted:
+        if len(chosen) >= wanted or frame["uncertainty"] < least:
             break
         if len(of_molecule) >= OF_A_MOLECULE:
             continue

@@ -372,6 +372,7 @@ def test_selection_prefers_uncertain_frames_and_thins_duplicates(recipe) -> None
     chosen = recipe["selection"].select(frames, 10)
     assert [f["uncertainty"] for f in chosen] == [0.9, 0.5, 0.1]
     assert [f["uncertainty"] for f in recipe["selection"].select(frames, 2)] == [0.9, 0.5]
+    assert [f["uncertainty"] for f in recipe["selection"].select(frames, 9, 0.4)] == [0.9, 0.5]
     turned = {"numbers": [9, 1], "positions": [[2.0, 0, 0], [0, 0, 0]]}
     np.testing.assert_allclose(
         recipe["selection"].sorted_distances(turned),
