@@ -15,7 +15,8 @@ from reference import dynamics, gfn2, relaxation
 TEMPERATURES = (300.0, 1200.0)  # K
 ROOM = 300.0  # K, of geometries that are distorted further
 MEDIUM, LARGE = 40, 60  # atoms; larger molecules have fewer frames
-SMALL = 14  # atoms, of molecules that clusters are made of
+SOLVATED, SOLVENT = 24, 16  # atoms of the molecule, and of its partners, in clusters
+CLUSTERS = 0.4  # of the molecules that may
 TINY = 8  # atoms, of molecules that are stretched and pressed more often
 RELAXED, FOLLOWED = 4.0, 2.0  # over the number of atoms: the share of molecules
 LENGTHS = np.geomspace(0.4, 3.0, 24)  # Å, of diatomics
@@ -139,7 +140,8 @@ class Sampler:
         for distance in self._rng.choice(["contact", "pressed", "far"], count, p=[0.5, 0.25, 0.25]):
             arrangement, positions = placed(body, other, distance, self._rng)
             yield _complex(f"dimer {distance}", [body, other], positions, partner, arrangement)
-        if self.molecule.size <= SMALL and len(other.numbers) <= SMALL and self._rng.random() < 0.5:
+        small = self.molecule.size <= SOLVATED and len(other.numbers) <= SOLVENT
+        if small and self._rng.random() < CLUSTERS:
             yield from self._cluster(body, other, partner)
 
     def _cluster(self, body: Body, other: Body, partner: str) -> Iterator[Frame]:

@@ -67,7 +67,7 @@ C[S+](C)CC(=O)[O-] C[N+](C)(C)CCCS(=O)(=O)[O-] [NH2+]=C(N)NCC(=O)[O-] [NH3+]OCC(
 """)
 
 PARTNERS = _words("""
-O O O O N CO C=O CC(=O)O CC(N)=O c1ccccc1 C S CS CCl CBr CI CF O=C=O CC#N CS(C)=O OP(O)(O)=O
+O O O O O O O O O O O O N CO C=O CC(=O)O CC(N)=O c1ccccc1 C S CS CCl CBr CI CF O=C=O CC#N CS(C)=O OP(O)(O)=O
 [OH3+] [NH4+] C[NH3+] NC(N)=[NH2+] C[N+](C)(C)C [F-] [Cl-] [Br-] [I-] [OH-] CC(=O)[O-] O=[N+]([O-])[O-]
 OP(O)(=O)[O-] CS(=O)(=O)[O-] C[S-] [O-]c1ccccc1 c1c[nH+]c[nH]1
 """)
