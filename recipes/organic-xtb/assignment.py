@@ -38,6 +38,17 @@ def split_of(skeleton: str, scaffold: str, written: Iterable[str] = ()) -> str:
     return "test" if share < TEST else "validation" if share < TEST + VALIDATION else "train"
 
 
+def may_be_in(split: str, skeleton: str, scaffold: str, excluded: Exclusion) -> bool:
+    """Whether a piece of a molecule of a split, given by its element graphs, may be in it.
+
+    It may not if it is excluded or belongs to another held-out split. Pieces of two rings or more
+    are left out altogether, so that none brings the scaffold of another split.
+    """
+    if scaffold or excluded.has(skeleton, scaffold):
+        return False
+    return split_of(skeleton, "") in ("train", split)
+
+
 def _paired(molecules: list[Molecule], common: list[str]) -> list[Molecule]:
     """Give each one of the common partners, itself, or the molecule that comes next in its split."""
     following: dict[str, Molecule] = {}
@@ -69,7 +80,7 @@ def charge_of(smiles: str) -> int:
 
 def _is_excluded(text: str, excluded: Exclusion) -> bool:
     chemical = Chem.MolFromSmiles(text)
-    return skeleton(chemical) in excluded.skeletons or scaffold(chemical) in excluded.scaffolds
+    return excluded.has(skeleton(chemical), scaffold(chemical))
 
 
 def _heavy(graph: str) -> int:

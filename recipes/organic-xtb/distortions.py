@@ -88,15 +88,28 @@ def stretched(
     return positions + np.outer(cut.side, (scale - 1) * vector)
 
 
+@dataclass(frozen=True)
+class Piece:
+    """One half of a molecule whose bond is cut.
+
+    Attributes:
+        numbers: (M,) atomic numbers.
+        positions: (M, 3) | Å.
+        charge: in elementary charges.
+        indices: of its atoms in the molecule; the hydrogen that may take the other half's place is
+            none of them.
+    """
+
+    numbers: list[int]
+    positions: Array
+    charge: int
+    indices: frozenset[int]
+
+
 def piece(
     chemical: Chem.Mol, found: list[Cut], positions: Array, rng: np.random.Generator
-) -> tuple[list[int], Array, int] | None:
-    """One half of a molecule whose bond is cut: as an ion, or with a hydrogen in the place of the other.
-
-    Returns:
-        Atomic numbers, positions (M, 3) in Å and the charge; None without a bond that leaves two
-        atoms at least.
-    """
+) -> Piece | None:
+    """A half as an ion, or with a hydrogen in the place of the other; None where it has one atom."""
     heavy = [cut for cut in found if cut.heavy and cut.single]
     if not heavy:
         return None
@@ -105,13 +118,16 @@ def piece(
     inner, outer = (cut.second, cut.first) if kept[cut.second] else (cut.first, cut.second)
     if kept.sum() < 2:
         return None
-    atoms = [atom for atom, keep in zip(chemical.GetAtoms(), kept, strict=True) if keep]
+    indices = frozenset(np.flatnonzero(kept).tolist())
+    atoms = [chemical.GetAtomWithIdx(index) for index in sorted(indices)]
     numbers = [atom.GetAtomicNum() for atom in atoms]
     charge = sum(atom.GetFormalCharge() for atom in atoms)
     if rng.random() < 0.5:
         signs = [sign for sign in (1, -1) if abs(charge + sign) <= 2]
-        return numbers, positions[kept], charge + signs[rng.integers(len(signs))]
-    return [*numbers, 1], _capped(chemical, positions, kept, inner, outer), charge
+        charge += signs[rng.integers(len(signs))]
+        return Piece(numbers, positions[kept], charge, indices)
+    capped = _capped(chemical, positions, kept, inner, outer)
+    return Piece([*numbers, 1], capped, charge, indices)
 
 
 def _capped(chemical: Chem.Mol, positions: Array, kept: NDArray[np.bool_], inner: int, outer: int):  # type: ignore[no-untyped-def]

@@ -3,20 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from identity import scaffold, skeleton
 from rdkit import Chem
-
-
-class Named(Protocol):
-    """What has an element graph and a scaffold."""
-
-    @property
-    def skeleton(self) -> str: ...
-
-    @property
-    def scaffold(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -51,6 +40,6 @@ class Exclusion:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return cls(frozenset(map(skeleton, components)) - {""}, scaffolds, digest)
 
-    def has(self, molecule: Named) -> bool:
+    def has(self, skeleton: str, scaffold: str) -> bool:
         """Whether a molecule, a tautomer or protonation state of it, or its scaffold is excluded."""
-        return molecule.skeleton in self.skeletons or molecule.scaffold in self.scaffolds
+        return skeleton in self.skeletons or scaffold in self.scaffolds

@@ -6,17 +6,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
+from assignment import may_be_in
 from complexes import Body, placed
-from distortions import cuts, piece, stretched, turned
+from distortions import Piece, cuts, piece, stretched, turned
+from exclusion import Exclusion
 from force_field import Array, ForceField, Modes, Skipped, embed
+from identity import scaffold, skeleton
 from molecules import ATOM, DIATOMIC, Molecule
+from rdkit import Chem
 from reference import dynamics, gfn2, relaxation
 
 TEMPERATURES = (300.0, 1200.0)  # K
 ROOM = 300.0  # K, of geometries that are distorted further
 MEDIUM, LARGE = 40, 60  # atoms; larger molecules have fewer frames
 SOLVATED, SOLVENT = 24, 16  # atoms of the molecule, and of its partners, in clusters
-CLUSTERS = 0.4  # of the molecules that may
+FRAGMENTS, CLUSTERS = 0.3, 0.4  # of the molecules that may
 TINY = 8  # atoms, of molecules that are stretched and pressed more often
 RELAXED, FOLLOWED = 4.0, 2.0  # over the number of atoms: the share of molecules
 LENGTHS = np.geomspace(0.4, 3.0, 24)  # Å, of diatomics
@@ -66,8 +70,9 @@ class Frame:
 class Sampler:
     """Draws the geometries of one molecule; what cannot be made is listed in `failures`."""
 
-    def __init__(self, molecule: Molecule) -> None:
+    def __init__(self, molecule: Molecule, excluded: Exclusion) -> None:
         self.molecule = molecule
+        self._excluded = excluded
         self.failures: list[str] = []
         self._rng = np.random.default_rng(int(molecule.rank * 2**48))
 
@@ -128,8 +133,14 @@ class Sampler:
             positions = stretched(found, start, self._rng, kind == "pressed")
             if positions is not None:
                 yield self._frame(kind, field_, positions)
-        if self._rng.random() < 0.25 and (part := piece(field_.chemical, found, start, self._rng)):
-            yield Frame("fragment", *part)
+        if self._rng.random() < FRAGMENTS:
+            part = piece(field_.chemical, found, start, self._rng)
+            if part is not None and self._may_have(field_.chemical, part):
+                yield Frame("fragment", part.numbers, part.positions, part.charge)
+
+    def _may_have(self, chemical: Chem.Mol, part: Piece) -> bool:
+        graphs = (skeleton(chemical, part.indices), scaffold(chemical, part.indices))
+        return may_be_in(self.molecule.split, *graphs, self._excluded)
 
     def _complexes(self, field_: ForceField, start: Array) -> Iterator[Frame]:
         partner = self.molecule.partner

@@ -6,6 +6,8 @@ one element graph. Molecules that differ in bond orders alone, such as benzene a
 share one too, so that this comparison is stricter than one of canonical tautomers.
 """
 
+from collections.abc import Container
+
 from rdkit import Chem, RDLogger
 
 ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl", "Br", "I")
@@ -48,22 +50,30 @@ def atom_count(molecule: Chem.Mol) -> int:
     return int(molecule.GetNumAtoms() + sum(a.GetTotalNumHs() for a in molecule.GetAtoms()))
 
 
-def skeleton(molecule: Chem.Mol) -> str:
-    """The element graph of a molecule as SMILES of single bonds."""
-    heavy = [atom.GetIdx() for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1]
-    return _graph(molecule, set(heavy))
+def skeleton(molecule: Chem.Mol, within: Container[int] | None = None) -> str:
+    """The element graph of a molecule, or of those atoms of it, as SMILES of single bonds."""
+    return _graph(molecule, _heavy(molecule, within))
 
 
-def scaffold(molecule: Chem.Mol) -> str:
+def scaffold(molecule: Chem.Mol, within: Container[int] | None = None) -> str:
     """The element graph of rings and what links them (Bemis and Murcko), empty below two rings.
 
     A single ring is no scaffold in this sense: benzene would be the scaffold of a third of all.
+
+    Args:
+        molecule: any.
+        within: indices of the atoms to look at, all by default.
     """
-    kept = {atom.GetIdx() for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1}
+    kept = _heavy(molecule, within)
     while ends := {index for index in kept if _degree(molecule, index, kept) < 2}:
         kept -= ends
     bonds = sum(_degree(molecule, index, kept) for index in kept) // 2
     return _graph(molecule, kept) if bonds - len(kept) + 1 >= 2 else ""
+
+
+def _heavy(molecule: Chem.Mol, within: Container[int] | None) -> set[int]:
+    heavy = {atom.GetIdx() for atom in molecule.GetAtoms() if atom.GetAtomicNum() > 1}
+    return heavy if within is None else {index for index in heavy if index in within}
 
 
 def _degree(molecule: Chem.Mol, index: int, kept: set[int]) -> int:

@@ -38,7 +38,7 @@ def main() -> None:
     folders = []
     for start in range(0, len(molecules), ROUND):
         folders.append(options.output / "rounds" / f"{start // ROUND:03d}")
-        run_round(folders[-1], molecules[start : start + ROUND], options.processes)
+        run_round(folders[-1], molecules[start : start + ROUND], excluded, options.processes)
         done = min(start + ROUND, len(molecules))
         print(f"{done} of {len(molecules)} molecules sampled and labelled", flush=True)
     print(json.dumps(split(options.output), indent=2))

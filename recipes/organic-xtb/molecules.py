@@ -89,7 +89,7 @@ def choose(excluded: Exclusion, share: float = 1.0) -> list[Molecule]:
     """
     taken: dict[str, Molecule] = {}
     candidates = {
-        source: [m for m in _molecules(source, texts) if not excluded.has(m)]
+        source: [m for m in _molecules(source, texts) if not _is_excluded(m, excluded)]
         for source, texts in _texts(share).items()
     }
     for source in (*HANDWRITTEN, "peptide", "macrocycle"):
@@ -169,6 +169,10 @@ def _molecules(source: str, texts: Iterable[str]) -> list[Molecule]:
     return sorted(found.values(), key=lambda molecule: molecule.rank)
 
 
+def _is_excluded(molecule: Molecule, excluded: Exclusion) -> bool:
+    return excluded.has(molecule.skeleton, molecule.scaffold)
+
+
 def _take(taken: dict[str, Molecule], molecules: Iterable[Molecule]) -> None:
     for molecule in molecules:
         taken.setdefault(molecule.smiles, molecule)
@@ -207,7 +211,7 @@ def _take_substituted(
         for parent in pool[: 2 * missing]:
             made = _molecules(parent.source, [substituted(parent.smiles, group) or ""])
             for molecule in made:
-                if missing and group in molecule.groups and not excluded.has(molecule):
+                if missing and group in molecule.groups and not _is_excluded(molecule, excluded):
                     taken.setdefault(molecule.smiles, molecule)
                     missing -= 1
 
@@ -224,4 +228,7 @@ def _take_states(taken: dict[str, Molecule], excluded: Exclusion, share: float) 
             if len(taken) - before >= wanted * share:
                 break
             states = _molecules(parent.source, make(parent.smiles))
-            _take(taken, [replace(s, source=parent.source) for s in states if not excluded.has(s)])
+            _take(
+                taken,
+                [replace(s, source=parent.source) for s in states if not _is_excluded(s, excluded)],
+            )

@@ -6,12 +6,14 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 from ase.io import write
+from exclusion import Exclusion
 from geometries import Frame, Sampler
 from molecules import Molecule
 from reference import CALCULATOR, OPTIONS
@@ -22,7 +24,7 @@ from app.labelling.label import Reference, label
 TIMEOUT = 240.0  # s, for the geometries of a molecule, and for a label
 
 
-def run_round(folder: Path, molecules: list[Molecule], processes: int) -> None:
+def run_round(folder: Path, molecules: list[Molecule], excluded: Exclusion, processes: int) -> None:
     """Sample and label, if that is not done yet.
 
     `round.json` says how many frames have labels, and which time the steps of this run took, the
@@ -33,7 +35,7 @@ def run_round(folder: Path, molecules: list[Molecule], processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     times = [_clocks()]
     if not (folder / "geometries.xyz").exists():
-        sample(folder, molecules, processes)
+        sample(folder, molecules, excluded, processes)
     times.append(_clocks())
     summary: dict[str, Any] = {"molecules": len(molecules), **label_round(folder, processes)}
     times.append(_clocks())
@@ -42,13 +44,13 @@ def run_round(folder: Path, molecules: list[Molecule], processes: int) -> None:
     write_json(folder / "round.json", summary)
 
 
-def sample(folder: Path, molecules: list[Molecule], processes: int) -> None:
+def sample(folder: Path, molecules: list[Molecule], excluded: Exclusion, processes: int) -> None:
     """Write `geometries.xyz`, and what could not be sampled into `skipped.jsonl`."""
     journal = folder / "samples.jsonl"
     done = read_journal(journal)
     remaining = [molecule for molecule in molecules if molecule.smiles not in done]
     with journal.open("a") as file:
-        for result in isolated(sampler, remaining, processes, TIMEOUT):
+        for result in isolated(partial(sampler, excluded), remaining, processes, TIMEOUT):
             record = {"molecule": result.item.smiles, "frames": [], "failures": [result.failure]}
             record |= result.value or {}
             done[result.item.smiles] = record
@@ -86,9 +88,9 @@ def frames_of(record: dict[str, Any]) -> Iterator[Atoms]:
         yield Atoms(frame["numbers"], frame["positions"], info=frame["info"])
 
 
-def sampler() -> Callable[[Molecule], dict[str, Any]]:
+def sampler(excluded: Exclusion) -> Callable[[Molecule], dict[str, Any]]:
     """What a worker does with a molecule."""
-    return _sampled
+    return partial(_sampled, excluded)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -104,8 +106,8 @@ def _clocks() -> dict[str, float]:
     return {"wall": time.monotonic(), "processor": spent.ru_utime + spent.ru_stime}
 
 
-def _sampled(molecule: Molecule) -> dict[str, Any]:
-    work = Sampler(molecule)
+def _sampled(excluded: Exclusion, molecule: Molecule) -> dict[str, Any]:
+    work = Sampler(molecule, excluded)
     frames = [_frame(frame, molecule) for frame in work.frames()]
     return {"frames": frames, "failures": work.failures}
 

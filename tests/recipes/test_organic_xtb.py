@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -96,9 +97,11 @@ def test_what_is_excluded_is_excluded_in_every_form(recipe, tmp_path: Path) -> N
             writer.write(Chem.AddHs(Chem.MolFromSmiles(smiles)))
     excluded = recipe["exclusion"].Exclusion.of_file(tmp_path / "out.sdf")
     for smiles in ("CC(O)=O", "NCCS", "[NH3+]CC[S-]", "Oc1cccc2ccccc12"):
-        assert excluded.has(described(recipe, smiles)), smiles
+        made = described(recipe, smiles)
+        assert excluded.has(made.skeleton, made.scaffold), smiles
     for smiles in ("CCC(=O)O", "NCCO", "Oc1ccccc1", "c1ccc2ncccc2c1"):
-        assert not excluded.has(described(recipe, smiles)), smiles
+        made = described(recipe, smiles)
+        assert not excluded.has(made.skeleton, made.scaffold), smiles
 
 
 def test_a_file_to_exclude_that_is_missing_ends_the_command(recipe, tmp_path: Path) -> None:
@@ -228,9 +231,22 @@ def test_pieces_are_closed_shells(recipe) -> None:
     positions, cuts = field.minimise(0), distortions.cuts(field.chemical)
     rng = np.random.default_rng(0)
     pieces = [distortions.piece(field.chemical, cuts, positions, rng) for _ in range(40)]
-    charges = {charge for numbers, _, charge in pieces}
-    assert charges == {-1, 0, 1, 2}
-    assert all((sum(numbers) - charge) % 2 == 0 for numbers, _, charge in pieces)
+    assert {part.charge for part in pieces} == {-1, 0, 1, 2}
+    assert all((sum(part.numbers) - part.charge) % 2 == 0 for part in pieces)
+    assert all(part.positions.shape == (len(part.numbers), 3) for part in pieces)
+
+
+def test_pieces_are_neither_excluded_nor_of_another_split(recipe) -> None:
+    may_be_in, exclusion = recipe["assignment"].may_be_in, recipe["exclusion"].Exclusion
+    naphthalene, toluene = described(recipe, "c1ccc2ccccc2c1"), described(recipe, "Cc1ccccc1")
+    assert not may_be_in("train", naphthalene.skeleton, naphthalene.scaffold, exclusion())
+    held_out = recipe["assignment"].split_of(toluene.skeleton, "")
+    assert may_be_in(held_out, toluene.skeleton, "", exclusion())
+    excluded = exclusion(frozenset({toluene.skeleton}))
+    assert not may_be_in(held_out, toluene.skeleton, "", excluded)
+    aspirin = described(recipe, recipe["molecules"].ASPIRIN)
+    assert not may_be_in("train", aspirin.skeleton, "", exclusion())
+    assert may_be_in("test", aspirin.skeleton, "", exclusion())
 
 
 @pytest.mark.parametrize(
@@ -258,7 +274,9 @@ def test_partners_are_placed_where_they_belong(recipe, distance, low, high) -> N
 
 def test_frames_of_a_molecule_are_the_same_every_time(recipe) -> None:
     acid = described(recipe, "O=C[O-]", "ion", partner="O")
-    first, second = isolated(recipe["rounds"].sampler, [acid, acid], processes=1, timeout=60)
+    first, second = isolated(
+        partial(recipe["rounds"].sampler, recipe["exclusion"].Exclusion()), [acid, acid], 1, 60
+    )
     assert first.failure is None
     assert first.value == second.value
     frames = first.value["frames"]
@@ -273,6 +291,7 @@ def test_frames_of_a_molecule_are_the_same_every_time(recipe) -> None:
 
 def test_every_pair_of_elements_is_scanned_as_a_closed_shell(recipe) -> None:
     molecules, sampler = recipe["molecules"], recipe["geometries"].Sampler
+    sampler = partial(sampler, excluded=recipe["exclusion"].Exclusion())
     pairs = list(molecules.diatomics())
     assert len(pairs) == 55
     for pair in pairs:
@@ -305,9 +324,9 @@ def test_journal_loses_at_most_a_half_written_molecule(recipe, tmp_path) -> None
 
 
 def test_a_round_goes_on_where_it_stopped(recipe, tmp_path) -> None:
-    rounds = recipe["rounds"]
+    rounds, none = recipe["rounds"], recipe["exclusion"].Exclusion()
     molecules = [described(recipe, smiles, "tiny") for smiles in ("[H][H]", "[H]F", "O")]
-    rounds.run_round(tmp_path / "whole", molecules, 1)
+    rounds.run_round(tmp_path / "whole", molecules, none, 1)
     whole = read(tmp_path / "whole" / "labelled.xyz", index=":")
     assert {atoms.info["molecule"] for atoms in whole} == {"[H][H]", "[H]F", "O"}
     # the geometries are there, and half of the labels, as after a kill
@@ -317,11 +336,11 @@ def test_a_round_goes_on_where_it_stopped(recipe, tmp_path) -> None:
     for name in ("labelled.xyz", "labelled.xyz.run.json"):
         text = (tmp_path / "whole" / name).read_bytes()
         (stopped / name).write_bytes(text[: len(text) // 2] if name == "labelled.xyz" else text)
-    rounds.run_round(stopped, molecules, 1)
+    rounds.run_round(stopped, molecules, none, 1)
     assert (stopped / "labelled.xyz").read_bytes() == (
         tmp_path / "whole" / "labelled.xyz"
     ).read_bytes()
-    rounds.run_round(stopped, [], 1)  # done: nothing is touched
+    rounds.run_round(stopped, [], none, 1)  # done: nothing is touched
 
 
 def labelled(split: str, smiles: str, force: float) -> Atoms:
