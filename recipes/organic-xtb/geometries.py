@@ -22,7 +22,7 @@ MEDIUM, LARGE = 40, 60  # atoms; larger molecules have fewer frames
 SOLVATED, SOLVENT = 24, 16  # atoms of the molecule, and of its partners, in clusters
 FRAGMENTS, CLUSTERS = 0.3, 0.4  # of the molecules that may
 TINY = 8  # atoms, of molecules that are stretched and pressed more often
-RELAXED, FOLLOWED = 4.0, 2.0  # over the number of atoms: the share of molecules
+RELAXED, FOLLOWED = 2.6, 1.3  # over the number of atoms: the share of molecules
 LENGTHS = np.geomspace(0.4, 3.0, 24)  # Å, of diatomics
 ATOM_CHARGES = {"H": (-1,), "C": (0,), "O": (0,), "S": (0,)}
 """Closed shells of single atoms; others as cations and anions. A bare proton has no electrons."""
