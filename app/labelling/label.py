@@ -157,7 +157,9 @@ def _bare(atoms: Atoms) -> Atoms:
 
 def _labeller(reference: Reference) -> Callable[[UnlabelledFrame], bytes]:
     calculator = reference.build()
-    return partial(_labelled, calculator, StateSetter(calculator), reference.properties)
+    return partial(
+        _labelled, calculator, StateSetter(calculator, reference.options), reference.properties
+    )
 
 
 def _labelled(

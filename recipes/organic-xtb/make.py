@@ -9,6 +9,7 @@ again:
 import argparse
 import json
 import os
+from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 from assignment import assigned
 from exclusion import Exclusion
-from molecules import Molecule, choose
+from molecules import ATOM, DIATOMIC, Molecule, choose
 from rounds import run_round, write_json
 from split import split
 
@@ -35,6 +36,7 @@ def main() -> None:
     )
     _claim(options.output / "recipe.json", excluded, options.share)
     molecules = listed(options.output / "molecules.jsonl", excluded, options.share)
+    write_json(options.output / "molecules.json", counted(molecules))
     folders = []
     for start in range(0, len(molecules), ROUND):
         folders.append(options.output / "rounds" / f"{start // ROUND:03d}")
@@ -52,6 +54,24 @@ def listed(path: Path, excluded: Exclusion, share: float) -> list[Molecule]:
         written.write_text("".join(json.dumps(asdict(molecule)) + "\n" for molecule in chosen))
         os.replace(written, path)
     return read_molecules(path)
+
+
+def counted(molecules: list[Molecule]) -> dict[str, Any]:
+    """Numbers of molecules by source, split, charge and functional group, for `molecules.json`."""
+    real = [molecule for molecule in molecules if molecule.source not in (ATOM, DIATOMIC)]
+    counts = {
+        "sources": Counter(molecule.source for molecule in molecules),
+        "splits": Counter(molecule.split for molecule in real),
+        "charges": Counter(str(molecule.charge) for molecule in real),
+        "groups": Counter(group for molecule in real for group in molecule.groups),
+    }
+    return {
+        "molecules": len(real),
+        "atoms": round(sum(molecule.size for molecule in real) / len(real), 1),
+        "element graphs": len({molecule.skeleton for molecule in real}),
+        "scaffolds": len({molecule.scaffold for molecule in real} - {""}),
+        **{name: dict(count.most_common()) for name, count in counts.items()},
+    }
 
 
 def read_molecules(path: Path) -> list[Molecule]:

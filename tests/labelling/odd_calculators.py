@@ -70,3 +70,7 @@ class Charged(LennardJones):
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
         self.results["energy"] += 10.0 * (self.parameters.charge or 0)
+
+
+class OtherNames(LennardJones):
+    default_parameters: ClassVar = {**LennardJones.default_parameters, "charge": 0, "mult": 1}

@@ -14,7 +14,7 @@ from app.labelling.label import Reference, label
 from app.labelling.output import failures_path
 from app.labelling.states import StateSetter
 from tests.labelling.frames import argon
-from tests.labelling.odd_calculators import Charged
+from tests.labelling.odd_calculators import Charged, OtherNames
 
 HERE = Path(__file__).parent
 
@@ -43,33 +43,45 @@ def test_initial_charges_state_a_charge(tmp_path: Path) -> None:
     atoms = argon(0)
     atoms.set_initial_charges([0.3, 0.3, 0.4])
     calculator = Charged()
-    StateSetter(calculator)(atoms)
+    StateSetter(calculator, {})(atoms)
     assert calculator.parameters["charge"] == 1
 
 
 def test_a_multiplicity_is_set_like_a_charge() -> None:
     atoms, calculator = argon(0), Charged()
     atoms.info["multiplicity"] = 3
-    StateSetter(calculator)(atoms)
+    StateSetter(calculator, {})(atoms)
     assert calculator.parameters["multiplicity"] == 3
 
 
 def test_what_a_frame_does_not_state_is_as_the_calculator_was_built() -> None:
     calculator = Charged(charge=2)
-    setter = StateSetter(calculator)
+    setter = StateSetter(calculator, {"charge": 2})
     setter(argon(0))
     assert calculator.parameters["charge"] == 2
     setter(charged(2))
     assert calculator.parameters["charge"] == 2
 
 
-def test_a_charge_other_than_the_calculator_was_built_with_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"frame states charge 1, .* built with 2"):
-        StateSetter(Charged(charge=2))(charged(1))
+def test_a_charge_other_than_that_of_the_options_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"frame states charge 1, .* options 2: leave charge out"):
+        StateSetter(Charged(charge=2), {"charge": 2})(charged(1))
+
+
+def test_defaults_of_a_calculator_give_way_and_come_back() -> None:
+    """As those of ASE's ORCA, which calls the multiplicity `mult`."""
+    calculator = OtherNames()
+    setter = StateSetter(calculator, {})
+    atoms = charged(-1)
+    atoms.info["multiplicity"] = 2
+    setter(atoms)
+    assert (calculator.parameters["charge"], calculator.parameters["mult"]) == (-1, 2)
+    setter(argon(0))
+    assert (calculator.parameters["charge"], calculator.parameters["mult"]) == (0, 1)
 
 
 def test_a_charge_that_a_calculator_cannot_take_is_refused() -> None:
-    setter = StateSetter(LennardJones())
+    setter = StateSetter(LennardJones(), {})
     setter(charged(0))
     with pytest.raises(ValueError, match=r"frame states charge -1, .* no parameter charge"):
         setter(charged(-1))
@@ -77,7 +89,7 @@ def test_a_charge_that_a_calculator_cannot_take_is_refused() -> None:
 
 def test_a_charge_that_is_no_whole_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidStructure, match=r"0\.5"):
-        StateSetter(Charged())(charged(0.5))
+        StateSetter(Charged(), {})(charged(0.5))
     write(tmp_path / "in.xyz", [charged(0.5), charged(1)])
     summary = label(
         [tmp_path / "in.xyz"], tmp_path / "out.xyz", Reference("odd_calculators:Charged")
