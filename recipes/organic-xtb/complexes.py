@@ -12,6 +12,7 @@ CONTACT, PRESSED, FAR = (0.85, 1.1), (0.6, 0.85), (1.15, 2.6)
 """Smallest distance between two molecules, in units of the sum of van der Waals radii."""
 HYDROGEN_BOND = {"contact": (0.62, 0.8), "pressed": (0.45, 0.62), "far": (0.85, 1.8)}
 RANGES = {"contact": CONTACT, "pressed": PRESSED, "far": FAR}
+STACK_ATTEMPTS = 10
 STACK = {"contact": (3.2, 4.0), "pressed": (2.5, 3.2), "far": (4.2, 7.0)}  # Å
 DONORS = Chem.MolFromSmarts("[#1]-[#7,#8,#16,F,Cl,Br]")
 ACCEPTORS = Chem.MolFromSmarts(
@@ -81,7 +82,10 @@ def placed(body: Body, partner: Body, distance: str, rng: np.random.Generator) -
         )
     planes = [_ring_plane(item, rng) for item in (body, partner)]
     if planes[0] and planes[1] and rng.random() < 0.5:
-        return "stack", _stacked(planes[0], planes[1], partner, rng.uniform(*STACK[distance]), rng)
+        height = rng.uniform(*STACK[distance])
+        stack = _stacked(body, partner, planes[0], planes[1], height, rng)
+        if stack is not None:
+            return "stack", stack
     axis = _direction(rng)
     start = _turned(partner.positions - partner.positions.mean(axis=0), rng)
     origin = body.positions[rng.integers(len(body.positions))]
@@ -90,12 +94,10 @@ def placed(body: Body, partner: Body, distance: str, rng: np.random.Generator) -
 
 def _approached(body: Body, partner: Body, start: Array, axis: Array, target: float) -> Array:
     """Move a partner in from afar along an axis until the closest pair is at the target ratio."""
-    radii = vdw_radii[body.numbers][:, None] + vdw_radii[partner.numbers]
     previous = start + FARTHEST * axis
     for shift in np.arange(FARTHEST, -FARTHEST, -0.02):
         moved = start + shift * axis
-        distances = np.linalg.norm(body.positions[:, None] - moved, axis=2)
-        if (distances / radii).min() < target:
+        if _closest(body, partner, moved) < target:
             break
         previous = moved
     return np.asarray(previous)
@@ -130,18 +132,33 @@ def _ring_plane(body: Body, rng: np.random.Generator) -> tuple[Array, Array] | N
 
 
 def _stacked(
+    body: Body,
+    partner: Body,
     below: tuple[Array, Array],
     above: tuple[Array, Array],
-    partner: Body,
     height: float,
     rng: np.random.Generator,
-) -> Array:
-    """The partner with its ring over the other, turned about the common normal, shifted sideways."""
+) -> Array | None:
+    """The partner with its ring over the other, turned about the common normal, shifted sideways.
+
+    None where substituents clash in all of some tries.
+    """
     aligned, _ = Rotation.align_vectors(below[1][None], above[1][None])
-    spin = Rotation.from_rotvec(rng.uniform(0, 2 * np.pi) * below[1])
-    centred = (spin * aligned).apply(partner.positions - above[0])
-    aside = np.cross(below[1], _direction(rng)) * rng.uniform(0, 2)
-    return np.asarray(below[0] + height * below[1] + aside + centred)
+    for _ in range(STACK_ATTEMPTS):
+        spin = Rotation.from_rotvec(rng.uniform(0, 2 * np.pi) * below[1])
+        centred = (spin * aligned).apply(partner.positions - above[0])
+        aside = np.cross(below[1], _direction(rng)) * rng.uniform(0, 2)
+        positions = below[0] + height * below[1] + aside + centred
+        if _closest(body, partner, positions) > PRESSED[0]:
+            return np.asarray(positions)
+    return None
+
+
+def _closest(body: Body, partner: Body, positions: Array) -> float:
+    """Smallest distance between two molecules over the sum of van der Waals radii."""
+    radii = vdw_radii[body.numbers][:, None] + vdw_radii[partner.numbers]
+    distances = np.linalg.norm(body.positions[:, None] - positions, axis=2)
+    return float((distances / radii).min())
 
 
 def _turned(positions: Array, rng: np.random.Generator) -> Array:

@@ -256,7 +256,7 @@ def test_partners_are_placed_where_they_belong(recipe, distance, low, high) -> N
     from ase.data.vdw_alvarez import vdw_radii
 
     complexes, rng = recipe["complexes"], np.random.default_rng(3)
-    body, other = complexes.Body.of("Oc1ccccc1", rng), complexes.Body.of("c1ccncc1", rng)
+    body, other = complexes.Body.of("Oc1ccccc1", rng), complexes.Body.of("CC(C)c1ccncc1", rng)
     arrangements = set()
     for _ in range(25):
         arrangement, positions = complexes.placed(body, other, distance, rng)
