@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from exclusion import Exclusion
-from identity import parse, scaffold, skeleton
+from identity import scaffold, skeleton
 from molecules import ASPIRIN, ATOM, DIATOMIC, HANDWRITTEN, Molecule, uniform
 from rdkit import Chem
 from small import PARTNERS
@@ -87,4 +87,4 @@ def _heavy(graph: str) -> int:
     return int(Chem.MolFromSmiles(graph, sanitize=False).GetNumAtoms()) if graph else 0
 
 
-_ASPIRIN = skeleton(parse(ASPIRIN))
+_ASPIRIN = skeleton(Chem.MolFromSmiles(ASPIRIN))

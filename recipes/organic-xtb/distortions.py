@@ -130,11 +130,14 @@ def piece(
     return Piece([*numbers, 1], capped, charge, indices)
 
 
-def _capped(chemical: Chem.Mol, positions: Array, kept: NDArray[np.bool_], inner: int, outer: int):  # type: ignore[no-untyped-def]
+def _capped(
+    chemical: Chem.Mol, positions: Array, kept: NDArray[np.bool_], inner: int, outer: int
+) -> Array:
+    """(M + 1, 3) positions of a half in Å, and of the hydrogen along the bond that is cut."""
     bond = positions[outer] - positions[inner]
     length = covalent_radii[1] + covalent_radii[chemical.GetAtomWithIdx(inner).GetAtomicNum()]
     hydrogen = positions[inner] + length * bond / np.linalg.norm(bond)
-    return np.vstack([positions[kept], hydrogen])
+    return np.asarray(np.vstack([positions[kept], hydrogen]))
 
 
 def _scale(rng: np.random.Generator, pressed: bool) -> float:
@@ -151,8 +154,8 @@ def _side(adjacency: NDArray[np.bool_], first: int, second: int) -> NDArray[np.b
     front = [second]
     while front:
         index = front.pop()
-        for neighbor in np.flatnonzero(adjacency[index]):
+        for neighbor in np.flatnonzero(adjacency[index]).tolist():
             if not side[neighbor] and (index, neighbor) != (second, first):
                 side[neighbor] = True
-                front.append(int(neighbor))
+                front.append(neighbor)
     return side

@@ -31,7 +31,7 @@ class Exclusion:
         """
         if not path.is_file():
             raise SystemExit(f"--exclude {path}: no such file; write --exclude none to go without")
-        components = []
+        components: list[Chem.Mol] = []
         for index, entry in enumerate(Chem.SDMolSupplier(str(path), sanitize=False)):
             if entry is None or not entry.GetNumAtoms():
                 raise SystemExit(f"--exclude {path}: entry {index} cannot be read")

@@ -10,11 +10,11 @@ import numpy as np
 from ase import Atoms, units
 from ase.data import covalent_radii
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import LBFGS
 from complexes import Body, placed
 from force_field import ForceField, embed
 from molecules import Molecule, uniform
+from reference import thermalise
 
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction, split
@@ -138,7 +138,7 @@ def _dynamics(
     atoms: Atoms, model: EquipotCalculator, temperature: float, rng: np.random.Generator
 ) -> Iterator[Atoms]:
     atoms.calc = model
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
+    thermalise(atoms, temperature, rng)
     integrator = Langevin(
         atoms,
         TIMESTEP * units.fs,

@@ -6,6 +6,7 @@ milliseconds, which is why geometries come from it rather than from the method t
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from ase import units
@@ -163,7 +164,7 @@ class ForceField:
         hessian = KCAL * (rows + rows.T) / (4 * STEP)
         return Modes.of(hessian, positions, self.numbers)
 
-    def _field(self, conformer: int):  # type: ignore[no-untyped-def]
+    def _field(self, conformer: int) -> Any:
         if self._mmff is not None:
             field = rdForceFieldHelpers.MMFFGetMoleculeForceField(
                 self.chemical, self._mmff, confId=conformer

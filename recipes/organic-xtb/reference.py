@@ -3,7 +3,6 @@
 import numpy as np
 from ase import Atoms, units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import BFGS
 from force_field import Array
 from tblite.ase import TBLite
@@ -41,13 +40,25 @@ def relaxation(atoms: Atoms) -> list[tuple[str, Array]]:
     return [*between, ("minimum" if converged else "path", atoms.positions.copy())]
 
 
+def thermalise(atoms: Atoms, temperature: float, rng: np.random.Generator) -> None:
+    """Draw momenta from the Maxwell-Boltzmann distribution: normal, of variance m k T.
+
+    Args:
+        atoms: whose momenta are set.
+        temperature: K.
+        rng: random numbers.
+    """
+    deviation = np.sqrt(atoms.get_masses() * (units.kB * temperature))[:, None]
+    atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * deviation)
+
+
 def dynamics(atoms: Atoms, temperature: float, rng: np.random.Generator) -> list[Array]:
     """Positions (N, 3) in Å from a short Langevin trajectory.
 
     Args:
         temperature: K.
     """
-    MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
+    thermalise(atoms, temperature, rng)
     integrator = Langevin(
         atoms,
         TIMESTEP * units.fs,

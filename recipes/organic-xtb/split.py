@@ -75,8 +75,10 @@ def split(folder: Path, output: Path | None = None) -> dict[str, Any]:
             counts[SPLITS[index]].add(frame)
     for name in names:
         os.replace(output / f"{name}.tmp", output / name)
-    failed = sum(1 for path in _files(folder, ".failures.jsonl") for _ in path.open())
-    summary = {name: count.summary() for name, count in counts.items() if count.frames}
+    failed = sum(path.read_text().count("\n") for path in _files(folder, ".failures.jsonl"))
+    summary: dict[str, Any] = {
+        name: count.summary() for name, count in counts.items() if count.frames
+    }
     summary |= {"dropped frames": dropped, "failed labels": failed}
     (output / "splits.json").write_text(json.dumps(summary, indent=2) + "\n")
     return summary
