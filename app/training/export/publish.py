@@ -98,7 +98,7 @@ def export(
         ModelExists: another process published this version meanwhile.
     """
     check_name(name)
-    models = run.models(DTYPES[dtype])
+    models = run.answering(DTYPES[dtype])
     packages = packages_for_here(models[0]) if aoti else None
     parameters = sum(p.numel() for model in models for p in model.parameters())
     card = card_of(run, name, store.next_version(name), about, dtype, parameters)
@@ -107,7 +107,7 @@ def export(
         for model, artifact, energies in zip(models, *files, strict=True):
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
-        exact = run.models(torch.float64)
+        exact = run.answering(torch.float64)
         certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
         if packages is not None:
             compile_packages(models, packages, publication.folder)
@@ -123,7 +123,7 @@ def export(
             run.weights, member_files(run.folder.weights.name, card.members), strict=True
         ):
             save_file(weights, publication.folder / file)
-        for source in (run.folder.config, run.folder.statistics, run.result):
+        for source in run.files:
             if source.is_file():
                 shutil.copyfile(source, publication.folder / source.name)
     return store.load(f"{name}@{card.version}")
@@ -156,13 +156,16 @@ def card_of(
         backend="onnx",
         elements=run.statistics.elements,
         atomic_energies=run.statistics.atomic_energies,
+        lone_ions=run.statistics.lone_ions if model.takes_charge else {},
         cutoff=model.cutoff,
         receptive_field=model.receptive_field,
+        takes_charge=model.takes_charge,
         dtype=dtype,
         parameters=parameters,
         members=len(run.weights),
         trained_on=run.statistics.trained_on,
         energies_alone=True,
+        uncertainty=run.metrics().get("uncertainty") if run.uncertainty is not None else None,
         fine_tuned_from=run.origin(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),
         license=about.license,
