@@ -14,8 +14,7 @@ from ase.io import read
 from app.integrations.ase import EquipotCalculator
 from app.store.store import ModelStore
 from tests.paths import MODEL_STORE
-from tests.recipes.recipe_modules import recipe_modules
-from tests.recipes.test_organic_xtb import MODULES
+from tests.recipes.recipe_modules import ORGANIC_XTB, recipe_modules
 
 pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
@@ -24,7 +23,7 @@ pytest.importorskip("dimorphite_dl")
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    names = [*MODULES, "make", "exploration", "active"]
+    names = [*ORGANIC_XTB, "make", "exploration", "active"]
     yield from recipe_modules(monkeypatch, "organic-xtb", names)
 
 

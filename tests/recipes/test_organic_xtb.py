@@ -13,22 +13,16 @@ from ase.build import molecule
 from ase.io import read, write
 
 from app.labelling.isolation import isolated
-from tests.recipes.recipe_modules import recipe_modules
+from tests.recipes.recipe_modules import ORGANIC_XTB, recipe_modules
 
 pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
 pytest.importorskip("dimorphite_dl")
 
-MODULES = (
-    "identity", "exclusion", "groups", "tables", "small", "built", "states", "molecules", "assignment",
-    "force_field", "distortions", "complexes", "reference", "geometries", "rounds", "statistics_of", "split",
-    "selection",
-)  # fmt: skip
-
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    yield from recipe_modules(monkeypatch, "organic-xtb", MODULES)
+    yield from recipe_modules(monkeypatch, "organic-xtb", ORGANIC_XTB)
 
 
 def described(recipe, smiles: str, source: str = "chemicals", **more):
