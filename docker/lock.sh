@@ -19,4 +19,5 @@ lock() {
 lock cpu pyproject.toml --extra serve --extra postgres --extra cpu
 lock gpu pyproject.toml --extra serve --extra postgres --extra gpu
 lock trainer pyproject.toml --extra train --extra cpu recipes/organic-xtb/requirements.txt --constraint constraints.txt
+lock tables --no-deps recipes/organic-xtb/tables.txt
 sed -n 's/^requires = \["\(hatchling.*\)"\]$/\1/p' pyproject.toml | lock build -

@@ -10,10 +10,11 @@ LABEL org.opencontainers.image.title="equipot-trainer" \
 ARG LOCK=docker/requirements-trainer.lock
 WORKDIR /src
 RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
-COPY docker/requirements-build.lock docker/
+COPY docker/requirements-build.lock docker/requirements-tables.lock docker/
 COPY ${LOCK} docker/requirements.lock
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/equipot/bin/pip install --require-hashes --requirement docker/requirements.lock \
+    && /opt/equipot/bin/pip install --no-deps --require-hashes --requirement docker/requirements-tables.lock \
     && /opt/build/bin/pip install --require-hashes --requirement docker/requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app

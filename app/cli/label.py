@@ -14,7 +14,13 @@ from app.errors import InvalidRequest
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     add = parser.add_argument
-    add("structures", type=Path, nargs="+", help="files in any format that ASE reads")
+    add(
+        "structures",
+        type=Path,
+        nargs="+",
+        help="files in any format that ASE reads; the charge and multiplicity that a frame states "
+        "are set as parameters of the calculator",
+    )
     add(
         "--calculator",
         required=True,

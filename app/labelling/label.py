@@ -1,4 +1,7 @@
-"""Label structures with a reference calculator: any ASE calculator, over any file that ASE reads."""
+"""Label structures with a reference calculator: any ASE calculator, over any file that ASE reads.
+
+Charge and multiplicity that a frame states are those of its label, or it has none.
+"""
 
 import hashlib
 import importlib
@@ -20,6 +23,7 @@ from ase.io.extxyz import write_extxyz
 from app.errors import InvalidFormat, InvalidRequest
 from app.labelling.isolation import describe, isolated
 from app.labelling.output import label_output
+from app.labelling.states import StateSetter
 
 PROPERTIES = ("energy", "forces", "stress")
 
@@ -152,16 +156,25 @@ def _bare(atoms: Atoms) -> Atoms:
 
 
 def _labeller(reference: Reference) -> Callable[[UnlabelledFrame], bytes]:
-    return partial(_labelled, reference.build(), reference.properties)
+    calculator = reference.build()
+    return partial(
+        _labelled, calculator, StateSetter(calculator, reference.options), reference.properties
+    )
 
 
-def _labelled(calculator: Any, properties: tuple[str, ...], frame: UnlabelledFrame) -> bytes:
+def _labelled(
+    calculator: Any,
+    set_state: StateSetter,
+    properties: tuple[str, ...],
+    frame: UnlabelledFrame,
+) -> bytes:
     """One extXYZ frame with its labels."""
     atoms = frame.atoms
     if "stress" in properties and not atoms.pbc.all():
         raise ValueError("stress needs a structure that is periodic in all three directions")
     if hasattr(calculator, "reset"):
         calculator.reset()  # a label does not depend on the frames before it
+    set_state(atoms)
     results = {
         name: np.asarray(calculator.get_property(name, atoms), dtype=float) for name in properties
     }

@@ -1,202 +1,219 @@
-"""Distorted geometries of one molecule: conformers, a GFN2-xTB relaxation, harmonic thermal
-samples.
-"""
+"""All geometries of one entry of the list of molecules."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
-from ase import Atoms, units
-from ase.data import covalent_radii
-from ase.optimize import BFGS
-from molecules import Molecule
-from numpy.typing import NDArray
+from ase import Atoms
+from ase.data import atomic_numbers
+from assignment import may_be_in
+from complexes import Body, placed
+from distortions import Piece, cuts, piece, stretched, turned
+from exclusion import Exclusion
+from force_field import Array, ForceField, Modes, Skipped, embed
+from identity import scaffold, skeleton
+from molecules import ATOM, DIATOMIC, Molecule
 from rdkit import Chem
-from rdkit.Chem import AllChem
-from tblite.ase import TBLite
+from reference import dynamics, gfn2, relaxation
 
-Array = NDArray[np.float64]
-
-CONFORMERS = 3
-TEMPERATURES = (300.0, 600.0, 1000.0, 1000.0)  # K, one sample each
-SUBSTITUTE = 600.0  # K, of the sample that takes the place of a conformer like an earlier one
-# Å, largest difference between the sorted distances of two conformers that count as one
-ALIKE = 0.02
-SOFTEST = 150.0  # 1/cm, softer modes (and imaginary ones) count as this
-LARGEST_SHIFT = 0.3  # Å, of any atom along one mode
-STEP = 0.01  # Å, of the finite differences
-FMAX = 0.05  # eV/Å, where a relaxation ends
-STEPS = 200
-SHORTEST = 0.6  # Å, between any two atoms
-ATTEMPTS = 20
-SCALES = (0.93, 1.1)  # of the strained frame
-
-
-class Skipped(Exception):
-    """A molecule, or a frame of it, that the recipe leaves out; the message says why."""
+TEMPERATURES = (300.0, 1200.0)  # K
+ROOM = 300.0  # K, of geometries that are distorted further
+MEDIUM, LARGE = 40, 60  # atoms; larger molecules have fewer frames
+SOLVATED, SOLVENT = 24, 16  # atoms of the molecule, and of its partners, in clusters
+FRAGMENTS, CLUSTERS = 0.3, 0.4  # of the molecules that may
+TINY = 8  # atoms, of molecules that are stretched and pressed more often
+RELAXED, FOLLOWED = 2.6, 1.3  # over the number of atoms: the share of molecules
+LENGTHS = np.geomspace(0.4, 3.0, 24)  # Å, of diatomics
+ATOM_CHARGES = {"H": (-1,), "C": (0,), "O": (0,), "S": (0,)}
+"""Closed shells of single atoms; others as cations and anions. A bare proton has no electrons."""
 
 
 @dataclass(frozen=True)
-class Bonds:
-    """The bonding graph of a molecule.
+class Frame:
+    """One geometry.
 
     Attributes:
-        bonded: (N, N) | whether two atoms are bonded.
-        radii: (N, N) | Å | sum of the covalent radii.
+        kind: how it was made.
+        numbers: (N,) atomic numbers.
+        positions: (N, 3) | Å.
+        charge: in elementary charges.
+        partner: SMILES of the other molecules in a complex.
+        more: further facts for `info`.
     """
 
-    bonded: NDArray[np.bool_]
-    radii: Array
+    kind: str
+    numbers: list[int]
+    positions: Array
+    charge: int
+    partner: str = ""
+    more: dict[str, float | str] = field(default_factory=dict)
 
-    def hold(self, positions: Array) -> bool:
-        """Whether all bonds, and no others, are there: bonds to 1.4 radii, other pairs from 1.1
-        radii on.
+    def __post_init__(self) -> None:
+        if (sum(self.numbers) - self.charge) % 2:
+            raise ValueError(f"{self.kind} of charge {self.charge} has an odd number of electrons")
+
+    def atoms(self, molecule: Molecule) -> Atoms:
+        """With molecule, source, kind, charge, split and scaffold in `info`."""
+        names = [molecule.smiles, *[self.partner] * bool(self.partner)]
+        info = {
+            "molecule": ".".join(names),
+            "source": molecule.source,
+            "kind": self.kind,
+            "charge": self.charge,
+            "split": molecule.split,
+            **({"scaffold": molecule.scaffold} if molecule.scaffold else {}),
+            **self.more,
+        }
+        return Atoms(self.numbers, self.positions - self.positions.mean(axis=0), info=info)
+
+
+class Sampler:
+    """Draws the geometries of one molecule; what cannot be made is listed in `failures`."""
+
+    def __init__(self, molecule: Molecule, excluded: Exclusion) -> None:
+        self.molecule = molecule
+        self._excluded = excluded
+        self.failures: list[str] = []
+        self._rng = np.random.default_rng(int(molecule.rank * 2**48))
+
+    def frames(self) -> list[Frame]:
+        """All of them.
+
+        Raises:
+            Skipped: no conformer could be embedded.
         """
-        distances = np.linalg.norm(positions[:, None] - positions, axis=2)
-        np.fill_diagonal(distances, np.inf)
-        if distances.min(initial=np.inf) < SHORTEST:
-            return False
-        other = ~self.bonded
-        return bool(
-            (distances[self.bonded] < 1.4 * self.radii[self.bonded]).all()
-            and (distances[other] > 1.1 * self.radii[other]).all()
-        )
+        if self.molecule.source == DIATOMIC:
+            return list(_diatomic(self.molecule.smiles.split("-")))
+        if self.molecule.source == ATOM:
+            return list(_atom(self.molecule.smiles.split()[0]))
+        return list(self._molecule())
+
+    def _molecule(self) -> Iterator[Frame]:
+        size = self.molecule.size
+        field_ = ForceField(embed(self.molecule.smiles, 1 if size > LARGE else 3))
+        raw = field_.positions(field_.chemical.GetNumConformers() - 1)
+        yield self._frame("conformer", field_, raw)
+        minima = [field_.minimise(c) for c in range(field_.chemical.GetNumConformers())]
+        yield self._frame("force-field minimum", field_, minima[0])
+        modes = [field_.modes(minimum) for minimum in minima]
+        for index in range(2 if size > MEDIUM else 3):
+            yield from self._thermal(field_, modes[index % len(modes)])
+        start = self._warm(field_, modes[0])
+        yield from self._distorted(field_, start)
+        yield from self._complexes(field_, start)
+        yield from self._relaxed(field_, minima[0], modes[0])
+        yield from self._followed(field_, start)
+
+    def _thermal(self, field_: ForceField, modes: Modes) -> Iterator[Frame]:
+        temperature = round(self._rng.uniform(*TEMPERATURES))
+        try:
+            positions = modes.draw(temperature, self._rng, field_.bonds)
+        except Skipped as reason:
+            self.failures.append(f"thermal: {reason}")
+            return
+        yield self._frame("thermal", field_, positions, temperature=temperature)
+
+    def _warm(self, field_: ForceField, modes: Modes) -> Array:
+        try:
+            return np.asarray(modes.draw(ROOM, self._rng, field_.bonds))
+        except Skipped:
+            return np.asarray(modes.minimum)  # a cage in which all modes are stiff, or a clash
+
+    def _distorted(self, field_: ForceField, start: Array) -> Iterator[Frame]:
+        found = cuts(field_.chemical)
+        try:
+            positions = turned(field_.chemical, start, field_.bonds, self._rng)
+        except Skipped as reason:
+            self.failures.append(f"torsion: {reason}")
+        else:
+            if positions is not None:
+                yield self._frame("torsion", field_, positions)
+        kinds = ["pressed" if self._rng.random() < 0.4 else "stretched"]
+        for kind in [*kinds, *["stretched", "pressed"] * (self.molecule.size <= TINY)]:
+            positions = stretched(found, start, self._rng, kind == "pressed")
+            if positions is not None:
+                yield self._frame(kind, field_, positions)
+        if self._rng.random() < FRAGMENTS:
+            part = piece(field_.chemical, found, start, self._rng)
+            if part is not None and self._may_have(field_.chemical, part):
+                yield Frame("fragment", part.numbers, part.positions, part.charge)
+
+    def _may_have(self, chemical: Chem.Mol, part: Piece) -> bool:
+        graphs = (skeleton(chemical, part.indices), scaffold(chemical, part.indices))
+        return may_be_in(self.molecule.split, *graphs, self._excluded)
+
+    def _complexes(self, field_: ForceField, start: Array) -> Iterator[Frame]:
+        partner = self.molecule.partner
+        if not partner or self.molecule.size > LARGE:
+            return
+        body, other = Body.at(field_, start), Body.of(partner, self._rng)
+        count = 1 + int(self._rng.random() < 0.4)
+        for distance in self._rng.choice(["contact", "pressed", "far"], count, p=[0.5, 0.25, 0.25]):
+            arrangement, positions = placed(body, other, distance, self._rng)
+            yield _complex(f"dimer {distance}", [body, other], positions, partner, arrangement)
+        small = self.molecule.size <= SOLVATED and len(other.numbers) <= SOLVENT
+        if small and self._rng.random() < CLUSTERS:
+            yield from self._cluster(body, other, partner)
+
+    def _cluster(self, body: Body, other: Body, partner: str) -> Iterator[Frame]:
+        """Two to four copies of the partner, of two at most where it is charged, around the body."""
+        names, grown = [], body
+        for _ in range(self._rng.integers(2, 5)):
+            if abs(grown.charge + other.charge) > 2:
+                break
+            _, positions = placed(grown, other, "contact", self._rng)
+            grown = grown.joined(other, positions)
+            names.append(partner)
+        if len(names) > 1:
+            yield Frame("cluster", grown.numbers, grown.positions, grown.charge, ".".join(names))
+
+    def _relaxed(self, field_: ForceField, start: Array, modes: Modes) -> Iterator[Frame]:
+        if self._rng.random() > RELAXED / self.molecule.size:
+            return
+        atoms = gfn2(field_.numbers, start, self.molecule.charge)
+        try:
+            found = relaxation(atoms)
+        except Exception as error:  # the reference raises anything
+            self.failures.append(f"relaxation: {type(error).__name__}: {error}")
+            return
+        for kind, positions in found:
+            yield self._frame(kind, field_, positions)
+        yield from self._thermal(field_, modes.at(found[-1][1]))
+
+    def _followed(self, field_: ForceField, start: Array) -> Iterator[Frame]:
+        if self._rng.random() > FOLLOWED / self.molecule.size:
+            return
+        temperature = round(self._rng.uniform(*TEMPERATURES))
+        atoms = gfn2(field_.numbers, start, self.molecule.charge)
+        try:
+            trajectory = dynamics(atoms, temperature, self._rng)
+        except Exception as error:  # the reference raises anything
+            self.failures.append(f"dynamics: {type(error).__name__}: {error}")
+            return
+        for positions in trajectory:
+            yield self._frame("dynamics", field_, positions, temperature=temperature)
+
+    def _frame(self, kind: str, field_: ForceField, positions: Array, **more: float | str) -> Frame:
+        return Frame(kind, field_.numbers, positions, self.molecule.charge, more=more)
 
 
-def sample(molecule: Molecule) -> tuple[list[int], list[tuple[str, Array]]]:
-    """Atomic numbers of a molecule and its geometries: kind and positions (N, 3) in Å.
-
-    Raises:
-        Skipped: no conformer, no convergence, or a relaxation that makes or breaks a bond.
-    """
-    rng = np.random.default_rng(int(molecule.rank * 2**48))
-    chemical, bonds = embed(molecule.smiles)
-    frames = [("conformer", positions) for positions in conformers(chemical)]
-    numbers = [atom.GetAtomicNum() for atom in chemical.GetAtoms()]
-    atoms = Atoms(numbers, frames[0][1], calculator=TBLite(method="GFN2-xTB", verbosity=0))
-    frames += relaxation(atoms)
-    if not bonds.hold(atoms.positions):
-        raise Skipped("the relaxation makes or breaks a bond")
-    modes = Modes.at_minimum(atoms)
-    temperatures = [*TEMPERATURES, *[SUBSTITUTE] * (CONFORMERS + 2 - len(frames))]
-    frames += [(f"{t:.0f} K", modes.draw(t, rng, bonds)) for t in temperatures]
-    frames.append(("strained", modes.draw(TEMPERATURES[0], rng, bonds, rng.uniform(*SCALES))))
-    return numbers, [(kind, positions - positions.mean(axis=0)) for kind, positions in frames]
+def _complex(
+    kind: str, bodies: list[Body], positions: Array, partner: str, arrangement: str
+) -> Frame:
+    joined = bodies[0].joined(bodies[1], positions)
+    more: dict[str, float | str] = {"arrangement": arrangement}
+    return Frame(kind, joined.numbers, joined.positions, joined.charge, partner, more)
 
 
-def embed(smiles: str) -> tuple[Chem.Mol, Bonds]:
-    """ETKDG conformers, hydrogens included, and the bonding graph."""
-    chemical = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    if not AllChem.EmbedMultipleConfs(chemical, numConfs=CONFORMERS, randomSeed=7, clearConfs=True):
-        raise Skipped("no conformer could be embedded")
-    radii = covalent_radii[[atom.GetAtomicNum() for atom in chemical.GetAtoms()]]
-    bonded = Chem.GetAdjacencyMatrix(chemical).astype(bool)
-    return chemical, Bonds(bonded, radii[:, None] + radii)
+def _diatomic(elements: list[str]) -> Iterator[Frame]:
+    """A pair of atoms at all `LENGTHS`: neutral, or as cation and anion where that is a radical."""
+    numbers = [atomic_numbers[element] for element in elements]
+    for charge in (1, -1) if sum(numbers) % 2 else (0,):
+        for length in LENGTHS:
+            if sum(numbers) > charge:
+                yield Frame("diatomic", numbers, np.array([[0, 0, 0], [0, 0, length]]), charge)
 
 
-def conformers(chemical: Chem.Mol) -> list[Array]:
-    """Two conformers relaxed with MMFF94 (where it has parameters) and one as ETKDG made it,
-    without repeats.
-    """
-    raw = np.array(list(chemical.GetConformers())[-1].GetPositions())
-    if AllChem.MMFFHasAllMoleculeParams(chemical):
-        AllChem.MMFFOptimizeMoleculeConfs(chemical, maxIters=500)
-    relaxed = [
-        np.array(conformer.GetPositions()) for conformer in list(chemical.GetConformers())[:2]
-    ]
-    found: list[Array] = []
-    for positions in [*relaxed, raw]:
-        if not any(_alike(positions, other) for other in found):
-            found.append(positions)
-    return found
-
-
-def _alike(one: Array, other: Array) -> bool:
-    """Whether two conformers are the same up to a rotation, a reflection and the order of equal
-    atoms.
-    """
-    distances = [np.sort(np.linalg.norm(x[:, None] - x, axis=2), axis=None) for x in (one, other)]
-    return bool(np.abs(distances[0] - distances[1]).max() < ALIKE)
-
-
-def relaxation(atoms: Atoms) -> list[tuple[str, Array]]:
-    """Relax in place; one frame a quarter of the energy above the minimum, and the minimum."""
-    path: list[tuple[float, Array]] = []
-    optimizer = BFGS(atoms, logfile=None, maxstep=0.15)
-    optimizer.attach(lambda: path.append((atoms.get_potential_energy(), atoms.positions.copy())))
-    if not optimizer.run(fmax=FMAX, steps=STEPS):
-        raise Skipped(f"the relaxation did not reach {FMAX} eV/Å in {STEPS} steps")
-    energies = np.array([energy for energy, _ in path])
-    target = energies[-1] + 0.25 * (energies[0] - energies[-1])
-    between = path[int(np.abs(energies - target).argmin())][1]
-    return [("path", between), ("minimum", atoms.positions.copy())]
-
-
-@dataclass(frozen=True)
-class Modes:
-    """Normal modes of a molecule at a minimum of its energy.
-
-    Attributes:
-        minimum: (N, 3) | Å | positions.
-        shifts: (M, N, 3) | Å (amu)^1/2 | mass-weighted modes over the roots of the masses.
-        stiffness: (M,) | eV/(Å² amu) | eigenvalues of the mass-weighted Hessian, not softer than
-            `SOFTEST`.
-    """
-
-    minimum: Array
-    shifts: Array
-    stiffness: Array
-
-    @classmethod
-    def at_minimum(cls, atoms: Atoms) -> "Modes":
-        """Modes from a forward-difference Hessian, translations and rotations projected out."""
-        roots = np.repeat(np.sqrt(atoms.get_masses()), 3)
-        basis = vibrations(atoms.positions, roots)
-        weighted = basis.T @ (hessian(atoms) / np.outer(roots, roots)) @ basis
-        values, vectors = np.linalg.eigh(weighted)
-        shifts = (basis @ vectors).T / roots
-        softest = (2 * np.pi * 100 * SOFTEST * units._c / units.second) ** 2
-        stiffness = np.maximum(np.abs(values), softest)
-        return cls(atoms.positions.copy(), shifts.reshape(len(values), -1, 3), stiffness)
-
-    def draw(
-        self, temperature: float, rng: np.random.Generator, bonds: Bonds, scale: float = 1.0
-    ) -> Array:
-        """Positions (N, 3) in Å from the classical harmonic Boltzmann distribution at a temperature
-        in K.
-
-        The minimum is scaled first. Frames in which the bonding graph changes are drawn again.
-        """
-        deviation = np.sqrt(units.kB * temperature / self.stiffness)
-        for _ in range(ATTEMPTS):
-            moved = (rng.normal(size=len(deviation)) * deviation)[:, None, None] * self.shifts
-            largest = np.linalg.norm(moved, axis=2).max(axis=1)[:, None, None]
-            moved *= np.minimum(1.0, LARGEST_SHIFT / np.maximum(largest, 1e-12))
-            positions = scale * self.minimum + moved.sum(axis=0)
-            if bonds.hold(positions):
-                return positions
-        raise Skipped(f"no intact geometry at {temperature:.0f} K in {ATTEMPTS} attempts")
-
-
-def hessian(atoms: Atoms) -> Array:
-    """(3N, 3N) second derivatives in eV/Å², from forward differences of the forces, made symmetric."""
-    minimum, forces = atoms.positions.copy(), atoms.get_forces().ravel()
-    rows = []
-    for index in range(minimum.size):
-        moved = minimum.copy()
-        moved.flat[index] += STEP
-        atoms.positions = moved
-        rows.append((forces - atoms.get_forces().ravel()) / STEP)
-    atoms.positions = minimum
-    matrix = np.array(rows)
-    return (matrix + matrix.T) / 2
-
-
-def vibrations(positions: Array, roots: Array) -> Array:
-    """Orthonormal mass-weighted displacements (3N, M) that are neither translations nor rotations."""
-    weights = roots[::3] ** 2
-    centred = positions - weights @ positions / weights.sum()
-    rigid = [np.broadcast_to(axis, centred.shape) for axis in np.eye(3)]
-    rigid += [np.cross(axis, centred) for axis in np.eye(3)]
-    weighted = np.array([motion.ravel() * roots for motion in rigid]).T
-    left, values, _ = np.linalg.svd(weighted)
-    return np.asarray(left[:, (values > 1e-3 * values.max()).sum() :])
+def _atom(element: str) -> Iterator[Frame]:
+    for charge in ATOM_CHARGES.get(element, (1, -1)):
+        yield Frame("atom", [atomic_numbers[element]], np.zeros((1, 3)), charge)

@@ -1,73 +1,123 @@
-"""Split labelled frames by molecule into train.xyz, validation.xyz and test.xyz, and count them."""
+"""Gather labelled frames into train.xyz, validation.xyz and test.xyz, and count them.
+
+It reads whatever is labelled so far, whole frames only, and changes nothing of a run that goes on:
+
+    python recipes/organic-xtb/split.py FOLDER [--output OTHER]
+"""
 
 import argparse
 import json
-from collections import defaultdict
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
-from ase.io import iread, write
-from molecules import ASPIRIN, Molecule
+from ase.io.extxyz import key_val_str_to_dict
+from statistics_of import Statistics
 
-VALIDATION, TEST = 0.03, 0.04  # of the molecules
-LARGEST_FORCE = 30.0  # eV/Å, of any atom of a frame that is kept
+LARGEST_FORCE = 100.0  # eV/Å, on any atom of a frame that is kept
 SPLITS = ("train", "validation", "test")
+COLUMNS = "species:S:1:pos:R:3:forces:R:3"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A frame of a label file.
+
+    Attributes:
+        text: as it stands in the file.
+        info: what its comment line says.
+        species: (N,) symbols.
+        forces: (N, 3) | eV/Å.
+    """
+
+    text: bytes
+    info: dict[str, Any]
+    species: list[str]
+    forces: np.ndarray[Any, np.dtype[np.float64]]
 
 
 def main() -> None:
-    """Write the three files and `splits.json`, the counts and force statistics of each."""
-    options = _options()
-    frames: dict[str, list[Atoms]] = defaultdict(list)
-    dropped = 0
-    for atoms in iread(str(options.labelled), index=":"):
-        if np.linalg.norm(atoms.get_forces(), axis=1).max() > LARGEST_FORCE:
-            dropped += 1
-        else:
-            frames[split_of(Molecule(atoms.info["molecule"], atoms.info["source"]))].append(atoms)
-    options.output.mkdir(parents=True, exist_ok=True)
-    for name in SPLITS:
-        write(options.output / f"{name}.xyz", frames[name], format="extxyz")
-    counts = {name: statistics(frames[name]) for name in SPLITS if frames[name]}
-    text = json.dumps({**counts, "dropped frames": dropped}, indent=2)
-    (options.output / "splits.json").write_text(text + "\n")
-    print(text)
+    """Split from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="--output of make.py")
+    parser.add_argument("--output", type=Path, help="of the files (default: the folder itself)")
+    options = parser.parse_args()
+    print(json.dumps(split(options.folder, options.output), indent=2))
 
 
-def split_of(molecule: Molecule) -> str:
-    """The split of a molecule: by its share, so that it never depends on what else was sampled.
+def split(folder: Path, output: Path | None = None) -> dict[str, Any]:
+    """Write the three files, `dropped.jsonl` and `splits.json`; returns what is in the last one.
 
-    Aspirin is always a test molecule; the tiny molecules are always training molecules.
+    Args:
+        folder: of `make.py`, with `rounds/*/labelled.xyz` and, from active learning,
+            `active/*/labelled.xyz`.
+        output: where the files go, the folder itself unless given.
     """
-    if molecule.smiles == ASPIRIN:
-        return "test"
-    if molecule.source == "tiny" or molecule.share >= TEST + VALIDATION:
-        return "train"
-    return "test" if molecule.share < TEST else "validation"
-
-
-def statistics(frames: list[Atoms]) -> dict[str, Any]:
-    """Counts of a split, and its force components in eV/Å."""
-    forces = np.concatenate([atoms.get_forces() for atoms in frames])
-    sizes = [len(atoms) for atoms in frames]
-    return {
-        "molecules": len({atoms.info["molecule"] for atoms in frames}),
-        "frames": len(frames),
-        "atoms": sum(sizes),
-        "atoms per frame": [min(sizes), round(float(np.mean(sizes)), 1), max(sizes)],
-        "force rms": round(float(np.sqrt((forces**2).mean())), 3),
-        "force 99%": round(float(np.quantile(np.abs(forces), 0.99)), 2),
-        "force max": round(float(np.abs(forces).max()), 2),
+    output = output or folder
+    output.mkdir(parents=True, exist_ok=True)
+    counts = {name: Statistics() for name in SPLITS}
+    dropped = 0
+    names = [*(f"{name}.xyz" for name in SPLITS), "dropped.jsonl"]
+    with ExitStack() as stack:
+        *files, log = (stack.enter_context((output / f"{name}.tmp").open("wb")) for name in names)
+        for frame in _all_frames(folder):
+            largest = float(np.linalg.norm(frame.forces, axis=1).max())
+            if largest > LARGEST_FORCE:
+                dropped += 1
+                log.write(_dropped(frame, largest))
+                continue
+            index = SPLITS.index(frame.info["split"])
+            files[index].write(frame.text)
+            counts[SPLITS[index]].add(frame)
+    for name in names:
+        os.replace(output / f"{name}.tmp", output / name)
+    failed = sum(path.read_text().count("\n") for path in _files(folder, ".failures.jsonl"))
+    summary: dict[str, Any] = {
+        name: count.summary() for name, count in counts.items() if count.frames
     }
+    summary |= {"dropped frames": dropped, "failed labels": failed}
+    (output / "splits.json").write_text(json.dumps(summary, indent=2) + "\n")
+    return summary
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    folder = Path("data/organic-xtb")
-    parser.add_argument("labelled", type=Path, nargs="?", default=folder / "labelled.xyz")
-    parser.add_argument("--output", type=Path, default=folder, help="folder of the three files")
-    return parser.parse_args()
+def read_frames(path: Path) -> Iterator[Labelled]:
+    """The whole frames of a label file; what a running process has not finished is left."""
+    with path.open("rb") as file:
+        while (first := file.readline()).endswith(b"\n"):
+            lines = [file.readline() for _ in range(int(first) + 1)]
+            if not lines[-1].endswith(b"\n"):
+                return
+            info = key_val_str_to_dict(lines[0].decode().strip())
+            if info["Properties"] != COLUMNS:
+                raise SystemExit(f"{path}: columns are {info['Properties']}, expected {COLUMNS}")
+            words = [line.split() for line in lines[1:]]
+            forces = np.array([row[4:7] for row in words], dtype=float)
+            species = [row[0].decode() for row in words]
+            yield Labelled(first + b"".join(lines), info, species, forces)
+
+
+def _all_frames(folder: Path) -> Iterator[Labelled]:
+    for path in _files(folder):
+        yield from read_frames(path)
+
+
+def _files(folder: Path, suffix: str = "") -> list[Path]:
+    """Label files of all rounds in their order, those of active learning last."""
+    return [
+        path
+        for kind in ("rounds", "active")
+        for path in sorted(folder.glob(f"{kind}/*/labelled.xyz{suffix}"))
+    ]
+
+
+def _dropped(frame: Labelled, largest: float) -> bytes:
+    named = {key: frame.info[key] for key in ("molecule", "kind", "charge")}
+    record = {**named, "charge": int(named["charge"]), "largest force": round(largest, 1)}
+    return json.dumps(record).encode() + b"\n"
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ LOCKS = {
     "cpu": ("serve", "postgres", "cpu"),
     "gpu": ("serve", "postgres", "gpu"),
     "trainer": ("train", "cpu"),
+    "tables": (),
     "build": (),
 }
 ENTRY = re.compile(
@@ -33,12 +34,20 @@ def locked(name: str) -> list[Requirement]:
     return [Requirement(entry) for entry, _ in ENTRY.findall(lock(name))]
 
 
-def asked(extras: tuple[str, ...]) -> list[Requirement]:
+def asked(name: str, extras: tuple[str, ...]) -> list[Requirement]:
+    if name == "tables":
+        return recipe_asks("tables.txt")
     if not extras:
         return [Requirement(text) for text in PROJECT["build-system"]["requires"]]
     project = PROJECT["project"]
     optional = [text for extra in extras for text in project["optional-dependencies"][extra]]
-    return [Requirement(text) for text in (*project["dependencies"], *optional)]
+    texts = [Requirement(text) for text in (*project["dependencies"], *optional)]
+    return [*texts, *(recipe_asks("requirements.txt") if name == "trainer" else ())]
+
+
+def recipe_asks(name: str) -> list[Requirement]:
+    lines = (ROOT / "recipes" / "organic-xtb" / name).read_text().splitlines()
+    return [Requirement(line) for line in lines if not line.startswith("#")]
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -50,7 +59,7 @@ def test_everything_has_hashes_and_comes_from_no_place_of_its_own(name: str) -> 
 
 @pytest.mark.parametrize(("name", "extras"), LOCKS.items())
 def test_what_is_asked_for_is_in_it(name: str, extras: tuple[str, ...]) -> None:
-    for requirement in asked(extras):
+    for requirement in asked(name, extras):
         entries = [r for r in locked(name) if r.name == canonicalize_name(requirement.name)]
         assert entries, requirement
         for entry in entries:

@@ -3,7 +3,7 @@
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from ase.calculators.calculator import CalculationFailed, Calculator, all_changes
@@ -56,3 +56,21 @@ class Dead(Calculator):
 
     def __init__(self) -> None:
         os._exit(5)
+
+
+class Charged(LennardJones):
+    """Lennard-Jones with 10 eV more for each elementary charge."""
+
+    default_parameters: ClassVar = {
+        **LennardJones.default_parameters,
+        "charge": None,
+        "multiplicity": None,
+    }
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
+        super().calculate(atoms, properties, system_changes)
+        self.results["energy"] += 10.0 * (self.parameters.charge or 0)
+
+
+class OtherNames(LennardJones):
+    default_parameters: ClassVar = {**LennardJones.default_parameters, "charge": 0, "mult": 1}

@@ -10,6 +10,12 @@ import pytest
 from tests.paths import ROOT
 
 RECIPES = ROOT / "recipes"
+ORGANIC_XTB = (
+    "identity", "exclusion", "groups", "tables", "small", "built", "states", "molecules", "assignment",
+    "force_field", "distortions", "complexes", "reference", "geometries", "rounds", "statistics_of", "split",
+    "selection",
+)  # fmt: skip
+"""Modules of `organic-xtb` that make its data, those that others import first."""
 
 
 def recipe_modules(
