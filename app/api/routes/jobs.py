@@ -167,9 +167,10 @@ def _page(page: PredictResponse, kind: Kind) -> bytes:
 def _fitted(page: PredictResponse, kind: Kind) -> PredictResponse:
     """The results, with an error in the place of each that the format cannot hold."""
     request = fitting(page.request, kind)
+    rows = zip(page.request.entries, request.entries, page.results, strict=True)
     results = [
-        entry.structure if isinstance(entry.structure, EquipotError) else result
-        for entry, result in zip(request.entries, page.results, strict=True)
+        now.structure if now is not then and isinstance(now.structure, EquipotError) else result
+        for then, now, result in rows
     ]
     return PredictResponse(page.model, request, results)
 
