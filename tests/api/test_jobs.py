@@ -107,6 +107,31 @@ def test_every_body_in_every_form(service: Running, kind: str) -> None:
     assert frames.count("relaxed=T") == 3
 
 
+def test_results_come_in_every_format_that_holds_several(service: Running) -> None:
+    job = submit(service, {"structures": clusters(300)})
+    ended(service, job["id"])
+    url = f"/jobs/{job['id']}/results"
+    page = service.client.get(url, params={"format": "csv", "limit": 2}).text.splitlines()
+    whole = service.client.get(url, params={"format": "csv", "stream": "true"}).text.splitlines()
+    assert len(whole) == 301
+    assert page == whole[:3]
+    text = service.client.get(url, params={"format": "lines", "stream": "true"}).text
+    told = [orjson.loads(line) for line in text.splitlines()]
+    assert [line["status"] for line in told[:2]] == ["begin", "ok"]
+    assert told[-1] == {"status": "end", "structures": 300, "errors": 0}
+    assert service.client.get(url, params={"format": "cif"}).status_code == 422
+
+
+def test_an_item_may_be_several_structures(service: Running) -> None:
+    pair = "2\n\nAr 0 0 0\nAr 0 0 4\n"
+    items = [ARGON, {"format": "xyz", "content": pair * 3}, {"smiles": "no molecule"}]
+    job = ended(service, submit(service, {"structures": items})["id"])
+    assert (job["done"], job["failed"], job["structures"]) == (4, 1, 5)
+    found = service.client.get(f"/jobs/{job['id']}/results").json()["results"]
+    assert [result.get("item") for result in found] == [None, 1, 1, 1, 2]
+    assert found[4]["error"]["code"] == "invalid_format"
+
+
 def test_pages_follow_each_other(service: Running) -> None:
     job = submit(service, {"structures": clusters(300, 1)})["id"]
     ended(service, job)
