@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from app.atoms.structure import Floats, Integers, Structure
 from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
 from app.store.certificate import Certificate, Part, Probe
+from app.store.imported import Imported
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -121,6 +122,9 @@ class ModelCard(Part):
         default=None, description="none of analytic models, and of those published before 0.1.0"
     )
     fine_tuned_from: Origin | None = None
+    imported: Imported | None = Field(
+        default=None, description="where it comes from, if it was trained with another package"
+    )
     created: Text = ""
     license: Text = ""
     limitations: tuple[Text, ...] = ()

@@ -12,7 +12,7 @@ an edge, and channels are mixed an atom, before and after.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -134,14 +134,16 @@ class Convolution(nn.Module):
         self.outs: Channels = {
             out: sum(ins[p.source] for p in self.products if p.out == out) for out in outs
         }
-        self.radial = mlp(basis, hidden, sum(self.widths))
+        *layers, last = mlp(basis, hidden, sum(self.widths))
+        self.radial = nn.Sequential(*layers)
+        self.last = cast(nn.Linear, last)
 
     def forward(self, x: Features, edges: Edges) -> Features:
         """(N, 2l+1, C) sums for each wanted irrep, from the (N, 2l+1, C) features of the atoms."""
         neighbors = {irrep: self._gathered(t, edges) for irrep, t in zip(self.ins, x, strict=True)}
-        hidden = self.radial[:-1](edges.basis)
+        hidden = self.radial(edges.basis)
         sums: dict[Irrep, list[Tensor]] = {out: [] for out in self.outs}
-        matrices = torch.split(self.radial[-1].weight, self.widths)
+        matrices = torch.split(self.last.weight, self.widths)
         for product, matrix in zip(self.products, matrices, strict=True):
             weights = nn.functional.linear(hidden, matrix).unsqueeze(2)
             weighted = (neighbors[product.source] * weights).flatten(1, 2)
@@ -150,7 +152,7 @@ class Convolution(nn.Module):
 
     def silent(self, atoms: int) -> Features:
         """The sums of atoms without neighbours: zeros (atoms, 2l+1, C)."""
-        like = self.radial[-1].weight
+        like = self.last.weight
         return [like.new_zeros((atoms, 2 * l + 1, c)) for (l, _), c in self.outs.items()]
 
     @staticmethod

@@ -145,6 +145,7 @@ class NequIP(nn.Module):
     """
 
     strictly_local = False
+    species_axes: SpeciesAxes
     elementwise: ClassVar[Elementwise] = ("species",)
     far: Tensor
 
@@ -166,26 +167,17 @@ class NequIP(nn.Module):
         )
         self.harmonics = SphericalHarmonics(config.l_max)
         self.species = nn.Parameter(torch.randn(num_elements, 1, plan[0][SCALAR]))
-        self.blocks = nn.ModuleList(
+        blocks = [
             Interaction(config, plan[i], plan[i + 1], num_elements, first=i == 0)
             for i in range(config.num_layers)
-        )
-        products = [p for block in self.blocks for p in block.convolution.products]
+        ]
+        self.blocks = nn.ModuleList(blocks)
+        self.species_axes = _species_axes(blocks)
+        products = [p for block in blocks for p in block.convolution.products]
         self.couplings = Couplings(products, torch.tensor(1 / math.sqrt(average_neighbors)))
         self.readout = mlp(plan[-1][SCALAR], config.readout_hidden, 1, SILU_GAIN)
         self.scale = nn.Parameter(torch.full((num_elements,), force_scale))
         self.register_buffer("far", torch.tensor([2 * config.cutoff, 0.0, 0.0]), persistent=False)
-
-    @property
-    def species_axes(self) -> SpeciesAxes:
-        """Parameters with an entry for each element."""
-        connections = {
-            f"blocks.{i}.connection.weights.{n}": (0,)
-            for i, block in enumerate(self.blocks)
-            if block.connection is not None and block.connection.by_species
-            for n in range(len(block.connection.weights))
-        }
-        return {"species": (0,), "scale": (0,), **connections}
 
     def forward(self, inputs: ModelInputs) -> Tensor:
         """(N,) interaction energies, eV."""
@@ -307,22 +299,28 @@ class SelfConnection(nn.Module):
 
 
 class JointNorm(nn.Module):
-    """Divides all features of an atom by one root mean square, in which each irrep counts the same.
+    """Divides all features of an atom by one root mean square, in which each irrep has a share.
 
-    x_l ← g_l x_l / √(mean over irreps of the mean of x_l² over channels and components + ε)
+    x_l ← g_l x_l / √(mean over irreps of Σ x_l² / (2l+1)² over channels and components + ε), as in
+    Nequix (Koker et al., arXiv:2508.16067); the g_l begin where features of unit variance stay so.
     """
 
     epsilon: Tensor
+    shares: Tensor
 
     def __init__(self, channels: Channels) -> None:
         super().__init__()
-        self.weights = nn.ParameterList(torch.ones(c) for c in channels.values())
+        count = len(channels)
+        shares = [1 / ((2 * l + 1) ** 2 * count) for l, _ in channels]
+        start = math.sqrt(sum(c / ((2 * l + 1) * count) for (l, _), c in channels.items()))
+        self.weights = nn.ParameterList(torch.full((c,), start) for c in channels.values())
+        self.register_buffer("shares", torch.tensor(shares), persistent=False)
         self.register_buffer("epsilon", torch.tensor(NORM_EPSILON), persistent=False)
 
     def forward(self, x: Features) -> Features:
         """(N, 2l+1, C) features of the same shapes."""
-        squares = torch.cat([(t * t).mean((1, 2), keepdim=True) for t in x], dim=-1)
-        inverse = torch.rsqrt(squares.mean(-1, keepdim=True) + self.epsilon)
+        squares = torch.cat([(t * t).sum((1, 2), keepdim=True) for t in x], dim=-1)
+        inverse = torch.rsqrt((squares * self.shares).sum(-1, keepdim=True) + self.epsilon)
         return [t * inverse * weight for t, weight in zip(x, self.weights, strict=True)]
 
 
@@ -348,3 +346,14 @@ class SiluGate(nn.Module):
         for (l, _), t in zip(self.irreps[1:], x[1:], strict=True):
             gated.append(t * nn.functional.silu(next(gates)) if l else torch.tanh(t))
         return gated
+
+
+def _species_axes(blocks: list[Interaction]) -> SpeciesAxes:
+    """Parameters with an entry for each element."""
+    connections = {
+        f"blocks.{i}.connection.weights.{n}": (0,)
+        for i, block in enumerate(blocks)
+        if block.connection is not None and block.connection.by_species
+        for n in range(len(block.connection.weights))
+    }
+    return {"species": (0,), "scale": (0,), **connections}

@@ -13,10 +13,15 @@ from app.atoms.structure import Structure
 from app.errors import TrainingError
 from app.formats.ase_atoms import from_ase
 from app.store.card import Origin
-from app.training.models import build_model
+from app.store.imported import Imported
+from app.training.models import ModelConfig, build_model
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import CommitteeFolder, RunFolder
+
+UNTRAINED_FORCES = (
+    "its training was on energies alone: forces and stresses were compared with none in it"
+)
 
 
 class TrainedRun:
@@ -51,6 +56,18 @@ class TrainedRun:
         self.weight_files = [folder.weights for folder in folders]
         self.weights = [load_file(file) for file in self.weight_files]
 
+    closed_shell = True
+
+    @property
+    def model(self) -> ModelConfig:
+        """Architecture and hyperparameters."""
+        return self.config.model
+
+    @property
+    def limitations(self) -> tuple[str, ...]:
+        """What its card has to say."""
+        return () if self.config.loss.largest("forces") else (UNTRAINED_FORCES,)
+
     def models(self, dtype: torch.dtype) -> list[nn.Module]:
         """The model with the run's best weights, or those of all members."""
         models: list[nn.Module] = []
@@ -72,6 +89,15 @@ class TrainedRun:
         if not self.folder.origin.is_file():
             return None
         return Origin.model_validate_json(self.folder.origin.read_text())
+
+    def imported(self) -> Imported | None:
+        """None: it was trained here."""
+        return None
+
+    def files(self) -> dict[str, bytes]:
+        """What is published besides the weights: how it was trained, and to which errors."""
+        sources = (self.folder.config, self.folder.statistics, self.result)
+        return {file.name: file.read_bytes() for file in sources if file.is_file()}
 
     @property
     def result(self) -> Path:
