@@ -5,10 +5,12 @@ They agree in the layers, which are e3nn's, and differ in names and in what stan
 
 from collections.abc import Sequence
 
+import torch
 from e3nn import o3
 from torch import Tensor
 
 from app.training.importers import e3nn_layers as layers
+from app.training.importers.imported import StateReader
 from app.training.models.angular import Irrep
 from app.training.models.convolution import products_of
 from app.training.models.equivariant import SCALAR
@@ -68,6 +70,22 @@ class NequIPBlock:
     def species_connection(self, weight: Tensor, attributes: Tensor) -> layers.Matrices:
         """(S, in, out) of each irrep, from (S, A) attributes of the elements."""
         return layers.by_species(self.irreps_in, attributes, self.to_gate, weight)
+
+    def signs(self, state: StateReader, name: str) -> Tensor:
+        """(weights,) −1 where the couplings that a file was trained with had another sign than
+        e3nn's now, as listed.
+
+        Args:
+            state: may hold the couplings as `NAME._w3j_L1_L2_L3`.
+            name: of the product's code.
+        """
+        signs = []
+        for product in self.listed:
+            theirs = state.left.get("{}._w3j_{}_{}_{}".format(name, *product.degrees))
+            ours = o3.wigner_3j(*product.degrees, dtype=torch.float64)
+            sign = 1.0 if theirs is None else float(torch.sign((theirs.double() * ours).sum()))
+            signs += [sign] * self.ins[product.source]
+        return torch.tensor(signs, dtype=torch.float64)
 
     def parameters(
         self,

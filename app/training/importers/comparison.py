@@ -42,7 +42,7 @@ def crystals(elements: Sequence[str]) -> list[Structure]:
     perfect = [bulk(*lattice) for lattice in LATTICES]
     known = [atoms for atoms in perfect if {*map(str, atoms.symbols)} <= {*elements}]
     structures = [
-        Structure(atoms.numbers, atoms.positions, np.array(atoms.cell), np.True_)
+        Structure(atoms.numbers, atoms.positions, np.array(atoms.cell), np.ones(3, bool))
         for one in known
         for atoms in (one, _displaced(one))
     ]

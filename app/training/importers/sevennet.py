@@ -233,22 +233,9 @@ class _Reader:
             gain = layers.SILU if n else math.sqrt(2 / self.config.cutoff)
             matrices.append(weight * (gain / math.sqrt(fan_in)))
         if not self.is_sorted:
-            matrices[-1] = matrices[-1] * self._signs(i, block)
+            name = f"{i}_convolution.convolution._compiled_main_left_right"
+            matrices[-1] = matrices[-1] * block.signs(self.state, name)
         return matrices
-
-    def _signs(self, i: int, block: NequIPBlock) -> Tensor:
-        """(weights,) −1 where the couplings that the checkpoint was trained with had another sign."""
-        signs = []
-        for product in block.listed:
-            name = "{}_convolution.convolution._compiled_main_left_right._w3j_{}_{}_{}".format(
-                i, *product.degrees
-            )
-            sign = 1.0
-            if name in self.state.left:
-                theirs = self.state.left[name].double()
-                sign = float(torch.sign((theirs * o3.wigner_3j(*product.degrees)).sum()))
-            signs += [sign] * block.ins[product.source]
-        return torch.tensor(signs, dtype=torch.float64)
 
     def _readout(self, width: int) -> Tensor:
         """(1, width): the product of two linear layers."""
