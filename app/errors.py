@@ -9,7 +9,8 @@ EquipotError
 │   ├── UnsupportedElement    an element that the model has never seen
 │   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
 │   ├── StructureTooLarge     over a stated limit of atoms, structures or bytes
-│   └── DoubtfulAnswer        an answer with a warning, where the request wants none
+│   ├── DoubtfulAnswer        an answer with a warning, where the request wants none
+│   └── OutOfDomain           beyond what the training data held, where the request wants that refused
 ├── StoreError
 │   ├── UnknownModel          no such model or version
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
@@ -65,6 +66,10 @@ class StructureTooLarge(InputError):
 
 class DoubtfulAnswer(InputError):
     """There is an answer, with a warning, and the request wants warnings to be errors."""
+
+
+class OutOfDomain(InputError):
+    """Something that the model's training data never held, and the request wants that refused."""
 
 
 class StoreError(EquipotError):

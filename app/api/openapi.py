@@ -146,6 +146,11 @@ PREDICT: dict[str, Any] = {
             _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
             _query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
             _query(
+                "on_ood",
+                {"type": "string", "enum": ["warn", "error"]},
+                "XYZ bodies only: whether what is out of the model's domain is refused",
+            ),
+            _query(
                 "allow_odd_electrons", {"type": "boolean"}, "XYZ bodies only: answer for radicals"
             ),
             _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),

@@ -23,7 +23,7 @@ the same number of atoms in a crystal, a slab or a cluster alike.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -56,6 +56,12 @@ class Piece:
     atoms: Integers
     core: int
     edges: int
+
+    @classmethod
+    def whole(cls, graph: Graph) -> Self:
+        """The piece that is all of a structure."""
+        count = len(graph.numbers)
+        return cls(graph, np.arange(count), count, len(graph.edge_reverse))
 
 
 class Cutter:
@@ -192,7 +198,8 @@ class Cutter:
             edge_reverse=np.where(reverse < kept, reverse, np.arange(kept)),
             n_atoms=np.array([count]),
             n_edges=np.array([kept]),
-            charge=np.array([whole.charge]),
+            # an atom without neighbours does not feel the charge, and is no lone ion here
+            charge=np.array([whole.charge if count > 1 else 0]),
             multiplicity=np.array([whole.multiplicity or 0]),
             halo=np.arange(count) >= core,
         )

@@ -1,9 +1,10 @@
 """Prediction: what a backend answers for a graph, and how it is handed back by structure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,10 @@ class Prediction:
         member_energy: (M, B), eV, of each member of a committee, whose mean is the answer; None of
             a single model.
         member_forces: (M, N, 3), eV/Å, the same; None of energies alone.
+        energy_variance: (B,), eV², of a single model that estimates its errors.
+        force_errors: (N,), eV/Å, the same: root of the summed variances of a force's components.
+        novelty: (N,), the same: how unlike those of the training data an atom's surroundings are;
+            1 is as much as hardly any of them is.
     """
 
     energy: Floats
@@ -35,15 +40,24 @@ class Prediction:
     stress: Floats | None = None
     member_energy: Floats | None = None
     member_forces: Floats | None = None
+    energy_variance: Floats | None = None
+    force_errors: Floats | None = None
+    novelty: Floats | None = None
 
     @property
     def energy_std(self) -> Floats | None:
-        """(B,), eV, how far the members of a committee disagree; None of a single model."""
+        """(B,), eV, the error that is estimated; None where the model does not."""
+        if self.energy_variance is not None:
+            return np.sqrt(self.energy_variance)
         return None if self.member_energy is None else energies_spread(self.member_energy)
 
     @property
     def forces_std(self) -> Floats | None:
         """(N,), eV/Å, the same of each atom's force; None of energies alone."""
+        if self.forces is None:
+            return None
+        if self.force_errors is not None:
+            return self.force_errors
         return None if self.member_forces is None else forces_spread(self.member_forces)
 
 
@@ -59,6 +73,9 @@ class StructurePrediction:
         energies: (N,), eV.
         member_energy: (M,), eV, of each member of a committee; None of a single model.
         member_forces: (M, N, 3), eV/Å, the same; None of energies alone.
+        energy_variance: eV², of a single model that estimates its errors.
+        force_errors: (N,), eV/Å, as in `Prediction`.
+        novelty: (N,), as in `Prediction`.
     """
 
     energy: float
@@ -67,15 +84,24 @@ class StructurePrediction:
     stress: Floats | None = None
     member_energy: Floats | None = None
     member_forces: Floats | None = None
+    energy_variance: float | None = None
+    force_errors: Floats | None = None
+    novelty: Floats | None = None
 
     @property
     def energy_std(self) -> float | None:
-        """eV, how far the members of a committee disagree; None of a single model."""
+        """eV, the error that is estimated; None where the model does not."""
+        if self.energy_variance is not None:
+            return math.sqrt(self.energy_variance)
         return None if self.member_energy is None else float(energies_spread(self.member_energy))
 
     @property
     def forces_std(self) -> Floats | None:
         """(N,), eV/Å, the same of each atom's force; None of energies alone."""
+        if self.forces is None:
+            return None
+        if self.force_errors is not None:
+            return self.force_errors
         return None if self.member_forces is None else forces_spread(self.member_forces)
 
     @property
@@ -85,8 +111,26 @@ class StructurePrediction:
         return all(bool(np.isfinite(value).all()) for value in values if value is not None)
 
 
+class AtomErrors(NamedTuple):
+    """What a model estimates of its errors.
+
+    Attributes:
+        energies: (N,), eV; the variance of a structure's energy is the sum of their squares.
+        forces: (N,), eV/Å, of each atom's force.
+        novelty: (N,), as in `Prediction`.
+    """
+
+    energies: Floats
+    forces: Floats
+    novelty: Floats
+
+
 def from_atoms(
-    graph: Graph, energies: Floats, forces: Floats | None = None, virials: Floats | None = None
+    graph: Graph,
+    energies: Floats,
+    forces: Floats | None = None,
+    virials: Floats | None = None,
+    errors: AtomErrors | None = None,
 ) -> Prediction:
     """Sum per-atom results to structures.
 
@@ -95,6 +139,7 @@ def from_atoms(
         energies: (N,), eV.
         forces: (N, 3), eV/Å.
         virials: (N, 3, 3), eV, the atoms' shares of dE/dstrain; given with the forces, or neither.
+        errors: of a model that estimates them.
 
     Returns:
         The prediction, with sums and stress in float64; the stress is symmetric. What halo atoms
@@ -103,11 +148,16 @@ def from_atoms(
     starts = starts_of(graph.n_atoms)[:-1]
     energies = _without_halo(graph, energies).astype(np.float64)
     energy = np.add.reduceat(energies, starts)
+    doubts: dict[str, Floats] = {}
+    if errors is not None:
+        squares = _without_halo(graph, errors.energies) ** 2
+        doubts["energy_variance"] = np.add.reduceat(squares, starts)
+        doubts |= {"force_errors": errors.forces, "novelty": errors.novelty}
     if forces is None or virials is None:
-        return Prediction(energy, energies)
+        return Prediction(energy, energies, **doubts)
     virial = np.add.reduceat(_without_halo(graph, virials).astype(np.float64), starts, axis=0)
     stress = 0.5 * (virial + virial.transpose(0, 2, 1)) / graph.volumes()[:, None, None]
-    return Prediction(energy, energies, forces.astype(np.float64), stress)
+    return Prediction(energy, energies, forces.astype(np.float64), stress, **doubts)
 
 
 def _without_halo(graph: Graph, values: Floats) -> Floats:

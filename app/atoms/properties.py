@@ -67,7 +67,8 @@ TABLE = (
         "structure",
         (),
         "eV",
-        "standard deviation over the members; beside `energy`, of a committee only",
+        "estimated error, of a committee the members' standard deviation; beside `energy`, where "
+        "the model states it",
         beside="energy",
     ),
     Property(
@@ -75,10 +76,13 @@ TABLE = (
         "atom",
         (),
         "eV/Å",
-        "standard deviation of each atom's force over the members; beside `forces`, of a committee "
-        "only",
+        "the same of each atom's force (root of the summed variances of its components); beside "
+        "`forces`",
         beside="forces",
     ),
+    Property("energy_variance", "structure", (), "eV²", pieces="sum", answered=False),
+    Property("force_errors", "atom", (), "eV/Å", pieces="core", answered=False),
+    Property("novelty", "atom", (), "", pieces="core", answered=False),
     Property("member_energy", "structure", (), "eV", pieces="sum", answered=False, members=True),
     Property(
         "member_forces",

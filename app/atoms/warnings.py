@@ -9,8 +9,7 @@ Code: TypeAlias = Literal[
     "alternate_location_dropped",
     "isotope_ignored",
     "odd_electrons",
-    "extrapolated_distance",
-    "extrapolated_size",
+    "out_of_domain",
     "bonds_changed",
 ]
 
@@ -23,10 +22,9 @@ CODES: dict[Code, str] = {
     "on masses",
     "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "
     "was answered because the request wants it",
-    "extrapolated_distance": "atoms are closer, or farther from all others, than in any structure "
-    "that the model was trained on; models whose card has no `trained_on`, such as `organic-xtb@2`, "
-    "cannot tell",
-    "extrapolated_size": "the structure is larger than any that the model was trained on; as above",
+    "out_of_domain": "something of the structure, which the message names, was in no structure that "
+    "the model was trained on; models whose card has neither `trained_on` nor `uncertainty`, such as "
+    "`organic-xtb@2`, cannot tell",
     "bonds_changed": "bonds broke or formed while the structure was relaxed",
 }
 """What each code means; `docs/warnings.md` shows the same."""

@@ -20,7 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from app.backends.aoti_package import Package
-from app.backends.artifact import OUTPUTS, Execution, Feeds
+from app.backends.artifact import ERRORS, OUTPUTS, Execution, Feeds
 from app.backends.device import Device
 from app.backends.exported import ExportedBackend
 from app.backends.onnx import SLOTS_PER_RUN
@@ -40,6 +40,7 @@ class AotiArtifact:
     torch: ModuleType
     package: Package
     inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
 
     @property
     def execution(self) -> Execution:
@@ -49,8 +50,8 @@ class AotiArtifact:
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
         """See `Artifact`."""
         with self.torch.inference_mode():
-            outputs = self.package([self.torch.from_numpy(feeds[name]) for name in self.inputs])
-        return [outputs[OUTPUTS.index(name)].numpy() for name in wanted]
+            answers = self.package([self.torch.from_numpy(feeds[name]) for name in self.inputs])
+        return [answers[self.outputs.index(name)].numpy() for name in wanted]
 
 
 def open_aoti(
@@ -78,14 +79,19 @@ def open_aoti(
     assert card.aoti is not None
     threads, inputs = worker_threads(threads), card.aoti.inputs
 
-    def opened(name: str) -> list[AotiArtifact]:
+    errors = ERRORS if card.uncertainty is not None else ()
+
+    def opened(name: str, outputs: tuple[str, ...]) -> list[AotiArtifact]:
         files = (folder / file for file in member_files(name, card.members))
-        return [AotiArtifact(torch, _loaded(torch, file, threads), inputs) for file in files]
+        return [
+            AotiArtifact(torch, _loaded(torch, file, threads), inputs, (*outputs, *errors))
+            for file in files
+        ]
 
     return ExportedBackend(
         card,
-        opened(PACKAGE),
-        opened(ENERGY_PACKAGE),
+        opened(PACKAGE, OUTPUTS),
+        opened(ENERGY_PACKAGE, OUTPUTS[:1]),
         runtime=f"AOTInductor of torch {torch.__version__}",
         threads=threads,
         slots=SLOTS_PER_RUN["cpu"],

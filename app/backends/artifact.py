@@ -10,6 +10,9 @@ from app.backends.device import Device
 
 OUTPUTS = ("energies", "edge_gradients")
 """(N,) eV of each atom, and (N, K, 3) eV/Å by the vector in each slot."""
+ERRORS = ("energy_errors", "force_errors", "novelty")
+"""Of a model that estimates its errors, (N,) eV, eV/Å and dimensionless: those of
+`app.training.models.uncertainty`."""
 
 SHORTAGE = (
     "failed to allocate memory",  # the arena of a device, bfc_arena.cc
@@ -55,14 +58,14 @@ class Artifact(Protocol):
         ...
 
     def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
-        """Those of `OUTPUTS` that are wanted, for a portion of n atoms with K slots.
+        """Those of `OUTPUTS` and `ERRORS` that are wanted, for a portion of n atoms with K slots.
 
         Args:
-            wanted: names, some of `OUTPUTS`.
+            wanted: names, some of these.
             feeds: as `app.backends.layout` makes them.
 
         Returns:
-            In the order of the names: (n,) energies, eV; (n, K, 3) gradients, eV/Å.
+            In the order of the names: (n, K, 3) gradients, eV/Å, and else (n,) values.
         """
         ...
 

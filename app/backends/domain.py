@@ -1,84 +1,161 @@
-"""Domain: what a structure has that a model's training data never held."""
+"""Domain: what a structure has that a model's training data never held.
 
-import numpy as np
-from ase.data import chemical_symbols
+Distances, kinds of atoms, size, periodicity and charge are compared with the card's `trained_on`
+before anything is evaluated, forces after it. A model that estimates its errors says itself of each
+atom how new it is.
+"""
 
-from app.atoms.graph import Graph
+from collections.abc import Iterator
+from typing import Final, Literal, TypeAlias
+
+from app.atoms.decomposition import Piece
+from app.atoms.prediction import StructurePrediction
+from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.store.card import ModelCard, TrainingRange
+from app.backends.findings import (
+    Around,
+    Finding,
+    Tables,
+    close,
+    joined,
+    kinds,
+    lonely,
+    novel,
+    strong,
+)
+from app.errors import InvalidRequest, OutOfDomain
+from app.store.card import ModelCard
+from app.store.training_range import TrainingRange
 
-TOLERANCE = 0.02
-"""Å by which a distance may be beyond those of the training data before it is told."""
-TOLD = 3
-"""Pairs and atoms that a warning names."""
+OnOod: TypeAlias = Literal["warn", "error"]
+"""What becomes of a structure that is out of domain."""
+When: TypeAlias = Literal["", "before the relaxation: ", "after the relaxation: "]
+BEFORE: Final = "before the relaxation: "
+AFTER: Final = "after the relaxation: "
+
+GROUPS = (close, lonely, kinds)
+"""What finds something in a geometry; what each finds is one warning."""
 
 
-def doubts(card: ModelCard, graph: Graph) -> tuple[AnswerWarning, ...]:
-    """Warnings about one structure; none where the card does not know its data.
+class Known:
+    """What a model's training data held: of its card, and as tables to look up.
 
     Args:
         card: of the model.
-        graph: of the structure, within the model's cutoff.
+
+    Attributes:
+        trained_on: of the card; None where it does not know.
+        tables: the same; None, too.
     """
-    trained_on = card.trained_on
-    if trained_on is None:
-        return ()
-    warnings = []
-    if len(graph.numbers) > trained_on.most_atoms and not graph.pbc.any():
-        warnings.append(
-            AnswerWarning(
-                "extrapolated_size",
-                f"the structure has {len(graph.numbers)} atoms; the largest that the model was "
-                f"trained on has {trained_on.most_atoms}",
-            )
+
+    def __init__(self, card: ModelCard) -> None:
+        self.trained_on = card.trained_on
+        self.tables = Tables(card.trained_on, card.cutoff) if card.trained_on else None
+
+
+class Domain:
+    """Compares one structure with what the model's training data held.
+
+    Nothing is told where that is not known.
+
+    Args:
+        known: what they held.
+        structure: what is asked about.
+        when: which of two geometries of a relaxation it is; begins each message.
+        on_ood: `error` ends the first comparison that finds something.
+    """
+
+    def __init__(
+        self, known: Known, structure: Structure, when: When = "", on_ood: OnOod = "warn"
+    ) -> None:
+        self._known, self._structure, self._when, self._on_ood = known, structure, when, on_ood
+        self._found: tuple[dict[str, Finding], ...] = tuple({} for _ in GROUPS)
+
+    def look(self, piece: Piece) -> None:
+        """Compare the atoms of a graph, whole or a piece of the structure, before it is evaluated.
+
+        Raises:
+            OutOfDomain: something was not in the training data, and `on_ood` is `error`.
+        """
+        if self._known.tables is None:
+            return
+        around = Around(piece, self._structure)
+        for finds, found in zip(GROUPS, self._found, strict=True):
+            for name, finding in finds(self._known.tables, around):
+                if name not in found or finding.rank > found[name].rank:
+                    found[name] = finding
+        self._check(self._of_geometry())
+
+    def doubts(self, prediction: StructurePrediction) -> tuple[AnswerWarning, ...]:
+        """What was found in all that was looked at, and in the prediction.
+
+        Raises:
+            OutOfDomain: there is something, and `on_ood` is `error`.
+        """
+        of_answer = doubts_of_answer(self._known, self._structure, prediction)
+        told = (
+            *self._of_geometry(),
+            *(AnswerWarning(each.code, self._when + each.message) for each in of_answer),
         )
-    told = [*_close_pairs(trained_on, graph), *_lonely_atoms(trained_on, graph, card.cutoff)]
-    if told:
-        more = f", and {len(told) - TOLD} more" if len(told) > TOLD else ""
-        warnings.append(AnswerWarning("extrapolated_distance", "; ".join(told[:TOLD]) + more))
-    return tuple(warnings)
+        self._check(told)
+        return told
+
+    def _of_geometry(self) -> tuple[AnswerWarning, ...]:
+        texts = [self._when + joined(found.values()) for found in self._found if found]
+        if self._known.trained_on is not None and self._when != AFTER:
+            texts = [*_of_the_whole(self._known.trained_on, self._structure), *texts]
+        return tuple(AnswerWarning("out_of_domain", text) for text in texts)
+
+    def _check(self, warnings: tuple[AnswerWarning, ...]) -> None:
+        if warnings and self._on_ood == "error":
+            told = "; ".join(warning.message for warning in warnings)
+            raise OutOfDomain(f"{told} (an error since on_ood is error)")
 
 
-def _close_pairs(trained_on: TrainingRange, graph: Graph) -> list[str]:
-    """Pairs that are closer than any of their elements in the data, or that are not in them."""
-    i, j = graph.edge_index
-    once = i <= j
-    vectors = graph.edge_vectors()[once]
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    pairs = np.sort(graph.numbers[graph.edge_index[:, once]], axis=0)[::-1]
-    told = []
-    for high, low in np.unique(pairs, axis=1).T.tolist():
-        name = f"{chemical_symbols[high]}-{chemical_symbols[low]}"
-        least = trained_on.closest.get(name)
-        own = np.flatnonzero((pairs[0] == high) & (pairs[1] == low))
-        edge = own[lengths[own].argmin()]
-        where = f"atoms {i[once][edge]} and {j[once][edge]}"
-        if least is None:
-            told.append(f"{where} are near, and no pair {name} is in the training data")
-        elif lengths[edge] < least - TOLERANCE:
-            told.append(
-                f"{where} ({name}) are {lengths[edge]:.2f} Å apart; the training data begin at "
-                f"{least:.2f} Å"
-            )
-    return told
+def check_on_ood(card: ModelCard, on_ood: OnOod) -> None:
+    """Whether the model can tell what the request wants to know.
+
+    Raises:
+        InvalidRequest: out of domain is to be an error, and the card does not say what the model
+            was trained on, nor the model what is new to it.
+    """
+    if on_ood == "error" and card.trained_on is None and card.uncertainty is None:
+        raise InvalidRequest(
+            f"on_ood: model '{card.reference}' cannot tell what is out of its domain, since its card "
+            "has neither trained_on nor uncertainty; leave on_ood away, or ask another model"
+        )
 
 
-def _lonely_atoms(trained_on: TrainingRange, graph: Graph, cutoff: float) -> list[str]:
-    """Atoms further from all others than any of their element in the data."""
-    if len(graph.numbers) == 1:
-        return []
-    vectors = graph.edge_vectors()
-    nearest = np.full(len(graph.numbers), np.inf)
-    np.minimum.at(nearest, graph.edge_index[0], np.sqrt(np.einsum("ij,ij->i", vectors, vectors)))
-    told = []
-    for number in np.unique(graph.numbers).tolist():
-        symbol = chemical_symbols[number]
-        own = np.flatnonzero(graph.numbers == number)
-        atom = own[nearest[own].argmax()]
-        if nearest[atom] > trained_on.farthest.get(symbol, 0.0) + TOLERANCE:
-            distance = f"{nearest[atom]:.2f}" if np.isfinite(nearest[atom]) else f"over {cutoff:g}"
-            told.append(
-                f"atom {atom} ({symbol}) is {distance} Å from its nearest neighbour; in the "
-                f"training data at most {trained_on.farthest.get(symbol, 0.0):.2f} Å"
-            )
-    return told
+def doubts_of_answer(
+    known: Known, structure: Structure, prediction: StructurePrediction
+) -> tuple[AnswerWarning, ...]:
+    """What the prediction itself says of its being out of domain.
+
+    Args:
+        known: what the training data held.
+        structure: N atoms.
+        prediction: for them.
+    """
+    texts = []
+    if known.tables is not None and prediction.forces is not None:
+        texts.append(joined(strong(known.tables, structure.numbers, prediction.forces)))
+    if prediction.novelty is not None:
+        texts.append(joined(novel(structure.numbers, prediction.novelty)))
+    return tuple(AnswerWarning("out_of_domain", text) for text in texts if text)
+
+
+def _of_the_whole(trained_on: TrainingRange, structure: Structure) -> Iterator[str]:
+    """What is told of the structure apart from its geometry."""
+    if len(structure) > trained_on.most_atoms and not structure.pbc.any():
+        yield (
+            f"the structure has {len(structure)} atoms; the largest that the model was trained on "
+            f"has {trained_on.most_atoms}"
+        )
+    if structure.pbc.any() and trained_on.periodic is False:
+        yield "the structure is periodic, and the model was trained on molecules only"
+    charges = trained_on.charges
+    if charges is not None and structure.charge not in charges and len(structure) > 1:
+        known = ", ".join(map(str, charges))
+        yield (
+            f"the structure has charge {structure.charge}; those of the training data are {known}"
+        )

@@ -16,9 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.atoms.graph import Graph
-from app.atoms.prediction import Prediction, committee, from_atoms
+from app.atoms.prediction import AtomErrors, Prediction, committee, from_atoms
 from app.atoms.structure import Floats, Integers
-from app.backends.artifact import OUTPUTS, Artifact, Execution, Feeds, is_out_of_memory
+from app.backends.artifact import (
+    ERRORS,
+    OUTPUTS,
+    Artifact,
+    Execution,
+    Feeds,
+    is_out_of_memory,
+)
 from app.backends.layout import Slots, portions
 from app.backends.onnx_session import bucket
 from app.errors import BackendError, OutOfMemory
@@ -84,9 +91,12 @@ class ExportedBackend:
         """
         vectors = graph.edge_vectors()
         gradients = np.zeros((len(self.artifacts), *vectors.shape))
-        energies = self._evaluate(self.artifacts, graph, vectors, gradients)
+        energies, errors = self._evaluate(self.artifacts, graph, vectors, gradients)
         return committee(
-            [_assemble(graph, e, vectors, g) for e, g in zip(energies, gradients, strict=True)]
+            [
+                _assemble(graph, e, vectors, g, errors)
+                for e, g in zip(energies, gradients, strict=True)
+            ]
         )
 
     def energies(self, graph: Graph) -> Prediction:
@@ -97,8 +107,8 @@ class ExportedBackend:
             OutOfMemory: the graph does not fit into the device's memory.
             BackendError: the runtime failed.
         """
-        members = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
-        return committee([from_atoms(graph, energies) for energies in members])
+        members, errors = self._evaluate(self.energy_artifacts, graph, graph.edge_vectors())
+        return committee([from_atoms(graph, energies, errors=errors) for energies in members])
 
     def _evaluate(
         self,
@@ -106,25 +116,30 @@ class ExportedBackend:
         graph: Graph,
         vectors: Floats,
         gradients: Floats | None = None,
-    ) -> Floats:
-        """(M, N), eV: each member's energies.
+    ) -> tuple[Floats, AtomErrors | None]:
+        """(M, N), eV: each member's energies; and what a single model estimates of its errors.
 
         Its gradients, (M, E, 3) in eV/Å, are written where some are given.
         """
         species = self._card.species(graph.numbers)
-        energies: Floats = np.tile(self._card.references(species), (len(artifacts), 1))
+        energies: Floats = np.tile(self._card.references(graph), (len(artifacts), 1))
         wanted = OUTPUTS[:1] if gradients is None else OUTPUTS
+        errors = np.zeros((len(ERRORS), len(species))) if self._card.uncertainty else None
+        if errors is not None:
+            wanted = (*wanted, *ERRORS)
 
         def run(task: tuple[int, Slots]) -> None:
             member, part = task
-            shares, *slopes = self._run(artifacts[member], wanted, part, species, vectors)
-            energies[member, part.atoms] += shares
+            found = self._run(artifacts[member], wanted, part, species, vectors)
+            energies[member, part.atoms] += found["energies"]
             if gradients is not None:
-                gradients[member, part.edges] = slopes[0]
+                gradients[member, part.edges] = found["edge_gradients"]
+            if errors is not None:
+                errors[:, part.atoms] = [found[name] for name in ERRORS]
 
         for _ in self._pool.map(run, product(range(len(artifacts)), self.portions(graph))):
             pass
-        return energies
+        return energies, None if errors is None else AtomErrors(*errors)
 
     def portions(self, graph: Graph) -> list[Slots]:
         """What of a graph is evaluated in one run each."""
@@ -139,26 +154,40 @@ class ExportedBackend:
         part: Slots,
         species: Integers,
         vectors: Floats,
-    ) -> list[NDArray[Any]]:
-        """(n,) energies of a portion and, if wanted, (m, 3) gradients of its edges."""
+    ) -> dict[str, NDArray[Any]]:
+        """What is wanted of a portion, (n,) or, the gradients of its edges, (m, 3)."""
         if artifact.execution >= Execution.BUCKETS:
             part = part.padded(*bucket(*part.mask.shape))
         feeds = self._feeds(part, species, vectors)
         try:
-            energies, *gradients = artifact.run(wanted, feeds)
+            answers = dict(zip(wanted, artifact.run(wanted, feeds), strict=True))
         except Exception as error:
             kind = OutOfMemory if is_out_of_memory(error) else BackendError
             raise kind(f"{self.runtime} failed on {len(part.atoms)} atoms: {error}") from error
-        return [energies[: len(part.atoms)], *(g[part.mask] for g in gradients)]
+        if OUTPUTS[1] in answers:
+            answers[OUTPUTS[1]] = answers[OUTPUTS[1]][part.mask]
+        return {
+            name: values if name == OUTPUTS[1] else values[: len(part.atoms)]
+            for name, values in answers.items()
+        }
 
     def _feeds(self, part: Slots, species: Integers, vectors: Floats) -> Feeds:
-        feeds = part.feeds(species, vectors, np.dtype(self._card.dtype))
+        dtype = np.dtype(self._card.dtype)
+        feeds = part.feeds(species, vectors, dtype)
+        if self._card.takes_charge:
+            feeds |= part.charges(dtype)
         return feeds if self.is_strictly_local else feeds | part.links()
 
 
-def _assemble(graph: Graph, energies: Floats, vectors: Floats, gradients: Floats) -> Prediction:
+def _assemble(
+    graph: Graph,
+    energies: Floats,
+    vectors: Floats,
+    gradients: Floats,
+    errors: AtomErrors | None,
+) -> Prediction:
     forces = graph.sum_by_centre(gradients) - graph.sum_by_neighbour(gradients)
     virials = np.zeros((len(energies), 3, 3))
     if graph.pbc.all(axis=1).any():
         virials = graph.sum_by_centre(np.einsum("ea,eb->eab", vectors, gradients))
-    return from_atoms(graph, energies, forces, virials)
+    return from_atoms(graph, energies, forces, virials, errors)

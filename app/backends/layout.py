@@ -55,6 +55,12 @@ class Slots:
             "mask": self.mask,
         }
 
+    def charges(self, dtype: np.dtype) -> dict[str, NDArray]:  # type: ignore[type-arg]
+        """`charge` (n,): the total charge of each atom's structure, of a model that takes it."""
+        charge = np.zeros(len(self.mask), dtype=dtype)
+        charge[: len(self.atoms)] = self.graph.charge[self.graph.atom_structure[self.atoms]]
+        return {"charge": charge}
+
     def padded(self, rows: int, slots: int) -> "Slots":
         """The same atoms and edges in so many rows of so many slots, no fewer than there are."""
         mask = np.zeros((rows, slots), dtype=bool)

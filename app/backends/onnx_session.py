@@ -123,7 +123,7 @@ class BoundArtifact:
             BackendError: it does not.
             Exception: as the runtime raises it, where it cannot record the artifact.
         """
-        wanted = tuple(name for name in OUTPUTS if name in self._types)
+        wanted = tuple(self._types)
         for one in (*feeds, *feeds):
             expected = self._made(wanted, one, NO_GRAPH).run(one)
             for replayed, right in zip(self.run(wanted, one), expected, strict=True):
@@ -147,7 +147,7 @@ class BoundArtifact:
         device = (self._device.kind, self._device.index)
         create = self._runtime.OrtValue.ortvalue_from_shape_and_type
         atoms, slots = feeds["mask"].shape
-        shapes = {"energies": (atoms,), "edge_gradients": (atoms, slots, 3)}
+        shapes = dict.fromkeys(self._types, (atoms,)) | {"edge_gradients": (atoms, slots, 3)}
         inputs = {
             name: create(feeds[name].shape, feeds[name].dtype.type, *device) for name in self.inputs
         }
@@ -266,6 +266,7 @@ def _pair(distance: float, dtype: Any) -> Feeds:
         "species": species,
         "neighbors": neighbors,
         "reverse": reverse,
+        "charge": np.zeros(shape[0], dtype=dtype),
     }
     return all_feeds | {"neighbor_species": np.zeros(shape, dtype=np.int64)}
 

@@ -84,7 +84,7 @@ class PairBackend:
         pairs, slopes = self._pairs(
             np.einsum("ea,ea->e", vectors, vectors), *species[graph.edge_index]
         )
-        return self._card.references(species) + 0.5 * graph.sum_by_centre(pairs), slopes
+        return self._card.references(graph) + 0.5 * graph.sum_by_centre(pairs), slopes
 
     def _pairs(self, squares: Floats, species: Integers, others: Integers) -> tuple[Floats, Floats]:
         """(E,) energy, eV, and (E,) du/dr / r, eV/Å², of each pair, from squared distances, Å²."""

@@ -43,7 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--by",
         metavar="KEY",
-        help="group frames by this value of their comment lines (default: by chemical formula)",
+        help="group frames by this value of their comment lines, or by `charge` or `size` (default: by "
+        "chemical formula)",
     )
     parser.add_argument(
         "--worst", type=int, default=10, metavar="N", help="groups to list; 0: none (%(default)s)"
@@ -106,7 +107,8 @@ def run(options: argparse.Namespace) -> int:
     predicted = predict(frames)
     if options.plot_uncertainty is not None and predicted.forces_std is None:
         raise InvalidConfig(
-            f"--plot-uncertainty: {options.model} states no uncertainty; only committees do"
+            f"--plot-uncertainty: {options.model} states no uncertainty; committees do, and models of "
+            "the store that were published with one"
         )
     if options.plot_uncertainty is not None and not any(frame.has_forces for frame in frames):
         raise InvalidConfig("--plot-uncertainty: no frame has forces, whose errors it draws")
@@ -150,5 +152,6 @@ def _write(
         parity(options.plot, title, frames, predicted)
     if options.plot_uncertainty is not None:
         from app.training.evaluation.plots import error_against_std
+        from app.training.evaluation.uncertainty import force_errors
 
-        error_against_std(options.plot_uncertainty, title, frames, predicted)
+        error_against_std(options.plot_uncertainty, title, *force_errors(predicted, frames))

@@ -20,6 +20,7 @@ from app.errors import CorruptModel
 from app.service.options import batch_limits, potential_options
 from app.settings import Settings
 from app.store.store import ModelStore
+from app.store.summary import summary
 
 HEADER = ("MODEL", "STATE", "BACKEND", "ELEMENTS", "PARAMETERS", "CUTOFF", "DESCRIPTION")
 
@@ -165,6 +166,7 @@ def state(store: ModelStore, reference: str) -> dict[str, Any]:
         "model": reference,
         "state": "sound",
         "digest": model.digest,
+        "summary": summary(model.card),
         "card": model.card.model_dump(mode="json"),
     }
 
@@ -207,7 +209,8 @@ def _sheet(entry: dict[str, Any]) -> str:
     if "card" not in entry:
         return f"{entry['model']}: {entry['state']}: {entry['reason']}"
     lines = [("model", entry["model"]), ("digest", entry["digest"]), *entry["card"].items()]
-    return table([(key, _plain(value)) for key, value in lines if value not in (None, "", [], {})])
+    rows = [(key, _plain(value)) for key, value in lines if value not in (None, "", [], {})]
+    return "\n".join([*entry["summary"], "", table(rows)])
 
 
 def _plain(value: Any) -> str:

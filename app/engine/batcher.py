@@ -13,7 +13,7 @@ from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.engine.budget import Budget
-from app.engine.graph_builder import GraphBuilder
+from app.engine.graph_builder import GraphBuilder, Look
 from app.engine.scheduler import Lane
 from app.engine.task import SinglePoint, cost_of
 from app.engine.workers import Workers
@@ -40,7 +40,11 @@ class Batcher:
         self._cuts_for_free = backend.is_strictly_local
 
     async def predict(
-        self, structure: Structure, caller: Hashable, derivatives: bool
+        self,
+        structure: Structure,
+        caller: Hashable,
+        derivatives: bool,
+        look: Look | None = None,
     ) -> StructurePrediction:
         """The prediction for one structure. Cancelling the call takes it out of the queue.
 
@@ -48,6 +52,7 @@ class Batcher:
             structure: the atoms.
             caller: for whom; callers take turns.
             derivatives: whether forces and stress are wanted, or energies alone.
+            look: is shown the graph, or its pieces, before they wait; a piece maybe twice.
 
         Raises:
             InputError: the structure cannot be turned into a graph, or not be answered by the
@@ -56,21 +61,22 @@ class Batcher:
             BackendError: the model failed on it, or gave a number that is not finite.
         """
         if self._cuts_for_free and len(structure) > self._budget.atoms:
-            return await self._in_pieces(structure, caller, derivatives)
+            return await self._in_pieces(structure, caller, derivatives, look)
         try:
             graph = await self._graphs.graph(structure)
         except StructureTooLarge:
             if self._graphs.at_once >= self._graphs.max_edges:
                 raise
-            return await self._in_pieces(structure, caller, derivatives)
+            return await self._in_pieces(structure, caller, derivatives, look)
         if not self._budget.goes_whole(cost_of(graph), self._cuts_for_free):
-            return await self._in_pieces(structure, caller, derivatives)
+            return await self._in_pieces(structure, caller, derivatives, look)
+        await self._graphs.show(Piece.whole(graph), look)
         try:
             return await self._workers.run(SinglePoint(graph, caller, derivatives))
         except OutOfMemory:
             if len(structure) == 1:
                 raise
-        return await self._in_pieces(structure, caller, derivatives)
+        return await self._in_pieces(structure, caller, derivatives, look)
 
     @property
     def _budget(self) -> Budget:
@@ -78,7 +84,7 @@ class Batcher:
         return self._workers.budget
 
     async def _in_pieces(
-        self, structure: Structure, caller: Hashable, derivatives: bool
+        self, structure: Structure, caller: Hashable, derivatives: bool, look: Look | None
     ) -> StructurePrediction:
         """Evaluate a structure piece by piece; while one is evaluated, the next is cut."""
         cutter = await self._graphs.threaded(self._cutter, structure, derivatives)
@@ -90,6 +96,7 @@ class Batcher:
                 edges += piece.edges
                 self._check(edges)
                 cutting = self._graphs.threaded(cutter.next)
+                await self._graphs.show(piece, look)
                 try:
                     assembly.add(piece, await self._piece(piece, caller, derivatives))
                 except OutOfMemory:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple, ParamSpec, TypeAlias, TypeVar
 
+from app.atoms.decomposition import Piece
 from app.atoms.graph import Graph, separate
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.structure import Structure
@@ -29,6 +30,8 @@ JOB_ATOMS = 8000
 THREADS = 2
 
 Built: TypeAlias = Graph | Exception
+Look: TypeAlias = Callable[[Piece], None]
+"""Is shown what is about to be evaluated, and may raise an `EquipotError` against it."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -81,6 +84,19 @@ class GraphBuilder:
         graph = await self._graph(structure, skin)
         self._observer.graph(time.perf_counter() - began)
         return graph
+
+    async def show(self, graph: Piece, look: Look | None) -> None:
+        """Show a graph, whole or a piece, to who wants to see it before it is evaluated.
+
+        Raises:
+            EquipotError: who sees it does not want it evaluated.
+        """
+        if look is None:
+            return
+        if len(graph.atoms) > ALONE_ATOMS:
+            await self.threaded(look, graph)
+        else:
+            look(graph)
 
     def threaded(
         self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs

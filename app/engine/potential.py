@@ -9,11 +9,12 @@ from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.device import BackendChoice
+from app.backends.domain import Known
 from app.backends.synthetic import lattice_piece
 from app.engine.admission import Admission, QueueLimits
 from app.engine.batcher import Batcher
 from app.engine.budget import Budget
-from app.engine.graph_builder import GraphBuilder
+from app.engine.graph_builder import GraphBuilder, Look
 from app.engine.limits import BatchLimits
 from app.engine.observer import NullObserver, Observer
 from app.engine.workers import IN_FLIGHT, Workers
@@ -66,6 +67,7 @@ class Potential:
     Attributes:
         card: what the model is.
         digest: as given.
+        known: what the model's training data held.
         admission: who is let in; every call of `predict` is made within `admission.admit`.
         graphs: makes the graphs of structures.
         workers: the queue and the threads that evaluate what waits in it.
@@ -83,6 +85,7 @@ class Potential:
         observer = observer or NullObserver()
         self.card: ModelCard = backend.card
         self.digest = digest
+        self.known = Known(self.card)
         self.admission = Admission(options.queue)
         self.graphs = GraphBuilder(
             self.card.cutoff, options.max_edges, observer, at_once=budget.searched
@@ -140,7 +143,11 @@ class Potential:
             )
 
     async def predict(
-        self, structure: Structure, derivatives: bool = True, caller: Hashable = None
+        self,
+        structure: Structure,
+        derivatives: bool = True,
+        caller: Hashable = None,
+        look: Look | None = None,
     ) -> StructurePrediction:
         """Energy and derivatives of a structure, evaluated with whatever else waits.
 
@@ -148,6 +155,7 @@ class Potential:
             structure: the atoms.
             derivatives: whether forces and stress are wanted, or energies alone.
             caller: for whom; callers take turns.
+            look: is shown the graph, or its pieces, before they are evaluated.
 
         Raises:
             InputError: the model cannot answer for this structure.
@@ -155,7 +163,7 @@ class Potential:
             BackendError: the model failed, or its answer is not finite.
         """
         self.check(structure)
-        return await self._batcher.predict(structure, caller, derivatives)
+        return await self._batcher.predict(structure, caller, derivatives, look)
 
     async def stop(self) -> None:
         """Refuse new structures, finish the admitted ones, end the threads."""

@@ -1,5 +1,6 @@
 """A model as an ASE calculator, for molecular dynamics and all else that ASE does."""
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,16 +9,21 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from app.atoms.decomposition import Piece
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import split
+from app.atoms.warnings import AnswerWarning
 from app.backends import Backend, load_backend
 from app.backends.device import BackendChoice
-from app.formats.ase_atoms import from_ase
+from app.backends.domain import Domain, Known, OnOod, check_on_ood
+from app.formats.ase_atoms import from_ase, state_of
 from app.store.location import DEFAULT_MODEL, default_store
 from app.store.store import ModelStore
 
 ENERGIES = frozenset({"energy", "free_energy", "energies"})
 """Where nothing else is asked for, no derivatives are computed."""
+ESTIMATES = ("energy_std", "forces_std")
+"""Beside what is asked for, of a model that states them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +45,16 @@ class _Opening:
         )
 
 
+class OutOfDomainWarning(UserWarning):
+    """Atoms are beyond what the model's training data held."""
+
+
 class EquipotCalculator(Calculator):
     """A model of a store, or a backend, as a calculator of ASE.
 
     Gives energy (eV), forces (eV/Å), stress of bulk (eV/Å³, in Voigt's order) and the atoms' shares
-    of the energy (eV).
+    of the energy (eV); `results` has `energy_std` and `forces_std`, too, where the model states
+    them. The charge is that of `atoms.info`, else the sum of the initial charges.
 
     Energies alone take less time. Forces that are asked for after them are a second evaluation:
     whoever wants both asks for the forces first. A copy, or what is unpickled in another process,
@@ -57,8 +68,15 @@ class EquipotCalculator(Calculator):
         device: `cpu`, `cuda` or `cuda:N`.
         backend: what runs a model of the store: `auto`, `onnx` or `aoti`.
         allow_odd_electrons: whether a model of closed shells computes radicals all the same.
+        on_ood: what becomes of atoms that are beyond what the model's training data held: `warn`
+            computes them, with an `OutOfDomainWarning` for the first ones after others that are
+            not; `error` raises.
+
+    Attributes:
+        doubts: what is out of domain of the atoms that were computed last.
 
     Raises:
+        InvalidRequest: `on_ood` is `error`, and the model's card does not say what it was trained on.
         UnknownModel: no such model.
         BackendError: the runtime is missing or cannot use the device or the artifact.
     """
@@ -73,9 +91,12 @@ class EquipotCalculator(Calculator):
         device: str = "cpu",
         backend: BackendChoice = "auto",
         allow_odd_electrons: bool = False,
+        on_ood: OnOod = "warn",
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.allow_odd_electrons = allow_odd_electrons
+        self.on_ood = on_ood
+        self.doubts: tuple[AnswerWarning, ...] = ()
         self._opening: _Opening | None = None
         if isinstance(model, str):
             folder = (Path(store) if store else default_store()).resolve()
@@ -85,6 +106,8 @@ class EquipotCalculator(Calculator):
             self._opening = replace(opening, model=card.reference)
         else:
             self.backend = model
+        check_on_ood(self.backend.card, on_ood)
+        self._known = Known(self.backend.card)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but an open backend, which belongs to its process."""
@@ -99,6 +122,15 @@ class EquipotCalculator(Calculator):
         if self._opening is not None:
             self.backend = self._opening()
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What has changed since the last calculation; ASE does not look at the charge and the spin
+        in `info`.
+        """
+        changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
+        if not changes and self.atoms is not None and state_of(atoms) != state_of(self.atoms):
+            changes = ["initial_charges"]
+        return changes
+
     def calculate(
         self,
         atoms: Atoms | None = None,
@@ -110,6 +142,7 @@ class EquipotCalculator(Calculator):
         Raises:
             AtomsTooClose: two atoms are on one spot, or almost. A minimiser whose trial step comes to
                 that may catch it, and take a shorter one.
+            OutOfDomain: they are beyond the training data, and `on_ood` is `error`.
             InputError: the model cannot answer for these atoms; says why.
         """
         super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
@@ -119,8 +152,11 @@ class EquipotCalculator(Calculator):
         if not self.allow_odd_electrons:
             self.backend.card.check_electrons(structure)
         graph = build_graph(structure, self.backend.card.cutoff)
+        domain = Domain(self._known, structure, on_ood=self.on_ood)
+        domain.look(Piece.whole(graph))
         alone = properties is not None and ENERGIES.issuperset(properties)
         (prediction,) = split(self.backend.energies(graph) if alone else self.backend(graph), graph)
+        self._tell(domain.doubts(prediction))
         self.results: dict[str, Any] = {
             "energy": prediction.energy,
             "free_energy": prediction.energy,
@@ -128,5 +164,15 @@ class EquipotCalculator(Calculator):
         }
         if prediction.forces is not None:
             self.results["forces"] = prediction.forces
+        for name in ESTIMATES:
+            if (value := getattr(prediction, name)) is not None:
+                self.results[name] = value
         if prediction.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)  # type: ignore[no-untyped-call]
+
+    def _tell(self, doubts: tuple[AnswerWarning, ...]) -> None:
+        """Warn where doubts begin, and not at each step of what stays doubtful."""
+        if doubts and not self.doubts:
+            told = "; ".join(each.message for each in doubts)
+            warnings.warn(told, OutOfDomainWarning, stacklevel=2)
+        self.doubts = doubts

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from app.atoms.properties import DEFAULT, NAMES, Name
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
+from app.backends.domain import OnOod
 from app.errors import EquipotError, InvalidFormat, InvalidRequest
 from app.formats import text
 from app.formats.extxyz import iter_frames
@@ -24,7 +25,8 @@ from app.relax import RelaxOptions
 
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 SWITCHES = ("strict", "allow_odd_electrons")
-QUERY = ("model", "properties", *SWITCHES, "relax", *RELAX_FIELDS)
+QUERY = ("model", "properties", *SWITCHES, "on_ood", "relax", *RELAX_FIELDS)
+ON_OOD: tuple[OnOod, ...] = get_args(OnOod)
 UNIONS = ("bool", "list[bool]", "function-before", "function-wrap")
 """What pydantic adds to the place of a fault where a field may be one of several things."""
 SHOWN = 80
@@ -90,6 +92,7 @@ def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
         relax=body.relax,
         explicit=explicit,
         strict=body.strict,
+        on_ood=body.on_ood,
         allow_odd_electrons=body.allow_odd_electrons,
     )
 
@@ -109,6 +112,7 @@ def _from_xyz(body: bytes, query: Mapping[str, str], limits: RequestLimits) -> P
         properties=properties,
         relax=relax,
         explicit="properties" in query,
+        on_ood=_on_ood(query),
         **{name: _switch(query, name, "false") for name in SWITCHES},
     )
 
@@ -242,6 +246,14 @@ def _switch(query: Mapping[str, str], name: str, default: str) -> bool:
     if given not in SWITCH:
         raise InvalidRequest(f"query parameter {name}: '{given}' is neither true nor false")
     return SWITCH[given]
+
+
+def _on_ood(query: Mapping[str, str]) -> OnOod:
+    given = query.get("on_ood", "warn")
+    for known in ON_OOD:
+        if given == known:
+            return known
+    raise InvalidRequest(f"query parameter on_ood: '{given[:SHOWN]}' is neither warn nor error")
 
 
 def validate(schema: type[M], value: object, strict: bool | None = None) -> M:

@@ -12,6 +12,7 @@ TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
     errors.UnsupportedCharge: (422, "unsupported_charge"),
     errors.StructureTooLarge: (413, "too_large"),
     errors.DoubtfulAnswer: (422, "doubtful_answer"),
+    errors.OutOfDomain: (422, "out_of_domain"),
     errors.UnknownModel: (404, "unknown_model"),
     errors.CorruptModel: (503, "corrupt_model"),
     errors.ModelExists: (409, "model_exists"),

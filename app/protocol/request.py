@@ -7,6 +7,7 @@ from typing import Literal, Self, TypeAlias
 from app.atoms.properties import DEFAULT, DERIVATIVES, Name
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
+from app.backends.domain import OnOod
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.frame import Frame
 from app.relax import RelaxOptions
@@ -65,6 +66,7 @@ class PredictRequest:
         relax: how to relax, or None.
         explicit: whether the properties were asked for by name.
         strict: whether a warning is an error.
+        on_ood: whether what is out of the model's domain is answered with a warning or an error.
         allow_odd_electrons: whether models of closed shells answer for radicals, with a warning.
         caller: who asks; callers take turns in the queue.
     """
@@ -75,6 +77,7 @@ class PredictRequest:
     relax: RelaxOptions | None = None
     explicit: bool = False
     strict: bool = False
+    on_ood: OnOod = "warn"
     allow_odd_electrons: bool = False
     caller: Hashable = field(default_factory=object)
 

@@ -24,6 +24,7 @@ from app.atoms.elements import Elements, read_symbols
 from app.atoms.properties import ANSWERED, DEFAULT, NAMES, Name, Property, answered
 from app.atoms.structure import Booleans, Structure
 from app.atoms.warnings import AnswerWarning, Code
+from app.backends.domain import OnOod
 from app.errors import InvalidStructure
 from app.protocol.arrays import as_floats, as_integers, as_rows
 from app.relax import RelaxOptions
@@ -147,6 +148,11 @@ class PredictBody(_Wire):
         default=None, description="how to relax; true takes the defaults, false relaxes nothing"
     )
     strict: bool = Field(default=False, description="whether a warning is an error")
+    on_ood: OnOod = Field(
+        default="warn",
+        description="whether what the model's training data never held is answered with a warning or "
+        "refused",
+    )
     allow_odd_electrons: bool = Field(
         default=False,
         description="whether models of closed shells answer for radicals, with a warning",
@@ -205,6 +211,7 @@ class ModelAnswer(_Wire):
     status: Literal["ready"]
     digest: str
     runs_on: str = Field(description="name and version of what computes")
+    summary: tuple[str, ...] = Field(description="what it is for, in sentences")
     budget: BudgetOut
     card: ModelCard
 

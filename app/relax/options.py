@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.atoms.graph import Graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 
@@ -79,6 +80,7 @@ class Relaxed:
 
     Attributes:
         structure: the last sound geometry.
+        graph: of that geometry, within the cutoff.
         prediction: its energy, forces and stress.
         initial: those of the structure as it was given.
         fmax: eV/Å, what was left of the criterion's quantity.
@@ -89,6 +91,7 @@ class Relaxed:
     """
 
     structure: Structure
+    graph: Graph
     prediction: StructurePrediction
     initial: StructurePrediction
     fmax: float

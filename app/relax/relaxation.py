@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.atoms.decomposition import Piece
 from app.atoms.graph import Graph, collate, separate
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Floats, Structure
 from app.atoms.verlet import SKIN, VerletList, pick, still_valid
 from app.engine.bisect import Outcome
+from app.engine.graph_builder import Look
 from app.engine.potential import Potential
 from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError
@@ -35,6 +37,7 @@ async def relax(
     options: RelaxOptions,
     safeguards: Safeguards = SAFEGUARDS,
     caller: Hashable = None,
+    look: Look | None = None,
 ) -> Relaxed:
     """Move atoms, and the cell if asked, until no force is left; within `admission.admit`.
 
@@ -46,6 +49,7 @@ async def relax(
         options: how to relax.
         safeguards: where it is given up.
         caller: for whom; callers take turns.
+        look: is shown the graph of the structure as given, before it is evaluated.
 
     Raises:
         InputError: the structure as given cannot be answered, or its cell cannot be relaxed as
@@ -56,9 +60,9 @@ async def relax(
     allowed = projector(structure, options)
     pairs = await potential.graphs.graph(structure, SKIN)
     cutoff = potential.card.cutoff
-    return await potential.workers.run(
-        Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
-    )
+    relaxation = Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
+    await potential.graphs.show(Piece.whole(relaxation.graph), look)
+    return await potential.workers.run(relaxation)
 
 
 class Relaxation(Task[Relaxed]):
@@ -75,8 +79,8 @@ class Relaxation(Task[Relaxed]):
 
     Attributes:
         x: (N + 3, 3), Å, rows that are being evaluated (see `app.relax.rows`).
-        sound: rows of the last sound geometry, (N + 3, 3), its prediction, and what is left of the
-            criterion's quantity, eV/Å.
+        sound: rows of the last sound geometry, (N + 3, 3), its graph, its prediction, and what is
+            left of the criterion's quantity, eV/Å.
         initial: prediction for the structure as it was given.
         steps: optimiser steps made.
         optimizer: what the optimiser remembers.
@@ -98,7 +102,7 @@ class Relaxation(Task[Relaxed]):
         self.allowed, self.cutoff = allowed, cutoff
         self.pairs = VerletList(pairs, np.eye(3))
         self.x = first_rows(origin.positions)
-        self.sound: tuple[Floats, StructurePrediction, float] | None = None
+        self.sound: tuple[Floats, Graph, StructurePrediction, float] | None = None
         self.initial: StructurePrediction | None = None
         self.steps = 0
         self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
@@ -127,12 +131,13 @@ class Relaxation(Task[Relaxed]):
         """The result, at the last sound geometry."""
         assert self.sound is not None
         assert self.initial is not None
-        x, prediction, fmax = self.sound
+        x, graph, prediction, fmax = self.sound
         criterion = "largest force on an atom"
         if self.options.cell != "fixed":
             criterion += ", or row of the virial over the number of atoms,"
         return Relaxed(
             self.structure_at(x),
+            graph,
             prediction,
             self.initial,
             fmax,
@@ -161,13 +166,14 @@ def take_step(
     for relaxation, fault, fmax in zip(
         relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True
     ):
+        here = (relaxation.x, relaxation.graph, predictions[relaxation], fmax)
         if relaxation.initial is None:
             relaxation.initial = predictions[relaxation]
-            relaxation.sound = (relaxation.x, predictions[relaxation], fmax)
+            relaxation.sound = here
         if fault:
             ends[relaxation] = relaxation.ended(f"exploded: {fault}")
             continue
-        relaxation.sound = (relaxation.x, predictions[relaxation], fmax)
+        relaxation.sound = here
         if fmax < relaxation.options.fmax:
             ends[relaxation] = relaxation.ended("converged")
         elif relaxation.steps >= relaxation.options.steps:

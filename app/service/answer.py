@@ -5,20 +5,23 @@ import logging
 from collections.abc import Callable
 from typing import TypeAlias
 
+from app.atoms.decomposition import Piece
+from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.backends.domain import doubts
+from app.backends.domain import AFTER, BEFORE, Domain, When, check_on_ood
 from app.engine.potential import Potential
-from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge
+from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge, UnsupportedElement
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
-from app.relax import Relaxed, Safeguards, relax
+from app.relax import Relaxed, RelaxOptions, Safeguards, relax
 from app.relax.bonds import changed_bonds
 from app.store.card import ModelCard
 
 log = logging.getLogger(__name__)
 
 Watch: TypeAlias = Callable[[Relaxed], None]
+Suggest: TypeAlias = Callable[[Structure], str]
 
 
 async def answer(
@@ -26,6 +29,7 @@ async def answer(
     request: PredictRequest,
     safeguards: Safeguards,
     watch: Watch | None = None,
+    suggest: Suggest | None = None,
 ) -> PredictResponse:
     """The results of all entries, in their order. One that fails costs the others nothing.
 
@@ -34,15 +38,21 @@ async def answer(
         request: what is asked.
         safeguards: where a relaxation is given up.
         watch: is told of each relaxation that ended.
+        suggest: says of a structure with an element that the model does not know who knows it.
 
     Raises:
+        InvalidRequest: out of domain is to be an error, which the model cannot tell.
         Overloaded: the queue is full.
         Unavailable: the service is shutting down.
     """
+    check_on_ood(potential.card, request.on_ood)
     model = ModelRef(potential.card.name, potential.card.version, potential.digest)
 
     async def one(entry: Entry) -> Result:
         result = await _result(potential, entry, request, safeguards)
+        if suggest and isinstance(result, UnsupportedElement):
+            assert isinstance(entry.structure, Structure)
+            return UnsupportedElement(f"{result}; {suggest(entry.structure)}")
         if watch and isinstance(result, Answered) and result.relaxed:
             watch(result.relaxed)
         return result
@@ -75,19 +85,56 @@ async def _answered(
     safeguards: Safeguards,
 ) -> Answered:
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
-    if potential.card.trained_on is not None:
-        warnings += doubts(potential.card, await potential.graphs.graph(structure))
     relaxed = None
     if request.relax is None:
-        prediction = await potential.predict(structure, request.derivatives, caller=request.caller)
+        prediction, doubts = await _single_point(potential, structure, request)
     else:
-        relaxed = await relax(potential, structure, request.relax, safeguards, request.caller)
+        relaxed, doubts = await _relaxed(potential, structure, request, request.relax, safeguards)
         prediction = relaxed.initial
         warnings += changed_bonds(structure, relaxed.structure)
+    warnings += doubts
     if warnings and request.strict:
         told = "; ".join(f"{warning.code}: {warning.message}" for warning in warnings)
         raise DoubtfulAnswer(f"{told} (an error since the request is strict)")
     return Answered(prediction, relaxed, tuple(warnings))
+
+
+async def _single_point(
+    potential: Potential, structure: Structure, request: PredictRequest, when: When = ""
+) -> tuple[StructurePrediction, tuple[AnswerWarning, ...]]:
+    """The prediction for a structure, and what of it is out of domain.
+
+    Raises:
+        OutOfDomain: something is, and the request wants that refused.
+    """
+    domain = Domain(potential.known, structure, when, request.on_ood)
+    derivatives = request.derivatives or request.relax is not None
+    prediction = await potential.predict(structure, derivatives, request.caller, domain.look)
+    return prediction, domain.doubts(prediction)
+
+
+async def _relaxed(
+    potential: Potential,
+    structure: Structure,
+    request: PredictRequest,
+    options: RelaxOptions,
+    safeguards: Safeguards,
+) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
+    """Where a relaxation ended, and what is out of domain of its first and of its last geometry.
+
+    Raises:
+        OutOfDomain: something is, and the request wants that refused; of the first geometry, before
+            anything is relaxed.
+    """
+    if request.on_ood == "error":
+        await _single_point(potential, structure, request, BEFORE)
+    first = Domain(potential.known, structure, BEFORE, request.on_ood)
+    relaxed = await relax(potential, structure, options, safeguards, request.caller, first.look)
+    if not relaxed.steps:
+        return relaxed, first.doubts(relaxed.initial)
+    last = Domain(potential.known, relaxed.structure, AFTER, request.on_ood)
+    await potential.graphs.show(Piece.whole(relaxed.graph), last.look)
+    return relaxed, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
 
 
 def _odd_electrons(

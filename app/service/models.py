@@ -18,7 +18,9 @@ from app.service.metrics import Metrics
 from app.service.options import potential_options
 from app.service.reloads import Reloads
 from app.settings import Settings
+from app.store.card import ModelCard
 from app.store.store import ModelStore, is_version
+from app.store.summary import summary
 
 SUMMARY = {"description", "architecture", "elements", "cutoff", "takes_charge"}
 """What of a card stands in the list of models."""
@@ -196,9 +198,18 @@ class Models:
             status="ready",
             digest=potential.digest,
             runs_on=potential.runs_on,
+            summary=summary(potential.card),
             budget=_shown(potential.workers.budget),
             card=potential.card,
         )
+
+    def newest_cards(self) -> list[ModelCard]:
+        """Cards of the models that a bare name means, as far as these are served."""
+        return [
+            potential.card
+            for key, potential in self.potentials.items()
+            if self._newest(potential.card.name) == key
+        ]
 
     def _newest(self, name: str) -> str:
         """`name@version` of the newest version that is served, or else refused."""

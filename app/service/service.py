@@ -12,6 +12,7 @@ from app.service.answer import answer
 from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
+from app.service.suggestions import who_knows
 from app.settings import Settings
 
 INLINE_BYTES = 64_000
@@ -62,6 +63,7 @@ class Service:
         """The results of a request that has been read.
 
         Raises:
+            InvalidRequest: out of domain is to be an error, which the model cannot tell.
             StoreError: there is no such model, or it is not served.
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
@@ -73,6 +75,7 @@ class Service:
             request,
             self._safeguards,
             lambda relaxed: self.metrics.relaxed(reference, relaxed),
+            lambda structure: who_knows(self.models.newest_cards(), structure),
         )
 
 

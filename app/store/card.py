@@ -8,10 +8,12 @@ import numpy as np
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator, model_validator
 
+from app.atoms.graph import Graph
 from app.atoms.structure import Floats, Integers, Structure
 from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
-from app.store.certificate import Certificate, Part, Probe
+from app.store.certificate import Certificate, Part, Probe, Uncertainty
 from app.store.imported import Imported
+from app.store.training_range import TrainingRange
 
 ARTIFACT = "model.onnx"
 ENERGIES = "energies.onnx"
@@ -63,22 +65,6 @@ class Origin(Part):
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
-class TrainingRange(Part):
-    """What the training data held, so that it can be told what they did not.
-
-    Attributes:
-        most_atoms: of the largest structure.
-        closest: Å, the shortest distance of each pair of elements, by names such as `C-H`, the one
-            with the lower atomic number last.
-        farthest: Å, by element, the largest distance of an atom from its nearest neighbour, at most
-            the cutoff.
-    """
-
-    most_atoms: int = Field(ge=1)
-    closest: dict[str, float]
-    farthest: dict[str, float]
-
-
 class ModelCard(Part):
     """What a model is, what it may be asked, and what is known of its errors."""
 
@@ -95,6 +81,10 @@ class ModelCard(Part):
     )
     atomic_energies: dict[str, Energy] = Field(
         description="eV, reference energy added for each atom of an element"
+    )
+    lone_ions: dict[str, dict[int, Energy]] = Field(
+        default_factory=dict,
+        description="eV, energy of a single charged atom, by element and charge; others are refused",
     )
     cutoff: float = Field(gt=0, le=LONGEST_CUTOFF, description="Å")
     receptive_field: float = Field(
@@ -117,6 +107,9 @@ class ModelCard(Part):
     energies_alone: bool = Field(
         default=False,
         description="whether it has artifacts that give the energies without their gradient",
+    )
+    uncertainty: Uncertainty | None = Field(
+        default=None, description="where a single model estimates its errors"
     )
     trained_on: TrainingRange | None = Field(
         default=None, description="none of analytic models, and of those published before 0.1.0"
@@ -154,7 +147,7 @@ class ModelCard(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for name in ("atomic_energies", "pair"):
+        for name in ("atomic_energies", "lone_ions", "pair"):
             for symbol in getattr(self, name):
                 if symbol not in self.elements:
                     raise ValueError(f"{name} has '{symbol:.20}', which is none of the elements")
@@ -223,11 +216,21 @@ class ModelCard(Part):
             )
         return species
 
-    def references(self, species: Integers) -> Floats:
-        """(N,), eV: the reference energy of each atom, from its species index."""
-        return np.array([self.atomic_energies.get(symbol, 0.0) for symbol in self.elements])[
-            species
-        ]
+    def references(self, graph: Graph) -> Floats:
+        """(N,), eV: the reference energy of each atom, or the energy of a lone ion.
+
+        Raises:
+            UnsupportedElement: as for `species`.
+        """
+        table = np.array([self.atomic_energies.get(symbol, 0.0) for symbol in self.elements])
+        references: Floats = table[self.species(graph.numbers)]
+        if self.lone_ions:
+            lone = (graph.n_atoms == 1) & (graph.n_edges == 0) & (graph.charge != 0)
+            for structure in np.flatnonzero(lone):
+                atom = int(graph.n_atoms[:structure].sum())
+                ions = self.lone_ions.get(chemical_symbols[graph.numbers[atom]], {})
+                references[atom] = ions.get(int(graph.charge[structure]), references[atom])
+        return references
 
     def check(self, structure: Structure) -> None:
         """Whether this model can answer for a structure.
@@ -238,14 +241,25 @@ class ModelCard(Part):
         """
         self.species(structure.numbers)
         if self.takes_charge:
-            return
-        if structure.charge != 0:
+            self._check_lone_ion(structure)
+        elif structure.charge != 0:
             raise UnsupportedCharge(
                 f"charge {structure.charge}: model '{self.name}' knows neutral structures only; send charge 0"
             )
         if structure.multiplicity not in (None, 1):
             raise UnsupportedCharge(
                 f"multiplicity {structure.multiplicity}: model '{self.name}' knows closed shells only; send 1 or none"
+            )
+
+    def _check_lone_ion(self, structure: Structure) -> None:
+        if not structure.charge or len(structure) > 1 or structure.pbc.any():
+            return
+        symbol = structure.symbols[0]
+        if structure.charge not in self.lone_ions.get(symbol, {}):
+            known = [f"{name} {c:+d}" for name, ions in self.lone_ions.items() for c in ions]
+            raise UnsupportedCharge(
+                f"a single atom {symbol} of charge {structure.charge:+d}: model '{self.name}' knows "
+                f"the lone ions {', '.join(known) or '(none)'} only"
             )
 
     def check_electrons(self, structure: Structure) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Self, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.atoms.structure import MAX_ATOMIC_NUMBER, Structure
+from app.atoms.structure import MAX_ATOMIC_NUMBER, MAX_CHARGE, Structure
 from app.errors import InvalidStructure
 
 Vector: TypeAlias = tuple[float, float, float]
@@ -44,6 +44,27 @@ class Certificate(Part):
     repeats: int = Field(ge=1, description="runs of each batch, to catch races")
 
 
+class Calibration(Part):
+    """How well estimated errors agree with those on frames to which they were not fitted."""
+
+    count: int = Field(ge=1, description="of the errors")
+    spearman: float | None = Field(description="rank correlation of |error| and estimate")
+    error_over_std: float | None = Field(
+        description="root mean square error over root mean square estimate"
+    )
+    within_std: float = Field(description="share of the errors that are smaller than the estimate")
+
+
+class Uncertainty(Part):
+    """The estimates of a single model's errors, and how far to trust them."""
+
+    energy: Calibration = Field(description="per atom, eV")
+    forces: Calibration = Field(description="lengths of the error of an atom's force, eV/Å")
+    false_alarms: float = Field(
+        ge=0, le=1, description="share of held-out structures with an atom of novelty above 1"
+    )
+
+
 class Probe(Part):
     """A structure and what the model in float64 says of it; whoever opens the model compares."""
 
@@ -51,6 +72,7 @@ class Probe(Part):
     positions: tuple[Vector, ...] = Field(max_length=1000, description="Å")
     cell: tuple[Vector, Vector, Vector] = Field(description="Å, rows are lattice vectors")
     pbc: tuple[bool, bool, bool]
+    charge: int = Field(default=0, ge=-MAX_CHARGE, le=MAX_CHARGE)
     energy: float = Field(description="eV")
     forces: tuple[Vector, ...] = Field(max_length=1000, description="eV/Å")
     tolerance: Deviations = Field(
@@ -69,6 +91,7 @@ class Probe(Part):
             np.array(self.positions),
             np.array(self.cell),
             np.array(self.pbc),
+            self.charge,
         )
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.atoms.structure import Integers
 from app.store.store import ModelStore
@@ -14,6 +14,7 @@ from app.training.data.load import Finder
 from app.training.data.references import force_square
 from app.training.evaluation.forward import predict
 from app.training.loop.problem import Problem, load_problem
+from app.training.models.network import Network
 from app.training.runs.base import DEFAULT_STORE, Base, start_of
 from app.training.runs.config import TrainConfig
 from app.training.runs.fine_tuning import initial_model
@@ -62,7 +63,7 @@ def describe_run(config: TrainConfig, find: Finder, store: ModelStore = DEFAULT_
     return "\n".join(lines)
 
 
-def describe_start(base: Base, model: nn.Module, elements: Sequence[str]) -> str:
+def describe_start(base: Base, model: Network, elements: Sequence[str]) -> str:
     """Where the run starts, and what of it is trained."""
     frozen = sum(p.numel() for p in model.parameters() if not p.requires_grad)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -97,7 +98,7 @@ def describe_references(problem: Problem) -> str:
 
 
 def describe_memory(
-    config: TrainConfig, problem: Problem, model: torch.nn.Module, largest: Integers
+    config: TrainConfig, problem: Problem, model: Network, largest: Integers
 ) -> str:
     """An estimate of the memory of a run, beside that of the program and its libraries (some 500
     MiB); `largest` are the (B,) frames of the largest batch.
@@ -118,7 +119,7 @@ def describe_memory(
     )
 
 
-def kept_bytes(model: torch.nn.Module, collator: Collator, indices: Integers, stress: bool) -> int:
+def kept_bytes(model: Network, collator: Collator, indices: Integers, stress: bool) -> int:
     """Bytes of the tensors that a step on (B,) frames keeps for its backward pass, each storage
     counted once.
     """

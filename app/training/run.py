@@ -19,6 +19,7 @@ from app.training.data.batches import Collator
 from app.training.data.dataset import Dataset
 from app.training.data.load import Finder
 from app.training.evaluation.errors import Values, predict_frames
+from app.training.evaluation.judge import judge
 from app.training.evaluation.sets import evaluate_sets
 from app.training.loop import hardware
 from app.training.loop.distributed import ALONE, ProcessGroup
@@ -143,6 +144,7 @@ class Run:
         learning_curve(folder.learning_curve, folder.lines())
         result = {
             **by_set,
+            **self.judge(),
             "training_frames": len(self.problem.frames.train),
             "parameters": sum(p.numel() for p in trainer.model.parameters()),
             "steps": progress.step,
@@ -156,6 +158,21 @@ class Run:
         }
         folder.write_result(result)
         return result
+
+    def judge(self) -> dict[str, Any]:
+        """Fit the estimates of the model's errors, and draw how well they do; their part of the
+        metrics.
+        """
+        from app.training.evaluation.plots import error_against_std
+
+        model, size = self.trainer.model, evaluation_batch_size(self.config)
+        judged = judge(model, self.problem.train, self.problem.validation, size, self.device)
+        if judged is None:
+            return {}
+        self.folder.write_uncertainty(judged.uncertainty.state_dict())
+        title = f"{self.folder.path.name}, held-out frames"
+        error_against_std(self.folder.calibration, title, *judged.forces)
+        return {"uncertainty": judged.judgement.model_dump()}
 
     def predict(self, frames: Dataset) -> Values:
         """What the model says about some frames, in their order."""

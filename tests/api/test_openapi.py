@@ -20,7 +20,7 @@ import schemathesis
 
 @schemathesis.serializer("chemical/x-xyz", "application/x-msgpack")
 def as_it_is(context, value):
-    return value.encode() if isinstance(value, str) else value
+    return value if isinstance(value, bytes) else str(value).encode()
 """
 CONFIG = """
 package_name_override: equipot_client

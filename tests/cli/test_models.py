@@ -46,6 +46,7 @@ def test_show(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "sound@1" in shown
     assert "cutoff" in shown
+    assert shown.startswith("It knows argon, neon,")
 
 
 def test_verify(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

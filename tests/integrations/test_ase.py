@@ -11,10 +11,18 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 
-from app.errors import AtomsTooClose, UnsupportedCharge, UnsupportedElement
-from app.integrations.ase import EquipotCalculator
+from app.backends.pair import PairBackend
+from app.errors import (
+    AtomsTooClose,
+    InvalidRequest,
+    OutOfDomain,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
+from app.integrations.ase import EquipotCalculator, OutOfDomainWarning
 from app.store.card import ModelCard
 from app.store.store import ModelStore
+from app.store.training_range import TrainingRange
 from tests.extras import run_without
 from tests.paths import MODEL_STORE
 
@@ -128,3 +136,36 @@ def test_it_needs_nothing_of_the_service_and_no_folder_of_its_own(
 def test_the_environment_names_the_store(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOT_MODEL_STORE", str(pair_store))
     assert EquipotCalculator("pairs").backend.card.version == 2
+
+
+@pytest.fixture
+def trained(pair_card: ModelCard) -> PairBackend:
+    """A model that knows argon from 3.6 to 4.2 Å."""
+    trained_on = TrainingRange(most_atoms=2, closest={"Ar-Ar": 3.6}, farthest={"Ar": 4.2})
+    return PairBackend(pair_card.model_copy(update={"trained_on": trained_on}))
+
+
+def argon(distance: float) -> Atoms:
+    return Atoms("Ar2", [[0, 0, 0], [0, 0, distance]])
+
+
+def test_leaving_the_domain_is_told_once(trained: PairBackend) -> None:
+    atoms = argon(3.9)
+    atoms.calc = EquipotCalculator(trained)
+    atoms.get_forces()
+    assert atoms.calc.doubts == ()
+    atoms.positions[1, 2] = 4.5
+    with pytest.warns(OutOfDomainWarning, match=r"atom 0 \(Ar\) is 4\.50 Å"):
+        atoms.get_forces()
+    atoms.positions[1, 2] = 4.6
+    atoms.get_forces()  # a second warning would be an error of this suite
+    assert "4.60 Å" in atoms.calc.doubts[0].message
+
+
+def test_or_it_is_an_error(trained: PairBackend, pair_store: Path) -> None:
+    atoms = argon(4.5)
+    atoms.calc = EquipotCalculator(trained, on_ood="error")
+    with pytest.raises(OutOfDomain, match=r"atom 0 \(Ar\) is 4\.50 Å"):
+        atoms.get_forces()
+    with pytest.raises(InvalidRequest, match="neither trained_on nor"):
+        EquipotCalculator("pairs@1", pair_store, on_ood="error")

@@ -1,8 +1,11 @@
 """What a card says of a model, and refuses on its behalf."""
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from app.atoms.graph import collate
+from app.atoms.neighbors import build_graph
 from app.atoms.structure import Structure
 from app.errors import UnsupportedCharge, UnsupportedElement
 from app.store.card import ModelCard, member_files
@@ -24,11 +27,35 @@ def test_names_are_safe_folders(card, name):
 def test_species_follow_the_order_of_the_elements(card):
     assert card.species(card.numbers).tolist() == list(range(len(card.elements)))
     referenced = card.model_copy(update={"atomic_energies": {"C": -38.0}})
-    energies = referenced.references(referenced.species(card.numbers))
+    row = Structure(card.numbers, np.arange(len(card.numbers))[:, None] * [9.0, 0.0, 0.0])
+    energies = referenced.references(build_graph(row, 3.0))
     assert dict(zip(card.elements, energies.tolist(), strict=True)) == {
         **dict.fromkeys(card.elements, 0.0),
         "C": -38.0,
     }
+
+
+def test_a_lone_ion_has_an_energy_of_its_own_and_others_are_refused(card):
+    charged = card.model_copy(
+        update={"takes_charge": True, "lone_ions": {"H": {1: 0.5}}, "atomic_energies": {"H": -13.0}}
+    )
+    atoms = {charge: Structure([1], np.zeros((1, 3)), charge=charge) for charge in (0, 1, -1)}
+    graphs = [build_graph(atoms[charge], 3.0) for charge in (1, 0)]
+    assert charged.references(collate(graphs)).tolist() == [0.5, -13.0]
+    pair = Structure([1, 1], [[0.0, 0, 0], [0.0, 0, 1]], charge=1)
+    assert charged.references(build_graph(pair, 3.0)).tolist() == [-13.0, -13.0]
+    charged.check(atoms[1])
+    with pytest.raises(
+        UnsupportedCharge, match=r"atom H of charge -1: .* the lone ions H \+1 only"
+    ):
+        charged.check(atoms[-1])
+
+
+def test_a_model_that_takes_charges_refuses_open_shells_all_the_same(card):
+    charged = card.model_copy(update={"takes_charge": True})
+    charged.check(Structure([1, 1], [[0.0, 0, 0], [0.0, 0, 1]], charge=2))
+    with pytest.raises(UnsupportedCharge, match="multiplicity 3"):
+        charged.check(Structure([1, 1], [[0.0, 0, 0], [0.0, 0, 1]], multiplicity=3))
 
 
 def test_an_unknown_element_is_named_with_those_known(card):
@@ -53,7 +80,6 @@ def test_charge_and_spin_are_not_ignored(card, state, message):
     structure = Structure(**HYDROGEN, **state)
     with pytest.raises(UnsupportedCharge, match=message):
         card.check(structure)
-    card.model_copy(update={"takes_charge": True}).check(structure)
     card.check(Structure(**HYDROGEN, charge=0, multiplicity=1))
 
 

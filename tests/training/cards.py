@@ -27,7 +27,12 @@ def random_card(cutoff: float, dtype: str = "float64") -> ModelCard:
 
 def reference(config: ModelConfig) -> EagerModel:
     """A model with random weights, in float64."""
-    card = random_card(config.cutoff).model_copy(update={"receptive_field": config.receptive_field})
+    card = random_card(config.cutoff).model_copy(
+        update={
+            "receptive_field": config.receptive_field,
+            "takes_charge": config.takes_charge,
+        }
+    )
     statistics = Statistics(
         elements=card.elements,
         atomic_energies=card.atomic_energies,

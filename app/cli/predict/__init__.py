@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from app.atoms.properties import NAMES
+from app.backends.domain import OnOod, check_on_ood
 from app.cli.options import settings_from
 from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
 from app.cli.predict.flight import Load
@@ -67,6 +68,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_relax_options(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
     parser.add_argument(
+        "--on-ood",
+        choices=get_args(OnOod),
+        default="warn",
+        help="whether what the model's training data never held is answered with a warning or refused",
+    )
+    parser.add_argument(
         "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
     )
     parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
@@ -115,6 +122,7 @@ def run(options: argparse.Namespace) -> int:
     _check_paths(options)
     reads = read_entries(options.files, options.format, read_standard_input(options.files))
     potential = _load(settings, options.model)
+    check_on_ood(potential.card, request.on_ood)
     model = ModelRef(potential.card.name, potential.card.version, potential.digest)
     with _open(options, request, model) as (output, tally):
         share = max((read.share for read in islice(reads, tally.structures)), default=0.0)
@@ -143,6 +151,7 @@ def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
         relax=_relax(options, settings),
         explicit=options.properties is not None,
         strict=options.strict,
+        on_ood=options.on_ood,
         allow_odd_electrons=options.allow_odd_electrons,
     )
 

@@ -49,6 +49,7 @@ class Record(BaseModel):
             "format": read_as,
             "properties": list(request.properties) if request.explicit else None,
             "strict": request.strict,
+            "on_ood": request.on_ood,
             "allow_odd_electrons": request.allow_odd_electrons,
             "relax": request.relax and request.relax.model_dump(mode="json"),
         }

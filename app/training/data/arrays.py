@@ -36,6 +36,7 @@ class Arrays:
         stress: (F, 3, 3), eV/Å³; NaN where there is none.
         cell: (F, 3, 3), Å, rows are lattice vectors.
         pbc: (F, 3) whether the structure repeats along each lattice vector.
+        charge: (F,) total charge, in elementary charges.
         n_atoms: (F,) atoms of each frame.
         n_edges: (F,) edges of each frame.
         n_info: (F,) bytes of each frame's remarks.
@@ -59,6 +60,7 @@ class Arrays:
     stress: Floats
     cell: Floats
     pbc: Booleans
+    charge: Small
     n_atoms: Small
     n_edges: Small
     n_info: Small
@@ -163,6 +165,7 @@ def _of_graph(graph: Graph, dtype: np.dtype[Any]) -> Part:
     return {
         "cell": graph.cell,
         "pbc": graph.pbc,
+        "charge": graph.charge.astype(np.int32),
         "n_atoms": graph.n_atoms.astype(np.int32),
         "n_edges": graph.n_edges.astype(np.int32),
         "width": np.maximum.reduceat(degree, atom_start[:-1]),

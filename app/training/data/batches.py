@@ -66,7 +66,7 @@ class Batch(NamedTuple):
         """The same batch on a device."""
         if device.type == "cpu":
             return self
-        inputs = ModelInputs(*(tensor.to(device) for tensor in self.inputs))
+        inputs = self.inputs.to(device)
         targets = Targets(*(tensor.to(device) for tensor in self.targets))
         return Batch(inputs, self.structure.to(device), self.volume.to(device), targets)
 
@@ -77,6 +77,10 @@ class Collator:
     Args:
         dataset: the frames.
         statistics: elements, and reference energies to subtract.
+
+    Attributes:
+        dataset: as given.
+        elements: S, how many there are.
     """
 
     def __init__(self, dataset: Dataset, statistics: Statistics) -> None:
@@ -84,7 +88,7 @@ class Collator:
         numbers = [chemical_symbols.index(symbol) for symbol in statistics.elements]
         table = np.zeros(len(chemical_symbols), dtype=np.int64)
         table[numbers] = np.arange(len(numbers))
-        self.species_of_number = table
+        self.species_of_number, self.elements = table, len(numbers)
         self.references = reference_energies(dataset, statistics)
         self.energy = dataset.energy - self.references
         self.volume, self.weight = dataset.volume, dataset.weight
@@ -153,6 +157,7 @@ def _inputs(data: Dataset, indices: Integers, atoms: Integers, species: Tensor) 
         torch.from_numpy(neighbors.reshape(n, k)),
         torch.from_numpy(mask.reshape(n, k)),
         torch.from_numpy(reverse.reshape(n, k)),
+        torch.from_numpy(np.repeat(data.charge[indices], n_atoms).astype(data.dtype)),
     )
 
 

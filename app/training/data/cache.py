@@ -28,7 +28,7 @@ from app.training.data.arrays import Arrays, Part, Sink
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 BLOCK = 2**24
 """Bytes of an array whose checksum is taken at once."""

@@ -74,7 +74,13 @@ class Dataset(Sequence[LabelledFrame]):
         numbers, stress = arrays.numbers[atoms].astype(np.int64), arrays.stress[row]
         source = self.sources[arrays.source[row]]
         return LabelledFrame(
-            Structure(numbers, arrays.positions[atoms], arrays.cell[row], arrays.pbc[row]),
+            Structure(
+                numbers,
+                arrays.positions[atoms],
+                arrays.cell[row],
+                arrays.pbc[row],
+                int(arrays.charge[row]),
+            ),
             float(arrays.energy[row]),
             arrays.forces[atoms],
             None if np.isnan(stress[0, 0]) else stress,
@@ -100,6 +106,11 @@ class Dataset(Sequence[LabelledFrame]):
     def dtype(self) -> np.dtype[Any]:
         """The working precision."""
         return self.arrays.edge_vectors.dtype
+
+    @property
+    def charge(self) -> Integers:
+        """(F,) total charges, in elementary charges."""
+        return self.arrays.charge[self.rows].astype(np.int64)
 
     @property
     def energy(self) -> Floats:

@@ -134,6 +134,7 @@ def _structure(
             length * np.asarray(geometry.positions),
             length * np.asarray(geometry.cell),
             pbc,
+            charge or 0,
         )
     except InvalidStructure as error:
         raise InvalidData(f"{origin}: {error}") from error
@@ -142,10 +143,10 @@ def _structure(
             f"{origin}: its comment line states a unit of length of {unit:.6g} Å, but the config reads "
             f"one of {length:.6g} Å; set units of the source"
         )
-    if charge or multiplicity not in (None, 1):
-        state = f"charge {charge}" if charge else f"multiplicity {multiplicity}"
+    if multiplicity not in (None, 1):
         raise InvalidData(
-            f"{origin}: {state}; models know neutral closed shells only, leave this frame out"
+            f"{origin}: multiplicity {multiplicity}; models know closed shells only, leave this "
+            "frame out"
         )
     return structure
 

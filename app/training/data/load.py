@@ -142,6 +142,24 @@ def load_frames(
     return frames
 
 
+def check_charges(frames: Frames, takes_charge: bool) -> None:
+    """Make sure that a model takes the charges that there are.
+
+    Raises:
+        InvalidData: naming file and frame.
+    """
+    if takes_charge:
+        return
+    for part in (frames.train, frames.validation, frames.test):
+        charged = np.flatnonzero(part.charge)
+        if charged.size:
+            frame = part[int(charged[0])]
+            raise InvalidData(
+                f"{frame.origin}: charge {frame.structure.charge}, but the model takes none; set "
+                "model.takes_charge (architecture allegro), or leave this frame out"
+            )
+
+
 def load_dataset(sources: Sequence[Source], find: Finder, cutoff: float, dtype: str) -> Dataset:
     """The frames of some files with their neighbours, from the cache or into it where there is one.
 

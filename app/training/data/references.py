@@ -10,8 +10,8 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from app.atoms.ragged import rows_of
-from app.atoms.structure import Floats
-from app.errors import InvalidConfig
+from app.atoms.structure import Floats, Integers
+from app.errors import InvalidConfig, InvalidData
 from app.training.data.dataset import Dataset
 from app.training.models import Statistics
 
@@ -26,15 +26,17 @@ def fit_statistics(
     Args:
         frames: the training frames.
         elements: chemical symbols, in the order of the species index.
-        references: `least_squares`, or the reference energy of each element in eV.
+        references: `least_squares`, `isolated` (energies of the single neutral atoms among the
+            frames), or the reference energy of each element in eV.
 
     Raises:
-        InvalidConfig: given reference energies miss an element.
+        InvalidConfig: given reference energies, or single atoms, miss an element.
     """
     energies = element_energies(frames, elements, references)
     return Statistics(
         elements=tuple(elements),
         atomic_energies=energies,
+        lone_ions=lone_ions(frames),
         force_scale=(force_square(frames) or 1.0) ** 0.5,
         average_neighbors=frames.average_neighbors or 1.0,
     )
@@ -51,20 +53,54 @@ def element_energies(
     Args:
         frames: the training frames.
         elements: chemical symbols, in the order of the species index.
-        references: `least_squares`, or the reference energy of each element.
+        references: as for `fit_statistics`.
         fixed: what a fit leaves as it is.
 
     Raises:
-        InvalidConfig: given reference energies miss an element.
+        InvalidConfig: given reference energies, or single atoms, miss an element.
     """
-    if isinstance(references, str):
+    if references == "least_squares":
         return least_squares(frames, elements, fixed)
+    if references == "isolated":
+        references = {**isolated_atoms(frames), **fixed}
+    assert not isinstance(references, str)
     missing = [symbol for symbol in elements if symbol not in references]
     if missing:
         raise InvalidConfig(
             f"references: no energy for {', '.join(missing)}; the data holds {', '.join(elements)}"
         )
     return {symbol: float(references[symbol]) for symbol in elements}
+
+
+def isolated_atoms(frames: Dataset) -> dict[str, float]:
+    """eV; energies of the single neutral atoms among the frames, by element."""
+    return {
+        symbol: energy for (symbol, charge), energy in _single_atoms(frames).items() if not charge
+    }
+
+
+def lone_ions(frames: Dataset) -> dict[str, dict[int, float]]:
+    """eV; energies of the single charged atoms among the frames, by element and charge."""
+    ions: dict[str, dict[int, float]] = {}
+    for (symbol, charge), energy in sorted(_single_atoms(frames).items()):
+        if charge:
+            ions.setdefault(symbol, {})[charge] = energy
+    return ions
+
+
+def _single_atoms(frames: Dataset) -> dict[tuple[str, int], float]:
+    """eV; energy by element and charge."""
+    rows = _alone(frames)
+    symbols = [chemical_symbols[z] for z in frames.arrays.numbers[frames.atom_start[rows]]]
+    keys = zip(symbols, frames.charge[rows].tolist(), strict=True)
+    return dict(zip(keys, frames.energy[rows].tolist(), strict=True))
+
+
+def _alone(frames: Dataset) -> Integers:
+    """Numbers of the frames of one atom without neighbours that have an energy."""
+    single = (frames.n_atoms == 1) & (frames.n_edges == 0) & np.isfinite(frames.energy)
+    rows: Integers = np.flatnonzero(single)
+    return rows
 
 
 def least_squares(
@@ -100,10 +136,25 @@ def least_squares(
 
 
 def reference_energies(frames: Dataset, statistics: Statistics) -> Floats:
-    """(F,), eV; the sum of the reference energies of each frame's atoms."""
+    """(F,), eV; the sum of the reference energies of each frame's atoms, or that of a lone ion.
+
+    Raises:
+        InvalidData: a lone ion that the training frames do not have.
+    """
     energies = np.array([statistics.atomic_energies[symbol] for symbol in statistics.elements])
     sums = [composition(part, statistics.elements) @ energies for part in frames.parts()]
-    return np.concatenate([np.zeros(0), *sums])
+    references = np.concatenate([np.zeros(0), *sums])
+    for row in _alone(frames):
+        if charge := int(frames.charge[row]):
+            symbol = chemical_symbols[frames.arrays.numbers[frames.atom_start[row]]]
+            known = statistics.lone_ions.get(symbol, {})
+            if charge not in known:
+                raise InvalidData(
+                    f"{frames[int(row)].origin}: a single atom {symbol} of charge {charge}, which "
+                    "is not among the training frames; leave this frame out"
+                )
+            references[row] = known[charge]
+    return references
 
 
 def composition(frames: Dataset, elements: Sequence[str]) -> Floats:

@@ -1,6 +1,8 @@
-"""Errors of each molecule, or of each composition, of a set of frames."""
+"""Errors of each molecule, composition, charge, size or other group of a set of frames."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from ase.symbols import Symbols
@@ -9,9 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from app.atoms.structure import Floats, Integers
 from app.errors import InvalidData
 from app.training.data.frames import LabelledFrame
-from app.training.evaluation.errors import Values, labels
+from app.training.evaluation.errors import Values, labels, p99
 
 FORMULA = "formula"
+SIZES = (1, 10, 20, 30, 50, 70, 100)
+"""Atoms from which on groups of `size` begin."""
 
 
 class GroupErrors(BaseModel):
@@ -24,8 +28,10 @@ class GroupErrors(BaseModel):
     atoms: int
     energy_per_atom_mae: float | None = None
     energy_per_atom_rmse: float | None = None
+    energy_per_atom_p99: float | None = None
     forces_mae: float | None = None
     forces_rmse: float | None = None
+    forces_p99: float | None = None
 
     @property
     def severity(self) -> tuple[float, float]:
@@ -44,8 +50,8 @@ def by_molecule(
     Args:
         predicted: what a model says about the frames, in their order.
         frames: labelled.
-        key: of the comment lines, whose value names the group; the chemical formula where not
-            given.
+        key: of the comment lines, whose value names the group; where they have none, `charge` and
+            `size` are those of the structures; the chemical formula where not given.
 
     Raises:
         InvalidData: a frame has no such key.
@@ -58,19 +64,20 @@ def by_molecule(
     known = np.isfinite(expected.forces).all(axis=1)
     count, atoms = (np.bincount(group, weights=w, minlength=len(names)) for w in (None, n_atoms))
     labelled = np.isfinite(expected.energy)
-    energies = _means(energy[labelled], group[labelled], len(names))
-    components = _means(
-        forces[known].ravel(), np.repeat(group, n_atoms)[known].repeat(3), len(names)
-    )
+    energies = _statistics(energy[labelled], group[labelled], len(names))
+    of_components = np.repeat(group, n_atoms)[known].repeat(3)
+    components = _statistics(forces[known].ravel(), of_components, len(names))
     groups = [
         GroupErrors(
             name=str(name),
             frames=int(count[i]),
             atoms=int(atoms[i]),
-            energy_per_atom_mae=energies[0][i] if energies[2][i] else None,
-            energy_per_atom_rmse=energies[1][i] if energies[2][i] else None,
-            forces_mae=components[0][i] if components[2][i] else None,
-            forces_rmse=components[1][i] if components[2][i] else None,
+            energy_per_atom_mae=energies[i].mae,
+            energy_per_atom_rmse=energies[i].rmse,
+            energy_per_atom_p99=energies[i].p99,
+            forces_mae=components[i].mae,
+            forces_rmse=components[i].rmse,
+            forces_p99=components[i].p99,
         )
         for i, name in enumerate(names)
     ]
@@ -80,20 +87,38 @@ def by_molecule(
 def _name(frame: LabelledFrame, key: str | None) -> str:
     if key is None:
         return str(Symbols(frame.structure.numbers).get_chemical_formula())
-    if key not in frame.info:
-        known = ", ".join(frame.info) or "none besides the labels"
-        raise InvalidData(
-            f"--by {key}: {frame.origin} has no such key; its comment line has {known}"
-        )
-    return str(frame.info[key])
+    if key in frame.info:
+        return str(frame.info[key])
+    if key == "charge":
+        return f"{frame.structure.charge:+d}" if frame.structure.charge else "0"
+    if key == "size":
+        return _size(len(frame.structure))
+    known = ", ".join(frame.info) or "none besides the labels"
+    raise InvalidData(f"--by {key}: {frame.origin} has no such key; its comment line has {known}")
 
 
-def _means(errors: Floats, group: Integers, groups: int) -> tuple[Floats, Floats, Integers]:
-    """Mean absolute error, root mean square error and number of the errors of each group."""
-    count = np.bincount(group, minlength=groups)
-    several = np.maximum(count, 1)
-    absolute, square = (
-        np.bincount(group, weights=w, minlength=groups) / several
-        for w in (np.abs(errors), errors**2)
-    )
-    return absolute, np.sqrt(square), count
+def _size(atoms: int) -> str:
+    last = bisect_right(SIZES, atoms) - 1
+    if last + 1 == len(SIZES):
+        return f"{SIZES[last]} atoms or more"
+    return f"{SIZES[last]} to {SIZES[last + 1] - 1} atoms"
+
+
+class _Statistics(NamedTuple):
+    """Of the errors of one group; None where it has none."""
+
+    mae: float | None = None
+    rmse: float | None = None
+    p99: float | None = None
+
+
+def _statistics(errors: Floats, group: Integers, groups: int) -> list[_Statistics]:
+    """Those of each group, of errors that are in any order."""
+    order = np.argsort(group, kind="stable")
+    ends = np.cumsum(np.bincount(group, minlength=groups))[:-1]
+    return [
+        _Statistics(float(np.abs(own).mean()), float(np.sqrt((own**2).mean())), p99(own))
+        if own.size
+        else _Statistics()
+        for own in np.split(errors[order], ends)
+    ]

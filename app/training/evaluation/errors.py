@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 from pydantic import BaseModel, ConfigDict
-from torch import nn
 
 from app.atoms.ragged import ranges, starts_of
 from app.atoms.structure import Floats
 from app.training.data.batches import BatchSize, Collator, batches
 from app.training.data.frames import LabelledFrame
 from app.training.evaluation.forward import predict
+from app.training.models.network import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Values:
 
 
 class Errors(BaseModel):
-    """Mean absolute errors and root mean square errors over a set of frames.
+    """Mean absolute errors, root mean square errors and 99th percentiles over a set of frames.
 
     Energies in meV (per structure) and meV/atom, forces in meV/Å per component, stress in meV/Å³
     per component.
@@ -51,8 +51,10 @@ class Errors(BaseModel):
     energy_rmse: float | None = None
     energy_per_atom_mae: float | None = None
     energy_per_atom_rmse: float | None = None
+    energy_per_atom_p99: float | None = None
     forces_mae: float | None = None
     forces_rmse: float | None = None
+    forces_p99: float | None = None
     stress_mae: float | None = None
     stress_rmse: float | None = None
     forces_mae_by_element: dict[str, float] = {}
@@ -70,7 +72,7 @@ def labels(frames: Sequence[LabelledFrame]) -> Values:
 
 
 def predict_frames(
-    model: nn.Module, collator: Collator, size: BatchSize, device: torch.device
+    model: Network, collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """What a model says about all frames of a data set, in their order."""
     data = collator.dataset
@@ -107,8 +109,10 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         energy_rmse=_rmse(energy),
         energy_per_atom_mae=_mae(energy_per_atom),
         energy_per_atom_rmse=_rmse(energy_per_atom),
+        energy_per_atom_p99=p99(energy_per_atom),
         forces_mae=_mae(forces),
         forces_rmse=_rmse(forces),
+        forces_p99=p99(forces),
         stress_mae=_mae(stress),
         stress_rmse=_rmse(stress),
         forces_mae_by_element=_known({symbol: _mae(part) for symbol, part in by_element.items()}),
@@ -127,3 +131,8 @@ def _mae(values: Floats) -> float | None:
 
 def _rmse(values: Floats) -> float | None:
     return float(np.sqrt((values**2).mean())) if values.size else None
+
+
+def p99(values: Floats) -> float | None:
+    """What 99 % of the absolute values are below; None where there are no values."""
+    return float(np.quantile(np.abs(values), 0.99)) if values.size else None

@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.training.data.batches import Batch
 from app.training.models.derivatives import evaluate
+from app.training.models.network import Network
 
 
 class Outputs(NamedTuple):
@@ -23,7 +24,7 @@ class Outputs(NamedTuple):
     stress: Tensor
 
 
-def predict(model: nn.Module, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
+def predict(model: Network, batch: Batch, create_graph: bool, stress: bool = True) -> Outputs:
     """Energies, forces and stresses of a batch.
 
     Args:

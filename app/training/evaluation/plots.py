@@ -17,7 +17,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from app.atoms.structure import Floats, Integers
 from app.training.data.frames import LabelledFrame
 from app.training.evaluation.errors import Values, labels
-from app.training.evaluation.uncertainty import force_errors, reliability
+from app.training.evaluation.uncertainty import reliability
 from app.training.runs.checkpoint import write_atomically
 
 MOST_POINTS = 20_000
@@ -127,18 +127,15 @@ def learning_curve(path: Path, lines: Sequence[Mapping[str, float]]) -> None:
     _save(figure, path)
 
 
-def error_against_std(
-    path: Path, title: str, frames: Sequence[LabelledFrame], predicted: Values
-) -> None:
-    """Draw the length of each atom's force error against its standard deviation over a committee.
+def error_against_std(path: Path, title: str, error: Floats, std: Floats) -> None:
+    """Draw the length of each atom's force error against its standard deviation.
 
     Args:
         path: a PNG file.
         title: drawn above, with the rank correlation.
-        frames: the labelled frames.
-        predicted: with `forces_std`.
+        error: (n,), eV/Å.
+        std: (n,), eV/Å.
     """
-    error, std = force_errors(predicted, frames)
     agreement = reliability(error, std)
     drawn = (error > 0) & (std > 0)
     error, std = error[drawn], std[drawn]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from app.atoms.neighbors import build_graphs
 from app.atoms.uncertainty import energies_spread, forces_spread
@@ -21,6 +20,7 @@ from app.training.data.frames import LabelledFrame
 from app.training.data.load import check_elements
 from app.training.evaluation.errors import Values, predict_frames
 from app.training.evaluation.served import service_predictor
+from app.training.models.network import Network
 from app.training.runs.folder import is_run
 from app.training.runs.trained import TrainedRun
 
@@ -86,7 +86,7 @@ def run_predictor(run: TrainedRun, device: str, threads: int, batch_size: int) -
 
 
 def predict_committee(
-    models: Sequence[nn.Module], collator: Collator, size: BatchSize, device: torch.device
+    models: Sequence[Network], collator: Collator, size: BatchSize, device: torch.device
 ) -> Values:
     """The mean of what M >= 1 models say about all frames of a data set; of more than one, with its
     uncertainty.

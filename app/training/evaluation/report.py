@@ -100,12 +100,13 @@ def page(report: Report, worst: int) -> str:
     parts = [
         [f"{report.frames} frames, {report.atoms} atoms", *report.left_out],
         [f"{'':<18}{'MAE':>10}{'RMSE':>10}  unit", *_quantities(report, _elements(report))],
+        [*_p99(report)],
     ]
     if len(report.groups) > 1 and worst:
         parts.append(_groups(report, worst))
     if report.uncertainty is not None:
         parts.append(_uncertainty(report.uncertainty))
-    return "\n\n".join("\n".join(part) for part in parts)
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def groups_csv(groups: Sequence[GroupErrors]) -> str:
@@ -125,6 +126,16 @@ def _quantities(errors: Errors, elements: Sequence[str] = ()) -> list[str]:
             lines.append(_row(quantity, m, r, unit))
             lines += elements if quantity == "forces" else ()
     return lines
+
+
+def _p99(errors: Errors) -> Iterator[str]:
+    """Below which errors 99 % of all lie."""
+    for name, value, unit in (
+        ("energies per atom", errors.energy_per_atom_p99, "meV/atom"),
+        ("force components", errors.forces_p99, "meV/Å"),
+    ):
+        if value is not None:
+            yield f"99 % of the {name} are within {value:.2f} {unit}"
 
 
 def _row(quantity: str, mae: float, rmse: float, unit: str) -> str:

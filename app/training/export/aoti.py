@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from torch._inductor import aoti_compile_and_package
 from torch._inductor.cpp_builder import get_cpp_compiler
 from torch._inductor.exc import InvalidCxxCompiler
@@ -16,7 +15,8 @@ from torch._inductor.exc import InvalidCxxCompiler
 from app.backends.aoti import public_version
 from app.errors import TrainingError
 from app.store.card import ENERGY_PACKAGE, PACKAGE, Packages, member_files
-from app.training.export.onnx import export_program, input_type, quiet
+from app.training.export.onnx import export_program, input_names, quiet
+from app.training.models.network import Network
 
 ARCHITECTURES = {"AVX2": "x86-64-v3", "AVX512": "x86-64-v4"}
 """What the compiler calls processors with these vector instructions."""
@@ -28,7 +28,7 @@ INDUCTOR: dict[str, Any] = {
 """Weights folded and packed, fused multiply and add."""
 
 
-def packages_for_here(model: nn.Module) -> Packages:
+def packages_for_here(model: Network) -> Packages:
     """What packages of a model would be compiled with and for, here.
 
     Raises:
@@ -51,12 +51,12 @@ def packages_for_here(model: nn.Module) -> Packages:
             "torch": public_version(torch.__version__),
             "machine": machine,
             "capability": capability,
-            "inputs": input_type(model)._fields,
+            "inputs": input_names(model),
         }
     )
 
 
-def compile_packages(models: Sequence[nn.Module], packages: Packages, folder: Path) -> None:
+def compile_packages(models: Sequence[Network], packages: Packages, folder: Path) -> None:
     """Write the packages of all members: with their gradients, and for the energies alone.
 
     Takes minutes.
@@ -74,7 +74,7 @@ def compile_packages(models: Sequence[nn.Module], packages: Packages, folder: Pa
 
 
 def compile_package(
-    model: nn.Module, path: Path, options: dict[str, Any], gradient: bool = True
+    model: Network, path: Path, options: dict[str, Any], gradient: bool = True
 ) -> None:
     """Write a model to a package.
 

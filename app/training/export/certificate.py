@@ -3,15 +3,22 @@ it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.atoms.graph import Graph, collate
 from app.atoms.neighbors import build_graph
-from app.atoms.prediction import Prediction, StructurePrediction, committee, from_atoms, split
+from app.atoms.prediction import (
+    AtomErrors,
+    Prediction,
+    StructurePrediction,
+    committee,
+    from_atoms,
+    split,
+)
 from app.atoms.structure import Floats, Structure
 from app.backends import Backend
 from app.backends.layout import dense_edges
@@ -21,6 +28,8 @@ from app.store.certificate import Certificate, Deviations
 from app.training.export import synthetic as samples
 from app.training.models import ModelInputs
 from app.training.models.derivatives import evaluate
+from app.training.models.network import Network
+from app.training.models.uncertainty import WithUncertainty
 
 TOLERANCES = {
     "float32": Deviations(energy_per_atom=2e-5, forces=5e-4, stress=2e-5),
@@ -39,33 +48,50 @@ class EagerModel:
         card: elements and reference energies.
     """
 
-    model: nn.Module
+    model: Network
     card: ModelCard
 
     def __call__(self, graph: Graph) -> Prediction:
         """Energies, forces and stress of one structure."""
-        species = self.card.species(graph.numbers)
-        energies, forces, virials = evaluate(self.model, model_inputs(graph, self.card))
+        inputs = model_inputs(graph, self.card)
+        energies, forces, virials = evaluate(self.model, inputs)
         return from_atoms(
-            graph, energies.numpy() + self.card.references(species), forces.numpy(), virials.numpy()
+            graph,
+            energies.numpy() + self.card.references(graph),
+            forces.numpy(),
+            virials.numpy(),
+            atom_errors(self.model, inputs),
         )
+
+
+def atom_errors(model: Network, inputs: ModelInputs) -> AtomErrors | None:
+    """What a model estimates of its errors, if it does."""
+    if not isinstance(model, WithUncertainty):
+        return None
+    taken = inputs.local() if model.strictly_local else inputs
+    with torch.no_grad():
+        estimates = model.errors(model.features(taken), taken)
+    return AtomErrors(*(values.numpy().astype(np.float64) for values in estimates))
 
 
 def model_inputs(graph: Graph, card: ModelCard, dtype: torch.dtype = torch.float64) -> ModelInputs:
     """A graph as the tensors that a model takes, in one portion."""
     slots = dense_edges(graph)
+    precise = np.dtype(np.float64)
     feeds = (
-        slots.feeds(card.species(graph.numbers), graph.edge_vectors(), np.dtype(np.float64))
+        slots.feeds(card.species(graph.numbers), graph.edge_vectors(), precise)
         | slots.links()
+        | slots.charges(precise)
     )
     tensors: dict[str, Tensor] = {
         name: torch.from_numpy(feeds[name]) for name in ModelInputs._fields
     }
-    return ModelInputs(**{**tensors, "edge_vectors": tensors["edge_vectors"].to(dtype)})
+    exact = {name: tensors[name].to(dtype) for name in ("edge_vectors", "charge")}
+    return ModelInputs(**{**tensors, **exact})
 
 
 def certify(
-    backend: Backend, models: Sequence[nn.Module], held_out: Sequence[Structure]
+    backend: Backend, models: Sequence[Network], held_out: Sequence[Structure]
 ) -> Certificate:
     """Compare an artifact with its model, or the artifacts of a committee with its members.
 
@@ -81,7 +107,8 @@ def certify(
         CertificateRefused: a deviation is over the tolerance, or two runs of one batch differ.
     """
     references = [EagerModel(model, backend.card) for model in models]
-    synthetic, frames = _synthetic(backend.card), [held_out[:n] for n in (1, 3, 64) if held_out]
+    synthetic = [_charged(batch, backend.card) for batch in _synthetic(backend.card)]
+    frames = [held_out[:n] for n in (1, 3, 64) if held_out]
     of_synthetic = _largest(
         [_compare(backend, references, batch, in_proportion=True) for batch in synthetic]
     )
@@ -115,6 +142,16 @@ def _synthetic(card: ModelCard) -> list[list[Structure]]:
         [*clusters, *samples.isolated(elements), *boxes, slab],
         [samples.box(elements, 400, seed=400)],
         [samples.cluster(elements, 4 + i % 29, seed=100 + i) for i in range(64)],
+    ]
+
+
+def _charged(batch: list[Structure], card: ModelCard) -> list[Structure]:
+    """The same structures with charges, where the model takes them; lone atoms stay neutral."""
+    if not card.takes_charge:
+        return batch
+    return [
+        replace(structure, charge=(0, 1, -1, 2)[place % 4]) if len(structure) > 1 else structure
+        for place, structure in enumerate(batch, start=len(batch[0]))
     ]
 
 
@@ -152,27 +189,30 @@ def scales(expected: StructurePrediction, graph: Graph, card: ModelCard) -> Floa
     proportion to them: the largest energy of an atom without its reference (eV), force (eV/Å) and
     stress (eV/Å³), where these exceed 1.
     """
-    shares = expected.energies - card.references(card.species(graph.numbers))
+    shares = expected.energies - card.references(graph)
     parts = (shares, expected.forces, expected.stress)
     return np.array([1.0 if part is None else np.abs(part).max(initial=1.0) for part in parts])
 
 
 def _deviations(predicted: StructurePrediction, expected: StructurePrediction) -> Floats:
     """(3,): largest differences of energies per atom, forces and stress; a committee's
-    uncertainties count as well.
+    uncertainties count as well, and estimated errors, these in proportion.
     """
 
-    def off(*names: str) -> float:
+    def off(*names: str, in_proportion: bool = False) -> float:
         pairs = [(getattr(predicted, name), getattr(expected, name)) for name in names]
         differences = [
-            np.abs(one - two).max() for one, two in pairs if one is not None and two is not None
+            (np.abs(one - two) / (np.maximum(1.0, np.abs(two)) if in_proportion else 1.0)).max()
+            for one, two in pairs
+            if one is not None and two is not None
         ]
         return float(np.max(differences, initial=0.0))
 
+    estimated = expected.novelty is not None
     return np.array(
         [
-            off("energy", "energy_std") / len(expected.energies),
-            off("forces", "forces_std"),
+            max(off("energy"), off("energy_std", in_proportion=estimated)) / len(expected.energies),
+            max(off("forces"), off("forces_std", in_proportion=estimated)),
             off("stress"),
         ]
     )

@@ -12,13 +12,15 @@ from typing import Any
 import onnx
 import torch
 from onnx.utils import Extractor
-from torch import Tensor, nn
+from torch import Tensor
 from torch._decomp import get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from app.backends.artifact import OUTPUTS
+from app.backends.artifact import ERRORS, OUTPUTS
 from app.training.models import LocalInputs, ModelInputs
-from app.training.models.derivatives import edge_gradients
+from app.training.models.derivatives import answers
+from app.training.models.network import Network
+from app.training.models.uncertainty import WithUncertainty
 
 OPSET = 18
 
@@ -40,7 +42,7 @@ _WITHOUT_ONNX_LOWERING = [
 ]
 
 
-def export_onnx(model: nn.Module, path: Path) -> None:
+def export_onnx(model: Network, path: Path) -> None:
     """Write a model with its gradient inside to one ONNX file.
 
     Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies`
@@ -54,8 +56,8 @@ def export_onnx(model: nn.Module, path: Path) -> None:
             program,
             dynamo=True,
             opset_version=OPSET,
-            input_names=input_type(model)._fields,
-            output_names=OUTPUTS,
+            input_names=input_names(model),
+            output_names=output_names(model),
             verbose=False,
         )
     if exported is None:
@@ -63,11 +65,11 @@ def export_onnx(model: nn.Module, path: Path) -> None:
     exported.save(str(path), external_data=False)
 
 
-def export_program(model: nn.Module, gradient: bool = True) -> torch.export.ExportedProgram:
+def export_program(model: Network, gradient: bool = True) -> torch.export.ExportedProgram:
     """A model with its gradient inside, captured for any N and K: the function that `export_onnx`
     writes.
 
-    It takes the fields of `input_type` one after the other, on the model's device.
+    It takes the `input_names` one after the other, on the model's device.
 
     Args:
         model: the model.
@@ -76,10 +78,8 @@ def export_program(model: nn.Module, gradient: bool = True) -> torch.export.Expo
     parameter = next(model.parameters())
     whole = tracing_inputs(parameter.dtype)
     taken = whole.local() if model.strictly_local else whole
-    inputs = type(taken)(*(tensor.to(parameter.device) for tensor in taken))
-    graph = _capture(
-        model.eval().requires_grad_(False), inputs, OUTPUTS if gradient else OUTPUTS[:1]
-    )
+    inputs = [getattr(taken, name).to(parameter.device) for name in input_names(model)]
+    graph = _capture(model.eval().requires_grad_(False), inputs, output_names(model, gradient))
     dynamic = [
         dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs
     ]
@@ -89,13 +89,21 @@ def export_program(model: nn.Module, gradient: bool = True) -> torch.export.Expo
         )
 
 
-def input_type(model: nn.Module) -> type[LocalInputs] | type[ModelInputs]:
-    """What a model takes."""
-    return LocalInputs if model.strictly_local else ModelInputs
+def input_names(model: Network) -> tuple[str, ...]:
+    """The fields of `LocalInputs` or `ModelInputs` that a model takes."""
+    fields = (LocalInputs if model.strictly_local else ModelInputs)._fields
+    return tuple(name for name in fields if name != "charge" or model.takes_charge)
+
+
+def output_names(model: Network, gradient: bool = True) -> tuple[str, ...]:
+    """What an artifact of a model gives."""
+    own = OUTPUTS if gradient else OUTPUTS[:1]
+    return (*own, *ERRORS) if isinstance(model, WithUncertainty) else own
 
 
 def cut_energies(artifact: Path, path: Path) -> None:
-    """Write the part of an artifact that gives the energies to a file of its own.
+    """Write the part of an artifact that gives the energies, without their gradient, to a file of
+    its own.
 
     It is the same forward pass, node by node, with the same inputs.
 
@@ -105,7 +113,8 @@ def cut_energies(artifact: Path, path: Path) -> None:
     """
     extractor = Extractor(onnx.load(artifact))
     inputs = [i.name for i in extractor.graph.input]
-    onnx.save(extractor.extract_model(inputs, list(OUTPUTS[:1])), path)
+    outputs = [o.name for o in extractor.graph.output if o.name != OUTPUTS[1]]
+    onnx.save(extractor.extract_model(inputs, outputs), path)
 
 
 def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
@@ -119,27 +128,33 @@ def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
     mask = torch.rand(atoms, slots, generator=generator) < 0.8
     neighbors = torch.randint(atoms, (atoms, slots), generator=generator)
     reverse = torch.randperm(atoms * slots, generator=generator).reshape(atoms, slots)
-    return ModelInputs(torch.zeros(atoms, dtype=torch.int64), vectors, neighbors, mask, reverse)
+    charge = torch.randn(atoms, generator=generator, dtype=torch.float64).to(dtype)
+    species = torch.zeros(atoms, dtype=torch.int64)
+    return ModelInputs(species, vectors, neighbors, mask, reverse, charge)
 
 
 def _capture(
-    model: nn.Module, inputs: LocalInputs | ModelInputs, wanted: Sequence[str]
+    model: Network, inputs: Sequence[Tensor], wanted: Sequence[str]
 ) -> torch.fx.GraphModule:
-    def energies_and_gradients(*tensors: Tensor) -> tuple[Tensor, Tensor]:
-        return edge_gradients(model, type(inputs)(*tensors))
+    kind = LocalInputs if model.strictly_local else ModelInputs
+    names = input_names(model)
+
+    def answered(*tensors: Tensor) -> tuple[Tensor, ...]:
+        return answers(model, kind(**dict(zip(names, tensors, strict=True))))
 
     table: dict[Any, Callable[..., Any]] = dict(get_decompositions(_WITHOUT_ONNX_LOWERING))
     table[aten.slice_backward.default] = _slice_backward
     table[aten.select_backward.default] = _select_backward
     graph = make_fx(
-        energies_and_gradients,
+        answered,
         tracing_mode="symbolic",
         _allow_non_fake_inputs=True,
         decomposition_table=table,
     )(*inputs)
     drop_aliases(graph)
     (output,) = graph.graph.find_nodes(op="output")
-    output.args = (tuple(output.args[0][: len(wanted)]),)
+    nodes = dict(zip(output_names(model), output.args[0], strict=True))
+    output.args = (tuple(nodes[name] for name in wanted),)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph

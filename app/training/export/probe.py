@@ -3,9 +3,9 @@ it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-from torch import nn
 
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import committee, split
@@ -14,11 +14,13 @@ from app.store.card import ModelCard
 from app.store.certificate import Deviations, Probe
 from app.training.export.certificate import EagerModel, scales
 from app.training.export.synthetic import of_every_element
+from app.training.models.network import Network
 
 SEED = 1
+CHARGE = 1
 
 
-def probe_of(models: Sequence[nn.Module], card: ModelCard, tolerance: Deviations) -> Probe:
+def probe_of(models: Sequence[Network], card: ModelCard, tolerance: Deviations) -> Probe:
     """The probe of a model, or of a committee.
 
     Args:
@@ -27,6 +29,8 @@ def probe_of(models: Sequence[nn.Module], card: ModelCard, tolerance: Deviations
         tolerance: of the certificate.
     """
     structure = of_every_element(card.elements, SEED)
+    if card.takes_charge:
+        structure = replace(structure, charge=CHARGE)
     graph = build_graph(structure, card.cutoff)
     (answer,) = split(committee([EagerModel(model, card)(graph) for model in models]), graph)
     assert answer.forces is not None
@@ -35,6 +39,7 @@ def probe_of(models: Sequence[nn.Module], card: ModelCard, tolerance: Deviations
         positions=_rows(structure.positions),
         cell=_rows(structure.cell),
         pbc=tuple(structure.pbc.tolist()),
+        charge=structure.charge,
         energy=answer.energy,
         forces=_rows(answer.forces),
         tolerance=_scaled(tolerance, scales(answer, graph, card)),

@@ -98,7 +98,7 @@ def export(
         ModelExists: another process published this version meanwhile.
     """
     check_name(name)
-    models = run.models(DTYPES[dtype])
+    models = run.answering(DTYPES[dtype])
     packages = packages_for_here(models[0]) if aoti else None
     parameters = sum(p.numel() for model in models for p in model.parameters())
     card = card_of(run, name, store.next_version(name), about, dtype, parameters)
@@ -109,7 +109,7 @@ def export(
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
         progress("certifying")
-        exact = run.models(torch.float64)
+        exact = run.answering(torch.float64)
         certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
         if packages is not None:
             progress("compiling packages of AOTInductor")
@@ -156,14 +156,17 @@ def card_of(
         backend="onnx",
         elements=run.statistics.elements,
         atomic_energies=run.statistics.atomic_energies,
+        lone_ions=run.statistics.lone_ions if model.takes_charge else {},
         cutoff=model.cutoff,
         receptive_field=model.receptive_field,
+        takes_charge=model.takes_charge,
         dtype=dtype,
         parameters=parameters,
         members=len(run.weights),
         trained_on=run.statistics.trained_on,
         energies_alone=True,
         closed_shell=run.closed_shell,
+        uncertainty=run.metrics().get("uncertainty") if run.uncertainty is not None else None,
         fine_tuned_from=run.origin(),
         imported=run.imported(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.atoms.structure import Structure
 from app.store.card import Origin
 from app.store.imported import Imported
 from app.training.models import ModelConfig, Statistics
+from app.training.models.network import Network
 
 
 class Publishable(Protocol):
@@ -35,8 +36,12 @@ class Publishable(Protocol):
     def closed_shell(self) -> bool:
         """Whether it was trained on closed shells only."""
 
-    def models(self, dtype: torch.dtype) -> list[nn.Module]:
-        """All members."""
+    @property
+    def uncertainty(self) -> object | None:
+        """The head that estimates the errors of a single model, if it has one."""
+
+    def answering(self, dtype: torch.dtype) -> list[Network]:
+        """All members, with the estimates of their errors."""
 
     def held_out(self) -> list[Structure]:
         """Structures that no member was trained on, for the certificate."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 import yaml
 from ase.calculators.calculator import Calculator
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.atoms.structure import Structure
 from app.errors import TrainingError
@@ -17,6 +17,7 @@ from app.store.card import Origin
 from app.store.imported import Comparison, Imported
 from app.training.models import ModelConfig, Statistics, build_model
 from app.training.models.nequip import NequIP, NequIPConfig
+from app.training.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,28 @@ class ImportedModel:
     structures: Sequence[Structure] = ()
     limitations: tuple[str, ...] = ()
 
-    def network(self) -> nn.Module:
+    def network(self) -> Network:
         """The eager model in float64."""
         (model,) = self.models(torch.float64)
         return model
 
-    def models(self, dtype: torch.dtype) -> list[nn.Module]:
+    def models(self, dtype: torch.dtype) -> list[Network]:
         """The model, alone in a list, as exports take it."""
         model = build_model(self.model, self.statistics, torch.float64)
         model.load_state_dict(self.tensors)
         return [model.to(dtype).eval()]
 
     closed_shell = False
+    uncertainty = None
 
     @cached_property
     def weights(self) -> list[dict[str, Tensor]]:
         """What is kept in the store, to train on from, in float32 as the source has them."""
         return [{name: tensor.float().contiguous() for name, tensor in self.tensors.items()}]
+
+    def answering(self, dtype: torch.dtype) -> list[Network]:
+        """The same: it has no estimates of its errors."""
+        return self.models(dtype)
 
     def held_out(self) -> list[Structure]:
         """Structures for the certificate."""
@@ -179,7 +185,7 @@ def finished(
         raise TrainingError(f"{source.source}: it gives no {', '.join(missing)}")
     model.load_state_dict(model.state_dict() | tensors)
     with torch.no_grad():
-        energies = shifts.double() + model.alone() * model.scale
+        energies = shifts.double() + model.energies_alone()
     atomic = dict(zip(statistics.elements, energies.tolist(), strict=True))
     return ImportedModel(
         config,

@@ -15,9 +15,10 @@ import torch.distributed as dist
 
 # keeps the process group that exists at its import, so that one's threads would never end
 import torch.distributed.nn
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.errors import EquipotError, TrainingError
+from app.training.models.network import Network
 
 Value = TypeVar("Value")
 PATIENCE = timedelta(days=30)
@@ -92,7 +93,7 @@ class ProcessGroup:
         made: Value = values[0]
         return made
 
-    def broadcast_weights(self, model: nn.Module) -> None:
+    def broadcast_weights(self, model: Network) -> None:
         """Give a model the first process's weights in all."""
         if self.size > 1:
             with _lost_peers():

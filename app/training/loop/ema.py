@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from app.training.models.network import Network
 
 
 class Average:
@@ -18,7 +20,7 @@ class Average:
         decay: 0 follows the weights themselves.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: Network, decay: float) -> None:
         self.decay = decay
         self.parameters = [p.detach() for p in model.parameters()]
         self.values = [p.clone() for p in self.parameters]

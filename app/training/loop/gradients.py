@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.atoms.structure import Integers
 from app.errors import TrainingError
@@ -17,6 +17,7 @@ from app.training.evaluation.forward import predict
 from app.training.loop.distributed import ProcessGroup
 from app.training.loop.loss import Counts, Losses, compute_losses, count_labels
 from app.training.loop.precision import Precision
+from app.training.models.network import Network
 from app.training.runs.config import LossConfig, TrainConfig
 
 
@@ -40,7 +41,7 @@ class Gradients:
     """
 
     def __init__(
-        self, model: nn.Module, collator: Collator, config: TrainConfig, group: ProcessGroup
+        self, model: Network, collator: Collator, config: TrainConfig, group: ProcessGroup
     ) -> None:
         self.model, self.collator, self.group, self.seed = model, collator, group, config.seed
         self.parameters = [p for p in model.parameters() if p.requires_grad]

@@ -1,11 +1,11 @@
 """Optimisers by name."""
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
-from app.training.models.layers import Elementwise
+from app.training.models.network import Network
 from app.training.runs.config import TrainConfig
 
 
@@ -21,13 +21,13 @@ class MuonAdamW:
         config: of the run.
     """
 
-    def __init__(self, model: nn.Module, config: TrainConfig) -> None:
+    def __init__(self, model: Network, config: TrainConfig) -> None:
         lr, decay, betas = (
             config.optimizer.lr,
             config.optimizer.weight_decay,
             config.optimizer.betas,
         )
-        tables = cast(Elementwise, model.elementwise)
+        tables = model.elementwise
         parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         matrices = {
             name: p for name, p in parameters.items() if is_matrix(p) and not name.endswith(tables)
@@ -63,7 +63,7 @@ class MuonAdamW:
 AnyOptimizer = torch.optim.Optimizer | MuonAdamW
 
 
-def make_optimizer(model: nn.Module, config: TrainConfig) -> AnyOptimizer:
+def make_optimizer(model: Network, config: TrainConfig) -> AnyOptimizer:
     """The config's optimiser; weight decay acts on matrices, not on scales and biases."""
     options = config.optimizer
     if options.name == "muon":

@@ -4,7 +4,13 @@ from dataclasses import dataclass
 
 from app.errors import InvalidData
 from app.training.data.batches import Collator
-from app.training.data.load import Finder, Frames, check_stress, load_frames
+from app.training.data.load import (
+    Finder,
+    Frames,
+    check_charges,
+    check_stress,
+    load_frames,
+)
 from app.training.data.ranges import joined, training_range
 from app.training.data.references import fit_statistics
 from app.training.models import Statistics
@@ -44,6 +50,7 @@ def load_problem(
     given = statistics or (base.statistics if base is not None else None)
     known = given.elements if given is not None else ()
     frames = load_frames(config.data, find, config.model.cutoff, config.dtype, known)
+    check_charges(frames, config.model.takes_charge)
     check_labels(frames, config.loss)
     if statistics is None:
         statistics = fresh_statistics(config, frames, base)

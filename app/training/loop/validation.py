@@ -4,18 +4,18 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
 
 from app.errors import TrainingError
 from app.training.data.batches import BatchSize, Collator
 from app.training.evaluation.errors import Errors, errors, predict_frames
 from app.training.evaluation.forward import Outputs
 from app.training.loop.loss import compute_losses
+from app.training.models.network import Network
 from app.training.runs.config import TrainConfig
 
 
 def validate(
-    model: nn.Module, collator: Collator, config: TrainConfig, device: torch.device
+    model: Network, collator: Collator, config: TrainConfig, device: torch.device
 ) -> tuple[float, Errors]:
     """Loss, with its weights at the end of the run, and errors on a whole set.
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import torch
 from pydantic import Field
-from torch import nn
 
 # Each config that is imported here is an architecture that training configs can name.
 from app.training.models.allegro import AllegroConfig as AllegroConfig
@@ -15,6 +14,8 @@ from app.training.models.equiformer import EquiformerConfig as EquiformerConfig
 from app.training.models.inputs import LocalInputs as LocalInputs
 from app.training.models.inputs import ModelInputs as ModelInputs
 from app.training.models.nequip import NequIPConfig as NequIPConfig
+from app.training.models.network import Network
+from app.training.models.repulsion import Repelled, Repulsion
 from app.training.models.statistics import Statistics as Statistics
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ else:
 
 def build_model(
     config: ModelConfig, statistics: Statistics, dtype: torch.dtype = torch.float32, seed: int = 0
-) -> nn.Module:
+) -> Network:
     """A freshly initialised model (`ArchitectureConfig.build`), from a seed.
 
     It is built in float64 and cast, so that its constants are exact in either precision.
@@ -40,6 +41,8 @@ def build_model(
             model = config.build(
                 len(statistics.elements), statistics.force_scale, statistics.average_neighbors
             )
+            if config.repulsion == "zbl":
+                model = Repelled(model, Repulsion(statistics.elements, config.cutoff))
     finally:
         torch.set_default_dtype(before)
     return model.to(dtype)

@@ -27,7 +27,8 @@ from app.training.models.angular import (
 )
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.inputs import LocalInputs
-from app.training.models.layers import SILU_GAIN, Elementwise, SpeciesAxes, linear, mlp
+from app.training.models.layers import SILU_GAIN, linear, mlp
+from app.training.models.network import Network
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
 
 SCALAR: Irrep = (0, 1)
@@ -63,12 +64,14 @@ class AllegroConfig(ArchitectureConfig):
     num_bessels: int = Field(default=8, ge=1)
     envelope_power: int = Field(default=6, ge=2)
 
+    can_take_charge: ClassVar[bool] = True
+
     def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> "Allegro":
         """A freshly initialised model."""
         return Allegro(self, num_elements, force_scale, average_neighbors)
 
 
-class Allegro(nn.Module):
+class Allegro(Network):
     """Allegro for a fixed list of elements.
 
     Args:
@@ -79,14 +82,10 @@ class Allegro(nn.Module):
     """
 
     strictly_local = True
-    species_axes: ClassVar[SpeciesAxes] = {
-        "scale": (0,),
-        "embedding.centre": (0,),
-        "embedding.neighbor": (0,),
-    }
-    elementwise: ClassVar[Elementwise] = (
+    elementwise = (
         "embedding.centre",
         "embedding.neighbor",
+        "embedding.charge",
         "product.weights",
     )
     expand: Tensor
@@ -98,6 +97,12 @@ class Allegro(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.takes_charge = config.takes_charge
+        tables = ("centre", "neighbor", "charge") if config.takes_charge else ("centre", "neighbor")
+        self.species_axes = {
+            "scale": (0,),
+            **{f"embedding.{name}": (0,) for name in tables},
+        }
         mirror = config.parity != "none"
         self.bessel = BesselBasis(config.cutoff, config.num_bessels)
         self.envelope = PolynomialEnvelope(config.cutoff, config.envelope_power)
@@ -117,8 +122,13 @@ class Allegro(nn.Module):
         far = torch.tensor([2 * config.cutoff, 0.0, 0.0])
         self.register_buffer("far", far, persistent=False)
 
-    def forward(self, inputs: LocalInputs) -> Tensor:
-        """(N,) interaction energies, eV."""
+    def read(self, features: Tensor, inputs: LocalInputs) -> Tensor:
+        """(N,) interaction energies, eV, from the (N, H) features."""
+        energies: Tensor = self.readout[-1](features).squeeze(-1)
+        return energies
+
+    def features(self, inputs: LocalInputs) -> Tensor:
+        """(N, H), eV: what the last layer makes the energies of."""
         vectors = torch.where(inputs.mask.unsqueeze(-1), inputs.edge_vectors, self.far)
         distance = (vectors * vectors).sum(-1, keepdim=True).sqrt()
         harmonics = self.harmonics(vectors / distance)
@@ -128,9 +138,10 @@ class Allegro(nn.Module):
         tensors = (weights @ self.expand) * harmonics.unsqueeze(1)
         for layer in self.layers:
             x, tensors = layer(x, tensors, harmonics, envelope, self.normalization)
-        energies = self.readout(x).squeeze(-1).sum(-1)
-        total: Tensor = energies * self.normalization * self.scale.index_select(0, inputs.species)
-        return total
+        hidden = self.readout[:-1](x).sum(1)
+        scale = self.normalization * self.scale.index_select(0, inputs.species)
+        features: Tensor = hidden * scale.unsqueeze(1)
+        return features
 
 
 class TwoBodyEmbedding(nn.Module):
@@ -139,18 +150,34 @@ class TwoBodyEmbedding(nn.Module):
     def __init__(self, config: AllegroConfig, num_elements: int) -> None:
         super().__init__()
         hidden = config.two_body_mlp[0] if config.two_body_mlp else config.num_scalars
+        self.takes_charge = config.takes_charge
         self.radial = linear(config.num_bessels, hidden)
         self.centre = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
         self.neighbor = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
+        if config.takes_charge:
+            self.charge = nn.Parameter(torch.randn(num_elements, 2, hidden) / math.sqrt(2))
         self.rest = mlp(hidden, config.two_body_mlp[1:], config.num_scalars, gain=SILU_GAIN)
 
     def forward(self, radial: Tensor, inputs: LocalInputs) -> Tensor:
         """(N, K, scalars) from the (N, K, bessels) radial basis."""
         neighbors = self.neighbor.index_select(0, inputs.neighbor_species.flatten())
-        hidden = self.radial(radial) + self.centre.index_select(0, inputs.species).unsqueeze(1)
+        centre = self.centre.index_select(0, inputs.species)
+        if self.takes_charge:
+            centre = centre + self._of_charge(inputs)
+        hidden = self.radial(radial) + centre.unsqueeze(1)
         hidden = hidden + neighbors.reshape(*inputs.mask.shape, -1)
         out: Tensor = self.rest(nn.functional.silu(hidden))
         return out
+
+    def _of_charge(self, inputs: LocalInputs) -> Tensor:
+        """(N, hidden): c_s·q + d_s·q² of the centre's element s and the total charge q; none of a
+        neutral structure.
+        """
+        assert inputs.charge is not None
+        charge = inputs.charge.unsqueeze(1)
+        first, second = self.charge.index_select(0, inputs.species).unbind(1)
+        of_charge: Tensor = charge * (first + charge * second)
+        return of_charge
 
 
 class AllegroLayer(nn.Module):

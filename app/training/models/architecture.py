@@ -1,9 +1,11 @@
 """What the config of every architecture has in common."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
-from torch import nn
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.training.models.network import Network
 
 
 class ArchitectureConfig(BaseModel, ABC):
@@ -13,12 +15,24 @@ class ArchitectureConfig(BaseModel, ABC):
     Attributes:
         architecture: its name, which a subclass narrows to a `Literal`.
         cutoff: Å.
+        takes_charge: whether the total charge of a structure is an input.
+        repulsion: what is added at short range: `zbl` (`app.training.models.repulsion`) or nothing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     architecture: str
     cutoff: float = Field(default=5.0, gt=0)
+    takes_charge: bool = False
+    repulsion: Literal["zbl", "none"] = "none"
+
+    can_take_charge: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _takes_what_it_can(self) -> Self:
+        if self.takes_charge and not self.can_take_charge:
+            raise ValueError(f"takes_charge: {self.architecture} cannot; allegro can")
+        return self
 
     @property
     def receptive_field(self) -> float:
@@ -26,13 +40,8 @@ class ArchitectureConfig(BaseModel, ABC):
         return self.cutoff
 
     @abstractmethod
-    def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> nn.Module:
+    def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> Network:
         """A freshly initialised model.
-
-        Its attribute `strictly_local` says what its `forward` takes: `LocalInputs` if true, else
-        `ModelInputs`. It gives the (N,) interaction energies in eV, zero for an atom without
-        neighbours, and differentiates nothing. Its `species_axes` names the parameters that have an
-        entry for each element, its `elementwise` those that are tables rather than matrices.
 
         Args:
             num_elements: S, number of elements.

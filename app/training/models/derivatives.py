@@ -8,13 +8,15 @@ two sums for an exported model.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.training.models.inputs import LocalInputs, ModelInputs
+from app.training.models.network import Network
+from app.training.models.uncertainty import WithUncertainty
 
 
 def edge_gradients(
-    model: nn.Module, inputs: LocalInputs | ModelInputs, create_graph: bool = False
+    model: Network, inputs: LocalInputs | ModelInputs, create_graph: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Energies (N,) in eV and their gradient g (N, K, 3) in eV/Å by the edge vectors; zero where
     padded.
@@ -26,8 +28,24 @@ def edge_gradients(
     return energies if create_graph else energies.detach(), gradient
 
 
+def answers(model: Network, inputs: LocalInputs | ModelInputs) -> tuple[Tensor, ...]:
+    """What an artifact of a model answers: energies and their gradient as above, and then, where
+    the model has them, the estimates of its errors (`app.training.models.uncertainty`).
+    """
+    if not isinstance(model, WithUncertainty):
+        return edge_gradients(model, inputs)
+    with torch.enable_grad():
+        vectors = inputs.edge_vectors.detach().requires_grad_(True)
+        moved = inputs._replace(edge_vectors=vectors)
+        features = model.features(moved)
+        energies = model.read(features, moved)
+        (gradient,) = torch.autograd.grad(energies.sum(), vectors)
+    errors = model.errors(features.detach(), inputs)
+    return energies.detach(), gradient, *errors
+
+
 def evaluate(
-    model: nn.Module, inputs: ModelInputs, create_graph: bool = False
+    model: Network, inputs: ModelInputs, create_graph: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Interaction energies and their derivatives.
 

@@ -25,7 +25,8 @@ Where this differs from the paper and its code:
 """
 
 import math
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import Literal
 
 import torch
 from pydantic import Field, PositiveInt, model_validator
@@ -46,7 +47,8 @@ from app.training.models.equivariant import (
     added,
 )
 from app.training.models.inputs import ModelInputs
-from app.training.models.layers import SILU_GAIN, Elementwise, SpeciesAxes, linear
+from app.training.models.layers import SILU_GAIN, linear
+from app.training.models.network import Elementwise, Network, SpeciesAxes
 from app.training.models.radial import ExponentialNormalBasis, GaussianBasis, PolynomialEnvelope
 
 Widths = tuple[PositiveInt, ...]
@@ -156,7 +158,7 @@ class EquiformerConfig(ArchitectureConfig):
         return self
 
 
-class Equiformer(nn.Module):
+class Equiformer(Network):
     """Equiformer for a fixed list of elements.
 
     Args:
@@ -167,8 +169,8 @@ class Equiformer(nn.Module):
     """
 
     strictly_local = False
-    species_axes: ClassVar[SpeciesAxes] = {"species": (0,)}
-    elementwise: ClassVar[Elementwise] = ("species", "logits.vector")
+    species_axes: SpeciesAxes = MappingProxyType({"species": (0,)})
+    elementwise: Elementwise = ("species", "logits.vector")
     far: Tensor
     scale: Tensor
 
@@ -199,15 +201,22 @@ class Equiformer(nn.Module):
         self.register_buffer("scale", torch.tensor(force_scale))
         self.register_buffer("far", torch.tensor([2 * config.cutoff, 0.0, 0.0]), persistent=False)
 
-    def forward(self, inputs: ModelInputs) -> Tensor:
-        """(N,) interaction energies, eV."""
+    def read(self, features: Tensor, inputs: ModelInputs) -> Tensor:
+        """(N,) interaction energies, eV, from the (N, H) features."""
+        energies: Tensor = self.readout[-1](features).squeeze(-1)
+        return energies
+
+    def features(self, inputs: ModelInputs) -> Tensor:
+        """(N, H), eV: what the last layer makes the energies of; zero for an atom without
+        neighbours.
+        """
         edges = self.edges(inputs)
         alone = self.degree.alone(self.species)
         x = self.kept(self.degree, [t.index_select(0, inputs.species) for t in alone], edges)
         for block in self.blocks:
             x, alone = self.kept(block, x, edges), block(alone, None)
-        energies: Tensor = self.energies(x) - self.energies(alone).index_select(0, inputs.species)
-        return energies
+        features: Tensor = self.hidden(x) - self.hidden(alone).index_select(0, inputs.species)
+        return features
 
     def kept(self, part: nn.Module, x: Features, edges: Edges) -> Features:
         """What a part of the model makes of the (N, 2l+1, C) features; checkpointing keeps its
@@ -234,11 +243,11 @@ class Equiformer(nn.Module):
             harmonics, harmonics * envelope, basis, envelope, inputs.neighbors, inputs.reverse, mask
         )
 
-    def energies(self, x: Features) -> Tensor:
-        """(N,) energies of the atoms, eV, from the last block's scalars."""
+    def hidden(self, x: Features) -> Tensor:
+        """(N, H), eV, from the last block's scalars."""
         (scalars,) = self.readout_norm(x)
-        energies: Tensor = self.readout(scalars.squeeze(1)).squeeze(-1) * self.scale
-        return energies
+        hidden: Tensor = self.readout[:-1](scalars.squeeze(1)) * self.scale
+        return hidden
 
 
 class DegreeEmbedding(nn.Module):

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from fnmatch import filter as matching
 
-from torch import nn
-
 from app.errors import InvalidConfig
+from app.training.models.network import Network
 
 
-def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+def freeze(model: Network, patterns: Sequence[str]) -> None:
     """Take parameters out of training.
 
     Args:

@@ -1,21 +1,11 @@
-"""Layers on scalars, and what is said of a model's parameters."""
+"""Layers on scalars."""
 
 import math
-from collections.abc import Mapping
 
 from torch import nn
 
 SILU_GAIN = 1.6791767
 """1 / √E[silu(z)²] for normal z: keeps the variance through a hidden layer."""
-
-SpeciesAxes = Mapping[str, tuple[int, ...]]
-"""Of each parameter with an entry for every element: its name, and the axes along which they stand.
-"""
-
-Elementwise = tuple[str, ...]
-"""How the names of parameters end that have the shape of a matrix but are a table, whose entries
-work alone.
-"""
 
 
 def mlp(width_in: int, hidden: tuple[int, ...], width_out: int, gain: float = 1.0) -> nn.Sequential:

@@ -18,7 +18,7 @@ Where this differs from the paper and its code:
 """
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from e3nn.o3 import Irreps
@@ -30,7 +30,8 @@ from app.training.models.architecture import ArchitectureConfig
 from app.training.models.convolution import Convolution, Couplings, Edges
 from app.training.models.equivariant import SCALAR, Channels, EquivariantLinear, Features
 from app.training.models.inputs import ModelInputs
-from app.training.models.layers import SILU_GAIN, Elementwise, SpeciesAxes, mlp
+from app.training.models.layers import SILU_GAIN, mlp
+from app.training.models.network import Elementwise, Network, SpeciesAxes
 from app.training.models.radial import BesselBasis, PolynomialEnvelope, XplorEnvelope
 
 TANH_GAIN = 1.5925374
@@ -134,7 +135,7 @@ class NequIPConfig(ArchitectureConfig):
         return self
 
 
-class NequIP(nn.Module):
+class NequIP(Network):
     """NequIP for a fixed list of elements.
 
     Args:
@@ -145,8 +146,7 @@ class NequIP(nn.Module):
     """
 
     strictly_local = False
-    species_axes: SpeciesAxes
-    elementwise: ClassVar[Elementwise] = ("species",)
+    elementwise: Elementwise = ("species",)
     far: Tensor
 
     def __init__(
@@ -179,24 +179,35 @@ class NequIP(nn.Module):
         self.scale = nn.Parameter(torch.full((num_elements,), force_scale))
         self.register_buffer("far", torch.tensor([2 * config.cutoff, 0.0, 0.0]), persistent=False)
 
-    def forward(self, inputs: ModelInputs) -> Tensor:
-        """(N,) interaction energies, eV."""
-        energies = self.energies(inputs.species, self.edges(inputs)) - self.alone().index_select(
-            0, inputs.species
-        )
-        return energies * self.scale.index_select(0, inputs.species)
+    def features(self, inputs: ModelInputs) -> Tensor:
+        """(N, H), eV: what the last layer makes the energies of; zero for an atom without
+        neighbours.
+        """
+        hidden = self.hidden(inputs.species, self.edges(inputs))
+        hidden = hidden - self.alone().index_select(0, inputs.species)
+        return hidden * self.scale.index_select(0, inputs.species).unsqueeze(-1)
+
+    def read(self, features: Tensor, inputs: ModelInputs) -> Tensor:
+        """(N,) interaction energies, eV, from the (N, H) features."""
+        energies: Tensor = self.readout[-1](features).squeeze(-1)
+        return energies
 
     def alone(self) -> Tensor:
-        """(S,) energies of atoms without neighbours, in units of `scale`."""
-        return self.energies(torch.arange(len(self.species), device=self.species.device), None)
+        """(S, H): what the last layer takes of atoms without neighbours, in units of `scale`."""
+        return self.hidden(torch.arange(len(self.species), device=self.species.device), None)
 
-    def energies(self, species: Tensor, edges: Edges | None) -> Tensor:
-        """(N,) energies of atoms, with or without neighbours, in units of `scale`."""
+    def energies_alone(self) -> Tensor:
+        """(S,), eV: what the last layer would make of that, which `forward` leaves out."""
+        energies: Tensor = self.readout[-1](self.alone()).squeeze(-1) * self.scale
+        return energies
+
+    def hidden(self, species: Tensor, edges: Edges | None) -> Tensor:
+        """(N, H) of atoms, with or without neighbours, in units of `scale`."""
         x = [self.species.index_select(0, species)]
         for block in self.blocks:
             x = block(x, species, edges)
-        energies: Tensor = self.readout(x[0].squeeze(1)).squeeze(-1)
-        return energies
+        hidden: Tensor = self.readout[:-1](x[0].squeeze(1))
+        return hidden
 
     def edges(self, inputs: ModelInputs) -> Edges:
         """Functions of the edge vectors; a padded slot has none of the radial basis."""

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.store.card import TrainingRange
+from app.store.training_range import TrainingRange
 
 
 class Statistics(BaseModel):
@@ -11,6 +11,7 @@ class Statistics(BaseModel):
     Attributes:
         elements: chemical symbols, in the order of the species index.
         atomic_energies: eV, reference energy of an atom of each element; added outside the model.
+        lone_ions: eV, energies of single charged atoms in the data, by element and charge.
         force_scale: eV/Å, root mean square of the training forces' components.
         average_neighbors: mean number of neighbours of an atom.
         trained_on: sizes and distances in the data.
@@ -20,6 +21,7 @@ class Statistics(BaseModel):
 
     elements: tuple[str, ...] = Field(min_length=1)
     atomic_energies: dict[str, float]
+    lone_ions: dict[str, dict[int, float]] = Field(default_factory=dict)
     force_scale: float = Field(gt=0)
     average_neighbors: float = Field(gt=0)
     trained_on: TrainingRange | None = None

@@ -1,17 +1,16 @@
 """Weights from a model to one that knows further elements."""
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.errors import TrainingError
-from app.training.models.layers import SpeciesAxes
+from app.training.models.network import Network
 
 
 @torch.no_grad()
-def take_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def take_weights(model: Network, weights: Mapping[str, Tensor]) -> None:
     """Give a model the weights of one that knows the first of its elements; those of the others
     stay as they are.
 
@@ -23,7 +22,7 @@ def take_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     Raises:
         TrainingError: weights of another model.
     """
-    state, grow = model.state_dict(), species_axes(model)
+    state, grow = model.state_dict(), model.species_axes
     for name, value in weights.items():
         axes = grow.get(name, ())
         own = state.pop(name, torch.empty(0))
@@ -39,8 +38,3 @@ def take_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         raise TrainingError(
             f"the weights to start from are of another model: {', '.join(state)} is missing"
         )
-
-
-def species_axes(model: nn.Module) -> SpeciesAxes:
-    """What an architecture says of its parameters that have an entry for each element."""
-    return cast(SpeciesAxes, model.species_axes)

@@ -134,7 +134,7 @@ class TrainConfig(Section):
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    references: Literal["least_squares"] | dict[str, float] = Field(
+    references: Literal["least_squares", "isolated"] | dict[str, float] = Field(
         "least_squares", description="eV; reference energy of an atom of each element"
     )
     ema: float = Field(

@@ -6,15 +6,16 @@ from typing import Any
 
 import torch
 import yaml
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.errors import InvalidConfig
 from app.store.store import ModelStore
 from app.training.data.load import Frames
-from app.training.data.references import element_energies
+from app.training.data.references import element_energies, lone_ions
 from app.training.models import Statistics, build_model
 from app.training.models.freezing import freeze
-from app.training.models.transfer import species_axes, take_weights
+from app.training.models.network import Network
+from app.training.models.transfer import take_weights
 from app.training.runs.base import Base, load_base
 from app.training.runs.config import StartConfig, TrainConfig
 
@@ -78,12 +79,13 @@ def grown_statistics(base: Base, config: TrainConfig, frames: Frames) -> Statist
     keep = config.start.references == "keep"
     fixed = {s: e for s, e in old.atomic_energies.items() if keep or s not in present}
     energies = element_energies(frames.train, elements, config.references, fixed)
-    return statistics.model_copy(update={"atomic_energies": energies})
+    ions = {**old.lone_ions, **lone_ions(frames.train)}
+    return statistics.model_copy(update={"atomic_energies": energies, "lone_ions": ions})
 
 
-def _check_free(model: nn.Module, patterns: Sequence[str], new: Sequence[str]) -> None:
+def _check_free(model: Network, patterns: Sequence[str], new: Sequence[str]) -> None:
     freeze(model, patterns)
-    stuck = [name for name in species_axes(model) if not model.get_parameter(name).requires_grad]
+    stuck = [name for name in model.species_axes if not model.get_parameter(name).requires_grad]
     if stuck:
         raise InvalidConfig(
             f"start.freeze: {', '.join(stuck)} would never learn the new elements {', '.join(new)}; "
@@ -93,7 +95,7 @@ def _check_free(model: nn.Module, patterns: Sequence[str], new: Sequence[str]) -
 
 def initial_model(
     config: TrainConfig, statistics: Statistics, weights: Mapping[str, Tensor] | None = None
-) -> nn.Module:
+) -> Network:
     """The model that a run begins with.
 
     Args:

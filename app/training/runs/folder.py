@@ -33,7 +33,8 @@ class RunFolder:
     Attributes:
         path: the folder; holds `config.yaml` (complete), `statistics.json`, `checkpoint.pt`,
             `weights.safetensors` (the best averaged weights), `metrics.csv` (a line an evaluation),
-            `metrics.json` (the result), `tensorboard` (a folder, if asked for), `heldout.xyz`,
+            `metrics.json` (the result), `uncertainty.safetensors` (the head that estimates errors)
+            and `calibration.png` (how well it does), `tensorboard` (a folder, if asked for), `heldout.xyz`,
             `parity.png`, `learning_curve.png` and, if the run began with the weights of a model,
             `origin.json`.
     """
@@ -47,6 +48,8 @@ class RunFolder:
         self.weights = path / "weights.safetensors"
         self.curve = path / "metrics.csv"
         self.board = path / "tensorboard"
+        self.uncertainty = path / "uncertainty.safetensors"
+        self.calibration = path / "calibration.png"
         self.result = path / "metrics.json"
         self.held_out = path / "heldout.xyz"
         self.parity = path / "parity.png"
@@ -105,8 +108,11 @@ class RunFolder:
 
     def write_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Replace the best weights."""
-        content = safetensors_bytes({name: tensor.contiguous() for name, tensor in weights.items()})
-        write_atomically(self.weights, lambda file: file.write(content))
+        _write_tensors(self.weights, weights)
+
+    def write_uncertainty(self, head: Mapping[str, Tensor]) -> None:
+        """Write the head that estimates the errors of the best weights."""
+        _write_tensors(self.uncertainty, head)
 
     def add_line(self, values: Mapping[str, float | int]) -> None:
         """Add the line of one evaluation to the metrics.
@@ -159,6 +165,8 @@ class CommitteeFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.list = path / "committee.json"
+        self.uncertainty = path / "uncertainty.safetensors"
+        self.calibration = path / "calibration.png"
         self.result = path / "metrics.json"
         self.parity = path / "parity.png"
 
@@ -229,6 +237,11 @@ def _make(path: Path) -> None:
 def _other_committee(path: Path, seeds: Sequence[int]) -> str:
     how = f"--set seed={seeds[0]} --seeds {len(seeds)} --resume"
     return f"{path} holds a committee; go on with {how}, or choose another folder with --run"
+
+
+def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    content = safetensors_bytes({name: tensor.contiguous() for name, tensor in tensors.items()})
+    write_atomically(path, lambda file: file.write(content))
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 import ase.io
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from app.atoms.structure import Structure
 from app.errors import TrainingError
@@ -15,6 +14,8 @@ from app.formats.ase_atoms import from_ase
 from app.store.card import Origin
 from app.store.imported import Imported
 from app.training.models import ModelConfig, build_model
+from app.training.models.network import Network
+from app.training.models.uncertainty import Uncertainty, WithUncertainty
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import CommitteeFolder, RunFolder
@@ -36,6 +37,8 @@ class TrainedRun:
         statistics: which all members share.
         weight_files: of each member.
         weights: the best weights of each member.
+        uncertainty: the head that estimates the errors of a single model; None of a committee, and
+            of a run that has not ended.
 
     Raises:
         TrainingError: the folder holds no weights, or no complete run.
@@ -55,6 +58,8 @@ class TrainedRun:
         self.statistics = self.folder.saved_statistics()
         self.weight_files = [folder.weights for folder in folders]
         self.weights = [load_file(file) for file in self.weight_files]
+        estimated = len(folders) == 1 and self.folder.uncertainty.is_file()
+        self.uncertainty = load_file(self.folder.uncertainty) if estimated else None
 
     closed_shell = True
 
@@ -68,14 +73,25 @@ class TrainedRun:
         """What its card has to say."""
         return () if self.config.loss.largest("forces") else (UNTRAINED_FORCES,)
 
-    def models(self, dtype: torch.dtype) -> list[nn.Module]:
+    def models(self, dtype: torch.dtype) -> list[Network]:
         """The model with the run's best weights, or those of all members."""
-        models: list[nn.Module] = []
+        models: list[Network] = []
         for weights in self.weights:
             model = build_model(self.config.model, self.statistics, torch.float64)
             model.load_state_dict({name: tensor.double() for name, tensor in weights.items()})
             models.append(model.to(dtype).eval())
         return models
+
+    def answering(self, dtype: torch.dtype) -> list[Network]:
+        """The same, with the estimates of its errors where a single model has them."""
+        networks = self.models(dtype)
+        if self.uncertainty is None:
+            return networks
+        width = self.uncertainty["mean"].shape[1]
+        head = Uncertainty(len(self.statistics.elements), width)
+        head.load_state_dict(self.uncertainty)
+        head.requires_grad_(False)
+        return [WithUncertainty(networks[0], head.to(dtype)).eval()]
 
     def held_out(self) -> list[Structure]:
         """Some structures that no member was trained on."""
@@ -95,8 +111,10 @@ class TrainedRun:
         return None
 
     def files(self) -> dict[str, bytes]:
-        """What is published besides the weights: how it was trained, and to which errors."""
-        sources = (self.folder.config, self.folder.statistics, self.result)
+        """What a reader of the published model may want besides the weights, by name."""
+        folder = self.folder
+        head = [folder.uncertainty, folder.calibration] if self.uncertainty is not None else []
+        sources = [folder.config, folder.statistics, self.result, *head]
         return {file.name: file.read_bytes() for file in sources if file.is_file()}
 
     @property

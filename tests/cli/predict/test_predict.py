@@ -8,6 +8,9 @@ import pytest
 from ase.build import bulk
 
 from app.cli.main import main
+from app.store.card import ModelCard
+from app.store.store import ModelStore
+from app.store.training_range import TrainingRange
 
 PAIR = "2\nid=pair\nAr 0 0 0\nAr 0 0 3.9\n"
 
@@ -174,6 +177,7 @@ def test_what_cannot_be_written_is_told_in_a_line(
         (["--model", "nobody"], 3, "nobody"),
         (["--threads", "-3"], 2, "threads"),
         (["--resume"], 2, "--output must be a file"),
+        (["--on-ood", "error"], 2, "'pairs@2' cannot tell what is out of its domain"),
     ],
 )
 def test_wrong_use(
@@ -189,3 +193,20 @@ def test_wrong_use(
     said = capsys.readouterr().err
     assert told in said
     assert len(said.splitlines()) == 1
+
+
+def test_what_is_out_of_domain_is_told_or_refused(
+    tmp_path: Path, pair_card: ModelCard, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained_on = TrainingRange(most_atoms=2, closest={"Ar-Ar": 3.6}, farthest={"Ar": 4.2})
+    with ModelStore(tmp_path / "store").publish(
+        pair_card.model_copy(update={"trained_on": trained_on})
+    ):
+        pass
+    file.write_text(PAIR + PAIR.replace("3.9", "4.5"))
+    assert predict(tmp_path / "store", file) == 0
+    assert "out_of_domain: atom 0 (Ar) is 4.50 Å" in capsys.readouterr().err
+    assert predict(tmp_path / "store", file, "--on-ood", "error") == 1
+    said = capsys.readouterr().err
+    assert "1 of 2 structures answered" in said
+    assert "refused: out_of_domain 1" in said

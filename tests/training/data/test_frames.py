@@ -98,8 +98,8 @@ def spoil(kind, value):
         ("forces", np.inf, "forces holds inf"),
         ("forces", None, "no forces; each frame needs an energy and forces"),
         ("positions", np.nan, "atom 0 .*: y = nan"),
-        ("info", {"charge": -1}, "charge -1; models know neutral closed shells only"),
-        ("info", {"spin": 3}, "multiplicity 3; models know neutral closed shells only"),
+        ("info", {"charge": 0.5}, "charge: 0.5; expected a whole number"),
+        ("info", {"spin": 3}, "multiplicity 3; models know closed shells only"),
         ("info", {"total_charge": "many"}, "total_charge: many; expected a whole number"),
         (
             "info",

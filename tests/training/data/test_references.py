@@ -4,18 +4,23 @@ import numpy as np
 import pytest
 
 from app.atoms.structure import Structure
-from app.errors import InvalidConfig
+from app.errors import InvalidConfig, InvalidData
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
-from app.training.data.references import composition, fit_statistics, least_squares
+from app.training.data.references import (
+    composition,
+    fit_statistics,
+    least_squares,
+    reference_energies,
+)
 from tests.training.labelled import molecules
 
 ELEMENTS = ("Ne", "Ar")
 
 
-def frame(numbers, energy, forces=0.0):
+def frame(numbers, energy, forces=0.0, charge=0):
     n = len(numbers)
-    structure = Structure(np.array(numbers), 3.0 * np.arange(3 * n).reshape(n, 3))
+    structure = Structure(np.array(numbers), 3.0 * np.arange(3 * n).reshape(n, 3), charge=charge)
     return LabelledFrame(structure, energy, np.full((n, 3), forces), None, "made.xyz", 0)
 
 
@@ -88,3 +93,18 @@ def test_neighbours_are_averaged_over_atoms():
 def test_lone_atoms_have_a_scale_too():
     statistics = fit_statistics(dataset([frame([10], -1.0)]), ("Ne",), "least_squares")
     assert statistics.force_scale == statistics.average_neighbors == 1.0
+
+
+def test_single_atoms_and_ions_are_references():
+    frames = dataset(
+        [frame([10], -13.0), frame([18], -70.0), frame([10], 0.5, charge=1), frame([10, 18], -90.0)]
+    )
+    statistics = fit_statistics(frames, ELEMENTS, "isolated")
+    assert statistics.atomic_energies == {"Ne": -13.0, "Ar": -70.0}
+    assert statistics.lone_ions == {"Ne": {1: 0.5}}
+    rest = frames.energy - reference_energies(frames, statistics)
+    assert rest.tolist() == [0.0, 0.0, 0.0, -7.0]
+    with pytest.raises(InvalidData, match="frame 0: a single atom Ar of charge -2"):
+        reference_energies(dataset([frame([18], -60.0, charge=-2)]), statistics)
+    with pytest.raises(InvalidConfig, match="no energy for Kr"):
+        fit_statistics(frames, (*ELEMENTS, "Kr"), "isolated")

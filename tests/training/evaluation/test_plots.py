@@ -13,6 +13,7 @@ from app.training.evaluation.plots import (
     learning_curve,
     parity,
 )
+from app.training.evaluation.uncertainty import force_errors
 from tests.training.labelled import crystals, molecules
 
 LINE = {
@@ -72,9 +73,8 @@ def test_errors_against_uncertainties(tmp_path, monkeypatch, most_points):
     std = np.exp(random.normal(size=len(truth.forces)))
     std[0] = 0  # has no place on a logarithmic axis
     forces = truth.forces + std[:, None] * random.normal(size=truth.forces.shape)
-    error_against_std(
-        tmp_path / "std.png", "title", frames, Values(truth.energy, forces, truth.stress, None, std)
-    )
+    predicted = Values(truth.energy, forces, truth.stress, None, std)
+    error_against_std(tmp_path / "std.png", "title", *force_errors(predicted, frames))
     assert size(tmp_path / "std.png")[1] > 400
 
 

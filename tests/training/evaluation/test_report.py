@@ -84,3 +84,9 @@ def test_the_page_shows_uncertainties_only_where_there_are_some():
     without = report(replace(predicted, energy_std=None, forces_std=None), frames)
     assert without.uncertainty is None
     assert "uncertainty" not in page(without, 10)
+
+
+def test_the_page_says_within_what_99_percent_are():
+    text = page(report(PREDICTED, FRAMES), 10)
+    assert "99 % of the energies per atom are within 2.97 meV/atom" in text
+    assert "99 % of the force components are within" in text

@@ -8,7 +8,7 @@ from app.atoms.neighbors import build_graph
 from app.backends.onnx import open_onnx
 from app.store.card import ARTIFACT, ENERGIES
 from app.training.export.certificate import certify, model_inputs
-from app.training.export.onnx import cut_energies, export_onnx, export_program
+from app.training.export.onnx import cut_energies, export_onnx, export_program, input_names
 from app.training.models import EquiformerConfig, Statistics, build_model
 from app.training.models.derivatives import edge_gradients
 from tests.contracts import assert_same, assert_same_energies
@@ -56,7 +56,8 @@ def test_both_parities_are_captured_for_the_export_as_they_are():
     inputs = model_inputs(build_graph(random_molecule(card, 11, seed=1), 4.0), card)
     expected = edge_gradients(model, inputs)
     program = export_program(model)
-    for found, wanted in zip(program.module()(*inputs), expected, strict=True):
+    taken = [getattr(inputs, name) for name in input_names(model)]
+    for found, wanted in zip(program.module()(*taken), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
     operators = {str(node.target) for node in program.graph.nodes}
     assert not [name for name in operators if "scatter" in name or "index_put" in name]

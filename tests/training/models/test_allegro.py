@@ -1,10 +1,14 @@
+from dataclasses import replace
+from itertools import combinations
+
 import pytest
 import torch
 from pydantic import ValidationError
 
 from app.training.models import AllegroConfig, Statistics, build_model
 from app.training.models.allegro import tensor_irreps
-from tests.contracts import BackendContract
+from tests.contracts import BackendContract, evaluate
+from tests.structures import random_molecule
 from tests.training.cards import reference
 
 SMALL = {
@@ -33,6 +37,28 @@ class TestAllegro(BackendContract):
     @classmethod
     def backend(cls, request):
         return reference(request.param)
+
+
+class TestChargedAllegro(BackendContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def backend(cls):
+        return reference(AllegroConfig(**SMALL, takes_charge=True, repulsion="zbl"))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def molecules(cls, backend):
+        return [
+            replace(random_molecule(backend.card, n, seed=n), charge=charge)
+            for n, charge in ((2, 1), (5, -2), (11, 0))
+        ]
+
+    def test_the_charge_changes_energies_and_forces(self, backend):
+        neutral = random_molecule(backend.card, 5, seed=5)
+        answers = evaluate(backend, [replace(neutral, charge=q) for q in (0, 1, -1)])
+        for one, other in combinations(answers, 2):
+            assert abs(one.energy - other.energy) > 1e-3
+            assert abs(one.forces - other.forces).max() > 1e-3
 
 
 class TestAllegroWithoutParity(BackendContract):

@@ -64,8 +64,10 @@ def test_labels_and_charges_may_be_among_the_data(tmp_path, ending):
     (found,) = load(path, keys={"energy": "dft"})
     assert found.energy == -7.5
     charged = write_database(tmp_path / f"b.{ending}", FRAMES[:1], {"charge": 1})
-    with pytest.raises(InvalidData, match=rf"^b\.{ending}, frame 0: charge 1"):
-        load(charged)
+    assert load(charged)[0].structure.charge == 1
+    triplet = write_database(tmp_path / f"c.{ending}", FRAMES[:1], {"spin": 3})
+    with pytest.raises(InvalidData, match=rf"^c\.{ending}, frame 0: multiplicity 3"):
+        load(triplet)
 
 
 def cut(path):

@@ -1,0 +1,104 @@
+"""Repulsion of nuclei at short range, where no data tell a network what to do."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from ase.data import atomic_numbers, covalent_radii
+from torch import Tensor, nn
+
+from app.training.models.inputs import LocalInputs, ModelInputs
+from app.training.models.network import Network
+from app.training.models.radial import PolynomialEnvelope
+
+COULOMB = 14.399645
+"""eV Å: e²/4πε₀."""
+BOHR = 0.529177
+"""Å."""
+SHARES = (0.18175, 0.50986, 0.28022, 0.02817)
+DECAYS = (3.19980, 0.94229, 0.40290, 0.20162)
+"""Of the universal screening function."""
+ENVELOPE_POWER = 6
+
+
+class Repulsion(nn.Module):
+    """The universal screened Coulomb repulsion of Ziegler, Biersack and Littmark (1985).
+
+    E_i = ½ Σ_j k Z_i Z_j / r φ(r/a) u(r / (R_i + R_j)), a = 0.8854 a₀ / (Z_i^0.23 + Z_j^0.23),
+    φ(x) = Σ_k c_k exp(−d_k x). The envelope u ends it, with its first and second derivative, at the
+    sum of the covalent radii R, so that hardly anything of it is left where atoms are bonded.
+
+    Args:
+        elements: chemical symbols, in the order of the species index.
+        cutoff: Å, beyond which there are no edges.
+    """
+
+    charge: Tensor
+    width: Tensor
+    radius: Tensor
+    shares: Tensor
+    decays: Tensor
+
+    def __init__(self, elements: Sequence[str], cutoff: float) -> None:
+        super().__init__()
+        numbers = [atomic_numbers[symbol] for symbol in elements]
+        z = torch.tensor(numbers, dtype=torch.get_default_dtype())
+        constants = {
+            "charge": z * math.sqrt(0.5 * COULOMB),
+            "width": z.pow(0.23) / (0.8854 * BOHR),
+            "radius": torch.tensor(covalent_radii[numbers].clip(max=0.5 * cutoff)).to(z),
+            "shares": torch.tensor(SHARES).to(z),
+            "decays": torch.tensor(DECAYS).to(z),
+        }
+        for name, value in constants.items():
+            self.register_buffer(name, value, persistent=False)
+        self.envelope = PolynomialEnvelope(1.0, ENVELOPE_POWER)
+
+    def forward(self, inputs: LocalInputs) -> Tensor:
+        """(N,) eV; half of each pair's energy is an atom's."""
+        (z_i, z_j), widths, radii = (
+            of_both(table, inputs) for table in (self.charge, self.width, self.radius)
+        )
+        width, reach = widths[0] + widths[1], radii[0] + radii[1]
+        vectors, mask = inputs.edge_vectors, inputs.mask
+        square = (vectors * vectors).sum(-1)
+        # what is padding, or beyond its reach, is put where the envelope is zero
+        inside = mask & (square < reach * reach)
+        distance = torch.where(inside, square, reach * reach).sqrt()
+        screening = torch.exp(-(distance * width).unsqueeze(-1) * self.decays) @ self.shares
+        pairs = z_i * z_j / distance * screening * self.envelope(distance / reach)
+        energies: Tensor = torch.where(inside, pairs, torch.zeros_like(pairs)).sum(-1)
+        return energies
+
+
+def of_both(table: Tensor, inputs: LocalInputs) -> tuple[Tensor, Tensor]:
+    """Entries of an (S,) table for the centres, (N, 1), and their neighbours, (N, K)."""
+    neighbors = table.index_select(0, inputs.neighbor_species.flatten())
+    centres = table.index_select(0, inputs.species).unsqueeze(1)
+    return centres, neighbors.reshape(inputs.mask.shape)
+
+
+class Repelled(Network):
+    """A model with the repulsion added.
+
+    Args:
+        model: of any architecture.
+        repulsion: what is added.
+    """
+
+    def __init__(self, model: Network, repulsion: Repulsion) -> None:
+        super().__init__()
+        self.model, self.repulsion = model, repulsion
+        self.strictly_local, self.takes_charge = model.strictly_local, model.takes_charge
+        self.species_axes = {f"model.{name}": axes for name, axes in model.species_axes.items()}
+        self.elementwise = model.elementwise
+
+    def features(self, inputs: LocalInputs | ModelInputs) -> Tensor:
+        """(N, H), eV: those of the model."""
+        return self.model.features(inputs)
+
+    def read(self, features: Tensor, inputs: LocalInputs | ModelInputs) -> Tensor:
+        """(N,) interaction energies, eV, from the (N, H) features."""
+        local = inputs.local() if isinstance(inputs, ModelInputs) else inputs
+        energies: Tensor = self.model.read(features, inputs) + self.repulsion(local)
+        return energies
