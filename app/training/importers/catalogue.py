@@ -86,7 +86,7 @@ def fetch(published: Published, folder: Path) -> Path:
     Raises:
         TrainingError: pip cannot get the wheel, or the file is another one.
     """
-    path = _installed(published) or _unpacked(_download(published, folder), published, folder)
+    path = installed(published) or _unpacked(_download(published, folder), published, folder)
     if digest_of(path) != published.digest:
         raise TrainingError(
             f"{path}: its sha256 is not that of the published file, {published.digest}"
@@ -94,7 +94,7 @@ def fetch(published: Published, folder: Path) -> Path:
     return path
 
 
-def _installed(published: Published) -> Path | None:
+def installed(published: Published) -> Path | None:
     """The file in the installed package, if it is there."""
     name, _, version = published.requirement.partition("==")
     try:
