@@ -112,6 +112,13 @@ class Settings(BaseSettings):
         default=30.0, gt=0, description="seconds to wait for the next part of a body"
     )
 
+    max_conformers: int = Field(default=100, ge=1, description="most conformers of one SMILES")
+    embed_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="seconds in which the geometries of all SMILES of a request have to be made",
+    )
+
     max_relax_steps: int = Field(default=1000, ge=1, description="most steps of one relaxation")
     max_relax_force: float = Field(
         default=1000.0, gt=0, description="eV/Å; a relaxation beyond it has exploded"

@@ -82,4 +82,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         loading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loading
-        await service.models.stop()
+        await service.stop()

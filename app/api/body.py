@@ -1,4 +1,4 @@
-"""Reading a request body within a limit, and saying what it claims to be."""
+"""Reading a request body within limits."""
 
 import asyncio
 import zlib
@@ -11,28 +11,13 @@ from starlette.requests import Request
 from app.api.disconnect import ClientLeft
 from app.api.limits import Share
 from app.errors import InvalidFormat, StructureTooLarge
-from app.protocol.request import Kind
+from app.formats.compression import expand
 from app.settings import Settings
-
-JSON = "application/json"
-XYZ = "chemical/x-xyz"
-PLAIN = "text/plain"
-MSGPACK = "application/x-msgpack"
-KINDS: dict[str, Kind] = {
-    JSON: "json",
-    XYZ: "xyz",
-    PLAIN: "xyz",
-    MSGPACK: "msgpack",
-    "application/msgpack": "msgpack",
-    "application/vnd.msgpack": "msgpack",
-}
-
 
 WINDOWS = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 """Content encodings, and how zlib is told of them."""
 SHOWN = 80
 """Characters of a header that a message repeats."""
-MEDIA_TYPES: dict[Kind, str] = {"json": JSON, "msgpack": MSGPACK, "xyz": XYZ}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,40 +136,16 @@ def check_origin(request: Request, allowed: tuple[str, ...]) -> None:
         )
 
 
-def content_kind(request: Request) -> Kind:
-    """`json`, `xyz` or `msgpack`, from Content-Type; JSON where there is none.
+def expanded(data: bytes, limits: BodyLimits, room: int) -> bytes:
+    """What a file holds that is compressed itself, whatever the body's encoding.
+
+    Args:
+        data: of the file.
+        limits: of a body.
+        room: bytes that are left of the limit of all files of the body.
 
     Raises:
-        HTTPException: 415 for anything else.
+        StructureTooLarge: it holds more bytes than the limit.
+        InvalidFormat: it is damaged, or compressed in a way that is not read.
     """
-    header = request.headers.get("content-type", JSON)
-    kind = KINDS.get(header.partition(";")[0].strip().lower())
-    if kind is None:
-        raise HTTPException(
-            415,
-            f"Content-Type '{header[:SHOWN]}' is not supported; send {JSON}, {MSGPACK}, {XYZ} or {PLAIN}",
-        )
-    return kind
-
-
-def accepted_kind(request: Request, default: Kind) -> Kind:
-    """`json`, `xyz` or `msgpack`, as Accept prefers, else the kind of the request."""
-    best, kind = 0.0, default
-    for part in request.headers.get("accept", "").split(","):
-        media, _, parameters = part.partition(";")
-        offered = KINDS.get(media.strip().lower())
-        weight = _weight(parameters)
-        if offered and weight > best:
-            best, kind = weight, offered
-    return kind
-
-
-def _weight(parameters: str) -> float:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
-    return 1.0
+    return expand(data, room, limits.too_large())

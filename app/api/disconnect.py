@@ -31,7 +31,7 @@ def cancelled_on_disconnect(request: Request) -> Iterator[None]:
 
     def watch() -> None:
         nonlocal watcher
-        watcher = loop.create_task(_disconnected(request))
+        watcher = loop.create_task(disconnected(request))
         watcher.add_done_callback(cancel)
 
     def cancel(watcher: asyncio.Task[None]) -> None:
@@ -54,6 +54,7 @@ def cancelled_on_disconnect(request: Request) -> Iterator[None]:
             watcher.cancel()
 
 
-async def _disconnected(request: Request) -> None:
+async def disconnected(request: Request) -> None:
+    """Wait until the client has closed the connection; the request's body must have been read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

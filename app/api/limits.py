@@ -87,7 +87,11 @@ class BodyRoom:
         try:
             yield share
         finally:
-            self._taken -= share.size
+            self.give(share.size)
+
+    def give(self, size: int) -> None:
+        """Give so many bytes back."""
+        self._taken -= size
 
     def take(self, size: int) -> None:
         """Take so many bytes more.
@@ -118,3 +122,8 @@ class Share:
         """
         self.room.take(size)
         self.size += size
+
+    def shrink(self, size: int) -> None:
+        """Give so many bytes back."""
+        self.room.give(size)
+        self.size -= size

@@ -1,5 +1,6 @@
 """What the OpenAPI document says of what the routes read and write themselves."""
 
+import json
 from typing import Any
 
 from fastapi import FastAPI
@@ -7,8 +8,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import PlainTextResponse
 
-from app.api.body import JSON, MSGPACK, XYZ
+from app.api.body_kinds import FORM, INPUT_FORMAT, JSON, LINES, MEDIA_TYPES, MSGPACK, XYZ
 from app.atoms.properties import NAMES
+from app.formats.registry import FORMATS, WRITERS
+from app.protocol.item_types import FileIn, SmilesIn
 from app.protocol.schemas import (
     WATER,
     Alive,
@@ -25,9 +28,14 @@ from app.relax import RelaxOptions
 
 REF = "#/components/schemas/{model}"
 WATER_XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0.0 0.0 0.119\nH 0.0 0.763 -0.477\nH 0.0 -0.763 -0.477\n"
+LINE = json.dumps(WATER) + "\n"
+FILE = {"format": "xyz", "content": WATER_XYZ}
+ACID = {"smiles": "CC(=O)O", "conformers": 2, "id": "acid"}
 SCHEMAS: tuple[type[BaseModel], ...] = (
     PredictBody,
     StructureIn,
+    FileIn,
+    SmilesIn,
     PredictAnswer,
     ModelsAnswer,
     ModelAnswer,
@@ -65,6 +73,22 @@ BINARY = {
 }
 
 
+UPLOAD = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "one or several"},
+        INPUT_FORMAT: {
+            "type": "string",
+            "enum": list(FORMATS),
+            "description": "of the files, where names and contents do not say it",
+        },
+    },
+    "additionalProperties": {"type": "string"},
+    "description": "files, and in other fields what the query says elsewhere",
+}
+
+
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
     return {
         "name": name,
@@ -84,7 +108,7 @@ def _relax_parameters() -> list[dict[str, Any]]:
             kind = {"type": "string"}
         if name == "cell":
             kind = {"type": "string", "enum": ["true", "false", *schema["enum"]]}
-        text = f"XYZ bodies only, implies relax: {schema['description']}"
+        text = f"bodies of files and lines, implies relax: {schema['description']}"
         parameters.append(_query(name, kind, text))
     return parameters
 
@@ -113,11 +137,17 @@ PREDICT: dict[str, Any] = {
                 JSON: {"schema": _ref(PredictAnswer)},
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
                 MSGPACK: BINARY,
+                LINES: {"schema": {"type": "string"}},
+                **{
+                    written.media_type: {"schema": {"type": "string"}}
+                    for kind, written in WRITERS.items()
+                    if kind != "xyz"
+                },
             },
         },
         404: _error("no such model"),
         413: _failed("over a limit, which is named"),
-        415: _error("a Content-Type other than JSON, MessagePack and XYZ"),
+        415: _error("a Content-Type that is not read"),
         422: _failed("the body is malformed, or none of its structures can be answered"),
         429: _error("the queue is full; `Retry-After` says when to come back"),
         500: _failed("the model failed, or the service did"),
@@ -131,6 +161,10 @@ PREDICT: dict[str, Any] = {
                     "schema": _ref(PredictBody),
                     "examples": {
                         "one": {"summary": "one structure", "value": WATER},
+                        "files": {
+                            "summary": "a file's content, and conformers of a SMILES",
+                            "value": {"structures": [FILE, ACID]},
+                        },
                         "relax": {
                             "summary": "relax",
                             "value": {"structures": [WATER], "relax": {"fmax": 0.05}},
@@ -139,21 +173,47 @@ PREDICT: dict[str, Any] = {
                 },
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
                 MSGPACK: BINARY,
+                LINES: {"schema": {"type": "string"}, "example": LINE},
+                **{
+                    known.media_types[0]: {"schema": {"type": "string"}}
+                    for kind, known in FORMATS.items()
+                    if kind != "xyz"
+                },
+                FORM: {"schema": UPLOAD},
             },
         },
         "parameters": [
-            _query("model", {"type": "string"}, "XYZ bodies only: `name` or `name@version`"),
-            _query("properties", {"type": "string"}, f"XYZ bodies only: some of {','.join(NAMES)}"),
-            _query("strict", {"type": "boolean"}, "XYZ bodies only: a warning is an error"),
+            _query(
+                "format",
+                {"type": "string", "enum": list(MEDIA_TYPES)},
+                "of the answer, in place of Accept",
+            ),
+            _query(
+                "model", {"type": "string"}, "bodies of files and lines: `name` or `name@version`"
+            ),
+            _query(
+                "properties",
+                {"type": "string"},
+                f"bodies of files and lines: some of {','.join(NAMES)}",
+            ),
+            _query(
+                "strict", {"type": "boolean"}, "bodies of files and lines: a warning is an error"
+            ),
             _query(
                 "on_ood",
                 {"type": "string", "enum": ["warn", "error"]},
-                "XYZ bodies only: whether what is out of the model's domain is refused",
+                "bodies of files and lines: whether what is out of the model's domain is refused",
             ),
             _query(
-                "allow_odd_electrons", {"type": "boolean"}, "XYZ bodies only: answer for radicals"
+                "allow_odd_electrons",
+                {"type": "boolean"},
+                "bodies of files and lines: answer for radicals",
             ),
-            _query("relax", {"type": "boolean"}, "XYZ bodies only: relax the structures"),
+            _query("relax", {"type": "boolean"}, "bodies of files and lines: relax the structures"),
+            *(
+                _query(name, {"type": "integer", "minimum": 1}, f"of SMILES in files: {text}")
+                for name, text in (("conformers", "geometries of each"), ("seed", "of them"))
+            ),
             *_relax_parameters(),
         ],
     },
@@ -173,7 +233,7 @@ def complete(app: FastAPI) -> None:
             types = schema.setdefault("components", {}).setdefault("schemas", {})
             types.update(definitions["$defs"])
             items = types["PredictBody"]["properties"]["structures"]
-            items["items"] = _ref(StructureIn)
+            items["items"] = {"anyOf": [_ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
         return app.openapi_schema or schema
 
     app.openapi = openapi  # type: ignore[method-assign]

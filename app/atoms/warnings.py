@@ -11,6 +11,10 @@ Code: TypeAlias = Literal[
     "odd_electrons",
     "out_of_domain",
     "bonds_changed",
+    "stereo_chosen",
+    "not_cleaned",
+    "fragments_placed",
+    "conformers_missing",
 ]
 
 CODES: dict[Code, str] = {
@@ -26,6 +30,13 @@ CODES: dict[Code, str] = {
     "the model was trained on; models whose card has neither `trained_on` nor `uncertainty`, such as "
     "`organic-xtb@2`, cannot tell",
     "bonds_changed": "bonds broke or formed while the structure was relaxed",
+    "stereo_chosen": "a SMILES leaves the stereochemistry of an atom or a double bond open; the "
+    "geometry has one of the forms",
+    "not_cleaned": "MMFF94 has no parameters for the molecule of a SMILES; its geometry is that of "
+    "ETKDGv3, not cleaned",
+    "fragments_placed": "a SMILES of several fragments does not say where they are; they were put "
+    "beside each other",
+    "conformers_missing": "fewer conformers of a SMILES could be made than were asked for",
 }
 """What each code means; `docs/warnings.md` shows the same."""
 

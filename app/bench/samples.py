@@ -13,6 +13,7 @@ from app.backends.synthetic import lattice_piece
 from app.bench.aspirin import ASPIRIN
 from app.errors import InputError, InvalidFormat
 from app.formats.files import read_structures
+from app.formats.notation import Smiles
 from app.store.card import ModelCard
 
 MOLECULE_ATOMS = 21
@@ -73,6 +74,8 @@ def of_file(path: Path, card: ModelCard) -> Sample:
     for index, frame in enumerate(read_structures(path)):
         if isinstance(frame.structure, InputError):
             raise InvalidFormat(f"{path}: frame {index}: {frame.structure}")
+        if isinstance(frame.structure, Smiles):
+            raise InvalidFormat(f"{path}: frame {index}: a SMILES, which has no geometry")
         try:
             card.check(frame.structure)
         except InputError as error:

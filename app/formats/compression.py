@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from app.errors import InvalidFormat
+from app.errors import InputError, InvalidFormat
 
 SUFFIXES = (".gz", ".bz2", ".xz")
 """Of names; whether a file is compressed, its first bytes say."""
@@ -15,6 +15,8 @@ LARGEST_RATIO = 100
 """A file may grow to this multiple of its size, or to `SMALLEST_LIMIT` bytes if that is more."""
 CHUNK = 8192
 """Bytes that are decompressed at once; each stream's rest is copied, so that few must be left."""
+LONGEST_MARK = 8
+"""Bytes that say whether a file is compressed."""
 DICTIONARY = 256 * 2**20
 """Bytes that xz may take for its dictionary; its strongest setting takes 64 MiB."""
 UNREAD = {b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip", b"\x04\x22\x4d\x18": "lz4"}
@@ -50,11 +52,18 @@ def is_compressed(start: bytes) -> bool:
     return start.startswith((*OPENERS, *UNREAD))
 
 
-def expand(data: bytes) -> bytes:
+def expand(data: bytes, limit: int | None = None, too_large: InputError | None = None) -> bytes:
     """What is compressed in the bytes by gzip, bzip2 or xz; other bytes as they are.
 
+    Args:
+        data: of a file.
+        limit: bytes that may come of it; by default `LARGEST_RATIO` times as many as there are, or
+            `SMALLEST_LIMIT`.
+        too_large: what is raised where more would come; by default an `InvalidFormat`.
+
     Raises:
-        InvalidFormat: damaged, larger than the limit, or compressed in another way.
+        InputError: larger than the limit.
+        InvalidFormat: damaged, or compressed in another way.
     """
     for start, kind in UNREAD.items():
         if data.startswith(start):
@@ -63,12 +72,18 @@ def expand(data: bytes) -> bytes:
     if opener is None:
         return data
     try:
-        return b"".join(_parts(opener, data, max(SMALLEST_LIMIT, LARGEST_RATIO * len(data))))
+        most = max(SMALLEST_LIMIT, LARGEST_RATIO * len(data)) if limit is None else limit
+        beyond = too_large or InvalidFormat(
+            f"larger than {most} bytes when decompressed; decompress it first"
+        )
+        return b"".join(_parts(opener, data, most, beyond))
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise InvalidFormat(f"compressed data that cannot be read: {error}") from error
 
 
-def _parts(opener: Callable[[], _Decompressor], data: bytes, limit: int) -> Iterator[bytes]:
+def _parts(
+    opener: Callable[[], _Decompressor], data: bytes, limit: int, too_large: InputError
+) -> Iterator[bytes]:
     """What the streams of a file hold, one after the other."""
     stream, room = opener(), limit
     for at in range(0, len(data), CHUNK):
@@ -78,9 +93,7 @@ def _parts(opener: Callable[[], _Decompressor], data: bytes, limit: int) -> Iter
             part = stream.decompress(rest, room + 1)
             room -= len(part)
             if room < 0:
-                raise InvalidFormat(
-                    f"larger than {limit} bytes when decompressed; decompress it first"
-                )
+                raise too_large
             yield part
             rest = stream.unused_data
     if not stream.eof:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import InputError
+from app.formats.notation import Smiles
+from app.formats.topology import Topology
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,16 +14,19 @@ class Frame:
     """One frame of a file.
 
     Attributes:
-        structure: the structure, or why the frame holds none.
+        structure: the structure, the notation of a molecule without one, or why the frame holds
+            neither.
         id: what the file calls it.
         info: what else the file says, as text, without geometry and results.
         warnings: what of the file is read with a doubt.
+        topology: bonds and the states of single atoms, where the file states them.
     """
 
-    structure: Structure | InputError
+    structure: Structure | Smiles | InputError
     id: str | None = None
     info: dict[str, str] = field(default_factory=dict)
     warnings: tuple[AnswerWarning, ...] = ()
+    topology: Topology | None = None
 
     def __post_init__(self) -> None:
         """Let an error go without the stack that it was raised in, which is larger than the frame."""

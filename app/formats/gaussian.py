@@ -5,7 +5,7 @@ of its coordinates.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -26,7 +26,7 @@ Row = tuple[int, str]
 NO_SECTIONS: list[list[Row]] = [[], [], []]
 
 
-def parse(text: str) -> list[Frame]:
+def parse(text: str) -> Iterator[Frame]:
     """The molecules of all jobs of a file, each with its title as `id`.
 
     One that is malformed is an error in its own place; the message names line (from 1) and value.
@@ -37,7 +37,7 @@ def parse(text: str) -> list[Frame]:
             jobs.append([])
         else:
             jobs[-1].append((number, line))
-    return [_frame(job) for job in jobs if any(line.strip() for _, line in job)]
+    return (_frame(job) for job in jobs if any(line.strip() for _, line in job))
 
 
 def _frame(job: Sequence[Row]) -> Frame:

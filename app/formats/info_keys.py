@@ -21,6 +21,27 @@ RESULT_KEYS = frozenset(
 """Not passed on from file to file: in an answer, they would be taken for the model's own."""
 
 
+OWN_KEYS = frozenset(
+    {
+        "relaxed",
+        "initial_energy",
+        "fmax",
+        "steps",
+        "converged",
+        "criterion",
+        "reason",
+        "warnings",
+        "status",
+        "code",
+        "message",
+        "model",
+        "digest",
+        "item",
+    }
+)
+"""What an answer says of itself; not passed on either, so that an answer can be sent again."""
+
+
 def is_remark(key: str) -> bool:
     """Whether a key says neither what the structure is nor what was computed for it."""
     if key in RESULT_KEYS or key.lower() in GEOMETRY_KEYS:

@@ -44,9 +44,8 @@ def check_json(body: bytes, structures: int, atoms: int) -> None:
     _check("values", body.count(b","), commas)
 
 
-def check_xyz(body: bytes, structures: int, atoms: int) -> None:
-    """Whether an XYZ text may hold a request within the limits; as `check_json`."""
-    lines = body.count(b"\n") + body.count(b"\r")
+def check_lines(lines: int, structures: int, atoms: int) -> None:
+    """Whether texts of so many lines may hold a request within the limits; as `check_json`."""
     _check("lines", lines, 2 * (atoms + EACH_STRUCTURE * (structures + 1)))
 
 

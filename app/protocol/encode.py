@@ -1,6 +1,6 @@
 """From results to the body that carries them."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,9 +9,11 @@ import ormsgpack
 from app.atoms.prediction import StructurePrediction
 from app.atoms.properties import DEFAULT, Name, answered
 from app.atoms.structure import Structure
-from app.formats.extxyz import format_frame
-from app.formats.extxyz.comment_line import write_pairs
+from app.errors import InvalidRequest
+from app.formats.record import Record
+from app.formats.registry import WRITERS
 from app.protocol.arrays import encoded
+from app.protocol.document import structure_fields
 from app.protocol.faults import fault
 from app.protocol.request import Entry, Kind, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
@@ -19,24 +21,20 @@ from app.protocol.schemas import UNITS
 from app.relax import Relaxed
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
-EMPTY = {"Properties": "species:S:1:pos:R:3"}
 COURSE = ("fmax", "steps", "converged", "criterion", "reason")
 """What is said of the course of a relaxation."""
-OWN = ("relaxed", "initial_energy", *COURSE, "warnings", "status", "code", "message")
-"""What an answer in extXYZ says of itself, besides the model."""
 
 
 def encode(response: PredictResponse, kind: Kind) -> bytes:
-    """The body of an answer: JSON, MessagePack with the same fields and binary arrays, or extXYZ.
-
-    In extXYZ there is one frame for each entry. Relaxed frames say so in their comment line. An
-    entry that failed is a frame without results, or without atoms where it was no structure, with
-    `status="error"`, its code and message in the comment line.
+    """The body of an answer: JSON, MessagePack with the same fields and binary arrays, or a format of
+    `app.formats.registry.WRITERS`, with a record for each entry.
     """
-    if kind == "xyz":
+    if kind in WRITERS:
         request, model = response.request, response.model
         pairs = zip(request.entries, response.results, strict=True)
-        return "".join(result_frame(*pair, request, model) for pair in pairs).encode()
+        writer = WRITERS[kind].writer()
+        parts = (writer.add(record(*pair, request, model)) for pair in pairs)
+        return b"".join((writer.begin(), *parts, writer.end()))
     document = _document(response)
     if kind == "json":
         return orjson.dumps(document, option=ORJSON_OPTIONS)
@@ -64,14 +62,21 @@ def head_fields(model: ModelRef) -> dict[str, Any]:
 def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict[str, Any]:
     """The fields of one result, by the names of the schema."""
     if not isinstance(result, Answered):
-        return {"id": entry.id, "status": "error", "error": fault(result).as_json()}
-    fields: dict[str, Any] = {"id": entry.id, "status": "ok"}
+        return {**_named(entry, "error"), "error": fault(result).as_json()}
+    fields = _named(entry, "ok")
+    if entry.shown and isinstance(entry.structure, Structure):
+        fields["structure"] = structure_fields(entry.structure, lambda array: array)
     fields |= _values(result.prediction, request.properties, request.explicit)
     if result.relaxed is not None:
         fields["relaxed"] = _relaxed(result.relaxed)
     if result.warnings:
         fields["warnings"] = [warning.as_json() for warning in result.warnings]
     return fields
+
+
+def _named(entry: Entry, status: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {"id": entry.id, "status": status}
+    return fields if entry.item is None else {**fields, "item": entry.item}
 
 
 def _values(
@@ -103,32 +108,71 @@ def _course(relaxed: Relaxed) -> dict[str, Any]:
     return {name: getattr(relaxed, name) for name in COURSE}
 
 
-def result_frame(entry: Entry, result: Result, request: PredictRequest, model: ModelRef) -> str:
-    """The frame of one result, in extXYZ."""
-    info: dict[str, object] = {} if entry.id is None else {"id": entry.id}
-    info |= _remarks(entry.info)
-    info |= {"model": model.reference, "digest": model.digest}
+def record(entry: Entry, result: Result, request: PredictRequest, model: ModelRef) -> Record:
+    """One result as it is written to a file.
+
+    An entry that failed has no values, and `status="error"`, its code and message in the answer; one
+    that was no structure has no structure either.
+    """
+    answer: dict[str, object] = {} if entry.item is None else {"item": entry.item}
+    answer |= {"model": model.reference, "digest": model.digest}
+    structure = entry.structure if isinstance(entry.structure, Structure) else None
+    values: dict[str, Any] = {}
     if not isinstance(result, Answered):
-        return _failed_frame(entry, result, info)
-    assert isinstance(entry.structure, Structure)
-    structure, prediction = entry.structure, result.prediction
-    if result.relaxed is not None:
-        structure, prediction = result.relaxed.structure, result.relaxed.prediction
-        info |= {"relaxed": True, "initial_energy": result.prediction.energy}
-        info |= _course(result.relaxed)
-    if result.warnings:
-        info["warnings"] = "; ".join(f"{w.code}: {w.message}" for w in result.warnings)
-    return format_frame(structure, _values(prediction, request.properties), info)
+        failed = fault(result)
+        answer |= {"status": "error", "code": failed.code, "message": failed.message}
+    else:
+        prediction = result.prediction
+        if result.relaxed is not None:
+            structure, prediction = result.relaxed.structure, result.relaxed.prediction
+            answer |= {"relaxed": True, "initial_energy": result.prediction.energy}
+            answer |= _course(result.relaxed)
+        if result.warnings:
+            answer["warnings"] = "; ".join(f"{w.code}: {w.message}" for w in result.warnings)
+        values = _values(prediction, request.properties)
+    return Record(structure, entry.id, values, entry.info, answer, entry.topology)
 
 
-def _remarks(info: Mapping[str, object]) -> dict[str, object]:
-    """What a frame said of its structure, without what only an answer says of itself."""
-    return {name: value for name, value in info.items() if name not in OWN}
+def fitting(request: PredictRequest, kind: Kind) -> PredictRequest:
+    """The request with an error in the place of each structure that cannot be answered as asked.
+
+    Args:
+        request: what is asked.
+        kind: how it is to be answered.
+
+    Raises:
+        InvalidRequest: the format holds one structure alone, or not all that is asked for by name.
+    """
+    written = WRITERS.get(kind)
+    if written is None:
+        return request
+    if written.single and len(request.entries) != 1:
+        raise InvalidRequest(
+            f"format: {kind} holds one structure, and {len(request.entries)} are asked for; ask for "
+            "json or xyz"
+        )
+    check_held(request, kind)
+    return replace(request, entries=[fits(entry, kind) for entry in request.entries])
 
 
-def _failed_frame(entry: Entry, result: Any, info: dict[str, object]) -> str:
-    failed = fault(result)
-    info |= {"status": "error", "code": failed.code, "message": failed.message}
-    if isinstance(entry.structure, Structure):
-        return format_frame(entry.structure, info=info)
-    return f"0\n{write_pairs((EMPTY | info).items())}\n"
+def check_held(request: PredictRequest, kind: Kind) -> None:
+    """Whether a format holds all that is asked for by name.
+
+    Raises:
+        InvalidRequest: it does not, and says what; or it cannot be written here.
+    """
+    if kind in WRITERS:
+        WRITERS[kind].check()
+    held = WRITERS[kind].holds if kind in WRITERS else request.properties
+    missing = [name for name in request.properties if name not in held]
+    if request.explicit and missing:
+        raise InvalidRequest(f"format: {kind} holds no {', '.join(missing)}; ask for json or xyz")
+
+
+def fits(entry: Entry, kind: Kind) -> Entry:
+    """The entry, with an error in the place of a structure that a format cannot hold."""
+    written = WRITERS.get(kind)
+    if written is None or not isinstance(entry.structure, Structure):
+        return entry
+    told = written.misfit(entry.structure)
+    return entry if told is None else replace(entry, structure=InvalidRequest(told))

@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 from app.atoms.properties import DEFAULT, DERIVATIVES, Name
 from app.atoms.structure import Structure
@@ -10,10 +10,28 @@ from app.atoms.warnings import AnswerWarning
 from app.backends.domain import OnOod
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.frame import Frame
+from app.formats.notation import Smiles
+from app.formats.topology import Topology
 from app.relax import RelaxOptions
 
-Kind: TypeAlias = Literal["json", "msgpack", "xyz"]
-"""How a message is written."""
+Kind: TypeAlias = str
+"""How a message is written: `json`, `msgpack`, a format of `app.formats.registry` (`FORMATS` of one that
+asks, `WRITERS` of one that answers), or `files`, one or several of them.
+"""
+
+
+class Upload(NamedTuple):
+    """A file as it came.
+
+    Attributes:
+        name: of the file; empty where it has none.
+        content: of it, not compressed.
+        kind: its format; None where name and content say it.
+    """
+
+    name: str
+    content: bytes
+    kind: Kind | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +41,16 @@ class Message:
     Attributes:
         kind: how the body is written.
         body: with the structures, and what is asked of them.
-        query: names and values that came beside the body; what is asked of XYZ structures.
+        query: names and values that came beside the body; what is asked of the structures of files.
         accepts: how the answer is to be written.
+        files: of a body that holds several, which then is not looked at.
     """
 
     kind: Kind
     body: bytes
     query: Sequence[tuple[str, str]]
     accepts: Kind
+    files: Sequence[Upload] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +59,38 @@ class Entry:
 
     Attributes:
         id: what its sender calls it.
-        structure: the structure, or why it is none.
-        info: what else was said of it, which comes back with an answer in extXYZ.
+        structure: the structure, the notation of a molecule of which a geometry is still to be made,
+            or why it is neither.
+        info: what else was said of it, which comes back with answers in formats of files.
         warnings: what of it was read with a doubt.
+        topology: bonds and the states of single atoms, where they were stated.
+        item: number, from 0, of the item of `structures` that it comes from, where that was a file or
+            a SMILES, of which several entries may come.
+        shown: whether an answer says what structure it is for, which the sender does not know.
     """
 
     id: str | None
-    structure: Structure | EquipotError
+    structure: Structure | Smiles | EquipotError
     info: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[AnswerWarning, ...] = ()
+    topology: Topology | None = None
+    item: int | None = None
+    shown: bool = False
 
     @classmethod
     def of(cls, frame: Frame) -> Self:
         """The entry of a frame of a file."""
-        return cls(frame.id, frame.structure, frame.info, frame.warnings)
+        return cls(frame.id, frame.structure, frame.info, frame.warnings, frame.topology)
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms of its structure; none where there is no structure yet, or none at all."""
+        return len(self.structure) if isinstance(self.structure, Structure) else 0
+
+    @property
+    def count(self) -> int:
+        """How many structures it stands for."""
+        return self.structure.conformers if isinstance(self.structure, Smiles) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +143,13 @@ class RequestLimits:
         structures: most structures.
         atoms: most atoms in all.
         relax_steps: most steps of a relaxation.
+        conformers: most conformers of one SMILES.
     """
 
     structures: int
     atoms: int
     relax_steps: int
+    conformers: int = 100
 
     def check_structures(self, structures: int) -> None:
         """Whether a request may have so many.

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -27,6 +26,7 @@ from app.atoms.warnings import AnswerWarning, Code
 from app.backends.domain import OnOod
 from app.errors import InvalidStructure
 from app.protocol.arrays import as_floats, as_integers, as_rows
+from app.protocol.wire import Wire as _Wire
 from app.relax import RelaxOptions
 from app.store.card import ModelCard
 
@@ -48,10 +48,6 @@ WATER: dict[str, JsonValue] = {
 
 
 LONGEST_ID = 1000
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 def _periodicity(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
@@ -296,11 +292,30 @@ RelaxedOut = create_model(
 )
 
 
+class StructureOut(_Wire):
+    """A structure that its sender does not know atom by atom: of a file, or of a SMILES."""
+
+    symbols: list[str]
+    positions: list[Vector] = Field(description="(N, 3) Å")
+    cell: Matrix | None = Field(default=None, description="(3, 3) Å, rows are lattice vectors")
+    pbc: Flags | None = None
+    charge: int | None = Field(default=None, description="where it is not 0")
+    multiplicity: int | None = Field(default=None, description="where it was stated")
+
+
 class _ResultHead(_Wire):
     """The answer for one structure: numbers with status `ok`, or an error with status `error`."""
 
     id: str | None
     status: Literal["ok", "error"]
+    item: int | None = Field(
+        default=None,
+        description="number, from 0, of the item of `structures`, or of the uploaded file, that it "
+        "comes from, where that may hold several structures",
+    )
+    structure: StructureOut | None = Field(
+        default=None, description="what was read or made of a file or a SMILES"
+    )
 
 
 ResultOut = create_model(

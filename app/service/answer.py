@@ -11,7 +11,14 @@ from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.backends.domain import AFTER, BEFORE, Domain, When, check_on_ood
 from app.engine.potential import Potential
-from app.errors import DoubtfulAnswer, EquipotError, UnsupportedCharge, UnsupportedElement
+from app.errors import (
+    DoubtfulAnswer,
+    EquipotError,
+    InvalidStructure,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
+from app.formats.notation import Smiles
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, ModelRef, PredictResponse, Result
 from app.relax import Relaxed, RelaxOptions, Safeguards, relax
@@ -66,8 +73,10 @@ async def answer(
 async def _result(
     potential: Potential, entry: Entry, request: PredictRequest, safeguards: Safeguards
 ) -> Result:
-    if not isinstance(entry.structure, Structure):
+    if isinstance(entry.structure, EquipotError):
         return entry.structure
+    if isinstance(entry.structure, Smiles):
+        return InvalidStructure("a SMILES, of which no geometry has been made")
     try:
         return await _answered(potential, entry, entry.structure, request, safeguards)
     except EquipotError as error:

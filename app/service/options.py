@@ -39,6 +39,7 @@ def request_limits(settings: Settings) -> RequestLimits:
         structures=settings.max_structures,
         atoms=settings.max_request_atoms,
         relax_steps=settings.max_relax_steps,
+        conformers=settings.max_conformers,
     )
 
 

@@ -1,26 +1,27 @@
 """Service: the one door for a request, from the message that asks to the one that answers."""
 
-import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
+from app.atoms.structure import Structure
+from app.backends.domain import check_on_ood
+from app.engine.potential import Potential
+from app.errors import EquipotError, InvalidRequest, StructureTooLarge
+from app.formats.registry import WRITERS
 from app.protocol.decode import decode
-from app.protocol.encode import encode
-from app.protocol.request import Message, PredictRequest
+from app.protocol.encode import check_held, encode, fitting
+from app.protocol.lines import read_line
+from app.protocol.request import Entry, Kind, Message, PredictRequest
 from app.protocol.response import PredictResponse, Reply
-from app.service.answer import answer
+from app.service.answer import Watch, answer
+from app.service.embedding import Embedding
 from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
+from app.service.stream import Stream
 from app.service.suggestions import who_knows
+from app.service.threads import INLINE_ATOMS, INLINE_BYTES, maybe_threaded
 from app.settings import Settings
-
-INLINE_BYTES = 64_000
-INLINE_ATOMS = 2000
-"""Messages up to this size are read and written faster than they are handed to a thread."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Service:
@@ -33,6 +34,7 @@ class Service:
         settings: as given.
         metrics: what it counts and measures.
         models: what it answers with.
+        embedding: makes geometries of SMILES.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -41,6 +43,7 @@ class Service:
         self.models = Models(settings, self.metrics)
         self._limits = request_limits(settings)
         self._safeguards = safeguards(settings)
+        self.embedding = Embedding(self._limits, settings.max_atoms, settings.embed_seconds)
 
     async def answer(self, message: Message) -> Reply:
         """The reply to a message. A structure that cannot be answered has its own error in it.
@@ -51,13 +54,72 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        large = len(message.body) > INLINE_BYTES
-        request = await _maybe_threaded(large, decode, message, self._limits)
+        request = fitting(await self.read(message), message.accepts)
         response = await self.predict(request)
-        large = request.n_atoms > INLINE_ATOMS
-        body = await _maybe_threaded(large, encode, response, message.accepts)
+        if response.fault and message.accepts in WRITERS and WRITERS[message.accepts].single:
+            raise next(error for error in response.results if isinstance(error, EquipotError))
+        slow = message.accepts in WRITERS and WRITERS[message.accepts].starts_slowly
+        large = request.n_atoms > INLINE_ATOMS or slow
+        body = await maybe_threaded(large, encode, response, message.accepts)
         status = response.fault.status if response.fault else 200
         return Reply(status, message.accepts, body, response.model)
+
+    async def read(self, message: Message) -> PredictRequest:
+        """The request that a message holds, with geometries for its SMILES.
+
+        Raises:
+            InputError: the message holds no request, or one over a limit.
+        """
+        large = max(len(message.body), sum(len(f.content) for f in message.files)) > INLINE_BYTES
+        request = await maybe_threaded(large, decode, message, self._limits)
+        return replace(request, entries=await self.embedding.drawn(request.entries))
+
+    async def read_lines(self, lines: AsyncIterator[bytes]) -> AsyncIterator[Entry]:
+        """The entries of lines, with geometries for SMILES; a bad line is an error in its place."""
+        number = -1
+        async for line in lines:
+            number += 1
+            if not line.strip():
+                continue
+            large = len(line) > INLINE_BYTES
+            entries = await maybe_threaded(large, read_line, line, number, self._limits)
+            try:
+                entries = await self.embedding.drawn(entries)
+            except StructureTooLarge as error:
+                entries = [Entry(entries[0].id, error, item=number)]
+            for entry in entries:
+                yield entry
+
+    async def stream(self, request: PredictRequest, kind: Kind) -> Stream:
+        """What answers a stream of structures.
+
+        Args:
+            request: what is asked of each; its entries are not looked at.
+            kind: how results are written.
+
+        Raises:
+            InputError: an option out of its limit, a format that cannot hold what is asked, or out of
+                domain is to be an error, which the model cannot tell.
+            StoreError: there is no such model, or it is not served.
+            Unavailable: the service is starting or shutting down.
+        """
+        check_held(request, kind)
+        if kind in WRITERS and WRITERS[kind].single:
+            raise InvalidRequest(f"format: {kind} holds one structure, and no stream of them")
+        if request.relax is not None:
+            request = replace(request, relax=self._limits.bounded(request.relax))
+        potential = self.models.potential(request.model)
+        check_on_ood(potential.card, request.on_ood)
+        watch, suggest = self._watch(potential), self._suggest
+        slow = kind in WRITERS and WRITERS[kind].starts_slowly
+        return await maybe_threaded(
+            slow, Stream, potential, request, kind, self._safeguards, watch, suggest
+        )
+
+    async def stop(self) -> None:
+        """Finish what was admitted, and end."""
+        await self.models.stop()
+        self.embedding.close()
 
     async def predict(self, request: PredictRequest) -> PredictResponse:
         """The results of a request that has been read.
@@ -69,19 +131,12 @@ class Service:
             Unavailable: the service is starting or shutting down.
         """
         potential = self.models.potential(request.model)
+        watch, suggest = self._watch(potential), self._suggest
+        return await answer(potential, request, self._safeguards, watch, suggest)
+
+    def _watch(self, potential: Potential) -> Watch:
         reference = potential.reference
-        return await answer(
-            potential,
-            request,
-            self._safeguards,
-            lambda relaxed: self.metrics.relaxed(reference, relaxed),
-            lambda structure: who_knows(self.models.newest_cards(), structure),
-        )
+        return lambda relaxed: self.metrics.relaxed(reference, relaxed)
 
-
-async def _maybe_threaded(
-    large: bool, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    if large:
-        return await asyncio.to_thread(work, *args, **kwargs)
-    return work(*args, **kwargs)
+    def _suggest(self, structure: Structure) -> str:
+        return who_knows(self.models.newest_cards(), structure)

@@ -2,7 +2,7 @@
 
 from starlette.requests import Request
 
-from app.api.body import accepted_kind
+from app.api.body_kinds import accepted_kind
 
 
 def test_the_kind_that_accept_prefers() -> None:

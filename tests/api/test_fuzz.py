@@ -27,6 +27,7 @@ SEEDS: list[dict[str, Any]] = [
             {**WATER, "pbc": [True, False, True], "cell": [[9, 0, 0], [0, 9, 0], [0] * 3]}
         ]
     },
+    {"structures": [{"format": "xyz", "content": "1\n\nAr 0 0 0\n", "id": "f", "seed": 1}, ARGON]},
 ]
 ODD: list[Any] = [
     *(

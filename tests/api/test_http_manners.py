@@ -115,7 +115,7 @@ class TestHeaders:
         kind = {"content-type": "x" * 60_000}
         response = service.client.post("/predict", content=BODY, headers=kind)
         assert response.status_code == 415
-        assert len(response.content) < 400
+        assert len(response.content) < 800
 
 
 class TestConnections:

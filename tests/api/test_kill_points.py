@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import ormsgpack
 import pytest
 
@@ -77,7 +78,7 @@ def test_before_and_after_the_model(
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("app.protocol.decode", "parse_structure"), ("app.protocol.encode", "result_fields")],
+    [("app.protocol.items", "parse_structure"), ("app.protocol.encode", "result_fields")],
 )
 def test_in_reading_and_writing_json(service: Running, breaks: Any, module: str, name: str) -> None:
     breaks(module, name)
@@ -93,7 +94,7 @@ def test_in_reading_and_writing_json(service: Running, breaks: Any, module: str,
     ("name", "kind", "content"),
     [
         ("result_fields", "application/x-msgpack", ormsgpack.packb(CULPRIT)),
-        ("format_frame", "chemical/x-xyz", CULPRIT_XYZ.encode()),
+        ("record", "chemical/x-xyz", CULPRIT_XYZ.encode()),
     ],
     ids=["MessagePack", "XYZ"],
 )
@@ -104,6 +105,16 @@ def test_in_writing_other_kinds(
     response = service.client.post("/predict", content=content, headers={"content-type": kind})
     assert response.status_code == 500
     assert response.json()["error"]["code"] == "internal"
+    assert_sound(service)
+
+
+def test_in_writing_a_stream(service: Running, breaks: Any) -> None:
+    breaks("app.protocol.lines", "result_fields")
+    lines = orjson.dumps(CULPRIT) + b"\n"
+    kind = {"content-type": "application/x-ndjson"}
+    response = service.client.post("/predict", content=lines, headers=kind)
+    last = orjson.loads(response.text.splitlines()[-1])
+    assert (last["status"], last["error"]["code"]) == ("broken", "internal")
     assert_sound(service)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.formats.registry import FORMATS
 from tests.api.server import ARGON, Running, running
 
 CHECKS = (
@@ -18,7 +19,7 @@ CHECKS = (
 HOOKS = """
 import schemathesis
 
-@schemathesis.serializer("chemical/x-xyz", "application/x-msgpack")
+@schemathesis.serializer("application/x-msgpack", %s)
 def as_it_is(context, value):
     return value if isinstance(value, bytes) else str(value).encode()
 """
@@ -55,7 +56,8 @@ def test_whatever_the_document_allows_gets_an_answer_that_it_describes(
     address = f"http://127.0.0.1:{service.port}/openapi.json"
     options = f"--checks {CHECKS} --max-examples 25 --seed 1 --no-color --phases examples,fuzzing"
     command = [sys.executable, "-m", "schemathesis.cli", "run", address, *options.split()]
-    (tmp_path / "hooks.py").write_text(HOOKS)
+    texts = {*(known.media_types[0] for known in FORMATS.values()), "application/x-ndjson"}
+    (tmp_path / "hooks.py").write_text(HOOKS % str(sorted(texts))[1:-1])
     where = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | where, check=False, capture_output=True, text=True

@@ -10,7 +10,7 @@ from ase import Atoms
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import split
 from app.backends.pair import PairBackend
-from app.protocol.decode import parse_structure
+from app.protocol.items import parse_structure
 from app.protocol.schemas import UNITS
 from app.store.card import ModelCard
 from tests.api.server import ARGON, CRYSTAL, WATER, Running

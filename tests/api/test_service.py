@@ -16,6 +16,7 @@ import pytest
 from app.backends import load_backend
 from app.engine import load
 from app.engine.workers import IN_FLIGHT
+from app.formats.registry import FORMATS
 from app.store.store import ModelStore
 from tests.api.server import ARGON, WATER, Gated, Running, running
 
@@ -262,7 +263,9 @@ class TestDocumentation:
     def test_document_describes_the_bodies(self, service: Running) -> None:
         document = service.client.get("/openapi.json").json()
         body = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-        assert set(body) == {"application/json", "application/x-msgpack", "chemical/x-xyz"}
+        files = {known.media_types[0] for known in FORMATS.values()}
+        others = {"application/x-msgpack", "application/x-ndjson", "multipart/form-data"}
+        assert set(body) == {"application/json", *others, *files}
         known = document["components"]["schemas"]
         for name in re.findall(r'"#/components/schemas/(\w+)"', orjson.dumps(document).decode()):
             assert name in known

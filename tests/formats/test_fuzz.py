@@ -11,13 +11,15 @@ import pytest
 
 from app.atoms.structure import Structure
 from app.errors import InputError
+from app.formats.notation import Smiles
 from app.formats.registry import FORMATS, read
 from tests.formats.cif.test_reader import SALT
 from tests.formats.mutation import mutated
 from tests.formats.pdb.lines import CO, cell
+from tests.formats.poscar.test_reader import ARGON, SLAB
 from tests.formats.sdf.test_reader import EMPTY_V3000, HYDROXIDE, WATER
 from tests.formats.test_gaussian import CATION
-from tests.formats.test_poscar import ARGON, SLAB
+from tests.formats.test_mol2 import ACETATE
 
 COUNT = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
 SLOWEST = 5.0
@@ -39,10 +41,12 @@ SAMPLES = {
     "cif": (SALT, SALT.replace("'F m -3 m'", "'P 1'") + SALT),
     "poscar": (ARGON, SLAB),
     "gaussian": (CATION,),
+    "mol2": (ACETATE,),
+    "smiles": ("CC(=O)O acid\n# remark\n\nC\n",),
 }
 
 
-def outcomes(data: bytes, name: str) -> list[Structure | InputError]:
+def outcomes(data: bytes, name: str) -> list[Structure | Smiles | InputError]:
     try:
         return [frame.structure for frame in read(data, name)]
     except InputError as error:
@@ -55,7 +59,7 @@ def check(data: bytes, name: str) -> None:
     assert time.process_time() - start < SLOWEST
     assert found
     for one in found:
-        assert isinstance(one, Structure) or len(str(one)) < 1000
+        assert isinstance(one, Structure | Smiles) or len(str(one)) < 1000
 
 
 @pytest.mark.parametrize(

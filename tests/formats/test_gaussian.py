@@ -67,4 +67,4 @@ def test_what_cannot_be_read_is_named(before, after, message):
 
 
 def test_an_empty_file_has_no_structure():
-    assert parse("\n\n") == []
+    assert list(parse("\n\n")) == []

@@ -3,19 +3,37 @@ import gzip
 import pytest
 
 from app.errors import InvalidFormat
-from app.formats.registry import FORMATS, of_content, of_name, read
+from app.formats.notation import Smiles
+from app.formats.registry import (
+    FORMATS,
+    WRITERS,
+    iter_frames,
+    kind_of,
+    of_content,
+    of_name,
+    read,
+)
 from tests.formats.cif.test_reader import SALT
 from tests.formats.pdb.lines import CO
+from tests.formats.poscar.test_reader import ARGON
 from tests.formats.sdf.test_reader import WATER
 from tests.formats.test_gaussian import CATION
-from tests.formats.test_poscar import ARGON
+from tests.formats.test_mol2 import ACETATE
 
 XYZ = "1\n\nAr 0 0 0\n"
-TEXTS = {"xyz": XYZ, "sdf": WATER, "pdb": CO, "cif": SALT, "poscar": ARGON, "gaussian": CATION}
+TEXTS = {
+    "xyz": XYZ,
+    "sdf": WATER,
+    "pdb": CO,
+    "cif": SALT,
+    "poscar": ARGON,
+    "gaussian": CATION,
+    "mol2": ACETATE,
+}
 
 
 def test_every_format_is_tried():
-    assert set(TEXTS) == set(FORMATS)
+    assert {*TEXTS, "smiles"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("kind", TEXTS)
@@ -86,3 +104,30 @@ def test_another_encoding_is_told():
 def test_a_stated_format_goes_before_the_name():
     with pytest.raises(InvalidFormat):
         read(XYZ.encode(), "a.xyz", "cif")
+
+
+def test_smiles_are_known_by_name_alone():
+    (frame,) = read(b"CCO ethanol\n", "a.smi.gz")
+    assert (frame.structure, frame.id) == (Smiles("CCO"), "ethanol")
+    assert of_content(b"CCO ethanol\n") is None
+    with pytest.raises(InvalidFormat, match="no format that is known, by name or content"):
+        kind_of(b"CCO ethanol\n", "a.txt")
+
+
+def test_frames_are_read_one_by_one():
+    frames = iter_frames(XYZ.encode() * 2 + b"torn", "xyz")
+    assert next(frames).structure.symbols == ["Ar"]
+    assert isinstance(next(frames).structure, InvalidFormat)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_media_types_and_suffixes_are_those_of_readers(kind):
+    written = WRITERS[kind]
+    if kind in FORMATS:
+        assert written.media_type == FORMATS[kind].media_types[0]
+        assert written.suffix in FORMATS[kind].suffixes
+
+
+def test_no_two_formats_have_a_media_type():
+    media = [name for known in FORMATS.values() for name in known.media_types]
+    assert len(media) == len(set(media))

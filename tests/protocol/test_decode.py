@@ -5,7 +5,8 @@ import json
 import pytest
 
 from app.errors import InvalidFormat, InvalidRequest, StructureTooLarge
-from app.protocol.decode import decode, relax_from
+from app.protocol.decode import decode
+from app.protocol.query import relax_from
 from app.protocol.request import Kind, Message, PredictRequest, RequestLimits
 from app.relax import RelaxOptions
 

@@ -35,6 +35,17 @@ BODIES = {
     "lists of MessagePack": ("msgpack", "b'\\xdd\\x00\\x80\\x00\\x00' + b'\\x90' * (1 << 23)"),
     "lines": ("xyz", "b'190000\\n\\n' + b'C 1.5 2.5 3.5\\n' * 190_000"),
     "blank lines": ("xyz", "b'\\n' * 500_000"),
+    "blank lines of SDF": ("sdf", "b'\\n' * 500_000"),
+    "empty records": ("sdf", "b'$$$$\\n' * 500_000"),
+    "blank lines of PDB": ("pdb", "b'\\n' * 500_000"),
+    "empty models": ("pdb", "b'MODEL\\n' * 500_000"),
+    "empty blocks": ("cif", "b'data_\\n' * 500_000"),
+    "empty jobs": ("gaussian", "b'#\\n' * 500_000"),
+    "blank lines of a job": ("gaussian", "b'\\n' * 500_000"),
+    "empty molecules": ("mol2", "b'@<TRIPOS>MOLECULE\\n' * 500_000"),
+    "rows of MOL2": ("mol2", "b'@<TRIPOS>MOLECULE\\n@<TRIPOS>ATOM\\n' + b'\\n' * 500_000"),
+    "short SMILES": ("smiles", "b'C\\n' * 500_000"),
+    "a file in JSON": ("json", "b'{\"content\":\"' + b'\\\\n' * 500_000 + b'\"}'"),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.api.body import JSON
+from app.api.body_kinds import JSON
 from app.service.service import Service
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])

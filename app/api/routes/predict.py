@@ -2,29 +2,38 @@
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 
 from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
 
-from app.api.body import (
-    MEDIA_TYPES,
-    BodyLimits,
-    accepted_kind,
-    check_origin,
-    content_kind,
-    decompressed,
-    read_body,
-)
+from app.api.body import BodyLimits, check_origin, decompressed, expanded, read_body
+from app.api.body_kinds import DOCUMENTS, FORMAT, MEDIA_TYPES, answer_kind, content_kind
 from app.api.disconnect import cancelled_on_disconnect
 from app.api.limits import BodyRoom, Share
 from app.api.middleware import PREDICT_PATH
 from app.api.openapi import PREDICT
 from app.api.routes.common import service_of
-from app.protocol.request import Message
+from app.api.streaming import LineReader, StreamedResponse, model_header
+from app.api.upload import read_form
+from app.atoms.properties import NAMES
+from app.errors import InvalidRequest
+from app.formats.compression import LONGEST_MARK, is_compressed
+from app.formats.registry import WRITERS
+from app.protocol.lines import LineSink
+from app.protocol.query import asked_of_lines
+from app.protocol.request import Entry, Kind, Message, PredictRequest
 from app.protocol.response import Reply
+from app.service.stream import Stream
 
 COMPRESSED = 65_536
 """Bytes from which on an answer is compressed for a client that takes that."""
 LEVEL = 1
+STREAMED = ("lines", *(kind for kind, written in WRITERS.items() if not written.single))
+"""Kinds of answers to a body of lines."""
+SAME = ("msgpack", "lines", *(kind for kind, written in WRITERS.items() if written.holds == NAMES))
+"""Kinds of bodies that are answered in kind, unless something else is asked for; others, in JSON."""
 
 router = APIRouter(tags=["predict"])
 
@@ -35,28 +44,109 @@ async def predict(request: Request) -> Response:
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     kind = content_kind(request)
+    accepts = answer_kind(request, kind if kind in SAME else "json")
     service.models.check_ready()
+    if kind == "lines":
+        return await _answer_lines(request, accepts)
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
-        body = await _body(request, share)
-        query = request.query_params.multi_items()
-        message = Message(kind, body, query, accepted_kind(request, kind))
+        message = await _message(request, kind, accepts, share)
         with cancelled_on_disconnect(request):
+            if accepts == "lines":
+                return await _answer_as_lines(request, await service.read(message))
             reply = await service.answer(message)
     return await _response(request, reply)
 
 
-async def _body(request: Request, share: Share) -> bytes:
+async def _message(request: Request, kind: Kind, accepts: Kind, share: Share) -> Message:
+    """The request as a message, whose files are not compressed."""
     limits: BodyLimits = request.app.state.body_limits
+    body, query = await _body(request, limits, share), _query(request)
+    if kind in DOCUMENTS.values():
+        return Message(kind, body, query, accepts)
+    if kind != "files":
+        if is_compressed(body[:LONGEST_MARK]):
+            body = await asyncio.to_thread(expanded, body, limits, limits.size)
+            share.grow(len(body))
+        return Message(kind, body, query, accepts)
+    share.grow(len(body))  # its parts are copies
+    form = await asyncio.to_thread(read_form, body, request.headers["content-type"], limits)
+    share.grow(max(0, sum(len(file.content) for file in form.files) - len(body)))
+    return Message(kind, b"", [*query, *form.fields], accepts, form.files)
+
+
+def _query(request: Request) -> list[tuple[str, str]]:
+    """The query, without what says how to answer."""
+    return [(name, value) for name, value in request.query_params.multi_items() if name != FORMAT]
+
+
+async def _body(request: Request, limits: BodyLimits, share: Share) -> bytes:
     body = await read_body(request, limits, share)
-    if encoding := request.headers.get("content-encoding", "").strip().lower():
+    if encoding := _encoding(request):
         body = await asyncio.to_thread(decompressed, body, encoding, limits)
         share.grow(len(body))
     return body
 
 
+def _encoding(request: Request) -> str:
+    return request.headers.get("content-encoding", "").strip().lower()
+
+
+async def _answer_lines(request: Request, accepts: Kind) -> Response:
+    """Answer lines while they come."""
+    if _encoding(request) not in ("", "identity"):
+        raise HTTPException(415, "a stream of lines is read as it comes, and not decompressed")
+    service = service_of(request)
+    if accepts not in STREAMED:
+        if FORMAT in request.query_params:
+            known = ", ".join(STREAMED)
+            raise InvalidRequest(f"format: {accepts} holds no stream; ask for one of {known}")
+        accepts = "lines"
+    stream = await service.stream(asked_of_lines(_query(request)), accepts)
+    room: BodyRoom = request.app.state.body_room
+    with ExitStack() as stack:
+        share = stack.enter_context(room.share())
+        reader = LineReader(request, request.app.state.body_limits, share, service.models)
+        await reader.begin()
+        entries = service.read_lines(reader.lines())
+        return _streamed(request, stream, entries, accepts, reader.read, stack.pop_all().close)
+
+
+async def _answer_as_lines(request: Request, read: PredictRequest) -> Response:
+    """Answer a request that has been read, in lines as results are there."""
+
+    async def entries() -> AsyncIterator[Entry]:
+        for entry in read.entries:
+            yield entry
+
+    stream = await service_of(request).stream(read, "lines")
+    ended = asyncio.Event()
+    ended.set()
+    return _streamed(request, stream, entries(), "lines", ended, lambda: None)
+
+
+def _streamed(
+    request: Request,
+    stream: Stream,
+    entries: AsyncIterator[Entry],
+    kind: Kind,
+    read: asyncio.Event,
+    closing: Callable[[], None],
+) -> Response:
+    return StreamedResponse(
+        request,
+        stream.parts(entries),
+        MEDIA_TYPES[kind],
+        stream.model,
+        stream.sink if isinstance(stream.sink, LineSink) else None,
+        service_of(request).settings.receive_timeout,
+        read,
+        closing,
+    )
+
+
 async def _response(request: Request, reply: Reply) -> Response:
-    headers = {"X-Equipot-Model": f"{reply.model.reference} {reply.model.digest}"}
+    headers = model_header(reply.model)
     body = reply.body
     if len(body) >= COMPRESSED and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(gzip.compress, body, LEVEL)

@@ -7,9 +7,10 @@ whatever the number of structures.
 import argparse
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +20,7 @@ from app.backends.domain import OnOod, check_on_ood
 from app.cli.options import settings_from
 from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
 from app.cli.predict.flight import Load
-from app.cli.predict.output import Form, Json, Output, Xyz, open_output
+from app.cli.predict.output import Form, Json, Output, Records, Xyz, open_output
 from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all
@@ -28,8 +29,11 @@ from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import UNLIMITED, Potential
 from app.errors import InvalidRequest
-from app.formats.registry import FORMATS
-from app.protocol.decode import properties_from, relax_from
+from app.formats.notation import Smiles
+from app.formats.registry import FORMATS, WRITERS
+from app.protocol.encode import check_held, fits
+from app.protocol.intake import Drawing
+from app.protocol.query import properties_from, relax_from
 from app.protocol.request import PredictRequest
 from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
@@ -39,7 +43,11 @@ from app.store.store import ModelStore
 
 FAILED = 3
 """Exit code after an error that is not one of a structure."""
-FORMS: dict[str, type[Form]] = {"xyz": Xyz, "json": Json}
+FORMS: dict[str, Callable[[ModelRef, PredictRequest], Form]] = {
+    kind: partial(Records, kind=kind) for kind in WRITERS
+} | {"xyz": Xyz, "json": Json}
+"""What results are written as."""
+SUFFIXES = {written.suffix: kind for kind, written in WRITERS.items()} | {".json": "json"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,8 +56,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="+",
         metavar="FILE",
-        help="(ext)XYZ, SDF, PDB, CIF, POSCAR, Gaussian input, or another format that ASE reads; "
-        "- is standard input",
+        help="(ext)XYZ, SDF, PDB, CIF, POSCAR, MOL2, SMILES, Gaussian input, or another format that "
+        "ASE reads; - is standard input",
     )
     parser.add_argument(
         "--format",
@@ -76,7 +84,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
     )
-    parser.add_argument("--json", action="store_true", help="write JSON instead of extXYZ")
+    parser.add_argument(
+        "--to",
+        choices=FORMS,
+        help="format to write; by default, as the name of the output says, else xyz",
+    )
+    parser.add_argument("--json", action="store_true", help="the same as --to json")
+    parser.add_argument(
+        "--conformers", type=int, default=1, help="geometries that are made of each SMILES (1)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of their random numbers (1); the same, the same"
+    )
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"
     )
@@ -120,11 +139,21 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     request = _request(options, settings)
     _check_paths(options)
-    reads = read_entries(options.files, options.format, read_standard_input(options.files))
+    drawing = _drawing(options)
+    form = _form(options, request)
+    given = read_standard_input(options.files)
+    reads = read_entries(
+        options.files,
+        options.format,
+        given,
+        drawing,
+        settings.embed_seconds,
+        partial(fits, kind=form),
+    )
     potential = _load(settings, options.model)
     check_on_ood(potential.card, request.on_ood)
     model = ModelRef(potential.card.name, potential.card.version, potential.digest)
-    with _open(options, request, model) as (output, tally):
+    with _open(options, request, model, form) as (output, tally):
         share = max((read.share for read in islice(reads, tally.structures)), default=0.0)
         report = Report(tally, share)
         window = Load.window(
@@ -140,6 +169,31 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None:
         forget(options.output)
     return 1 if tally.refused else 0
+
+
+def _drawing(options: argparse.Namespace) -> Drawing:
+    """How geometries of SMILES are made.
+
+    Raises:
+        InvalidRequest: a number out of range.
+    """
+    drawing = Drawing(options.conformers, options.seed)
+    Smiles("C", *drawing)
+    return drawing
+
+
+def _form(options: argparse.Namespace, request: PredictRequest) -> str:
+    """The format to write.
+
+    Raises:
+        InvalidRequest: two are stated, or it does not hold what is asked for by name.
+    """
+    if options.json and options.to not in (None, "json"):
+        raise InvalidRequest(f"--json and --to {options.to} are stated; state one")
+    suffix = options.output.suffix.lower() if options.output is not None else ""
+    form: str = "json" if options.json else options.to or SUFFIXES.get(suffix, "xyz")
+    check_held(request, form)
+    return form
 
 
 def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
@@ -201,18 +255,18 @@ def _load(settings: Settings, model: str | None) -> Potential:
 
 @contextmanager
 def _open(
-    options: argparse.Namespace, request: PredictRequest, model: ModelRef
+    options: argparse.Namespace, request: PredictRequest, model: ModelRef, name: str
 ) -> Iterator[tuple[Output, Tally]]:
     """The output, and what it holds of a run that is resumed. What kind of run this is, is recorded
     beside it.
     """
-    name, path = "json" if options.json else "xyz", options.output
+    path = options.output
     form = FORMS[name](model, request)
     if not _is_kept(path):
         with open_output(path, form, 0) as output:
             yield output, Tally()
         return
-    record = Record.of(model, request, name, options.files, options.format)
+    record = Record.of(model, request, name, options.files, options.format, _drawing(options))
     tally, end = Tally(), 0
     if options.resume and path.exists() and path.stat().st_size:
         record.check(path, options.files)

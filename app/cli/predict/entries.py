@@ -2,21 +2,25 @@
 
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import InvalidFormat
-from app.formats.compression import is_compressed
+from app.errors import EquipotError, InvalidFormat
+from app.formats.compression import LONGEST_MARK, is_compressed
 from app.formats.extxyz import iter_portions
 from app.formats.files import read_input, read_structures
 from app.formats.frame import Frame
+from app.formats.notation import Smiles
 from app.formats.registry import of_name
+from app.formats.smiles import Embedder
+from app.protocol.intake import Drawing
 from app.protocol.request import Entry
+from app.service.embedding import conformer_entries
 
 STANDARD_INPUT = "-"
-LONGEST_MARK = 8
-"""Bytes that say whether a file is compressed."""
 
 
 class Read(NamedTuple):
@@ -36,6 +40,15 @@ class _Part(NamedTuple):
 
     frame: Frame
     share: float
+
+
+ONE = Drawing()
+EMBED_SECONDS = 30.0
+
+
+def as_it_is(entry: Entry) -> Entry:
+    """The entry."""
+    return entry
 
 
 def is_stream(file: str) -> bool:
@@ -63,7 +76,12 @@ def read_standard_input(files: Sequence[str]) -> bytes:
 
 
 def read_entries(
-    files: Sequence[str], kind: str | None = None, standard_input: bytes = b""
+    files: Sequence[str],
+    kind: str | None = None,
+    standard_input: bytes = b"",
+    drawing: Drawing = ONE,
+    embed_seconds: float = EMBED_SECONDS,
+    fits: Callable[[Entry], Entry] = as_it_is,
 ) -> Iterator[Read]:
     """The entries of all files, in order.
 
@@ -74,16 +92,34 @@ def read_entries(
         files: their names.
         kind: format of them all; by default, what names and contents say.
         standard_input: what is read where the name is `-`.
+        drawing: how geometries of SMILES are made.
+        embed_seconds: that those of one SMILES may take.
+        fits: what becomes of an entry that the output may not hold.
     """
     sizes = [1 if is_stream(file) else max(1, Path(file).stat().st_size) for file in files]
     total, before = sum(sizes), 0
-    for file, size in zip(files, sizes, strict=True):
-        try:
-            for frame, share in _parts(file, kind, standard_input):
-                yield Read(Entry.of(frame), (before + share * size) / total)
-        except InvalidFormat as error:
-            yield Read(Entry(None, error), (before + size) / total)
-        before += size
+    with closing(Embedder()) as embedder:
+        for file, size in zip(files, sizes, strict=True):
+            try:
+                for frame, share in _parts(file, kind, standard_input):
+                    for entry in _embedded(Entry.of(frame), drawing, embedder, embed_seconds):
+                        yield Read(fits(entry), (before + share * size) / total)
+            except InvalidFormat as error:
+                yield Read(Entry(None, error), (before + size) / total)
+            before += size
+
+
+def _embedded(entry: Entry, drawing: Drawing, embedder: Embedder, seconds: float) -> list[Entry]:
+    """The entries of a SMILES's conformers; others as they are."""
+    if not isinstance(entry.structure, Smiles):
+        return [entry]
+    named = replace(entry, id=entry.id or entry.structure.text)
+    try:
+        smiles = Smiles(entry.structure.text, *drawing)
+        conformers = embedder.embed(smiles, sys.maxsize, seconds)
+    except EquipotError as error:
+        return [replace(named, structure=error)]
+    return conformer_entries(named, smiles, conformers)
 
 
 def _parts(file: str, kind: str | None, standard_input: bytes) -> Iterator[_Part]:

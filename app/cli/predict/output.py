@@ -12,8 +12,10 @@ from typing import BinaryIO, NamedTuple
 import orjson
 
 from app.cli.predict.tally import Outcome
+from app.errors import EquipotError, InvalidRequest
 from app.formats.extxyz.comment_line import read_pairs
-from app.protocol.encode import ORJSON_OPTIONS, head_fields, result_fields, result_frame
+from app.formats.registry import WRITERS
+from app.protocol.encode import ORJSON_OPTIONS, head_fields, record, result_fields
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import ModelRef, Result
 
@@ -36,11 +38,17 @@ class Form(ABC):
     Args:
         model: which answers.
         request: what is asked of each structure.
+
+    Attributes:
+        head: what stands before the first result.
+        between: what stands between two of them.
+        rewrites: whether the tail is the same at any time, so that it can be written after every
+            result, and overwritten by the next one.
     """
 
     head = b""
     between = b""
-    tail = b""
+    rewrites = True
 
     def __init__(self, model: ModelRef, request: PredictRequest) -> None:
         self.model, self.request = model, request
@@ -49,17 +57,55 @@ class Form(ABC):
     def result(self, entry: Entry, result: Result) -> bytes:
         """One result."""
 
-    @abstractmethod
+    def tail(self) -> bytes:
+        """What stands behind the last result."""
+        return b""
+
     def written(self, file: BinaryIO) -> Iterator[Written]:
-        """The whole results in a file that has been written in this form, perhaps not to its end."""
+        """The whole results in a file that has been written in this form, perhaps not to its end.
+
+        Raises:
+            InvalidRequest: that cannot be told of this form.
+        """
+        raise InvalidRequest("--resume goes on with xyz and json alone")
 
 
-class Xyz(Form):
-    """Frames of extXYZ."""
+class Records(Form):
+    """Records of a format of `app.formats.registry.WRITERS`.
+
+    Args:
+        model: which answers.
+        request: what is asked of each structure.
+        kind: the format.
+    """
+
+    def __init__(self, model: ModelRef, request: PredictRequest, kind: str) -> None:
+        super().__init__(model, request)
+        self._kind, self._count = kind, 0
+        self._writer = WRITERS[kind].writer()
+        self.head = self._writer.begin()
+        self.rewrites = False
 
     def result(self, entry: Entry, result: Result) -> bytes:
         """See `Form`."""
-        return result_frame(entry, result, self.request, self.model).encode()
+        self._count += 1
+        if WRITERS[self._kind].single:
+            if isinstance(result, EquipotError):
+                raise InvalidRequest(f"{self._kind} holds no errors: {result}")
+            if self._count > 1:
+                raise InvalidRequest(f"{self._kind} holds one structure; write json or xyz")
+        return self._writer.add(record(entry, result, self.request, self.model))
+
+    def tail(self) -> bytes:
+        """See `Form`."""
+        return self._writer.end()
+
+
+class Xyz(Records):
+    """Frames of extXYZ."""
+
+    def __init__(self, model: ModelRef, request: PredictRequest) -> None:
+        super().__init__(model, request, "xyz")
 
     def written(self, file: BinaryIO) -> Iterator[Written]:
         """See `Form`."""
@@ -77,7 +123,10 @@ class Json(Form):
     """A JSON document with a line for each result."""
 
     between = b",\n"
-    tail = b"\n]}\n"
+
+    def tail(self) -> bytes:
+        """See `Form`."""
+        return b"\n]}\n"
 
     def __init__(self, model: ModelRef, request: PredictRequest) -> None:
         super().__init__(model, request)
@@ -127,7 +176,7 @@ class Output:
         self._write(head, with_tail=True)
 
     def _write(self, data: bytes, with_tail: bool) -> None:
-        tail = self._form.tail if with_tail else b""
+        tail = self._form.tail() if with_tail else b""
         self._file.write(data + tail)
         self._file.flush()
         if self._rewrites:
@@ -151,7 +200,8 @@ def open_output(path: Path | None, form: Form, end: int) -> Iterator[Output]:
         if end:
             file.truncate(end)
             file.seek(end)
-        yield from _closing(Output(file, form, path.is_file(), begun=end > 0))
+        rewrites = form.rewrites and path.is_file()
+        yield from _closing(Output(file, form, rewrites, begun=end > 0))
 
 
 def _closing(output: Output) -> Iterator[Output]:

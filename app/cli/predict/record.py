@@ -8,8 +8,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.cli.predict.entries import is_stream
+from app.cli.predict.entries import ONE, is_stream
 from app.errors import InvalidRequest
+from app.protocol.intake import Drawing
 from app.protocol.request import PredictRequest
 from app.protocol.response import ModelRef
 
@@ -43,10 +44,12 @@ class Record(BaseModel):
         form: str,
         files: Sequence[str],
         read_as: str | None = None,
+        drawing: Drawing = ONE,
     ) -> Self:
         """That of a run on some files, which are of a stated format."""
         options = {
             "format": read_as,
+            **drawing._asdict(),
             "properties": list(request.properties) if request.explicit else None,
             "strict": request.strict,
             "on_ood": request.on_ood,

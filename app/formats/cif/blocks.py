@@ -14,7 +14,7 @@ CLOSING = {quote: re.compile(rf"{quote}(?=\s|$)") for quote in ("'", '"')}
 Kind: TypeAlias = Literal["data", "loop", "name", "value"]
 TOO_LONG = 80
 """Characters; longer names are none that anything is looked up by."""
-READ = ("_cell_", "_atom_", "_space_group_", "_symmetry_")
+READ = ("_cell_", "_atom_", "_space_group_", "_symmetry_", "_equipot_")
 """How names begin that a structure may be made of, and that may not contradict themselves."""
 
 

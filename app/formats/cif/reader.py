@@ -1,7 +1,8 @@
 """Read CIF: the crystal, or molecule, of each data block that lists atoms."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers
@@ -15,6 +16,7 @@ from app.formats.cif.blocks import Block, read_blocks
 from app.formats.cif.symmetry import Symmetry, images, read_symmetry
 from app.formats.doubts import doubts
 from app.formats.frame import Frame
+from app.formats.stated import stated
 from app.formats.text import short, split_lines
 
 NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?:\(\d*\))?")
@@ -36,13 +38,13 @@ MACROMOLECULE = "_atom_site_group_pdb"
 MOMENT = "_atom_site_moment_"
 
 
-def parse(text: str) -> list[Frame]:
+def parse(text: str) -> Iterator[Frame]:
     """The structures of those blocks that list atoms, each with the name of its block as `id`.
 
     One that is malformed is an error in its own place; the message names what is wrong.
     """
     blocks = read_blocks(split_lines(text))
-    return [_frame(block) for block in blocks if block.fault or _has_atoms(block)]
+    return (_frame(block) for block in blocks if block.fault or _has_atoms(block))
 
 
 def _has_atoms(block: Block) -> bool:
@@ -50,7 +52,7 @@ def _has_atoms(block: Block) -> bool:
 
 
 def _frame(block: Block) -> Frame:
-    name = block.name or None
+    name = block.first("_equipot_id") or block.name or None
     try:
         if block.fault:
             raise block.fault
@@ -72,18 +74,32 @@ def _read(block: Block, name: str | None) -> Frame:
     _check_order(block, labels)
     _check_dummies(block, labels)
     if cell is None:
-        structure = Structure(elements.numbers, fractional, charge=total_charge(charges))
-        return Frame(structure, name, warnings=elements.warnings + doubts(structure))
+        structure = Structure(elements.numbers, fractional, **_state(block, charges))
+        return Frame(structure, name, _remarks(block), elements.warnings + doubts(structure))
     origins, points = _expanded(read_symmetry(block), fractional, cell)
     structure = Structure(
         elements.numbers[origins],
         points @ cell,
         cell,
         np.ones(3, dtype=bool),
-        total_charge(charges[origins]),
+        **_state(block, charges[origins]),
     )
     warnings = read_symbols([symbols[site] for site in origins]).warnings
-    return Frame(structure, name, warnings=warnings)
+    return Frame(structure, name, _remarks(block), warnings)
+
+
+def _state(block: Block, charges: Floats) -> dict[str, Any]:
+    """Charge and multiplicity: as a file that we wrote states them, else of oxidation numbers."""
+    names = ("charge", "multiplicity")
+    said = stated({name: block.first(f"_equipot_{name}") for name in names})
+    charge = total_charge(charges) if said.charge is None else said.charge
+    return {"charge": charge, "multiplicity": said.multiplicity}
+
+
+def _remarks(block: Block) -> dict[str, str]:
+    """Remarks of a file that we wrote."""
+    names, texts = (block.values.get(f"_equipot_remark_{part}", []) for part in ("name", "text"))
+    return dict(zip(names, texts, strict=False))
 
 
 def _refuse_unread(block: Block) -> None:

@@ -137,8 +137,10 @@ def images(symmetry: Symmetry, fractional: Floats, cell: Floats) -> Floats:
     if len(points) == 1:
         return points
     points = points % 1.0
-    steps = points[:, None] - points[None]
-    distances = np.linalg.norm((steps - np.round(steps)) @ cell, axis=2)
-    earlier = np.tril(distances < SAME, -1).any(axis=1)
-    unique: Floats = points[~earlier]
-    return unique
+    along = points[:, 0, None] - points[None, :, 0]
+    along -= np.rint(along)
+    reach = SAME * np.linalg.norm(np.linalg.inv(cell)[:, 0])  # of what is close, along this axis
+    later, earlier = np.nonzero(np.tril(np.abs(along) <= reach, -1))
+    steps = points[later] - points[earlier]
+    near = np.linalg.norm((steps - np.rint(steps)) @ cell, axis=1) < SAME
+    return np.delete(points, later[near], axis=0)

@@ -7,6 +7,6 @@ types and widths of the columns), and what else there is to say. Format: github.
 
 from app.formats.extxyz.portions import iter_portions
 from app.formats.extxyz.reader import iter_frames, parse
-from app.formats.extxyz.writer import format_frame
+from app.formats.extxyz.writer import ExtXyzWriter, format_frame
 
-__all__ = ["format_frame", "iter_frames", "iter_portions", "parse"]
+__all__ = ["ExtXyzWriter", "format_frame", "iter_frames", "iter_portions", "parse"]

@@ -59,6 +59,12 @@ def read_words(line: str) -> tuple[dict[str, str], list[str]]:
     return pairs, words
 
 
+def first_value(line: str, key: str) -> str | None:
+    """The value of the first pair with a key, or None where there is none."""
+    values = (m["value"] for m in PAIR.finditer(line) if m["value"] and _unquoted(m["key"]) == key)
+    return next(map(_unquoted, values), None)
+
+
 def write_pairs(pairs: Iterable[tuple[str, object]]) -> str:
     """The pairs as they stand in a comment line: numbers that read back the same, T or F, arrays in
     column order.

@@ -8,8 +8,13 @@ import orjson
 
 from app.atoms.properties import ANSWERED
 from app.atoms.structure import Floats, Structure
+from app.errors import InvalidStructure
 from app.formats.extxyz.comment_line import write_pairs
 from app.formats.info_keys import is_remark
+from app.formats.record import Record, TextWriter
+from app.formats.stated import stated
+
+EMPTY = {"Properties": "species:S:1:pos:R:3"}
 
 
 def format_frame(
@@ -59,3 +64,32 @@ def _number_rows(columns: list[Floats]) -> list[str]:
     table = np.ascontiguousarray(np.concatenate(columns, axis=1, dtype=np.float64))
     text = orjson.dumps(table, option=orjson.OPT_SERIALIZE_NUMPY).decode()
     return text[2:-2].replace("null", "nan").replace("],[", "\n").replace(",", " ").split("\n")
+
+
+class ExtXyzWriter(TextWriter):
+    """A frame for each record; one that is no structure has no atoms.
+
+    The comment line holds the record's id, its remarks, and what the answer says of itself.
+    """
+
+    def text(self, record: Record) -> str:
+        """See `app.formats.record.Writer`."""
+        info: dict[str, object] = {} if record.id is None else {"id": record.id}
+        if record.structure is None:
+            return f"0\n{write_pairs((EMPTY | info | record.kept | dict(record.answer)).items())}\n"
+        kept = record.kept.items()
+        info |= {key: value for key, value in kept if _is_harmless(key, value, record.structure)}
+        return format_frame(record.structure, record.values, info | dict(record.answer))
+
+
+def _is_harmless(key: str, value: object, structure: Structure) -> bool:
+    """Whether a remark, on a comment line, says nothing of the structure that it is not."""
+    try:
+        said = stated({key: value})
+    except InvalidStructure:
+        return False
+    return (
+        said.charge in (None, structure.charge)
+        and said.multiplicity in (None, structure.multiplicity)
+        and said.length == 1.0
+    )

@@ -37,13 +37,13 @@ class _Model:
     cells: list[tuple[int, str]] = field(default_factory=list)
 
 
-def parse(text: str) -> list[Frame]:
+def parse(text: str) -> Iterator[Frame]:
     """The models of a PDB file; atoms outside of `MODEL` are one, too, up to `END`.
 
     A model that holds no sound structure is an error in its own place; the message names model
     (from 0), line (from 1) and value.
     """
-    return [_frame(model, number) for number, model in enumerate(_models(split_lines(text)))]
+    return (_frame(model, number) for number, model in enumerate(_models(split_lines(text))))
 
 
 def _models(lines: Sequence[str]) -> Iterator[_Model]:

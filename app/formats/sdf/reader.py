@@ -1,8 +1,7 @@
 """Read SDF: molfiles, one after the other, each with data fields behind it."""
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -12,9 +11,9 @@ from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.doubts import doubts
 from app.formats.frame import Frame
 from app.formats.sdf import v2000, v3000
-from app.formats.sdf.molecule import Molecule
-from app.formats.stated import Stated, meaning, stated
+from app.formats.stated import meaning, stated
 from app.formats.text import check_length, short, split_lines
+from app.formats.topology import Topology
 
 END = "$$$$"
 VERSIONS = {"V2000": v2000.read, "V3000": v3000.read}
@@ -22,17 +21,19 @@ COUNTS = 3
 """Index of the line with the counts; before it stand title, program and a remark."""
 STATES = ("charge", "multiplicity", "unpaired")
 """What data fields are read for."""
+TOTAL_CHARGE = "EQUIPOT_CHARGE"
+"""The field that states the charge of a molecule whose atoms have none of their own."""
 FIELD = re.compile(r">.*<([^<>]+)>")
 
 
-def parse(text: str) -> list[Frame]:
-    """The molecules of an SDF or a molfile, each with its title as `id`.
+def parse(text: str) -> Iterator[Frame]:
+    """The molecules of an SDF or a molfile, each with its title as `id` and its data fields as `info`.
 
     A record that is no molfile, no sound structure, or only a 2D sketch, is an error in its own
     place; the message names molecule (from 0), line (from 1) and value.
     """
     records = _records(split_lines(text))
-    return [_frame(lines, first, number) for number, (first, lines) in enumerate(records)]
+    return (_frame(lines, first, number) for number, (first, lines) in enumerate(records))
 
 
 def _records(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
@@ -82,31 +83,35 @@ def _from_title(lines: list[str], first: int) -> tuple[list[str], int]:
 
 
 def _read(lines: Sequence[str], first: int, title: str | None) -> Frame:
-    for row, line in enumerate(lines):
-        if row < COUNTS or ">" in (line[:1], lines[row - 1][:1]):
-            check_length(line, f"line {first + row}")
+    for row, line in enumerate(lines[:COUNTS]):
+        check_length(line, f"line {first + row}")
     version = lines[COUNTS].rstrip()[-5:]
     molecule = VERSIONS[version](lines[COUNTS:], first + COUNTS)
     dimension = lines[1][20:22].upper()
     if dimension == "2D":
         raise InvalidStructure("a 2D sketch; make 3D coordinates with all hydrogens first")
     elements = read_symbols(molecule.symbols)
-    charge, multiplicity = _state(molecule, _fields(lines), lines[2])
+    fields, topology = _fields(lines, first), molecule.topology
+    charge, multiplicity = _state(topology, fields, lines[2])
     structure = Structure(
         elements.numbers,
         np.array(molecule.positions, dtype=np.float64).reshape(-1, 3),
         charge=charge,
         multiplicity=multiplicity,
     )
-    heavy = (isotopes_ignored(molecule.isotopes),) if molecule.isotopes else ()
-    doubtful = doubts(structure, molecule.known_bonds(), False if dimension == "3D" else None)
-    return Frame(structure, title, warnings=elements.warnings + heavy + doubtful)
+    heavy = (isotopes_ignored(sorted(topology.masses)),) if topology.masses else ()
+    bonds = topology.known_bonds(len(structure))
+    doubtful = doubts(structure, bonds, False if dimension == "3D" else None)
+    return Frame(structure, title, fields, elements.warnings + heavy + doubtful, topology)
 
 
-def _state(molecule: Molecule, fields: Stated, remark: str) -> tuple[int, int | None]:
+def _state(topology: Topology, fields: Mapping[str, str], remark: str) -> tuple[int, int | None]:
     """Total charge and multiplicity of the atoms, which other words of the record must not deny."""
-    charge, multiplicity = sum(molecule.charges), molecule.multiplicity()
-    for said in (fields, stated({}, remark)):
+    charge, multiplicity = topology.charge, topology.multiplicity()
+    if not topology.charges and TOTAL_CHARGE in fields:
+        charge = stated({"charge": fields[TOTAL_CHARGE]}).charge or 0
+    told = {k: _same_line(v) for k, v in fields.items() if meaning(k) in STATES}
+    for said in (stated(told), stated({}, remark)):
         if said.charge not in (None, charge):
             raise InvalidStructure(
                 f"the charges of the atoms sum up to {charge}, but the record says charge "
@@ -121,11 +126,27 @@ def _state(molecule: Molecule, fields: Stated, remark: str) -> tuple[int, int | 
     return charge, multiplicity
 
 
-def _fields(lines: Sequence[str]) -> Stated:
-    """What the data fields behind the table say of charge and spin."""
-    fields = {}
-    for line, value in pairwise(lines):
-        match = FIELD.match(line) if line.startswith(">") else None
-        if match and value.strip() and meaning(match[1]) in STATES:
-            fields[match[1]] = value.strip()
-    return stated(fields)
+def _same_line(value: str) -> str:
+    """A value of one line, that it may have several times."""
+    return "\n".join(dict.fromkeys(value.split("\n")))
+
+
+def _fields(lines: Sequence[str], first: int) -> dict[str, str]:
+    """Values of the data fields behind the table, by name; one that stands twice has all its lines.
+
+    Raises:
+        InvalidFormat: a line is too long.
+    """
+    fields: dict[str, list[str]] = {}
+    name = None
+    for row, line in enumerate(lines[COUNTS + 1 :], COUNTS + 1):
+        if name is not None or line.startswith(">"):
+            check_length(line, f"line {first + row}")
+        if line.startswith(">") and (match := FIELD.match(line)):
+            name = match[1]
+            fields.setdefault(name, [])
+        elif name is not None and line.strip():
+            fields[name].append(line.strip())
+        else:
+            name = None
+    return {name: "\n".join(values) for name, values in fields.items()}

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from ase.data import atomic_masses, atomic_numbers
+
 from app.errors import InvalidFormat
 from app.formats.sdf.molecule import Molecule, position, whole
 from app.formats.text import short
+from app.formats.topology import Bond, Topology
 
 CHARGE_CODES = {0: 0, 1: 3, 2: 2, 3: 1, 4: 0, 5: -1, 6: -2, 7: -3}
 """Of the atom block; lines `M  CHG` and `M  RAD` replace all of them."""
@@ -43,10 +46,12 @@ def read(lines: Sequence[str], first: int) -> Molecule:
             position([line[at : at + 10] for at in (0, 10, 20)], first + 1 + row)
             for row, line in enumerate(atom_lines)
         ],
-        bonds=[_bond(line, first + 1 + atoms + row) for row, line in enumerate(bond_lines)],
-        charges=charges,
-        radicals=radicals,
-        isotopes=_isotopes(properties, atom_lines, atoms),
+        topology=Topology(
+            tuple(_bond(line, first + 1 + atoms + row) for row, line in enumerate(bond_lines)),
+            charges,
+            radicals,
+            _masses(properties, atom_lines, first + 1),
+        ),
     )
 
 
@@ -89,32 +94,51 @@ def _is_text(lines: Sequence[str], place: int) -> bool:
 
 def _states(
     properties: Sequence[tuple[int, str]], codes: Sequence[int], first: int
-) -> tuple[list[int], list[int]]:
-    """Charges, and multiplicities of radicals."""
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Charges, and multiplicities of radicals, of those atoms that have them."""
     listed = {name: _pairs(properties, name, len(codes)) for name in ("CHG", "RAD")}
     if any(line.startswith(("M  CHG", "M  RAD")) for _, line in properties):
-        radicals = [value for _, value in listed["RAD"] if value]
-        return [value for _, value in listed["CHG"]], radicals
+        return _summed(listed["CHG"]), {atom: value for atom, value in listed["RAD"] if value}
     unknown = next((row for row, code in enumerate(codes) if code not in CHARGE_CODES), None)
     if unknown is not None:
         raise InvalidFormat(
             f"line {first + 1 + unknown}: charge code '{codes[unknown]}' in the atom block; "
             "expected 0 to 7"
         )
-    return [CHARGE_CODES[code] for code in codes], [2] * codes.count(DOUBLET)
+    charges = {atom: CHARGE_CODES[code] for atom, code in enumerate(codes) if CHARGE_CODES[code]}
+    return charges, {atom: 2 for atom, code in enumerate(codes) if code == DOUBLET}
 
 
-def _isotopes(
-    properties: Sequence[tuple[int, str]], atom_lines: Sequence[str], atoms: int
-) -> list[int]:
-    """Atoms with a mass of their own, from lines `M  ISO`, else from the atom block."""
+def _summed(pairs: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """Charges by atom; what is stated of one atom several times adds up."""
+    charges: dict[int, int] = {}
+    for atom, value in pairs:
+        charges[atom] = charges.get(atom, 0) + value
+    return charges
+
+
+def _masses(
+    properties: Sequence[tuple[int, str]], atom_lines: Sequence[str], first: int
+) -> dict[int, int]:
+    """Mass numbers of atoms that have one of their own, from lines `M  ISO`, else from the
+    differences to the element's mass in the atom block.
+    """
     if any(line.startswith("M  ISO") for _, line in properties):
-        return [atom - 1 for atom, _ in _pairs(properties, "ISO", atoms)]
-    return [row for row, line in enumerate(atom_lines) if line[34:36].strip() not in ("", "0")]
+        return dict(_pairs(properties, "ISO", len(atom_lines)))
+    return {
+        row: _usual_mass(line[31:34].strip()) + whole(line[34:36], first + row, "mass difference")
+        for row, line in enumerate(atom_lines)
+        if line[34:36].strip() not in ("", "0")
+    }
+
+
+def _usual_mass(symbol: str) -> int:
+    """The mass number nearest to the element's mass; 0 of what is no element."""
+    return round(float(atomic_masses[atomic_numbers.get(symbol, 0)]))
 
 
 def _pairs(properties: Sequence[tuple[int, str]], name: str, atoms: int) -> list[tuple[int, int]]:
-    """Atoms, from 1, and values of the lines `M  NAME n atom value atom value …`."""
+    """Atoms, from 0, and values of the lines `M  NAME n atom value atom value …`."""
     pairs = []
     for number, line in properties:
         if line.startswith(f"M  {name}"):
@@ -128,10 +152,11 @@ def _pairs(properties: Sequence[tuple[int, str]], name: str, atoms: int) -> list
                 raise InvalidFormat(
                     f"line {number}: '{short(line)}' names atom {absent}, but there are {atoms} atoms"
                 )
-            pairs += list(zip(words[1::2], words[2::2], strict=True))
+            pairs += [(atom - 1, v) for atom, v in zip(words[1::2], words[2::2], strict=True)]
     return pairs
 
 
-def _bond(line: str, number: int) -> tuple[int, int, int]:
+def _bond(line: str, number: int) -> Bond:
     one, other, kind = (whole(line[at : at + 3], number, "bond") for at in (0, 3, 6))
-    return kind, one, other
+    stereo = line[9:12].strip()
+    return Bond(kind, one - 1, other - 1, whole(stereo, number, "bond") if stereo else 0)

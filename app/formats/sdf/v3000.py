@@ -5,10 +5,13 @@ from collections.abc import Iterator, Sequence
 from app.errors import InvalidFormat
 from app.formats.sdf.molecule import Molecule, position, whole
 from app.formats.text import short
+from app.formats.topology import Bond, Topology
 
 PREFIX = "M  V30 "
 OPTIONS = ("CHG", "RAD", "MASS")
 """Options of atoms that are read."""
+STEREO = {1: 1, 2: 4, 3: 6}
+"""Configurations of bonds, in the numbers of V2000."""
 Line = tuple[int, list[str]]
 
 
@@ -27,14 +30,11 @@ def read(lines: Sequence[str], first: int) -> Molecule:
     bonds = [_row(number, words, 4) for number, words in _block(table, "BOND")]
     _check_counts(table, len(atoms), len(bonds))
     places = {words[0]: row for row, (_, words) in enumerate(atoms)}
-    states = {name: [_option(words, name, number) for number, words in atoms] for name in OPTIONS}
+    states = [_states(atoms, name) for name in OPTIONS]
     return Molecule(
         symbols=[words[1].strip('"') for _, words in atoms],
         positions=[position(words[2:5], number) for number, words in atoms],
-        bonds=[_bond(words, number, places) for number, words in bonds],
-        charges=states["CHG"],
-        radicals=[value for value in states["RAD"] if value],
-        isotopes=[row for row, value in enumerate(states["MASS"]) if value],
+        topology=Topology(tuple(_bond(words, number, places) for number, words in bonds), *states),
     )
 
 
@@ -84,14 +84,22 @@ def _check_counts(table: Sequence[Line], atoms: int, bonds: int) -> None:
             )
 
 
-def _option(words: Sequence[str], name: str, number: int) -> int:
+def _states(atoms: Sequence[Line], name: str) -> dict[int, int]:
+    """The values of an option, of those atoms that have another one than 0."""
+    values = ((row, _option(words, name, number)) for row, (number, words) in enumerate(atoms))
+    return {row: value for row, value in values if value}
+
+
+def _option(words: Sequence[str], name: str, number: int, fixed: int = 6) -> int:
     """The value of `NAME=value` behind the fixed words; 0 where it is not given."""
     start = f"{name}="
-    given = next((word for word in words[6:] if word.upper().startswith(start)), None)
+    given = next((word for word in words[fixed:] if word.upper().startswith(start)), None)
     return whole(given[len(start) :], number, name) if given else 0
 
 
-def _bond(words: Sequence[str], number: int, places: dict[str, int]) -> tuple[int, int, int]:
+def _bond(words: Sequence[str], number: int, places: dict[str, int]) -> Bond:
     if not (words[2] in places and words[3] in places):
         raise InvalidFormat(f"line {number}: a bond of an atom that is not there")
-    return whole(words[1], number, "type of a bond"), places[words[2]] + 1, places[words[3]] + 1
+    kind = whole(words[1], number, "type of a bond")
+    stereo = STEREO.get(_option(words, "CFG", number, fixed=4), 0)
+    return Bond(kind, places[words[2]], places[words[3]], stereo)

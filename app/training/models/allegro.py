@@ -5,6 +5,9 @@ with a weighted sum of the harmonics of all edges around the same centre, the sc
 update x through a latent MLP, and x decides the weights of the next layer's sum. No information
 leaves the cutoff sphere, so the receptive field is the cutoff however many layers there are.
 
+The scalars are (N, K, features), so that layers on them are products of two matrices; the tensors are
+(N, channels, components, K), so that nothing but single axes is ever moved.
+
 Where this differs from the paper: each path of the tensor product has one weight per channel and
 paths of equal irrep are summed before the channels are mixed. (Scalars keep their paths apart.)
 """
@@ -88,7 +91,7 @@ class Allegro(Network):
         "embedding.charge",
         "product.weights",
     )
-    expand: Tensor
+    degree: Tensor
     far: Tensor
     normalization: Tensor
 
@@ -110,7 +113,8 @@ class Allegro(Network):
         self.embedding = TwoBodyEmbedding(config, num_elements)
         self.first_weights = linear(config.num_scalars, config.num_tensors * (config.l_max + 1))
         harmonics = harmonic_irreps(config.l_max, mirror)
-        self.register_buffer("expand", _expansion(harmonics), persistent=False)
+        degrees = [l for l, _ in harmonics for _ in range(2 * l + 1)]
+        self.register_buffer("degree", torch.tensor(degrees), persistent=False)
         plan = tensor_irreps(config)
         self.layers = nn.ModuleList(
             AllegroLayer(config, harmonics, plan[i], plan[i + 1], last=i + 1 == config.num_layers)
@@ -134,14 +138,21 @@ class Allegro(Network):
         harmonics = self.harmonics(vectors / distance)
         envelope = self.envelope(distance)
         x = self.embedding(self.bessel(distance) * envelope, inputs) * envelope
-        weights = _to_channels(self.first_weights(x), self.config.num_tensors)
-        tensors = (weights @ self.expand) * harmonics.unsqueeze(1)
+        tensors = self._first_tensors(x) * harmonics.transpose(1, 2).unsqueeze(1)
         for layer in self.layers:
             x, tensors = layer(x, tensors, harmonics, envelope, self.normalization)
         hidden = self.readout[:-1](x).sum(1)
         scale = self.normalization * self.scale.index_select(0, inputs.species)
         features: Tensor = hidden * scale.unsqueeze(1)
         return features
+
+    def _first_tensors(self, x: Tensor) -> Tensor:
+        """(N, C, components, K): the weight of each component, the same within a degree."""
+        channels = self.config.num_tensors
+        weight = self.first_weights.weight.reshape(channels, self.config.l_max + 1, -1)
+        weight = weight.index_select(1, self.degree).flatten(0, 1)
+        weights = nn.functional.linear(x, weight).transpose(1, 2)
+        return weights.reshape(x.shape[0], channels, -1, x.shape[1])
 
 
 class TwoBodyEmbedding(nn.Module):
@@ -202,12 +213,11 @@ class AllegroLayer(nn.Module):
     def forward(
         self, x: Tensor, tensors: Tensor, harmonics: Tensor, envelope: Tensor, normalization: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """New (N, K, scalars) and (N, C, K, components) of the edges."""
+        """New (N, K, scalars) and (N, C, components, K) of the edges."""
         environment = self.environment(x, harmonics) * normalization
-        scalars, *rest = torch.split(
-            self.product(tensors, environment), self.product.widths, dim=-1
-        )
-        x = self.latent(x, scalars.transpose(1, 2).flatten(2), envelope)
+        scalars, *rest = torch.split(self.product(tensors, environment), self.product.widths, dim=2)
+        scalars = scalars.flatten(1, 2)
+        x = self.latent(x, scalars.transpose(1, 2), envelope)
         return x, scalars if self.mix is None else self.mix(scalars, rest)
 
 
@@ -256,15 +266,15 @@ class EnvironmentProduct(nn.Module):
         self.weights = nn.Parameter(torch.randn(channels, len(paths)))
 
     def forward(self, tensors: Tensor, environment: Tensor) -> Tensor:
-        """(N, C, K, out) from (N, C, K, in) tensors and the (N, C, components) environment.
+        """(N, C, out, K) from (N, C, in, K) tensors and the (N, C, components) environment.
 
         The outputs are the scalars of each path, then the other irreps, each summed over its paths.
         """
         n, c, j = environment.shape
         out_width = sum(self.widths)
-        weighted = (self.weights @ self.basis).reshape(c, j, self.in_width * out_width)
+        weighted = (self.weights @ self.basis).reshape(c, j, out_width * self.in_width)
         maps = torch.bmm(environment.transpose(0, 1), weighted).transpose(0, 1)
-        return tensors @ maps.reshape(n, c, self.in_width, out_width)
+        return maps.reshape(n, c, out_width, self.in_width) @ tensors
 
 
 class LatentUpdate(nn.Module):
@@ -303,13 +313,13 @@ class ChannelMix(nn.Module):
         )
 
     def forward(self, scalars: Tensor, tensors: list[Tensor]) -> Tensor:
-        """(N, C, K, components) from (N, C, K, scalar paths) and each other irrep's (N, C, K, 2l +
-        1).
+        """(N, C, components, K) from (N, C · scalar paths, K) and each other irrep's (N, C, 2l + 1,
+        K).
         """
-        n, c, k, _ = scalars.shape
-        mixed = [self.scalar @ scalars.transpose(2, 3).reshape(n, -1, k)]
-        mixed += [w @ t.reshape(n, c, -1) for w, t in zip(self.tensor, tensors, strict=True)]
-        return torch.cat([m.reshape(n, c, k, -1) for m in mixed], dim=-1)
+        n, _, k = scalars.shape
+        mixed = [self.scalar @ scalars]
+        mixed += [w @ t.flatten(2) for w, t in zip(self.tensor, tensors, strict=True)]
+        return torch.cat([m.reshape(n, m.shape[1], -1, k) for m in mixed], dim=2)
 
 
 def tensor_irreps(config: AllegroConfig) -> list[list[Irrep]]:
@@ -341,7 +351,7 @@ def _path_basis(
     harmonics: list[Irrep],
     outs: list[Irrep],
 ) -> Tensor:
-    """(paths, environment, in, out) float64: the coupling of each path, where its components stand.
+    """(paths, environment, out, in) float64: the coupling of each path, where its components stand.
 
     Scalar paths come first and have an output each; paths that share one are normalised by their
     number.
@@ -352,13 +362,13 @@ def _path_basis(
     out_slices = slices([SCALAR] * scalar_paths + outs[1:])
     at_out = dict(zip(outs[1:], out_slices[scalar_paths:], strict=True))
     basis = torch.zeros(
-        len(paths), width(harmonics), width(ins), out_slices[-1].stop, dtype=torch.float64
+        len(paths), width(harmonics), out_slices[-1].stop, width(ins), dtype=torch.float64
     )
     for n, (a, b, o) in enumerate(paths):
         shared = 1 if o == SCALAR else sum(q == o for _, _, q in paths)
         where = out_slices[n] if o == SCALAR else at_out[o]
-        basis[n, at_environment[b], at_in[a], where] = coupling(a, b, o).transpose(
-            0, 1
+        basis[n, at_environment[b], where, at_in[a]] = coupling(a, b, o).permute(
+            1, 2, 0
         ) / math.sqrt(shared)
     return basis
 
@@ -369,9 +379,3 @@ def _expansion(harmonics: list[Irrep]) -> Tensor:
     for row, where in enumerate(slices(harmonics)):
         expansion[row, where] = 1
     return expansion
-
-
-def _to_channels(weights: Tensor, channels: int) -> Tensor:
-    """(N, C, K, degrees) from (N, K, C·degrees)."""
-    n, k, _ = weights.shape
-    return weights.reshape(n, k, channels, -1).transpose(1, 2)

@@ -195,6 +195,49 @@ def test_wrong_use(
     assert len(said.splitlines()) == 1
 
 
+def test_the_output_has_the_format_that_is_stated_or_its_name_says(
+    pair_store: Path, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(pair_store, file, "-o", tmp_path / "out.csv") == 0
+    header, row = (tmp_path / "out.csv").read_text().splitlines()
+    assert header.startswith("id,formula,energy")
+    assert row.startswith("pair,Ar2,-")
+    assert predict(pair_store, file, "--to", "sdf") == 0
+    assert "$$$$" in capsys.readouterr().out
+    assert predict(pair_store, file, "-o", tmp_path / "out.json") == 0
+    assert json.loads((tmp_path / "out.json").read_text())["results"][0]["id"] == "pair"
+
+
+def test_what_a_format_cannot_hold_is_refused(
+    pair_store: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(pair_store, file, "--to", "csv", "--properties", "forces") == 2
+    assert "csv holds no forces" in capsys.readouterr().err
+    assert predict(pair_store, file, "--to", "poscar") == 2
+    assert "periodic in all three" in capsys.readouterr().err
+    assert predict(pair_store, file, "--json", "--to", "xyz") == 2
+    assert "state one" in capsys.readouterr().err
+
+
+def test_smiles_have_conformers(
+    pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rdkit", reason="RDKit is not installed")
+    (tmp_path / "in.smi").write_text("CO methanol\nCC( torn\nC\n")
+    options = ("--conformers", 2, "--seed", 7, "--to", "csv")
+    assert predict(pair_store, tmp_path / "in.smi", *options) == 1
+    _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split(",")[:2] for row in rows] == [
+        ["methanol:0", "CH4O"],
+        ["methanol:1", "CH4O"],
+        ["torn", ""],
+        ["C:0", "CH4"],
+        ["C:1", "CH4"],
+    ]
+    assert predict(pair_store, tmp_path / "in.smi", "--conformers", 0) == 2
+    assert "conformers: 0; at least 1" in capsys.readouterr().err
+
+
 def test_what_is_out_of_domain_is_told_or_refused(
     tmp_path: Path, pair_card: ModelCard, file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

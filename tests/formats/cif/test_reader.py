@@ -129,9 +129,9 @@ def test_a_malformed_block_costs_only_itself(before, after, message):
 
 
 def test_blocks_without_atoms_are_no_structures():
-    assert parse("") == []
-    assert parse("data_global\n_journal_name_full 'X'\n") == []
-    assert len(parse("data_global\n_journal_name_full 'X'\n" + SALT)) == 1
+    assert list(parse("")) == []
+    assert list(parse("data_global\n_journal_name_full 'X'\n")) == []
+    assert len(list(parse("data_global\n_journal_name_full 'X'\n" + SALT))) == 1
 
 
 @pytest.mark.parametrize(

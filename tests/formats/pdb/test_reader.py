@@ -84,7 +84,7 @@ def test_a_model_without_atoms_is_told():
 
 @pytest.mark.parametrize("text", ["", "REMARK nothing\nEND\n"])
 def test_a_file_without_models_has_none(text):
-    assert parse(text) == []
+    assert list(parse(text)) == []
 
 
 def test_charges_sum_up():

@@ -94,7 +94,7 @@ def _molecule_net(source: Source, path: Path) -> Iterator[Molecule]:
         raise InvalidData(
             f"{source.path}: its energies are in {table.name}, which is not beside it"
         )
-    frames = sdf.parse(decode(path.read_bytes()))
+    frames = list(sdf.parse(decode(path.read_bytes())))
     rows = list(_rows(source, table, ("mol_id", energy)))
     if len(rows) != len(frames):
         raise InvalidData(

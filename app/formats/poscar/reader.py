@@ -1,7 +1,4 @@
-"""Read POSCAR and CONTCAR, the structures of VASP.
-
-Format: vasp.at/wiki/POSCAR. Velocities behind the positions say nothing of energy and forces.
-"""
+"""Read POSCAR and CONTCAR."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,9 +10,10 @@ from app.atoms.elements import read_symbols
 from app.atoms.structure import Booleans, Floats, Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import InputError, InvalidFormat, InvalidStructure
+from app.formats.extxyz.comment_line import first_value
 from app.formats.frame import Frame
 from app.formats.stated import stated
-from app.formats.text import check_length, short, split_lines
+from app.formats.text import LONGEST, check_length, short, split_lines
 
 SYMBOL = re.compile(r"([A-Za-z]{1,2})(?:[_/].*)?")
 """An element, maybe with the name of its pseudopotential, as in N_s or H_h/2a4f."""
@@ -28,12 +26,18 @@ def parse(text: str) -> list[Frame]:
     if not text.strip():
         return []
     lines = split_lines(text.rstrip())
-    title = lines[0].strip() or None
+    title = _title(lines[0])
     try:
         structure, warnings = _structure(lines)
     except InputError as error:
         return [Frame(error, title)]
     return [Frame(structure, title, warnings=warnings)]
+
+
+def _title(line: str) -> str | None:
+    """What the first line calls the structure: its `id`, else all of it."""
+    named = first_value(line, "id") if len(line) <= LONGEST else None
+    return named or line.strip() or None
 
 
 def _structure(lines: Sequence[str]) -> tuple[Structure, tuple[AnswerWarning, ...]]:

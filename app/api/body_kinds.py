@@ -1,0 +1,105 @@
+"""How bodies are written, by their media types."""
+
+from collections.abc import Mapping
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from app.errors import InvalidRequest
+from app.formats.registry import FORMATS, WRITERS
+from app.protocol.request import Kind
+
+JSON = "application/json"
+MSGPACK = "application/x-msgpack"
+XYZ = WRITERS["xyz"].media_type
+LINES = "application/x-ndjson"
+FORM = "multipart/form-data"
+FORMAT = "format"
+"""The query parameter that says how to answer."""
+INPUT_FORMAT = "input_format"
+"""The field of a form that states the format of its files."""
+SHOWN = 80
+"""Characters of a header that a message repeats."""
+DOCUMENTS: Mapping[str, Kind] = {
+    JSON: "json",
+    MSGPACK: "msgpack",
+    "application/msgpack": "msgpack",
+    "application/vnd.msgpack": "msgpack",
+    LINES: "lines",
+    "application/ndjson": "lines",
+    "application/jsonl": "lines",
+}
+READ: Mapping[str, Kind] = {
+    **DOCUMENTS,
+    FORM: "files",
+    **{media: kind for kind, known in FORMATS.items() for media in known.media_types},
+}
+"""Kinds of bodies that ask."""
+MEDIA_TYPES: Mapping[Kind, str] = {
+    "json": JSON,
+    "msgpack": MSGPACK,
+    "lines": LINES,
+    **{kind: written.media_type for kind, written in WRITERS.items()},
+}
+"""Of bodies that answer."""
+WRITTEN: Mapping[str, Kind] = {
+    **DOCUMENTS,
+    **{media: kind for media, kind in READ.items() if kind in WRITERS},
+    **{written.media_type: kind for kind, written in WRITERS.items()},
+}
+"""Kinds of bodies that answer, by what a client may call them."""
+
+
+def content_kind(request: Request) -> Kind:
+    """The kind of the body, from Content-Type; JSON where there is none.
+
+    Raises:
+        HTTPException: 415 for what is not read.
+    """
+    header = request.headers.get("content-type", JSON)
+    kind = READ.get(header.partition(";")[0].strip().lower())
+    if kind is None:
+        raise HTTPException(
+            415, f"Content-Type '{header[:SHOWN]}' is not supported; send one of {', '.join(READ)}"
+        )
+    return kind
+
+
+def answer_kind(request: Request, default: Kind) -> Kind:
+    """The kind of the answer: the query's `format`, else what Accept prefers, else the default.
+
+    Raises:
+        InvalidRequest: the query names no format that is written, or two.
+    """
+    given = request.query_params.getlist(FORMAT)
+    if not given:
+        return accepted_kind(request, default)
+    if len(given) > 1 or given[0] not in MEDIA_TYPES:
+        raise InvalidRequest(
+            f"query parameter format: '{', '.join(given)[:SHOWN]}'; choose one of "
+            f"{', '.join(MEDIA_TYPES)}"
+        )
+    return given[0]
+
+
+def accepted_kind(request: Request, default: Kind) -> Kind:
+    """The kind of the answer, as Accept prefers, else the default one."""
+    best, kind = 0.0, default
+    for part in request.headers.get("accept", "").split(","):
+        media, _, parameters = part.partition(";")
+        offered = WRITTEN.get(media.strip().lower())
+        weight = _weight(parameters)
+        if offered and weight > best:
+            best, kind = weight, offered
+    return kind
+
+
+def _weight(parameters: str) -> float:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0

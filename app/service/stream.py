@@ -1,0 +1,159 @@
+"""Stream: structures come in and results go out as they finish, in bounded memory."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+
+from app.engine.budget import Budget
+from app.engine.potential import Potential
+from app.errors import EquipotError, Overloaded
+from app.protocol.encode import fits
+from app.protocol.lines import sink
+from app.protocol.request import Entry, Kind, PredictRequest
+from app.protocol.response import ModelRef, Result
+from app.relax import Safeguards
+from app.service.answer import Suggest, Watch, answer
+from app.service.threads import INLINE_ATOMS, maybe_threaded
+
+BATCHES = 2
+"""Batches whose structures and atoms may be under way: one is evaluated, one waits."""
+TURN = 16
+"""Structures after which others have theirs on the event loop."""
+LONGEST_PAUSE = 1.0
+"""Seconds after which a structure that found the queue full tries again."""
+
+
+class Stream:
+    """Answers entries as they come, in the order in which they finish; belongs to one event loop.
+
+    From the time it is read until its result has been taken, an entry is *under way*. While as many
+    are as `BATCHES` batches may have, nothing more is read: who does not take results is not read
+    from, and costs nobody else anything.
+
+    Args:
+        potential: the model.
+        request: what is asked of each structure; its entries are not looked at.
+        kind: how results are written.
+        safeguards: where a relaxation is given up.
+        watch: is told of each relaxation that ended.
+        suggest: says of a structure with an element that the model does not know who knows it.
+
+    Attributes:
+        model: which answers.
+        sink: writes results.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        request: PredictRequest,
+        kind: Kind,
+        safeguards: Safeguards,
+        watch: Watch,
+        suggest: Suggest,
+    ) -> None:
+        self._potential, self._request, self._kind = potential, request, kind
+        self._safeguards, self._watch, self._suggest = safeguards, watch, suggest
+        self.model = ModelRef(potential.card.name, potential.card.version, potential.digest)
+        self.sink = sink(kind, self.model, request)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ready: list[tuple[Entry, Result]] = []
+        self._structures = self._atoms = 0
+        self._changed, self._room = asyncio.Event(), asyncio.Event()
+
+    async def parts(self, entries: AsyncIterator[Entry]) -> AsyncGenerator[bytes, None]:
+        """What is answered, part by part.
+
+        Args:
+            entries: read as there is room for them.
+
+        Raises:
+            EquipotError: what reading entries raised, after what had been read was answered.
+            Exception: the same, of another kind, at once.
+        """
+        yield self.sink.begin()
+        reading = asyncio.ensure_future(self._read(entries))
+        reading.add_done_callback(lambda _: self._changed.set())
+        try:
+            while self._tasks or self._ready or not reading.done():
+                await self._changed.wait()
+                _raise_surprise(reading)
+                self._changed.clear()
+                taken, self._ready = self._ready, []
+                if taken:
+                    yield await maybe_threaded(_atoms(taken) > INLINE_ATOMS, self._written, taken)
+                    self._leave(taken)
+            reading.result()
+            yield self.sink.end()
+        finally:
+            await _cancel(reading, *self._tasks)
+
+    async def _read(self, entries: AsyncIterator[Entry]) -> None:
+        async for entry in entries:
+            await self._enter(entry)
+            if self._structures % TURN == 0:
+                await asyncio.sleep(0)  # others' turn, however quickly lines are read
+            if isinstance(entry.structure, EquipotError):
+                self._ready.append((entry, entry.structure))
+                self._changed.set()
+                continue
+            task = asyncio.ensure_future(self._answer(fits(entry, self._kind)))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._changed.set()
+
+    async def _enter(self, entry: Entry) -> None:
+        """Wait for room; whatever is allowed at all may be under way alone."""
+        budget: Budget = self._potential.workers.budget
+        while self._structures and (
+            self._structures >= BATCHES * budget.structures
+            or self._atoms + entry.n_atoms > BATCHES * budget.atoms
+        ):
+            self._room.clear()
+            await self._room.wait()
+        self._structures += 1
+        self._atoms += entry.n_atoms
+
+    def _leave(self, taken: list[tuple[Entry, Result]]) -> None:
+        self._structures -= len(taken)
+        self._atoms -= _atoms(taken)
+        self._room.set()
+
+    async def _answer(self, entry: Entry) -> None:
+        request = replace(self._request, entries=[entry])
+        result: Result | None = None
+        while result is None:
+            try:
+                response = await answer(
+                    self._potential, request, self._safeguards, self._watch, self._suggest
+                )
+                result = response.results[0]
+            except Overloaded as error:  # others fill the queue: the stream waits
+                await asyncio.sleep(min(error.retry_after, LONGEST_PAUSE))
+            except EquipotError as error:
+                result = error
+        self._ready.append((entry, result))
+
+    def _written(self, results: list[tuple[Entry, Result]]) -> bytes:
+        return b"".join(self.sink.result(*each) for each in results)
+
+
+def _raise_surprise(reading: "asyncio.Future[None]") -> None:
+    if reading.done() and not isinstance(reading.exception(), EquipotError | None):
+        reading.result()
+
+
+def _atoms(results: list[tuple[Entry, Result]]) -> int:
+    return sum(entry.n_atoms for entry, _ in results)
+
+
+async def _cancel(*tasks: "asyncio.Future[None]") -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task
