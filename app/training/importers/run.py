@@ -1,6 +1,7 @@
 """A whole import: read, compare with the package, export, certify, publish."""
 
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
@@ -71,11 +72,13 @@ def _read(kind: str, path: Path, progress: Progress) -> ImportedModel:
     progress(f"reading {path.name}")
     model = chosen.importer.read(path)
     model = replace(model, structures=crystals(model.statistics.elements))
-    try:
-        calculator = chosen.importer.calculator(path)
-    except ImportError as error:
-        progress(f"not compared with {chosen.package}, which cannot be imported: {error}")
-        return replace(model, limitations=(*model.limitations, NOT_COMPARED))
-    progress(f"comparing with {chosen.package}")
-    package = f"{chosen.package} {metadata.version(chosen.package)}"
-    return model.compared(compare(model, calculator, package))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package's own, of what it is built on
+        try:
+            calculator = chosen.importer.calculator(path)
+        except ImportError as error:
+            progress(f"not compared with {chosen.package}, which cannot be imported: {error}")
+            return replace(model, limitations=(*model.limitations, NOT_COMPARED))
+        progress(f"comparing with {chosen.package}")
+        package = f"{chosen.package} {metadata.version(chosen.package)}"
+        return model.compared(compare(model, calculator, package))
