@@ -8,7 +8,7 @@ from app.cli.options import DTYPES, about_of, add_about, add_model_store
 
 if TYPE_CHECKING:
     from app.store.certificate import Certificate
-    from app.store.store import ModelStore
+    from app.store.store import ModelStore, StoredModel
     from app.training.export.publish import About
 
 
@@ -53,9 +53,23 @@ def publish(
     from app.training.export.publish import export
     from app.training.runs.trained import TrainedRun
 
-    published = export(TrainedRun(run_folder), store, name, about, dtype, aoti)
+    report(export(TrainedRun(run_folder), store, name, about, dtype, aoti))
+
+
+def report(published: "StoredModel") -> None:
+    """Print what was published and how far it deviates from its model."""
     card = published.card
     print(f"{card.reference} in {published.folder}, digest {published.digest[:12]}")
+    if card.imported is not None and card.imported.comparison is not None:
+        comparison = card.imported.comparison
+        print(
+            f"model: largest deviations from {comparison.package} over {comparison.structures} "
+            "crystals (tolerance):"
+        )
+        for (key, value), (_, allowed) in zip(
+            comparison.largest, comparison.tolerance, strict=True
+        ):
+            print(f"  {key:16} {value:.1e} ({allowed:.0e})")
     _report("artifact", card.certificate)
     if card.aoti is not None:
         _report(

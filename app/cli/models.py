@@ -1,5 +1,5 @@
-"""`equipot models list|show|verify|calibrate`: what is in the store, whether it is sound, and how
-fast it is.
+"""`equipot models list|show|verify|calibrate|import`: what is in the store, whether it is sound, how
+fast it is, and models of other packages to put there.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from app.cli import models_import
 from app.cli.options import settings_from
 from app.engine.budget import Cost
 from app.engine.calibration import Calibration, Measurement, calibrate_at_once, deviation
@@ -28,6 +29,7 @@ ACTIONS = {
     "show": "all that their cards say",
     "verify": "whether each file is what the card says",
     "calibrate": "measure how fast they are, and keep it",
+    "import": "publish a model of another package",
 }
 
 
@@ -44,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
     parser.add_argument("--device", help="to calibrate on: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="to calibrate: auto, onnx or aoti")
+    models_import.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -59,6 +62,8 @@ def run(options: argparse.Namespace) -> int:
         options.explain()
         return 2
     settings = settings_from(options)
+    if options.action == "import":
+        return models_import.run(options, settings.model_store)
     store = ModelStore(settings.model_store)
     references = [_exact(store, name) for name in options.models] or every_version(store)
     if options.action == "calibrate":

@@ -106,7 +106,7 @@ def _folder(given: Path | None, variable: str) -> Path | None:
     return given if given is not None or not value else Path(value).expanduser()
 
 
-def add_about(parser: argparse.ArgumentParser) -> None:
+def add_about(parser: "argparse.ArgumentParser | argparse._ArgumentGroup") -> None:
     """Declare `--about`."""
     parser.add_argument(
         "--about", type=Path, help="YAML with description, license and limitations for the card"

@@ -12,6 +12,7 @@ from app.atoms.graph import Graph
 from app.atoms.structure import Floats, Integers, Structure
 from app.errors import CorruptModel, UnsupportedCharge, UnsupportedElement
 from app.store.certificate import Certificate, Part, Probe, Uncertainty
+from app.store.imported import Imported
 from app.store.training_range import TrainingRange
 
 ARTIFACT = "model.onnx"
@@ -114,6 +115,9 @@ class ModelCard(Part):
         default=None, description="none of analytic models, and of those published before 0.1.0"
     )
     fine_tuned_from: Origin | None = None
+    imported: Imported | None = Field(
+        default=None, description="where it comes from, if it was trained with another package"
+    )
     created: Text = ""
     license: Text = ""
     limitations: tuple[Text, ...] = ()

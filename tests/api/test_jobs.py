@@ -119,7 +119,7 @@ def test_results_come_in_every_format_that_holds_several(service: Running) -> No
     told = [orjson.loads(line) for line in text.splitlines()]
     assert [line["status"] for line in told[:2]] == ["begin", "ok"]
     assert told[-1] == {"status": "end", "structures": 300, "errors": 0}
-    assert service.client.get(url, params={"format": "cif"}).status_code == 422
+    assert service.client.get(url, params={"format": "poscar"}).status_code == 422
 
 
 def test_an_item_may_be_several_structures(service: Running) -> None:

@@ -8,7 +8,7 @@ import yaml
 from app.cli.main import main
 from app.cli.train import run_name
 from app.store.store import ModelStore
-from app.training.export.publish import UNTRAINED_FORCES
+from app.training.runs.trained import UNTRAINED_FORCES
 from tests.training.labelled import CARD, TINY, molecules, write
 
 

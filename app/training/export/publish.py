@@ -1,7 +1,7 @@
 """From a training run to a certified version in the model store."""
 
 import re
-import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -20,11 +20,9 @@ from app.training.export.aoti import compile_packages, packages_for_here
 from app.training.export.certificate import certify
 from app.training.export.onnx import cut_energies, export_onnx
 from app.training.export.probe import probe_of
-from app.training.runs.trained import TrainedRun
+from app.training.export.publishable import Publishable
 
-UNTRAINED_FORCES = (
-    "its training was on energies alone: forces and stresses were compared with none in it"
-)
+WEIGHTS = "weights.safetensors"
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -70,23 +68,25 @@ def check_name(name: str) -> None:
 
 
 def export(
-    run: TrainedRun,
+    run: Publishable,
     store: ModelStore,
     name: str,
     about: About,
     dtype: Literal["float32", "float64"] = "float32",
     aoti: bool = False,
+    progress: Callable[[str], None] = lambda step: None,
 ) -> StoredModel:
     """Export, certify and publish the best weights of a run, or of all members, as the next version
     of a model.
 
     Args:
-        run: the run, or the committee.
+        run: the run, the committee, or a model that was imported.
         store: where to publish.
         name: of the model.
         about: description, licence and limitations for the card.
         dtype: of the artifact.
         aoti: whether to compile packages of AOTInductor, too, and certify them like the artifact.
+        progress: is told of each step that begins.
 
     Returns:
         The published version.
@@ -105,11 +105,14 @@ def export(
     with store.publish(card) as publication:
         files = (member_files(kind, card.members) for kind in (ARTIFACT, ENERGIES))
         for model, artifact, energies in zip(models, *files, strict=True):
+            progress(f"exporting {artifact}")
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
+        progress("certifying")
         exact = run.answering(torch.float64)
         certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
         if packages is not None:
+            progress("compiling packages of AOTInductor")
             compile_packages(models, packages, publication.folder)
             compiled = open_aoti(card.model_copy(update={"aoti": packages}), publication.folder)
             packages = packages.model_copy(
@@ -119,18 +122,15 @@ def export(
         publication.card = card.model_copy(
             update={"certificate": certificate, "probe": probe, "aoti": packages}
         )
-        for weights, file in zip(
-            run.weights, member_files(run.folder.weights.name, card.members), strict=True
-        ):
+        for weights, file in zip(run.weights, member_files(WEIGHTS, card.members), strict=True):
             save_file(weights, publication.folder / file)
-        for source in run.files:
-            if source.is_file():
-                shutil.copyfile(source, publication.folder / source.name)
+        for file, content in run.files().items():
+            (publication.folder / file).write_bytes(content)
     return store.load(f"{name}@{card.version}")
 
 
 def card_of(
-    run: TrainedRun,
+    run: Publishable,
     name: str,
     version: int,
     about: About,
@@ -147,7 +147,7 @@ def card_of(
         dtype: of the artifact.
         parameters: of all members.
     """
-    model, untrained = run.config.model, run.config.loss.largest("forces") == 0
+    model = run.model
     return ModelCard(
         name=name,
         version=version,
@@ -165,10 +165,12 @@ def card_of(
         members=len(run.weights),
         trained_on=run.statistics.trained_on,
         energies_alone=True,
+        closed_shell=run.closed_shell,
         uncertainty=run.metrics().get("uncertainty") if run.uncertainty is not None else None,
         fine_tuned_from=run.origin(),
+        imported=run.imported(),
         created=datetime.now(UTC).replace(microsecond=0).isoformat(),
         license=about.license,
-        limitations=(*about.limitations, *([UNTRAINED_FORCES] if untrained else [])),
+        limitations=(*about.limitations, *run.limitations),
         metrics=run.metrics(),
     )

@@ -13,6 +13,7 @@ from app.training.models.architecture import ArchitectureConfig
 from app.training.models.equiformer import EquiformerConfig as EquiformerConfig
 from app.training.models.inputs import LocalInputs as LocalInputs
 from app.training.models.inputs import ModelInputs as ModelInputs
+from app.training.models.nequip import NequIPConfig as NequIPConfig
 from app.training.models.network import Network
 from app.training.models.repulsion import Repelled, Repulsion
 from app.training.models.statistics import Statistics as Statistics

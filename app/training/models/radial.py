@@ -7,16 +7,21 @@ from torch import Tensor, nn
 
 
 class BesselBasis(nn.Module):
-    """b_n(r) = √(2/r_c) sin(nπ r/r_c) / r, n = 1 … N (Gasteiger et al., ICLR 2020, eq. 7)."""
+    """b_n(r) = √(2/r_c) sin(nπ r/r_c) / r, n = 1 … N (Gasteiger et al., ICLR 2020, eq. 7).
+
+    Where they are trainable, the nπ/r_c are where the frequencies begin.
+    """
 
     frequencies: Tensor
     norm: Tensor
 
-    def __init__(self, cutoff: float, count: int) -> None:
+    def __init__(self, cutoff: float, count: int, trainable: bool = False) -> None:
         super().__init__()
-        self.register_buffer(
-            "frequencies", torch.arange(1, count + 1) * math.pi / cutoff, persistent=False
-        )
+        frequencies = torch.arange(1, count + 1) * math.pi / cutoff
+        if trainable:
+            self.frequencies = nn.Parameter(frequencies)
+        else:
+            self.register_buffer("frequencies", frequencies, persistent=False)
         self.register_buffer("norm", torch.tensor(math.sqrt(2 / cutoff)), persistent=False)
 
     def forward(self, distance: Tensor) -> Tensor:
@@ -104,3 +109,29 @@ class PolynomialEnvelope(nn.Module):
         a, b, c = self.coefficients.unbind()
         value = 1 + x.pow(self.power) * (a + x * (b + x * c))
         return torch.where(x < 1, value, torch.zeros_like(value))
+
+
+class XplorEnvelope(nn.Module):
+    """u(r) = 1 up to the onset r_0, then (c − s)² (c + 2s − 3o) / (c − o)³ with s = r², c = r_c²
+    and o = r_0²; zero from r_c on.
+
+    Value and slope vanish at the cutoff (the switching function of X-PLOR; Brooks et al., J.
+    Comput. Chem. 4, 187, 1983, eq. 13).
+    """
+
+    squares: Tensor
+    inverse: Tensor
+
+    def __init__(self, cutoff: float, onset: float) -> None:
+        super().__init__()
+        c, o = cutoff**2, onset**2
+        self.register_buffer("squares", torch.tensor([c, o]), persistent=False)
+        self.register_buffer("inverse", torch.tensor((c - o) ** -3), persistent=False)
+
+    def forward(self, distance: Tensor) -> Tensor:
+        """(..., 1) values at (..., 1) distances in Å."""
+        end, onset = self.squares.unbind()
+        square = torch.minimum(torch.maximum(distance * distance, onset), end)
+        rest = end - square
+        value: Tensor = rest * rest * (end + 2 * square - 3 * onset) * self.inverse
+        return value

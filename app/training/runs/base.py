@@ -15,8 +15,8 @@ from app.store.store import ModelStore, StoredModel
 from app.training.models import ModelConfig, Statistics, build_model
 from app.training.models.freezing import freeze
 from app.training.runs import checkpoint
-from app.training.runs.config import StartConfig, TrainConfig
-from app.training.runs.config_file import differences, parse_config
+from app.training.runs.config import Architecture, StartConfig, TrainConfig
+from app.training.runs.config_file import differences, parse, parse_config
 from app.training.runs.folder import RunFolder, is_run
 from app.training.runs.trained import TrainedRun
 
@@ -120,7 +120,7 @@ def _from_store(stored: StoredModel) -> Base:
             f"and it holds {', '.join(card.files) or 'no files'}"
         )
     content = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-    model = parse_config(content, str(folder.config)).model
+    model = parse(Architecture, {"model": content.get("model")}, str(folder.config)).model
     return Base(
         origin,
         model,

@@ -117,6 +117,12 @@ class StartConfig(Section):
     )
 
 
+class Architecture(Section):
+    """What is kept of the config of a model that was not trained here."""
+
+    model: ModelConfig
+
+
 class TrainConfig(Section):
     """One training run."""
 

@@ -12,12 +12,17 @@ from app.atoms.structure import Structure
 from app.errors import TrainingError
 from app.formats.ase_atoms import from_ase
 from app.store.card import Origin
-from app.training.models import build_model
+from app.store.imported import Imported
+from app.training.models import ModelConfig, build_model
 from app.training.models.network import Network
 from app.training.models.uncertainty import Uncertainty, WithUncertainty
 from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import load_config
 from app.training.runs.folder import CommitteeFolder, RunFolder
+
+UNTRAINED_FORCES = (
+    "its training was on energies alone: forces and stresses were compared with none in it"
+)
 
 
 class TrainedRun:
@@ -56,6 +61,18 @@ class TrainedRun:
         estimated = len(folders) == 1 and self.folder.uncertainty.is_file()
         self.uncertainty = load_file(self.folder.uncertainty) if estimated else None
 
+    closed_shell = True
+
+    @property
+    def model(self) -> ModelConfig:
+        """Architecture and hyperparameters."""
+        return self.config.model
+
+    @property
+    def limitations(self) -> tuple[str, ...]:
+        """What its card has to say."""
+        return () if self.config.loss.largest("forces") else (UNTRAINED_FORCES,)
+
     def models(self, dtype: torch.dtype) -> list[Network]:
         """The model with the run's best weights, or those of all members."""
         models: list[Network] = []
@@ -89,17 +106,21 @@ class TrainedRun:
             return None
         return Origin.model_validate_json(self.folder.origin.read_text())
 
+    def imported(self) -> Imported | None:
+        """None: it was trained here."""
+        return None
+
+    def files(self) -> dict[str, bytes]:
+        """What a reader of the published model may want besides the weights, by name."""
+        folder = self.folder
+        head = [folder.uncertainty, folder.calibration] if self.uncertainty is not None else []
+        sources = [folder.config, folder.statistics, self.result, *head]
+        return {file.name: file.read_bytes() for file in sources if file.is_file()}
+
     @property
     def result(self) -> Path:
         """The file with the metrics of the whole; not there while the run goes on."""
         return RunFolder(self.path).result
-
-    @property
-    def files(self) -> list[Path]:
-        """Those that a reader of the published model may want, if they are there."""
-        folder = self.folder
-        head = [folder.uncertainty, folder.calibration] if self.uncertainty is not None else []
-        return [folder.config, folder.statistics, self.result, *head]
 
     def metrics(self) -> dict[str, Any]:
         """The content of that file; nothing where the run has not ended."""

@@ -1,0 +1,54 @@
+"""`equipot models import`: a model that was trained with another package, certified and published."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from app.cli.export import report
+from app.cli.options import DTYPES, about_of, add_about
+from app.errors import InvalidRequest
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that are for `import` alone."""
+    group = parser.add_argument_group("import: a published model, or a format and a FILE")
+    group.add_argument("--name", help="of the model; by default that of what is imported")
+    group.add_argument("--dtype", choices=DTYPES, help="of the artifact (float32)")
+    add_about(group)
+
+
+def run(options: argparse.Namespace, store: Path) -> int:
+    """Import; print what was published, how far it is from its package, and the artifact from it.
+
+    Raises:
+        InvalidRequest: nothing to import, or too much.
+    """
+    from app.store.store import ModelStore
+    from app.training.importers.run import import_model
+
+    if len(options.models) not in (1, 2):
+        raise InvalidRequest("models import: write a published model, or a format and a file")
+    what, *files = options.models
+    published = import_model(
+        what,
+        Path(files[0]) if files else None,
+        ModelStore(store),
+        options.name,
+        about_of(options),
+        options.dtype or "float32",
+        Steps(),
+    )
+    report(published)
+    return 0
+
+
+class Steps:
+    """Says on the standard error which step begins, and how long after the start."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+
+    def __call__(self, step: str) -> None:
+        """Say it."""
+        print(f"{time.monotonic() - self.start:6.1f} s  {step}", file=sys.stderr, flush=True)

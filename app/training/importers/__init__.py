@@ -1,0 +1,1 @@
+"""Models that were trained elsewhere, read into our own architectures; one file a format."""
