@@ -107,7 +107,7 @@ def test_an_override_beyond_a_list_is_named(tmp_path):
         ),
         (
             {"model": {"architecture": "equiformer", "latent_mlp": [8]}},
-            "'model.latent_mlp' is no key; allowed here: architecture, cutoff, takes_charge, repulsion, l_max, channels",
+            "'model.latent_mlp' is no key; allowed here: architecture, cutoff, takes_charge, repulsion, l_max",
         ),
         (
             {"model": {"architecture": "equiformer", "l_max": 1}},
