@@ -9,11 +9,11 @@ from app.errors import InvalidData
 from app.training.data.config import Data, Source
 from app.training.data.load import Finder, load_dataset, load_frames, load_sources
 from app.training.evaluation.predictors import run_predictor
-from app.training.export.publish import TrainedRun
 from app.training.loop.display import Display
 from app.training.loop.problem import load_problem
 from app.training.run import train_model
 from app.training.runs.folder import RunFolder
+from app.training.runs.trained import TrainedRun
 from tests.training.labelled import crystals, molecules, tiny_config, write
 
 
