@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from ase import units
+from ase.data import atomic_numbers
 
 from app.atoms.structure import Structure
 from app.cli.main import main
@@ -78,10 +79,14 @@ def qm9(folder: Path) -> list[str]:
 
 def named_files(folder: Path, config: Path) -> list[str]:
     """The files of molecules that a recipe names, a file for each set."""
-    for path in read_content(config)["data"].values():
+    content = read_content(config)
+    lone = []
+    if content.get("references") == "isolated":
+        lone = [atom for s in content["data"]["elements"] for atom in frames([atomic_numbers[s]])]
+    for path in content["data"].values():
         if isinstance(path, str):
             (folder / path).parent.mkdir(exist_ok=True)
-            write(folder / path, frames([6, 7, 8, 1]))
+            write(folder / path, frames([6, 7, 8, 1]) + lone)
     return []
 
 
