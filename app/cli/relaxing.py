@@ -5,6 +5,9 @@ from typing import Any, get_args
 
 from app.relax import RelaxOptions
 
+CELLS = {"true": "full", "false": "fixed"}
+"""Other words for values of `--cell`."""
+
 
 def add_relax_options(parser: argparse.ArgumentParser) -> None:
     """Declare `--relax`, and an option for each one of a relaxation, with its own description and
@@ -22,7 +25,7 @@ def add_relax_options(parser: argparse.ArgumentParser) -> None:
         elif isinstance(field.default, str):
             how["choices"] = get_args(field.annotation)
         if name == "cell":
-            how |= {"nargs": "?", "const": "full"}
+            how |= {"nargs": "?", "const": "full", "type": lambda word: CELLS.get(word, word)}
         parser.add_argument(f"--{name.replace('_', '-')}", **how)
 
 

@@ -22,6 +22,7 @@ COLUMNS = {
     "reason": "string",
     "warnings": "string",
     "error": "string",
+    "item": "int64",
 }
 """Names, and the types that Parquet has of them. Energies in eV, `fmax` in eV/Å."""
 ROWS = 10_000
@@ -31,8 +32,9 @@ ROWS = 10_000
 def row(record: Record) -> dict[str, Any]:
     """The line of a record; what it does not have is None.
 
-    `fmax` is what is left of a relaxation's criterion, else the longest force on an atom. `error` is
-    code and message of a structure that has no answer.
+    `item` is the number of the line, file or SMILES of the request that it comes from. `fmax` is
+    what is left of a relaxation's criterion, else the longest force on an atom. `error` is code and
+    message of a structure that has no answer.
     """
     answer = record.answer
     return {
@@ -45,6 +47,7 @@ def row(record: Record) -> dict[str, Any]:
         "reason": answer.get("reason"),
         "warnings": answer.get("warnings"),
         "error": f"{answer['code']}: {answer['message']}" if "code" in answer else None,
+        "item": answer.get("item"),
     }
 
 

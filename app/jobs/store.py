@@ -140,7 +140,10 @@ class JobStore:
         with self._database.write() as connection:
             values = {"state": "cancelled", "ended": self._database.now(connection)}
             wanted = (jobs.c.id == id_) & jobs.c.state.in_(OPEN)
-            connection.execute(update(jobs).where(wanted).values(values))
+            if connection.execute(update(jobs).where(wanted).values(values)).rowcount:
+                unfinished = (chunks.c.job == id_) & (chunks.c.state != "done")
+                nothing = {"answered": 0, "failed": 0}  # what was not handed in, nobody gets
+                connection.execute(update(chunks).where(unfinished).values(nothing))
         return self.get(id_)
 
     def result_files(self, id_: str, start: int, stop: int) -> list[ResultFile]:

@@ -54,6 +54,8 @@ def is_public(address: str) -> bool:
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
         if inner is not None:
             return is_public(str(inner))
+        if ip.packed[:12] == bytes(12):  # an IPv4 address in the deprecated form
+            return False
         if ip in NAT64:
             return is_public(str(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)))
     return ip.is_global and not ip.is_multicast

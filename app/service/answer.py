@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from app.atoms.decomposition import Piece
@@ -140,6 +140,8 @@ async def _answered(
     course: Course,
 ) -> Answered:
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
+    if request.allow_odd_electrons and structure.multiplicity == 2:
+        structure = replace(structure, multiplicity=None)  # as any odd number of electrons has
     relaxed = None
     if request.relax is None:
         prediction, doubts = await _single_point(potential, structure, request)

@@ -276,6 +276,7 @@ def test_what_is_cancelled_ends_and_keeps_its_results(gated: tuple[Running, Gate
     cancelled = service.client.delete(f"/jobs/{job}")
     assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
     assert cancelled.json()["left"] > 0
+    assert (cancelled.json()["done"], cancelled.json()["result_bytes"]) == (0, 0)
     backend.gate.set()
     assert service.client.delete(f"/jobs/{job}").json()["state"] == "cancelled"
     assert ended(service, job)["state"] == "cancelled"

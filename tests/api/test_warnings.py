@@ -21,6 +21,9 @@ def test_unless_it_is_wanted_and_then_there_is_a_warning(bundled: Running) -> No
     (result,) = bundled.predict(wanted).json()["results"]
     assert result["status"] == "ok"
     assert [warning["code"] for warning in result["warnings"]] == ["odd_electrons"]
+    doublet = {"structures": [{**METHYL, "multiplicity": 2}], "allow_odd_electrons": True}
+    (stated,) = bundled.predict(doublet).json()["results"]
+    assert stated == result
     strict = bundled.predict({**wanted, "strict": True}).json()["error"]
     assert strict["code"] == "doubtful_answer"
     assert "odd_electrons" in strict["message"]

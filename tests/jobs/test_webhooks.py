@@ -56,6 +56,7 @@ def test_addresses_that_anybody_may_reach(address: str, expected: bool) -> None:
         "http://2130706433/",
         "http://0x7f.1/",
         "http://[::ffff:127.0.0.1]/",
+        "http://[::127.0.0.1]/",
     ],
 )
 def test_private_addresses_are_refused_however_they_are_written(url: str) -> None:

@@ -20,6 +20,7 @@ LARGEST = 9999.0
 CONFIGURATIONS = {1: 1, 4: 2, 6: 3}
 """Of bonds in V3000, by those of V2000."""
 LONGEST_TITLE = 80
+END = "$$$$"
 PER_LINE = 8
 """Pairs on a line `M  CHG`."""
 
@@ -42,10 +43,12 @@ class SdfWriter(TextWriter):
         """See `app.formats.record.Writer`."""
         topology = record.topology or Topology()
         title = "".join(c if c.isprintable() else " " for c in record.id or "")[:LONGEST_TITLE]
+        if title.startswith(END):  # which would end the record
+            title = f" {title}"
         lines = [title, PROGRAM, "", *_table(record.structure, topology)]
         for name, value in _fields(record, topology).items():
             lines += [f"> <{_name(name)}>", *_value(value), ""]
-        return "\n".join([*lines, "$$$$"]) + "\n"
+        return "\n".join([*lines, END]) + "\n"
 
 
 def _table(structure: Structure | None, topology: Topology) -> Iterator[str]:

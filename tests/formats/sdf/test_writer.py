@@ -156,3 +156,9 @@ def test_crystals_are_no_molecules() -> None:
     crystal = Structure(np.array([18]), np.zeros((1, 3)), 5.0 * np.eye(3), np.array(True))
     assert "ask for xyz" in (misfit(crystal) or "")
     assert misfit(Structure(np.array([18]), np.zeros((1, 3)))) is None
+
+
+def test_no_title_ends_a_record() -> None:
+    methane = Structure(np.array([6]), np.zeros((1, 3)))
+    text = written(Record(methane, "$$$$")) + written(Record(methane, "next"))
+    assert [frame.id for frame in parse(text)] == ["$$$$", "next"]
