@@ -1,5 +1,6 @@
 """Record: one structure as it is written to a file, and the protocol of those who write it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -59,7 +60,7 @@ class Writer(Protocol):
         ...
 
 
-class TextWriter:
+class TextWriter(ABC):
     """Writes records that need nothing before, between or behind them."""
 
     def begin(self) -> bytes:
@@ -70,9 +71,9 @@ class TextWriter:
         """The next record."""
         return self.text(record).encode()
 
+    @abstractmethod
     def text(self, record: Record) -> str:
         """One record."""
-        raise NotImplementedError
 
     def end(self) -> bytes:
         """Nothing."""

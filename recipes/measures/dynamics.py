@@ -24,6 +24,7 @@ from app.protocol.response import Answered
 from app.relax import RelaxOptions
 from app.store.location import default_store
 from app.store.store import ModelStore
+from recipes.claim import claim
 from recipes.measures.ensemble import Array, Ensemble
 from recipes.measures.model import Model, add_model_options, opened
 from recipes.measures.molecules import Molecule, read_molecules, structure_of
@@ -132,16 +133,7 @@ def _claim(options: argparse.Namespace, model: Model) -> None:
         "molecules": hashlib.sha256(options.molecules.read_bytes()).hexdigest(),
         **{key: getattr(options, key) for key in SETTINGS},
     }
-    options.run.mkdir(parents=True, exist_ok=True)
-    path = options.run / "settings.json"
-    if not path.exists():
-        path.write_text(json.dumps(settings, indent=2) + "\n")
-    before = json.loads(path.read_text())
-    changed = [name for name, value in settings.items() if before[name] != value]
-    if changed:
-        raise SystemExit(
-            f"{options.run} holds a run with another {', '.join(changed)}: choose another --run"
-        )
+    claim(options.run, settings, "--run")
 
 
 def _options() -> argparse.Namespace:

@@ -12,7 +12,6 @@ what `equipot evaluate` prints.
 
 import argparse
 import hashlib
-import json
 from pathlib import Path
 
 from ase import Atoms
@@ -20,6 +19,7 @@ from ase.io import read
 
 from app.integrations.ase import EquipotCalculator
 from app.store.store import ModelStore
+from recipes.claim import claim
 from recipes.water.dynamics import Dynamics, Unstable
 from recipes.water.water_report import (
     Run,
@@ -87,16 +87,7 @@ def _claim(options: argparse.Namespace, atoms: Atoms) -> None:
         "start": hashlib.sha256(atoms.positions.tobytes()).hexdigest(),
         **{name: getattr(options, name) for name in ("picoseconds", "step", "temperature", "seed")},
     }
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / "settings.json"
-    if not path.exists():
-        path.write_text(json.dumps(settings, indent=2) + "\n")
-    before = json.loads(path.read_text())
-    changed = [name for name, value in settings.items() if before[name] != value]
-    if changed:
-        raise SystemExit(
-            f"{options.output} holds a run with another {', '.join(changed)}: choose another --output"
-        )
+    claim(options.output, settings, "--output")
 
 
 def _options() -> argparse.Namespace:
