@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.errors import InvalidData
 from app.training.data.batches import Collator
+from app.training.data.binding import fit_binding
 from app.training.data.load import (
     Finder,
     Frames,
@@ -74,6 +75,10 @@ def fresh_statistics(config: TrainConfig, frames: Frames, base: Base | None) -> 
     else:
         elements = config.data.elements or frames.elements()
         statistics = fit_statistics(frames.train, elements, config.references)
+    if config.model.binding:
+        known = {} if base is None else base.statistics.binding_energies
+        binding = fit_binding(frames.train, statistics, config.model.cutoff, known)
+        statistics = statistics.model_copy(update={"binding_energies": binding})
     return statistics.model_copy(update={"trained_on": trained_on})
 
 

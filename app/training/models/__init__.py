@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import torch
 from pydantic import Field
+from torch import nn
 
 # Each config that is imported here is an architecture that training configs can name.
 from app.training.models.allegro import AllegroConfig as AllegroConfig
+from app.training.models.amended import Amended
 from app.training.models.architecture import ArchitectureConfig
+from app.training.models.binding import Binding
 from app.training.models.equiformer import EquiformerConfig as EquiformerConfig
 from app.training.models.inputs import LocalInputs as LocalInputs
 from app.training.models.inputs import ModelInputs as ModelInputs
 from app.training.models.nequip import NequIPConfig as NequIPConfig
 from app.training.models.network import Network
-from app.training.models.repulsion import Repelled, Repulsion
+from app.training.models.repulsion import Repulsion
 from app.training.models.statistics import Statistics as Statistics
 
 if TYPE_CHECKING:
@@ -41,8 +44,18 @@ def build_model(
             model = config.build(
                 len(statistics.elements), statistics.force_scale, statistics.average_neighbors
             )
-            if config.repulsion == "zbl":
-                model = Repelled(model, Repulsion(statistics.elements, config.cutoff))
+            if terms := _terms(config, statistics):
+                model = Amended(model, terms)
     finally:
         torch.set_default_dtype(before)
     return model.to(dtype)
+
+
+def _terms(config: ModelConfig, statistics: Statistics) -> dict[str, nn.Module]:
+    """What is added to the network's energies, by name."""
+    elements, terms = statistics.elements, dict[str, nn.Module]()
+    if config.repulsion == "zbl":
+        terms["repulsion"] = Repulsion(elements, config.cutoff)
+    if config.binding:
+        terms["binding"] = Binding(elements, config.cutoff, statistics.binding_energies)
+    return terms

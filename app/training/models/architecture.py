@@ -17,6 +17,8 @@ class ArchitectureConfig(BaseModel, ABC):
         cutoff: Å.
         takes_charge: whether the total charge of a structure is an input.
         repulsion: what is added at short range: `zbl` (`app.training.models.repulsion`) or nothing.
+        binding: whether the mean binding energy of each element's atoms, as in the training frames,
+            is added (`app.training.models.binding`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +27,7 @@ class ArchitectureConfig(BaseModel, ABC):
     cutoff: float = Field(default=5.0, gt=0)
     takes_charge: bool = False
     repulsion: Literal["zbl", "none"] = "none"
+    binding: bool = False
 
     can_take_charge: ClassVar[bool] = False
 

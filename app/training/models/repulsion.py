@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 
 import torch
-from ase.data import atomic_numbers, covalent_radii
+from ase.data import atomic_numbers
 from torch import Tensor, nn
 
-from app.training.models.inputs import LocalInputs, ModelInputs
-from app.training.models.network import Network
+from app.training.models.inputs import LocalInputs
+from app.training.models.pairs import lengths_below, of_both, radii
 from app.training.models.radial import PolynomialEnvelope
 
 COULOMB = 14.399645
@@ -46,7 +46,7 @@ class Repulsion(nn.Module):
         constants = {
             "charge": z * math.sqrt(0.5 * COULOMB),
             "width": z.pow(0.23) / (0.8854 * BOHR),
-            "radius": torch.tensor(covalent_radii[numbers].clip(max=0.5 * cutoff)).to(z),
+            "radius": radii(elements, 0.5 * cutoff),
             "shares": torch.tensor(SHARES).to(z),
             "decays": torch.tensor(DECAYS).to(z),
         }
@@ -60,45 +60,8 @@ class Repulsion(nn.Module):
             of_both(table, inputs) for table in (self.charge, self.width, self.radius)
         )
         width, reach = widths[0] + widths[1], radii[0] + radii[1]
-        vectors, mask = inputs.edge_vectors, inputs.mask
-        square = (vectors * vectors).sum(-1)
-        # what is padding, or beyond its reach, is put where the envelope is zero
-        inside = mask & (square < reach * reach)
-        distance = torch.where(inside, square, reach * reach).sqrt()
+        inside, distance = lengths_below(reach, inputs)
         screening = torch.exp(-(distance * width).unsqueeze(-1) * self.decays) @ self.shares
         pairs = z_i * z_j / distance * screening * self.envelope(distance / reach)
         energies: Tensor = torch.where(inside, pairs, torch.zeros_like(pairs)).sum(-1)
-        return energies
-
-
-def of_both(table: Tensor, inputs: LocalInputs) -> tuple[Tensor, Tensor]:
-    """Entries of an (S,) table for the centres, (N, 1), and their neighbours, (N, K)."""
-    neighbors = table.index_select(0, inputs.neighbor_species.flatten())
-    centres = table.index_select(0, inputs.species).unsqueeze(1)
-    return centres, neighbors.reshape(inputs.mask.shape)
-
-
-class Repelled(Network):
-    """A model with the repulsion added.
-
-    Args:
-        model: of any architecture.
-        repulsion: what is added.
-    """
-
-    def __init__(self, model: Network, repulsion: Repulsion) -> None:
-        super().__init__()
-        self.model, self.repulsion = model, repulsion
-        self.strictly_local, self.takes_charge = model.strictly_local, model.takes_charge
-        self.species_axes = {f"model.{name}": axes for name, axes in model.species_axes.items()}
-        self.elementwise = model.elementwise
-
-    def features(self, inputs: LocalInputs | ModelInputs) -> Tensor:
-        """(N, H), eV: those of the model."""
-        return self.model.features(inputs)
-
-    def read(self, features: Tensor, inputs: LocalInputs | ModelInputs) -> Tensor:
-        """(N,) interaction energies, eV, from the (N, H) features."""
-        local = inputs.local() if isinstance(inputs, ModelInputs) else inputs
-        energies: Tensor = self.model.read(features, inputs) + self.repulsion(local)
         return energies

@@ -27,9 +27,11 @@ def folder(tmp_path_factory):
     """A store with a random model of charged molecules."""
     run = random_run(
         tmp_path_factory.mktemp("run"),
-        {**CONFIG["model"], "takes_charge": True, "repulsion": "zbl"},
+        {**CONFIG["model"], "takes_charge": True, "repulsion": "zbl", "binding": True},
     )
-    statistics = STATISTICS.model_copy(update={"lone_ions": {"H": {1: 0.25}}})
+    statistics = STATISTICS.model_copy(
+        update={"lone_ions": {"H": {1: 0.25}}, "binding_energies": {"H": -3.0, "C": -10.0}}
+    )
     run.statistics.write_text(statistics.model_dump_json())
     store = tmp_path_factory.mktemp("store")
     export(TrainedRun(run.path), ModelStore(store), "ions", About())

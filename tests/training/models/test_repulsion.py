@@ -59,6 +59,6 @@ def test_a_model_has_it_where_its_config_says_so():
         for kind in ("zbl", "none")
     )
     r = torch.tensor(0.1, dtype=torch.float64)
-    expected = pair_energy(without, "C", "C", r) + pair_energy(with_it.repulsion, "C", "C", r)
+    expected = pair_energy(without, "C", "C", r) + pair_energy(with_it.terms.repulsion, "C", "C", r)
     torch.testing.assert_close(pair_energy(with_it, "C", "C", r), expected)
     assert pair_energy(with_it, "H", "C", r).item() > 100
