@@ -50,6 +50,8 @@ def listed(path: Path, excluded: Exclusion, share: float) -> list[Molecule]:
     """The molecules in their order, from the file if it is there."""
     if not path.exists():
         chosen = assigned(choose(excluded, share), excluded)
+        # a training set of the first rounds has the single atoms that reference energies come from
+        chosen.sort(key=lambda molecule: molecule.source not in (ATOM, DIATOMIC))
         written = path.with_name(path.name + ".tmp")
         written.write_text("".join(json.dumps(asdict(molecule)) + "\n" for molecule in chosen))
         os.replace(written, path)

@@ -316,3 +316,16 @@ def test_the_command_line_starts_from_the_store(here, tmp_path, capsys):
         yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["model"]["num_scalars"] == 16
     )
     assert main([*options, "--run", str(tmp_path / "run"), "--resume"]) == 0
+
+
+def test_binding_energies_stay_and_new_elements_get_theirs(world, tmp_path):
+    keys = {"epochs": 1, "model": {**TINY, "binding": True}}
+    train(world, tmp_path / "base", start=None, data={"train": "neon.xyz"}, **keys)
+    train(world, tmp_path / "tuned", start=str(tmp_path / "base"), **keys)
+    before, after = (
+        RunFolder(tmp_path / name).saved_statistics().binding_energies for name in ("base", "tuned")
+    )
+    assert before.keys() == {"Ne"}
+    assert after.keys() == {"Ne", "Ar"}
+    assert after["Ne"] == before["Ne"] != 0
+    assert after["Ar"] != 0
