@@ -216,7 +216,7 @@ def search_cell(structure: Structure) -> tuple[Floats, Integers]:
         return cell, np.eye(3, dtype=np.int64)
     from ase.geometry import minkowski_reduce
 
-    combination: Integers = minkowski_reduce(cell, pbc=structure.pbc)[1]  # type: ignore[no-untyped-call]
+    combination: Integers = minkowski_reduce(cell, pbc=structure.pbc)[1]
     return combination @ cell, combination
 
 

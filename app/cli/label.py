@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if options.processes < 1 or not options.timeout > 0:
         raise InvalidRequest("--processes and --timeout must be positive")
     properties = tuple(name.strip() for name in options.properties.split(","))
-    reference = Reference(options.calculator, _object(options.options), properties)
+    reference = Reference(options.calculator, json_object(options.options), properties)
     show = _Progress()
     summary = label(
         options.structures, options.output, reference, options.processes, options.timeout, show
@@ -78,7 +78,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _object(text: str) -> dict[str, Any]:
+def json_object(text: str) -> dict[str, Any]:
+    """The content of `--options`.
+
+    Raises:
+        InvalidRequest: no JSON object.
+    """
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:

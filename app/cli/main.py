@@ -18,6 +18,7 @@ COMMANDS = {
     "bench": "how fast a model and the service are on this machine",
     "label": "run a reference calculator over structures",
     "train": "train a model from a config",
+    "distill": "a small, fast model in the place of a large one",
     "evaluate": "errors of a store model on labelled data",
     "export": "certify a trained model and publish it into the store",
 }
@@ -27,6 +28,7 @@ EXTRAS = {
     "serve": "serve",
     "bench": "serve",
     "train": "train",
+    "distill": "train",
     "evaluate": "train",
     "export": "train",
 }

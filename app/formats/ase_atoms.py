@@ -47,10 +47,10 @@ def state_of(atoms: "Atoms") -> Stated:
     if said.length != 1.0:
         raise InvalidStructure("info names a unit of length other than Å, which is ASE's; convert")
     charge, multiplicity = said.charge, said.multiplicity
-    if charge is None and atoms.has("initial_charges"):  # type: ignore[no-untyped-call]
-        charge = total_charge(atoms.get_initial_charges())  # type: ignore[no-untyped-call]
-    if multiplicity is None and atoms.has("initial_magmoms"):  # type: ignore[no-untyped-call]
-        multiplicity = multiplicity_of(atoms.get_initial_magnetic_moments())  # type: ignore[no-untyped-call]
+    if charge is None and atoms.has("initial_charges"):
+        charge = total_charge(atoms.get_initial_charges())
+    if multiplicity is None and atoms.has("initial_magmoms"):
+        multiplicity = multiplicity_of(atoms.get_initial_magnetic_moments())
     return Stated(charge, multiplicity)
 
 
@@ -99,5 +99,5 @@ def to_ase(structure: Structure) -> "Atoms":
     if structure.fixed is not None:
         from ase.constraints import FixAtoms
 
-        atoms.set_constraint(FixAtoms(mask=structure.fixed))  # type: ignore[no-untyped-call]
+        atoms.set_constraint(FixAtoms(mask=structure.fixed))
     return atoms

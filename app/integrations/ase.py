@@ -168,7 +168,7 @@ class EquipotCalculator(Calculator):
             if (value := getattr(prediction, name)) is not None:
                 self.results[name] = value
         if prediction.stress is not None:
-            self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)  # type: ignore[no-untyped-call]
+            self.results["stress"] = full_3x3_to_voigt_6_stress(prediction.stress)
 
     def _tell(self, doubts: tuple[AnswerWarning, ...]) -> None:
         """Warn where doubts begin, and not at each step of what stays doubtful."""

@@ -193,7 +193,7 @@ def _labelled(
 
 def _encode(atoms: Atoms, results: Mapping[str, Any]) -> bytes:
     text = io.StringIO()
-    atoms.calc = SinglePointCalculator(atoms, **results)  # type: ignore[no-untyped-call]
+    atoms.calc = SinglePointCalculator(atoms, **results)
     write_extxyz(text, [atoms])
     return text.getvalue().encode()
 

@@ -80,7 +80,7 @@ def _group(name: str | None, number: str | None) -> Symmetry:
 
     try:
         group = Spacegroup(key)
-        rotations, translations = group.get_op()  # type: ignore[no-untyped-call]
+        rotations, translations = group.get_op()
     except (SpacegroupError, ValueError, KeyError, IndexError, AssertionError):
         raise InvalidFormat(
             f"space group '{short(str(key))}' is unknown; list the operations ({OPERATIONS[0]})"

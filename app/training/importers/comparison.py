@@ -90,9 +90,9 @@ def _deviations(
     assert ours.forces is not None
     assert ours.stress is not None
     differences = [
-        abs(ours.energy - atoms.get_potential_energy()) / len(atoms),  # type: ignore[no-untyped-call]
-        np.abs(ours.forces - atoms.get_forces()).max(),  # type: ignore[no-untyped-call]
-        np.abs(ours.stress - atoms.get_stress(voigt=False)).max(),  # type: ignore[no-untyped-call]
+        abs(ours.energy - atoms.get_potential_energy()) / len(atoms),
+        np.abs(ours.forces - atoms.get_forces()).max(),
+        np.abs(ours.stress - atoms.get_stress(voigt=False)).max(),
     ]
     divided: Floats = np.array(differences) / scales(ours, graph, card)
     return divided
@@ -100,7 +100,7 @@ def _deviations(
 
 def _displaced(perfect: Atoms) -> Atoms:
     """Two cells of it, strained, with displaced atoms."""
-    atoms = perfect.repeat((2, 1, 1))  # type: ignore[no-untyped-call]
+    atoms = perfect.repeat((2, 1, 1))
     strain = np.eye(3) + np.array([[0.02, 0.01, 0.0], [0.01, -0.01, 0.0], [0.0, 0.0, 0.01]])
     atoms.set_cell(atoms.cell @ strain, scale_atoms=True)
     atoms.rattle(0.1, seed=3)

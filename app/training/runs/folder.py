@@ -217,7 +217,7 @@ def to_atoms(frame: LabelledFrame) -> Atoms:
     results = {"forces": frame.forces} if frame.has_forces else {}
     if frame.stress is not None:
         results["stress"] = frame.stress[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
-    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, **results)  # type: ignore[no-untyped-call]
+    atoms.calc = SinglePointCalculator(atoms, energy=frame.energy, **results)
     return atoms
 
 

@@ -55,9 +55,9 @@ def _connect(source: Source, path: Path) -> Any:
         with path.open("rb") as file:
             if file.read(len(SQLITE)) != SQLITE:  # ASE would make a database of an empty file
                 raise InvalidData(f"{source.path}: cannot be read: no SQLite database")
-        return ase.db.connect(path, type="db")  # type: ignore[no-untyped-call]
+        return ase.db.connect(path, type="db")
     _check_lmdb(source, path)
-    return ase.db.connect(path, type="aselmdb", readonly=True)  # type: ignore[no-untyped-call]
+    return ase.db.connect(path, type="aselmdb", readonly=True)
 
 
 def _check_lmdb(source: Source, path: Path) -> None:
