@@ -91,6 +91,7 @@ def _walk(
         timestep * units.fs,
         temperature_K=temperature,
         friction=FRICTION / units.fs,
+        fixcm=False,
         rng=random,
     )
     for _ in range(count):
