@@ -1,10 +1,11 @@
 """How bodies are written, by their media types."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from app.atoms.properties import NAMES
 from app.errors import InvalidRequest
 from app.formats.registry import FORMATS, WRITERS
 from app.protocol.request import Kind
@@ -48,6 +49,8 @@ WRITTEN: Mapping[str, Kind] = {
     **{written.media_type: kind for kind, written in WRITERS.items()},
 }
 """Kinds of bodies that answer, by what a client may call them."""
+SAME = ("msgpack", "lines", *(kind for kind, written in WRITERS.items() if written.holds == NAMES))
+"""Kinds of bodies that are answered in kind, unless something else is asked for; others, in JSON."""
 
 
 def content_kind(request: Request) -> Kind:
@@ -71,13 +74,21 @@ def answer_kind(request: Request, default: Kind) -> Kind:
     Raises:
         InvalidRequest: the query names no format that is written, or two.
     """
-    given = request.query_params.getlist(FORMAT)
+    named = named_kind(request.query_params.getlist(FORMAT))
+    return accepted_kind(request, default) if named is None else named
+
+
+def named_kind(given: Sequence[str]) -> Kind | None:
+    """The kind of the answer that is asked for by name, in a query or a form; None where none is.
+
+    Raises:
+        InvalidRequest: no format that is written, or two.
+    """
     if not given:
-        return accepted_kind(request, default)
+        return None
     if len(given) > 1 or given[0] not in MEDIA_TYPES:
         raise InvalidRequest(
-            f"query parameter format: '{', '.join(given)[:SHOWN]}'; choose one of "
-            f"{', '.join(MEDIA_TYPES)}"
+            f"format: '{', '.join(given)[:SHOWN]}'; choose one of {', '.join(MEDIA_TYPES)}"
         )
     return given[0]
 

@@ -65,36 +65,81 @@ def expand(data: bytes, limit: int | None = None, too_large: InputError | None =
         InputError: larger than the limit.
         InvalidFormat: damaged, or compressed in another way.
     """
-    for start, kind in UNREAD.items():
-        if data.startswith(start):
-            raise InvalidFormat(f"compressed with {kind}, which is not read; decompress it first")
-    opener = next((opener for start, opener in OPENERS.items() if data.startswith(start)), None)
-    if opener is None:
-        return data
-    try:
-        most = max(SMALLEST_LIMIT, LARGEST_RATIO * len(data)) if limit is None else limit
-        beyond = too_large or InvalidFormat(
-            f"larger than {most} bytes when decompressed; decompress it first"
-        )
-        return b"".join(_parts(opener, data, most, beyond))
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise InvalidFormat(f"compressed data that cannot be read: {error}") from error
+    most = max(SMALLEST_LIMIT, LARGEST_RATIO * len(data)) if limit is None else limit
+    beyond = too_large or InvalidFormat(
+        f"larger than {most} bytes when decompressed; decompress it first"
+    )
+    expander = Expander(most, beyond)
+    return b"".join((*expander.read(data), *expander.end()))
 
 
-def _parts(
-    opener: Callable[[], _Decompressor], data: bytes, limit: int, too_large: InputError
-) -> Iterator[bytes]:
-    """What the streams of a file hold, one after the other."""
-    stream, room = opener(), limit
-    for at in range(0, len(data), CHUNK):
-        rest = data[at : at + CHUNK]
-        while rest:
-            stream = opener() if stream.eof else stream
-            part = stream.decompress(rest, room + 1)
-            room -= len(part)
-            if room < 0:
-                raise too_large
-            yield part
-            rest = stream.unused_data
-    if not stream.eof:
-        raise InvalidFormat("compressed data that ends too early; is it truncated?")
+class Expander:
+    """What is compressed in bytes that come one after the other, as for `expand`.
+
+    Args:
+        limit: bytes that may come of them.
+        too_large: what is raised where more would come.
+    """
+
+    def __init__(self, limit: int, too_large: InputError) -> None:
+        self._room, self._too_large = limit, too_large
+        self._head: bytes | None = b""
+        self._opener: Callable[[], _Decompressor] | None = None
+        self._stream: _Decompressor | None = None
+
+    def read(self, data: bytes) -> Iterator[bytes]:
+        """What is in further bytes, part by part.
+
+        Raises:
+            InputError: larger than the limit.
+            InvalidFormat: damaged, or compressed in another way.
+        """
+        if self._head is not None:
+            self._head += data
+            if len(self._head) >= LONGEST_MARK:
+                yield from self._begin()
+        else:
+            yield from self._parts(data)
+
+    def end(self) -> Iterator[bytes]:
+        """What is left when all bytes have come.
+
+        Raises:
+            InvalidFormat: they end too early.
+        """
+        if self._head is not None:
+            yield from self._begin()
+        if self._stream is not None and not self._stream.eof:
+            raise InvalidFormat("compressed data that ends too early; is it truncated?")
+
+    def _begin(self) -> Iterator[bytes]:
+        data, self._head = self._head or b"", None
+        for start, kind in UNREAD.items():
+            if data.startswith(start):
+                raise InvalidFormat(
+                    f"compressed with {kind}, which is not read; decompress it first"
+                )
+        openers = (opener for start, opener in OPENERS.items() if data.startswith(start))
+        self._opener = next(openers, None)
+        self._stream = self._opener and self._opener()
+        yield from self._parts(data)
+
+    def _parts(self, data: bytes) -> Iterator[bytes]:
+        if self._opener is None or self._stream is None:
+            yield self._counted(data)
+            return
+        try:
+            for at in range(0, len(data), CHUNK):
+                rest = data[at : at + CHUNK]
+                while rest:
+                    stream = self._stream = self._opener() if self._stream.eof else self._stream
+                    yield self._counted(stream.decompress(rest, self._room + 1))
+                    rest = stream.unused_data
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+            raise InvalidFormat(f"compressed data that cannot be read: {error}") from error
+
+    def _counted(self, part: bytes) -> bytes:
+        self._room -= len(part)
+        if self._room < 0:
+            raise self._too_large
+        return part

@@ -26,13 +26,17 @@ Row = tuple[int, str]
 NO_SECTIONS: list[list[Row]] = [[], [], []]
 
 
-def parse(text: str) -> Iterator[Frame]:
+def parse(text: str, _: int = 0, before: int = 0) -> Iterator[Frame]:
     """The molecules of all jobs of a file, each with its title as `id`.
 
     One that is malformed is an error in its own place; the message names line (from 1) and value.
+
+    Args:
+        text: a file's content, or a part of it that begins with a job.
+        before: lines before the first one, for messages.
     """
     jobs: list[list[Row]] = [[]]
-    for number, line in enumerate(split_lines(text), 1):
+    for number, line in enumerate(split_lines(text), before + 1):
         if line.strip().lower() == LINK:
             jobs.append([])
         else:

@@ -45,20 +45,25 @@ class _Record:
         return [(number, words) for number, words in rows if words]
 
 
-def parse(text: str) -> Iterator[Frame]:
+def parse(text: str, first: int = 0, before: int = 0) -> Iterator[Frame]:
     """The molecules of a file, each with its name as `id`.
 
     One that is malformed is an error in its own place; the message names molecule (from 0), line
     (from 1) and value.
+
+    Args:
+        text: a file's content, or a part of it that begins with a molecule.
+        first: number of the first molecule, for messages.
+        before: lines before the first one, for messages.
     """
-    for number, record in enumerate(_records(split_lines(text))):
+    for number, record in enumerate(_records(split_lines(text), before), first):
         yield _frame(record, number)
 
 
-def _records(lines: Sequence[str]) -> Iterator[_Record]:
+def _records(lines: Sequence[str], before: int) -> Iterator[_Record]:
     record: _Record | None = None
     rows: list[Row] | None = None
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, before + 1):
         if line.startswith(MARK):
             name = line[len(MARK) :].strip().upper()
             if name == "MOLECULE":

@@ -1,6 +1,6 @@
 """Smiles: the notation of a molecule, and how many conformers are wanted of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import InvalidFormat, InvalidRequest
 from app.formats.text import short
@@ -19,6 +19,7 @@ class Smiles:
         conformers: how many geometries are wanted, at least 1.
         seed: of the random numbers that they are made from, 1 to 2³¹ − 1; the same seed, number and
             version of RDKit give the same geometries.
+        line: of its file, from 1, for messages; None where it comes from none.
 
     Raises:
         InvalidFormat: the text is empty, has spaces in it, or is too long.
@@ -28,6 +29,7 @@ class Smiles:
     text: str
     conformers: int = 1
     seed: int = 1
+    line: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.text or len(self.text) > LONGEST:
@@ -38,3 +40,6 @@ class Smiles:
             raise InvalidRequest(f"conformers: {self.conformers}; at least 1 is expected")
         if not 1 <= self.seed <= LARGEST_SEED:
             raise InvalidRequest(f"seed: {self.seed}; expected 1 to {LARGEST_SEED}")
+
+    def __str__(self) -> str:
+        return f"{'' if self.line is None else f'line {self.line}: '}'{short(self.text)}'"

@@ -1,37 +1,30 @@
 """Jobs with their database open: taken in, shown, cancelled, and their results."""
 
 import asyncio
-import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from app.backends.domain import check_on_ood
-from app.errors import Overloaded, Unavailable
+from app.errors import Unavailable
 from app.jobs.database import Database
-from app.jobs.estimate import estimate
 from app.jobs.folder import JobFolder
-from app.jobs.job import Job, NewJob
+from app.jobs.intake import JobIntake
+from app.jobs.job import Job
 from app.jobs.leases import Leases
-from app.jobs.options import Body, model_of, request_of, stored
-from app.jobs.parts import PartLimits, Parts
+from app.jobs.options import model_of, request_of
 from app.jobs.records import unpack_records
 from app.jobs.runner import Runner
 from app.jobs.schemas import JobOut
 from app.jobs.shown import DAY, shown
-from app.jobs.split import split
 from app.jobs.store import JobStore
+from app.jobs.submission import Submission
 from app.jobs.upkeep import Upkeep
-from app.jobs.webhooks import Webhooks, new_secret
-from app.protocol.request import Kind, PredictRequest
+from app.jobs.webhooks import Webhooks
 from app.protocol.response import PredictResponse
 from app.service.service import Service
 
-UPLOADS = 8
-"""Bodies of jobs that are received at a time."""
 THREADS = 4
 FOLLOW = 0.5
 """Seconds between two looks at a job that is followed."""
@@ -42,24 +35,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A body that is being received.
-
-    Attributes:
-        id: of the job that it may become.
-        path: the file that it is written into.
-    """
-
-    id: str
-    path: Path
-
-
 class OpenJobs:
     """The jobs of a service, on its event loop; made on another thread, since that blocks.
 
     Args:
         service: which answers them.
+
+    Attributes:
+        intake: takes new ones in.
 
     Raises:
         Unavailable: there is no folder for them, or it or the database cannot be used.
@@ -80,7 +63,6 @@ class OpenJobs:
         self._database = Database(settings.database, settings.jobs_folder)
         self._store = JobStore(self._database, self._folder.id)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="jobs")
-        self._uploads = 0
         self.webhooks = Webhooks(settings.webhook_private, settings.keep_jobs_days)
         leases = Leases(self._database, uuid.uuid4().hex, settings.job_lease)
         keep = settings.keep_jobs_days * DAY
@@ -91,6 +73,7 @@ class OpenJobs:
             *(service, self._store, leases, self._folder, self._upkeep, self.webhooks),
             *(settings.job_lease, self._pool),
         )
+        self.intake = JobIntake(service, self._store, self._folder, self.webhooks, self.threaded)
 
     def start(self) -> None:
         """Begin to work, on the event loop that this is called on."""
@@ -106,103 +89,11 @@ class OpenJobs:
         """The result of work that blocks."""
         return await self._runner.threaded(work, *args, **kwargs)
 
-    @contextlib.contextmanager
-    def upload(self) -> Iterator[Upload]:
-        """A place for a body for the length of a block; what no job was made of is removed.
-
-        Raises:
-            Overloaded: too many are being received.
-        """
-        if self._uploads == UPLOADS:
-            raise Overloaded(f"bodies of {UPLOADS} jobs are being received; try again in a while")
-        self._uploads += 1
-        job = uuid.uuid4().hex
-        try:
-            yield Upload(job, self._folder.create(job))
-        except BaseException:
-            self._folder.remove(job)
-            raise
-        finally:
-            self._uploads -= 1
-
-    async def check_room(self, size: int) -> None:
-        """Whether a job with a body of so many bytes could be taken in now.
-
-        Raises:
-            Overloaded: too many jobs have not ended, or take too much of the disk.
-        """
-        limits = self._settings.max_jobs, self._settings.max_jobs_bytes
-        await self.threaded(self._store.check_room, size, *limits)
-
-    async def submit(
-        self,
-        upload: Upload,
-        kind: Kind,
-        query: list[tuple[str, str]],
-        digest: str,
-        size: int,
-        key: str | None = None,
-        webhook: str | None = None,
-    ) -> JobOut:
-        """Take a job in, once its body is there.
-
-        Args:
-            upload: the body.
-            kind: how it is written.
-            query: what is asked beside it.
-            digest: sha256 of all that is asked.
-            size: bytes of the body.
-            key: by which its sender knows whether it was submitted before.
-            webhook: URL that is told of the end.
-
-        Raises:
-            InputError: the body is not what it is said to be, or over a limit.
-            StoreError: there is no such model, or it is not served.
-            JobConflict: its key is that of another request.
-            Overloaded: there is no room for it.
-        """
-        if webhook is not None:
-            await self.threaded(self.webhooks.check, webhook)
-        parts = await self.threaded(self._parts, upload, kind)
-        settings = self._settings
-        limits = settings.max_relax_steps, settings.max_conformers
-        body = Body(kind, query, parts.prefix, *limits)
-        request = await self.threaded(self._first_request, upload, body, parts)
-        potential = self._service.models.potential(request.model)
-        check_on_ood(potential.card, request.on_ood)
-        steps_so_far = self._service.metrics.mean_steps(potential.reference)
-        estimated = await estimate(potential, request, parts.structures, steps_so_far)
-        job = NewJob(
-            id=upload.id,
-            kind=kind,
-            query=query,
-            prefix=parts.prefix,
-            model=potential.reference,
-            digest=potential.digest,
-            options=stored(request),
-            structures=parts.structures,
-            input_bytes=size,
-            estimate=estimated.seconds,
-            at_most=estimated.at_most,
-            key=key,
-            request_digest=digest,
-            webhook=webhook,
-            webhook_secret=None if webhook is None else new_secret(),
-        )
-        limits = self._settings.max_jobs, self._settings.max_jobs_bytes
-        taken = await self.threaded(self._store.create, job, parts.parts, *limits)
-        if taken.id != upload.id:
-            await self.threaded(self._folder.remove, upload.id)
+    async def submit(self, asked: Submission) -> JobOut:
+        """Take a job in, as for `JobIntake.submit`."""
+        taken = await self.intake.submit(asked)
         self._runner.wake()
         return shown(taken, self._settings.keep_jobs_days, with_secret=True)
-
-    def _parts(self, upload: Upload, kind: Kind) -> Parts:
-        limits = PartLimits(self._settings.max_job_structures, self._settings.max_body_bytes)
-        return split(upload.path, kind, limits)
-
-    def _first_request(self, upload: Upload, body: Body, parts: Parts) -> PredictRequest:
-        first = parts.parts[0]
-        return body.request(first, self._folder.read_input(upload.id, first.start, first.stop))
 
     async def job(self, id_: str) -> Job:
         """A job as it is now.

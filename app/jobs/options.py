@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Hashable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from app.errors import EquipotError, InvalidFormat
+from app.jobs.files import file_of
 from app.jobs.job import Job, NewJob
 from app.jobs.parts import Part, body
 from app.protocol.decode import decode
+from app.protocol.lines import read_line
+from app.protocol.query import asked, asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
@@ -42,24 +45,50 @@ class Body:
         Raises:
             InputError: the part cannot be read as a whole.
         """
-        size = len(items)  # no item has more structures than bytes, but for those of SMILES
+        if self.kind == "files":
+            return self._of_file(part, items)
+        # No item has more structures than bytes, but for those of SMILES.
+        size = len(self.prefix) + len(items)
         structures = size + max(part.structures, 1) * self.conformers
         limits = RequestLimits(structures, 2 * size + 1, self.relax_steps, self.conformers)
+        if self.kind == "lines":
+            request = asked_of_lines(self.query)
+            return replace(request, entries=_of_lines(items, part.lines, limits))
         content = body(self.kind, self.prefix, items, part.structures)
-        before = (part.first, part.lines)
+        before = (part.first, part.lines - self.prefix.count(b"\n"))
         return decode(Message(self.kind, content, self.query, self.kind, before=before), limits)
 
+    def _of_file(self, part: Part, items: bytes) -> PredictRequest:
+        """A part of one of several files; results say which it was."""
+        number, file = file_of(self.prefix, part.first)
+        if file.error:
+            request, _ = asked(self.query)
+            return replace(
+                request, entries=[Entry(file.name, InvalidFormat(file.error), item=number)]
+            )
+        own = replace(self, kind=file.kind, prefix=file.prefix)
+        request = own.request(part._replace(first=part.first - file.first), items)
+        if number is None:
+            return request
+        return replace(request, entries=[replace(e, item=number) for e in request.entries])
+
     def entries(self, part: Part, items: bytes) -> list[Entry]:
-        """The structures of a part, each with its own error where it is none; at least as many as
-        the part has items.
-        """
+        """The structures of a part, each with its own error where it is none."""
         try:
             entries = self.request(part, items).entries
         except EquipotError as error:
             return [Entry(None, error)] * part.structures
+        if self.kind != "xyz":
+            return entries
         unread = InvalidFormat("not read: an error before it hides where it begins")
         missing = part.structures - len(entries)
         return [*entries, *[Entry(None, unread)] * missing]
+
+
+def _of_lines(items: bytes, first: int, limits: RequestLimits) -> list[Entry]:
+    """The entries of lines of JSON, the first of which has this number; blank ones have none."""
+    lines = enumerate(items.split(b"\n"), first)
+    return [e for n, line in lines if line.strip() for e in read_line(line, n, limits)]
 
 
 def stored(request: PredictRequest) -> str:

@@ -1,8 +1,8 @@
 """A large body as parts of some hundred structures, each of which is read as a request of its own.
 
 The body is a file that lies in memory as far as the system likes (`mmap`). A part is a range of its
-bytes: frames of XYZ, or elements of `structures`. What stands around these, as model and options, is
-the *prefix*, with which a part becomes a body that `app.protocol.decode` reads.
+bytes: frames, records or models of a file, or elements of `structures`. What stands around these, as
+model and options, is the *prefix*, with which a part becomes a body that `app.protocol.decode` reads.
 """
 
 import struct
@@ -101,8 +101,8 @@ class Item(NamedTuple):
     lines: int = 0
 
 
-def joined(items: Iterator[Item], limits: PartLimits) -> list[Part]:
-    """Parts of successive items.
+def joined(items: Iterator[Item], limits: PartLimits, most: int = PART_STRUCTURES) -> list[Part]:
+    """Parts of successive items, at most so many each.
 
     Raises:
         StructureTooLarge: one is too large, or there are too many.
@@ -115,7 +115,7 @@ def joined(items: Iterator[Item], limits: PartLimits) -> list[Part]:
         total += 1
         limits.check_count(total)
         kept.append(item)
-        if len(kept) == PART_STRUCTURES or item.stop - kept[0].start >= PART_BYTES:
+        if len(kept) == most or item.stop - kept[0].start >= PART_BYTES:
             parts.append(_part(kept, total))
             kept = []
     if kept:
@@ -148,8 +148,8 @@ def body(kind: Kind, prefix: bytes, items: bytes, structures: int) -> bytes:
         items: the bytes of the part.
         structures: of the part.
     """
-    if not prefix:
-        return items
-    if kind == "json":
+    if prefix and kind == "json":
         return prefix + items + b"]}"
-    return prefix + struct.pack(">BI", 0xDD, structures) + items
+    if prefix and kind == "msgpack":
+        return prefix + struct.pack(">BI", 0xDD, structures) + items
+    return prefix + items

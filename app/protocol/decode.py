@@ -118,6 +118,10 @@ def parse_body(document: object) -> PredictBody:
         fields = PredictBody.model_fields
         single = {key: value for key, value in document.items() if key not in fields}
         document = {key: value for key, value in document.items() if key in fields}
+        if not single:
+            raise InvalidRequest(
+                "structures: missing; send a list of them, or the fields of one structure"
+            )
         document["structures"] = [single]
     return validate(PredictBody, document)
 

@@ -76,14 +76,13 @@ class Intake:
         for frame in iter_frames(content, kind, before):
             entry = replace(Entry.of(frame), shown=kind not in UNSHOWN)
             if isinstance(entry.structure, Smiles):
-                entry = replace(entry, structure=self.drawn(entry.structure.text, drawing))
+                entry = replace(entry, structure=self.drawn(entry.structure, drawing))
             yield self.take(entry)
 
-    def drawn(self, text: str, drawing: Drawing) -> Smiles:
+    def drawn(self, smiles: Smiles, drawing: Drawing) -> Smiles:
         """A SMILES with the conformers that are wanted of it.
 
         Raises:
-            InvalidFormat: the text is no SMILES.
             InvalidRequest: more conformers than allowed, or a number out of range.
         """
         most = self._limits.conformers
@@ -91,4 +90,4 @@ class Intake:
             raise InvalidRequest(
                 f"conformers: {drawing.conformers}; at most {most} are allowed (max_conformers)"
             )
-        return Smiles(text, *drawing)
+        return replace(smiles, conformers=drawing.conformers, seed=drawing.seed)

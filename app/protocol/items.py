@@ -6,6 +6,7 @@ from dataclasses import replace
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError, StructureTooLarge
+from app.formats.notation import Smiles
 from app.formats.registry import kind_of
 from app.protocol.intake import Drawing, Intake
 from app.protocol.item_types import FileIn, SmilesIn
@@ -77,7 +78,7 @@ def _announced(fields: dict[object, object]) -> int:
 def _smiles(item: object, name: str | None, intake: Intake, _: RequestLimits) -> Entry:
     given = validate(SmilesIn, item)
     drawing = Drawing(given.conformers, given.seed)
-    return Entry(name, intake.drawn(given.smiles, drawing), shown=True)
+    return Entry(name, intake.drawn(Smiles(given.smiles), drawing), shown=True)
 
 
 def _file(item: object, name: str | None, number: int, intake: Intake) -> list[Entry]:

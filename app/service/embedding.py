@@ -59,7 +59,7 @@ class Embedding:
         try:
             if seconds <= 0:
                 raise StructureTooLarge(
-                    f"the SMILES before this one took {self._seconds:g} s, the most allowed "
+                    f"{smiles}: the SMILES before this one took {self._seconds:g} s, the most allowed "
                     "(embed_seconds); send fewer at a time"
                 )
             conformers = await self._made(smiles, seconds)

@@ -233,6 +233,15 @@ class TestUploads:
         assert row["converged"] == "true"
         assert answer.headers["x-equipot-model"].startswith("pairs@1")
 
+    def test_a_field_says_how_to_answer(self, service: Running) -> None:
+        files = {"file": ("pair.xyz", BODIES["xyz"])}
+        (row,) = rows(service.client.post("/predict", data={"format": "csv"}, files=files))
+        assert row["id"] == "pair"
+        for url, kind in (("/predict", "docx"), ("/predict?format=json", "csv")):
+            refused = service.client.post(url, data={"format": kind}, files=files)
+            assert refused.status_code == 422
+            assert "choose one of" in refused.json()["error"]["message"]
+
     @pytest.mark.parametrize(
         ("body", "told"),
         [

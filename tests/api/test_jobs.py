@@ -170,6 +170,9 @@ def test_a_key_makes_a_submission_safe_to_repeat(service: Running) -> None:
         ({"structures": [{**ARGON, "id": "x" * 60_000}]}, 413, "too_large"),
         ({"structures": [{**ARGON, "id": "x" * 500_000}]}, 413, "too_large"),
         ([], 422, "invalid_request"),
+        ({}, 422, "invalid_request"),
+        ({"model": "pairs"}, 422, "invalid_request"),
+        ({"symbols": ["Ar"]}, 422, "invalid_request"),
     ],
 )
 def test_what_is_no_job_is_refused_at_once(

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from app.api.body import check_origin
-from app.api.body_kinds import FORMAT, LINES, MEDIA_TYPES, answer_kind, content_kind
+from app.api.body_kinds import FORMAT, LINES, MEDIA_TYPES, SAME, answer_kind, content_kind
 from app.api.openapi_jobs import (
     CANCEL,
     EVENT_STREAM,
@@ -26,6 +26,7 @@ from app.api.spool import receive
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.registry import WRITERS
 from app.jobs.schemas import JobOut, JobsAnswer, State
+from app.jobs.submission import Submission
 from app.protocol.encode import encode, fitting
 from app.protocol.lines import sink
 from app.protocol.request import Kind
@@ -48,8 +49,7 @@ async def submit(request: Request) -> Response:
     kind, key = content_kind(request), _key(request)
     service.models.check_ready()
     query = request.query_params.multi_items()
-    webhook = _webhook(query)
-    asked = [(name, value) for name, value in query if name != "webhook"]
+    _webhook(query)
     settings, jobs = service.settings, await jobs_of(request)
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isdecimal() else 0
@@ -58,11 +58,23 @@ async def submit(request: Request) -> Response:
             f"the body is larger than {settings.max_job_bytes} bytes (max_job_bytes); send several "
             "jobs"
         )
-    await jobs.check_room(size)
-    with jobs.upload() as upload:
-        got = await receive(request, upload.path, settings.max_job_bytes, settings.body_timeout)
+    await jobs.intake.check_room(size)
+    with jobs.intake.upload() as upload:
+        limits = settings.max_job_bytes, settings.body_timeout
+        got = await receive(request, upload.path, kind, *limits)
         digest = _digest(kind, query, got.digest)
-        job = await jobs.submit(upload, kind, asked, digest, got.size, key, webhook)
+        asked = [*query, *got.fields]
+        submission = Submission(
+            upload=upload,
+            kind=kind,
+            files=got.files,
+            query=[(name, value) for name, value in asked if name != "webhook"],
+            digest=digest,
+            size=got.size,
+            key=key,
+            webhook=_webhook(asked),
+        )
+        job = await jobs.submit(submission)
     return json_response(job, 202, {"Location": f"{_root(request)}/jobs/{job.id}"})
 
 
@@ -113,7 +125,7 @@ async def results(
     _check_query(request, "offset", "limit", "stream", FORMAT)
     jobs = await jobs_of(request)
     wanted = await jobs.job(id)
-    kind = answer_kind(request, wanted.kind)
+    kind = answer_kind(request, wanted.kind if wanted.kind in SAME else "json")
     _check_kind(kind)
     headers = {"X-Equipot-Model": f"{wanted.model} {wanted.digest}"}
     if stream:

@@ -9,7 +9,15 @@ from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from app.api.body import BodyLimits, check_origin, decompressed, expanded, read_body
-from app.api.body_kinds import DOCUMENTS, FORMAT, MEDIA_TYPES, answer_kind, content_kind
+from app.api.body_kinds import (
+    DOCUMENTS,
+    FORMAT,
+    MEDIA_TYPES,
+    SAME,
+    answer_kind,
+    content_kind,
+    named_kind,
+)
 from app.api.disconnect import cancelled_on_disconnect
 from app.api.limits import BodyRoom, Share
 from app.api.middleware import PREDICT_PATH
@@ -17,7 +25,6 @@ from app.api.openapi import PREDICT
 from app.api.routes.common import service_of
 from app.api.streaming import LineReader, StreamedResponse, model_header
 from app.api.upload import read_form
-from app.atoms.properties import NAMES
 from app.errors import InvalidRequest
 from app.formats.compression import LONGEST_MARK, is_compressed
 from app.formats.registry import WRITERS
@@ -32,8 +39,6 @@ COMPRESSED = 65_536
 LEVEL = 1
 STREAMED = ("lines", *(kind for kind, written in WRITERS.items() if not written.single))
 """Kinds of answers to a body of lines."""
-SAME = ("msgpack", "lines", *(kind for kind, written in WRITERS.items() if written.holds == NAMES))
-"""Kinds of bodies that are answered in kind, unless something else is asked for; others, in JSON."""
 
 router = APIRouter(tags=["predict"])
 
@@ -52,7 +57,7 @@ async def predict(request: Request) -> Response:
     with room.share() as share:
         message = await _message(request, kind, accepts, share)
         with cancelled_on_disconnect(request):
-            if accepts == "lines":
+            if message.accepts == "lines":
                 return await _answer_as_lines(request, await service.read(message))
             reply = await service.answer(message)
     return await _response(request, reply)
@@ -72,7 +77,10 @@ async def _message(request: Request, kind: Kind, accepts: Kind, share: Share) ->
     share.grow(len(body))  # its parts are copies
     form = await asyncio.to_thread(read_form, body, request.headers["content-type"], limits)
     share.grow(max(0, sum(len(file.content) for file in form.files) - len(body)))
-    return Message(kind, b"", [*query, *form.fields], accepts, form.files)
+    fields = [(name, value) for name, value in form.fields if name != FORMAT]
+    stated = [value for name, value in form.fields if name == FORMAT]
+    accepts = named_kind([*request.query_params.getlist(FORMAT), *stated]) or accepts
+    return Message(kind, b"", [*query, *fields], accepts, form.files)
 
 
 def _query(request: Request) -> list[tuple[str, str]]:

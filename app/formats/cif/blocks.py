@@ -56,14 +56,19 @@ class Block:
         return None
 
 
-def read_blocks(lines: Sequence[str]) -> list[Block]:
-    """All blocks of a file; one that is malformed has its fault, and the others none."""
+def read_blocks(lines: Sequence[str], before: int = 0) -> list[Block]:
+    """All blocks of a file; one that is malformed has its fault, and the others none.
+
+    Args:
+        lines: of a file, or of a part of it that begins with a block.
+        before: lines before the first one, for messages.
+    """
     blocks: list[Block] = []
     tokens: list[Token] = []
     parts: list[tuple[Token, list[Token]]] = []
     fault = None
     try:
-        for token in _tokens(lines):
+        for token in _tokens(lines, before):
             if token.kind == "data":
                 tokens = []
                 parts.append((token, tokens))
@@ -83,13 +88,13 @@ def read_blocks(lines: Sequence[str]) -> list[Block]:
     return blocks
 
 
-def _tokens(lines: Sequence[str]) -> Iterator[Token]:
+def _tokens(lines: Sequence[str], before: int) -> Iterator[Token]:
     """Raises InvalidFormat for a text that does not end."""
     number = 0
     while number < len(lines):
         line, number = lines[number], number + 1
         if line.startswith(";"):
-            first, parts = number, [line[1:]]
+            first, parts = before + number, [line[1:]]
             while number < len(lines) and not lines[number].startswith(";"):
                 parts.append(lines[number])
                 number += 1
@@ -97,7 +102,7 @@ def _tokens(lines: Sequence[str]) -> Iterator[Token]:
                 raise InvalidFormat(f"line {first}: a text that starts here with ; does not end")
             yield Token("value", "\n".join(parts).strip(), first)
             line, number = lines[number][1:], number + 1
-        yield from _words(line, number)
+        yield from _words(line, before + number)
 
 
 def _words(line: str, number: int) -> Iterator[Token]:

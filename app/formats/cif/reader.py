@@ -38,12 +38,16 @@ MACROMOLECULE = "_atom_site_group_pdb"
 MOMENT = "_atom_site_moment_"
 
 
-def parse(text: str) -> Iterator[Frame]:
+def parse(text: str, _: int = 0, before: int = 0) -> Iterator[Frame]:
     """The structures of those blocks that list atoms, each with the name of its block as `id`.
 
     One that is malformed is an error in its own place; the message names what is wrong.
+
+    Args:
+        text: a file's content, or a part of it that begins with a block.
+        before: lines before the first one, for messages.
     """
-    blocks = read_blocks(split_lines(text))
+    blocks = read_blocks(split_lines(text), before)
     return (_frame(block) for block in blocks if block.fault or _has_atoms(block))
 
 

@@ -65,6 +65,17 @@ def first_value(line: str, key: str) -> str | None:
     return next(map(_unquoted, values), None)
 
 
+def without(line: str, key: str) -> str:
+    """The line without the pairs of a key, but for those to whose value others may cling."""
+
+    def rest(match: re.Match[str]) -> str:
+        value = match["value"] or ""
+        is_clear = value[:1] in CLOSING or PLAIN.fullmatch(value)
+        return "" if is_clear and _unquoted(match["key"]) == key else match[0]
+
+    return PAIR.sub(rest, line)
+
+
 def write_pairs(pairs: Iterable[tuple[str, object]]) -> str:
     """The pairs as they stand in a comment line: numbers that read back the same, T or F, arrays in
     column order.

@@ -37,19 +37,25 @@ class _Model:
     cells: list[tuple[int, str]] = field(default_factory=list)
 
 
-def parse(text: str) -> Iterator[Frame]:
+def parse(text: str, first: int = 0, before: int = 0) -> Iterator[Frame]:
     """The models of a PDB file; atoms outside of `MODEL` are one, too, up to `END`.
 
     A model that holds no sound structure is an error in its own place; the message names model
     (from 0), line (from 1) and value.
+
+    Args:
+        text: a file's content, or a part of it, after the cell that holds for it and `END`.
+        first: number of the first model, for messages.
+        before: lines before the first one, for messages.
     """
-    return (_frame(model, number) for number, model in enumerate(_models(split_lines(text))))
+    models = enumerate(_models(split_lines(text), before), first)
+    return (_frame(model, number) for number, model in models)
 
 
-def _models(lines: Sequence[str]) -> Iterator[_Model]:
+def _models(lines: Sequence[str], before: int) -> Iterator[_Model]:
     """Models that are announced, and others where they have atoms."""
     model, announced = _Model(None), False
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines, before + 1):
         record = line[:6].rstrip().upper()
         if record in ("ATOM", "HETATM"):
             model.atoms.append((number, line))
@@ -60,6 +66,8 @@ def _models(lines: Sequence[str]) -> Iterator[_Model]:
             if model.atoms or (announced and record != "END"):
                 yield model
                 model = _Model(model.cell)
+            elif record == "END":
+                model.cells.clear()
             announced = record == "MODEL"
     if model.atoms or announced:
         yield model

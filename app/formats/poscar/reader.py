@@ -10,7 +10,7 @@ from app.atoms.elements import read_symbols
 from app.atoms.structure import Booleans, Floats, Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import InputError, InvalidFormat, InvalidStructure
-from app.formats.extxyz.comment_line import first_value
+from app.formats.extxyz.comment_line import first_value, without
 from app.formats.frame import Frame
 from app.formats.stated import stated
 from app.formats.text import LONGEST, check_length, short, split_lines
@@ -42,7 +42,7 @@ def _title(line: str) -> str | None:
 
 def _structure(lines: Sequence[str]) -> tuple[Structure, tuple[AnswerWarning, ...]]:
     check_length(lines[0], "line 1")
-    said, rows = stated({}, lines[0]), _rows(lines)
+    said, rows = stated({}, without(lines[0], "id")), _rows(lines)
     scale, vectors = _scale(next(rows)), np.array([_floats(next(rows), 3) for _ in range(3)])
     if len(scale) == 1 and scale[0] < 0:
         scale = np.array([_to_volume(vectors, -scale[0])])

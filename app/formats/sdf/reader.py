@@ -26,21 +26,26 @@ TOTAL_CHARGE = "EQUIPOT_CHARGE"
 FIELD = re.compile(r">.*<([^<>]+)>")
 
 
-def parse(text: str) -> Iterator[Frame]:
+def parse(text: str, first: int = 0, before: int = 0) -> Iterator[Frame]:
     """The molecules of an SDF or a molfile, each with its title as `id` and its data fields as `info`.
 
     A record that is no molfile, no sound structure, or only a 2D sketch, is an error in its own
     place; the message names molecule (from 0), line (from 1) and value.
+
+    Args:
+        text: a file's content, or a part of it that begins with a record.
+        first: number of the first molecule, for messages.
+        before: lines before the first one, for messages.
     """
-    records = _records(split_lines(text))
-    return (_frame(lines, first, number) for number, (first, lines) in enumerate(records))
+    records = enumerate(_records(split_lines(text), before), first)
+    return (_frame(lines, start, number) for number, (start, lines) in records)
 
 
-def _records(lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: Sequence[str], before: int) -> Iterator[tuple[int, list[str]]]:
     """Lines of each record, and the number of the first of them."""
     record: list[str] = []
-    first = 1
-    for number, line in enumerate(lines, 1):
+    first = before + 1
+    for number, line in enumerate(lines, first):
         if line.startswith(END):
             yield first, record
             record, first = [], number + 1

@@ -17,7 +17,7 @@ from app import errors
 from app.atoms.elements import isotopes_ignored
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.errors import EquipotError, InvalidFormat, InvalidRequest, InvalidStructure
+from app.errors import EquipotError, InputError, InvalidFormat, InvalidRequest, InvalidStructure
 from app.formats.notation import Smiles
 from app.formats.topology import Bond, Topology
 
@@ -101,11 +101,17 @@ class Embedder:
 
         Raises:
             InvalidRequest: RDKit is not installed.
-            InputError: no SMILES, no molecule, no geometry, or too large.
+            InputError: no SMILES, no molecule, no geometry, or too large; names line and text.
             StructureTooLarge: too many atoms, or not made in time.
         """
         if find_spec("rdkit") is None:
             raise InvalidRequest(MISSING)
+        try:
+            return self._conformers(smiles, most_atoms, seconds)
+        except InputError as error:
+            raise type(error)(f"{smiles}: {error}") from None
+
+    def _conformers(self, smiles: Smiles, most_atoms: int, seconds: float) -> Conformers:
         with self._lock:
             process = self._alive() or self._start()
             asked = {"text": smiles.text, "conformers": smiles.conformers, "seed": smiles.seed}

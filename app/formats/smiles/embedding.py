@@ -75,9 +75,9 @@ def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, A
 def _read(text: str) -> Chem.Mol:
     molecule = Chem.MolFromSmiles(text, sanitize=False)
     if molecule is None:
-        raise InvalidFormat("this is no SMILES; check brackets, ring closures and symbols")
+        raise InvalidFormat("no SMILES; check brackets, ring closures and symbols")
     if problems := Chem.DetectChemistryProblems(molecule):
-        raise InvalidStructure(f"this is no molecule: {problems[0].Message()}")
+        raise InvalidStructure(f"no molecule: {problems[0].Message()}")
     if not molecule.GetNumAtoms():
         raise InvalidStructure("the SMILES has no atoms")
     return Chem.MolFromSmiles(text)

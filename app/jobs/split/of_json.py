@@ -3,8 +3,8 @@
 from mmap import mmap
 
 from app.errors import InvalidFormat, InvalidRequest
-from app.jobs.json_reader import JsonReader
 from app.jobs.parts import MOST_PREFIX, Part, PartLimits, Parts, joined, whole
+from app.jobs.split.json_reader import JsonReader
 from app.protocol import json_text
 
 

@@ -1,0 +1,162 @@
+"""Taking jobs in: bodies as they are received, and the jobs that are made of them."""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import ParamSpec, Protocol, TypeVar
+
+from app.backends.domain import check_on_ood
+from app.errors import InputError, Overloaded
+from app.jobs.estimate import estimate
+from app.jobs.files import split_files
+from app.jobs.folder import JobFolder
+from app.jobs.job import Job, NewJob
+from app.jobs.options import Body, stored
+from app.jobs.parts import Part, PartLimits, Parts
+from app.jobs.split import split
+from app.jobs.store import JobStore
+from app.jobs.submission import Submission, Upload
+from app.jobs.webhooks import Webhooks, new_secret
+from app.protocol.request import Entry, PredictRequest
+from app.service.service import Service
+
+UPLOADS = 8
+"""Bodies of jobs that are received at a time."""
+SAMPLED = 4
+"""Parts of a body of which the estimate knows structures."""
+
+P = ParamSpec("P")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Threaded(Protocol):
+    """Runs work that blocks on a thread."""
+
+    async def __call__(self, work: Callable[P, T_co], *args: P.args, **kwargs: P.kwargs) -> T_co:
+        """The result of the work."""
+        ...
+
+
+class JobIntake:
+    """Takes jobs in.
+
+    Args:
+        service: which answers them.
+        store: keeps them.
+        folder: their files.
+        webhooks: say which addresses may be told.
+        threaded: runs what blocks.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        store: JobStore,
+        folder: JobFolder,
+        webhooks: Webhooks,
+        threaded: Threaded,
+    ) -> None:
+        self._service, self._settings = service, service.settings
+        self._store, self._folder, self._webhooks = store, folder, webhooks
+        self._threaded = threaded
+        self._uploads = 0
+
+    @contextlib.contextmanager
+    def upload(self) -> Iterator[Upload]:
+        """A place for a body for the length of a block; what no job was made of is removed.
+
+        Raises:
+            Overloaded: too many are being received.
+        """
+        if self._uploads == UPLOADS:
+            raise Overloaded(f"bodies of {UPLOADS} jobs are being received; try again in a while")
+        self._uploads += 1
+        job = uuid.uuid4().hex
+        try:
+            yield Upload(job, self._folder.create(job))
+        except BaseException:
+            self._folder.remove(job)
+            raise
+        finally:
+            self._uploads -= 1
+
+    async def check_room(self, size: int) -> None:
+        """Whether a job with a body of so many bytes could be taken in now.
+
+        Raises:
+            Overloaded: too many jobs have not ended, or take too much of the disk.
+        """
+        limits = self._settings.max_jobs, self._settings.max_jobs_bytes
+        await self._threaded(self._store.check_room, size, *limits)
+
+    async def submit(self, asked: Submission) -> Job:
+        """Take a job in.
+
+        Raises:
+            InputError: the body is not what it is said to be, or over a limit.
+            StoreError: there is no such model, or it is not served.
+            JobConflict: its key is that of another request.
+            Overloaded: there is no room for it.
+        """
+        if asked.webhook is not None:
+            await self._threaded(self._webhooks.check, asked.webhook)
+        parts = await self._threaded(self._parts, asked)
+        settings = self._settings
+        limits = settings.max_relax_steps, settings.max_conformers
+        body = Body(asked.kind, asked.query, parts.prefix, *limits)
+        request = await self._threaded(self._sample, asked.upload, body, parts)
+        potential = self._service.models.potential(request.model)
+        check_on_ood(potential.card, request.on_ood)
+        steps_so_far = self._service.metrics.mean_steps(potential.reference)
+        estimated = await estimate(potential, request, parts.structures, steps_so_far)
+        job = NewJob(
+            id=asked.upload.id,
+            kind=asked.kind,
+            query=asked.query,
+            prefix=parts.prefix,
+            model=potential.reference,
+            digest=potential.digest,
+            options=stored(request),
+            structures=parts.structures,
+            input_bytes=asked.size,
+            estimate=estimated.seconds,
+            at_most=estimated.at_most,
+            key=asked.key,
+            request_digest=asked.digest,
+            webhook=asked.webhook,
+            webhook_secret=None if asked.webhook is None else new_secret(),
+        )
+        room = settings.max_jobs, settings.max_jobs_bytes
+        taken = await self._threaded(self._store.create, job, parts.parts, *room)
+        if taken.id != asked.upload.id:
+            await self._threaded(self._folder.remove, asked.upload.id)
+        return taken
+
+    def _parts(self, asked: Submission) -> Parts:
+        limits = PartLimits(self._settings.max_job_structures, self._settings.max_body_bytes)
+        if asked.kind == "files":
+            return split_files(asked.upload.path, asked.files, limits)
+        return split(asked.upload.path, asked.kind, limits)
+
+    def _sample(self, upload: Upload, body: Body, parts: Parts) -> PredictRequest:
+        """What is asked, with the structures of some parts, evenly spread.
+
+        Raises:
+            InputError: what is asked beside the structures is wrong, or the only structure is none.
+        """
+        request = body.request(parts.parts[0], self._read(upload, parts.parts[0]))
+        if parts.structures == 1 and not parts.prefix and len(request.entries) == 1:
+            _check(request.entries[0])
+        more = list[Entry]()
+        for part in parts.parts[1 :: max(1, len(parts.parts) // SAMPLED)][: SAMPLED - 1]:
+            more += body.entries(part, self._read(upload, part))
+        return replace(request, entries=[*request.entries, *more])
+
+    def _read(self, upload: Upload, part: Part) -> bytes:
+        return self._folder.read_input(upload.id, part.start, part.stop)
+
+
+def _check(entry: Entry) -> None:
+    if isinstance(entry.structure, InputError):
+        raise entry.structure
