@@ -21,6 +21,7 @@ EquipotError
 ├── BackendError              the model failed or gave a number that is not finite
 ├── OutOfMemory               one structure needs more memory than there is
 ├── UnknownJob                no such job
+├── Cancelled                 the job ended before there was a result
 ├── JobConflict               the key of another request
 └── TrainingError
     ├── InvalidConfig         a key or a value of a training config
@@ -120,6 +121,10 @@ class OutOfMemory(EquipotError):
 
 class UnknownJob(EquipotError):
     """No job of this id, or one that was removed."""
+
+
+class Cancelled(EquipotError):
+    """A job was cancelled before there was a result."""
 
 
 class JobConflict(EquipotError):

@@ -4,21 +4,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-import ormsgpack
-
 from app.atoms.structure import Structure
 from app.errors import BackendError
 from app.jobs.folder import write
+from app.jobs.kept import Kept
 from app.jobs.leases import Lease, Progress
-from app.jobs.records import Record, pack, unpack
+from app.jobs.records import Record, pack
 from app.protocol.request import Entry
-from app.protocol.response import Answered, Result
-from app.relax import RelaxationState
+from app.protocol.response import Result
 from app.service.answer import Course
 from app.service.load import Load
 
@@ -54,57 +51,6 @@ class Window:
         self._left.set()
 
 
-@dataclass(slots=True)
-class Kept:
-    """How far a chunk is.
-
-    Attributes:
-        records: results by the structure's number in the chunk, packed.
-        states: of relaxations that are under way.
-        trying: the structure that is tried alone, and the steps that it had made before; -1 where
-            none is.
-        failed: how many of the results are errors.
-    """
-
-    records: dict[int, bytes] = field(default_factory=dict)
-    states: dict[int, RelaxationState] = field(default_factory=dict)
-    trying: tuple[int, int] = (-1, 0)
-    failed: int = 0
-
-    def __str__(self) -> str:
-        return f"{len(self.records)} results, {len(self.states)} relaxations under way"
-
-    def add(self, number: int, record: Record) -> None:
-        """One structure has its result."""
-        self.records[number] = pack([*record])
-        self.states.pop(number, None)
-        self.failed += not isinstance(record.result, Answered)
-
-    @property
-    def extent(self) -> tuple[int, int]:
-        """How many results there are, and how many steps of what is under way."""
-        return len(self.records), sum(state.steps for state in self.states.copy().values())
-
-    def steps(self, number: int) -> int:
-        """Of the relaxation of a structure, as far as they are kept."""
-        return self.states[number].steps if number in self.states else 0
-
-    def packed(self) -> bytes:
-        """As bytes; may be called while states come in from other threads."""
-        states = {number: pack(state) for number, state in self.states.copy().items()}
-        fields = [self.records.copy(), states, self.trying, self.failed]
-        return ormsgpack.packb(fields, option=ormsgpack.OPT_NON_STR_KEYS)
-
-    @classmethod
-    def read(cls, path: Path) -> "Kept":
-        """What a file says, or nothing where there is none."""
-        if not path.exists():
-            return cls()
-        content = ormsgpack.unpackb(path.read_bytes(), option=ormsgpack.OPT_NON_STR_KEYS)
-        records, states, trying, failed = content
-        return cls(records, {n: unpack(s) for n, s in states.items()}, tuple(trying), failed)
-
-
 class Chunk:
     """The structures of a lease.
 
@@ -118,6 +64,8 @@ class Chunk:
         most: how much there may be.
 
     Attributes:
+        lease: of the chunk.
+        kept: how far it is.
         has_launched: whether none of them waits for a place.
     """
 
@@ -131,8 +79,9 @@ class Chunk:
         window: Window,
         most: Callable[[], Load],
     ) -> None:
-        self.lease, self._entries, self._kept, self._path = lease, entries, kept, path
+        self.lease, self._entries, self.kept, self._path = lease, entries, kept, path
         self._answer, self._window, self._most = answer, window, most
+        kept.names = [entry.id for entry in entries]
         self._before = len(kept.records)
         self._written, self._not_before = kept.extent, 0.0
         self.has_launched = False
@@ -140,7 +89,7 @@ class Chunk:
     @property
     def progress(self) -> Progress:
         """How far it is."""
-        ended, failed = len(self._kept.records), self._kept.failed
+        ended, failed = len(self.kept.records), self.kept.failed
         return Progress(ended - failed, failed, ended > self._before)
 
     async def run(self, launched: Callable[[], None]) -> bytes:
@@ -168,7 +117,7 @@ class Chunk:
                 launched()
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
-        records = self._kept.records
+        records = self.kept.records
         return pack([records[number] for number in range(len(self._entries))])
 
     def save(self, at_once: bool = False) -> None:
@@ -178,21 +127,21 @@ class Chunk:
             at_once: also where so little time has passed since the last time that keeping it would
                 take more than its share.
         """
-        began, now = time.monotonic(), self._kept.extent
+        began, now = time.monotonic(), self.kept.extent
         if now == self._written or (began < self._not_before and not at_once):
             return
-        write(self._path, self._kept.packed())
+        write(self._path, self.kept.packed())
         self._written, ended = now, time.monotonic()
         self._not_before = ended + (ended - began) / KEEPING_SHARE
 
     def _left(self) -> list[int]:
-        return [n for n in range(len(self._entries)) if n not in self._kept.records]
+        return [n for n in range(len(self._entries)) if n not in self.kept.records]
 
     async def _one(self, number: int) -> None:
-        keep = partial(self._kept.states.__setitem__, number)
-        course = Course(self._kept.states.get(number), keep)
+        keep = partial(self.kept.states.__setitem__, number)
+        course = Course(self.kept.states.get(number), keep)
         result = await self._answer(self._entries[number], course)
-        self._kept.add(number, Record(self._entries[number], result))
+        self.kept.add(number, Record(self._entries[number], result))
 
     def _leave(self, atoms: int, _: asyncio.Task[None]) -> None:
         self._window.leave(atoms)
@@ -201,16 +150,16 @@ class Chunk:
         """Answer one after the other, and say before each which it is; who was tried before and came
         no further has ended the process, and gets an error.
         """
-        number, steps = self._kept.trying
-        if number in self._left() and self._kept.steps(number) <= steps:
+        number, steps = self.kept.trying
+        if number in self._left() and self.kept.steps(number) <= steps:
             log.error("job %s: structure %d ends the process", self.lease.job, number)
             error = BackendError(
                 "the service ended each time while this structure was evaluated; it is not tried again"
             )
-            self._kept.add(number, Record(self._entries[number], error))
+            self.kept.add(number, Record(self._entries[number], error))
         for number in self._left():
-            self._kept.trying = (number, self._kept.steps(number))
-            await asyncio.to_thread(write, self._path, self._kept.packed())
+            self.kept.trying = (number, self.kept.steps(number))
+            await asyncio.to_thread(write, self._path, self.kept.packed())
             atoms = _atoms(self._entries[number])
             await self._window.enter(atoms, self._most)
             try:
@@ -223,7 +172,7 @@ class Chunk:
             f"could not be answered in {HOPELESS} attempts; the service's log has more"
         )
         for number in self._left():
-            self._kept.add(number, Record(self._entries[number], error))
+            self.kept.add(number, Record(self._entries[number], error))
 
 
 def _atoms(entry: Entry) -> int:

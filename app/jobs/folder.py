@@ -61,6 +61,11 @@ class JobFolder:
         """Where it says how far a chunk is."""
         return self.root / job / "work" / str(number)
 
+    def under_way(self, job: str) -> list[int]:
+        """Chunks of which it says how far they are."""
+        names = (path.name for path in (self.root / job / "work").glob("*"))
+        return sorted(int(name) for name in names if name.isdecimal())
+
     def tidy(self, job: str, kept: Iterable[str]) -> None:
         """Of a job that has ended, keep those results alone that count."""
         names = set(kept)

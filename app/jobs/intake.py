@@ -2,12 +2,12 @@
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import ParamSpec, Protocol, TypeVar
 
 from app.backends.domain import check_on_ood
 from app.errors import InputError, Overloaded
+from app.jobs.background import Background
 from app.jobs.estimate import estimate
 from app.jobs.files import split_files
 from app.jobs.folder import JobFolder
@@ -26,17 +26,6 @@ UPLOADS = 8
 SAMPLED = 4
 """Parts of a body of which the estimate knows structures."""
 
-P = ParamSpec("P")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Threaded(Protocol):
-    """Runs work that blocks on a thread."""
-
-    async def __call__(self, work: Callable[P, T_co], *args: P.args, **kwargs: P.kwargs) -> T_co:
-        """The result of the work."""
-        ...
-
 
 class JobIntake:
     """Takes jobs in.
@@ -46,7 +35,7 @@ class JobIntake:
         store: keeps them.
         folder: their files.
         webhooks: say which addresses may be told.
-        threaded: runs what blocks.
+        background: threads for what blocks.
     """
 
     def __init__(
@@ -55,11 +44,11 @@ class JobIntake:
         store: JobStore,
         folder: JobFolder,
         webhooks: Webhooks,
-        threaded: Threaded,
+        background: Background,
     ) -> None:
         self._service, self._settings = service, service.settings
         self._store, self._folder, self._webhooks = store, folder, webhooks
-        self._threaded = threaded
+        self._threaded = background.threaded
         self._uploads = 0
 
     @contextlib.contextmanager

@@ -92,11 +92,14 @@ class ResultFile:
     """The results of one chunk.
 
     Attributes:
-        name: of the file.
+        name: of the file; None where the chunk is not complete, and what there is of it is kept
+            beside.
+        number: of the chunk.
         first: number of its first structure.
         structures: how many it has.
     """
 
-    name: str
+    name: str | None
+    number: int
     first: int
     structures: int

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, case, exists, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, or_, select, tuple_, update
 
 from app.jobs.database import Database
 from app.jobs.job import OPEN
@@ -46,6 +46,7 @@ class Lease:
         structures: how many there are.
         lines: lines of the body before it.
         attempts: how often it was begun, and nothing came of it.
+        state: `waiting`, or `leased` where who held it did not say any more that it lives.
     """
 
     job: str
@@ -56,6 +57,7 @@ class Lease:
     structures: int
     lines: int
     attempts: int
+    state: str = "waiting"
 
     @property
     def place(self) -> Place:
@@ -114,8 +116,8 @@ class Leases:
         shown = {name: getattr(row, name) for name in Lease.__slots__}
         return Lease(**shown)
 
-    def renew(self, progress: Mapping[Place, Progress]) -> set[Place]:
-        """Go on holding chunks, and tell how far they are; those that are lost.
+    def renew(self, progress: Mapping[Place, Progress | None]) -> set[Place]:
+        """Go on holding chunks, and tell how far they are, where that is known; those that are lost.
 
         Lost is what another one holds meanwhile, and what belongs to a job that has ended.
         """
@@ -124,8 +126,10 @@ class Leases:
             until = self._database.now(connection) + self._seconds
             for place, now in sorted(progress.items()):
                 open_job = exists().where(jobs.c.id == place[0], jobs.c.state.in_(OPEN))
-                values = {"lease_until": until, "answered": now.answered, "failed": now.failed}
-                if now.is_new:
+                values: dict[str, float] = {"lease_until": until}
+                if now is not None:
+                    values |= {"answered": now.answered, "failed": now.failed}
+                if now is not None and now.is_new:
                     values["attempts"] = 0
                 told = update(chunks).where(self._held(place), open_job).values(values)
                 if not connection.execute(told).rowcount:
@@ -160,32 +164,66 @@ class Leases:
             size: bytes of it.
             progress: how many of them are answers and errors.
         """
+        open_job = exists().where(jobs.c.id == place[0], jobs.c.state.in_(OPEN))
         with self._database.write() as connection:
-            open_job = exists().where(jobs.c.id == place[0], jobs.c.state.in_(OPEN))
-            values = {
-                "state": "done",
-                "holder": None,
-                "lease_until": None,
-                "results": results,
-                "result_bytes": size,
-                "answered": progress.answered,
-                "failed": progress.failed,
-                "ended": self._database.now(connection),
-            }
-            expected = connection.execute(
-                select(chunks.c.structures).where(self._held(place), open_job)
-            ).scalar()
-            if expected is None:
-                return False
-            values["structures"] = progress.answered + progress.failed
-            done = connection.execute(
-                update(chunks).where(self._held(place), open_job).values(values)
+            which = and_(self._held(place), open_job)
+            structures = progress.answered + progress.failed
+            return self._hand_in(connection, place, which, results, size, structures, progress)
+
+    def leave(
+        self, place: Place, results: str, size: int, structures: int, progress: Progress
+    ) -> bool:
+        """Hand in what there is of a chunk whose job was cancelled; whether it counts.
+
+        Args:
+            place: the chunk, which nobody else holds.
+            results: name of the file, with a place for each structure.
+            size: bytes of it.
+            structures: how many there are.
+            progress: how many of them have an answer or an error of their own.
+        """
+        cancelled = exists().where(jobs.c.id == place[0], jobs.c.state == "cancelled")
+        with self._database.write() as connection:
+            free = or_(
+                chunks.c.state == "waiting",
+                and_(
+                    chunks.c.state == "leased",
+                    or_(
+                        chunks.c.holder == self._holder,
+                        chunks.c.lease_until < self._database.now(connection),
+                    ),
+                ),
             )
-            more = values["structures"] - expected
-            if done.rowcount and more:
-                whole = {"structures": jobs.c.structures + more}
-                connection.execute(update(jobs).where(jobs.c.id == place[0]).values(whole))
-            return bool(done.rowcount)
+            which = and_(chunks.c.job == place[0], chunks.c.number == place[1], free, cancelled)
+            return self._hand_in(connection, place, which, results, size, structures, progress)
+
+    def _hand_in(
+        self,
+        connection: Connection,
+        place: Place,
+        which: ColumnElement[bool],
+        results: str,
+        size: int,
+        structures: int,
+        progress: Progress,
+    ) -> bool:
+        expected = connection.execute(select(chunks.c.structures).where(which)).scalar()
+        values = {
+            "state": "done",
+            "holder": None,
+            "lease_until": None,
+            "results": results,
+            "result_bytes": size,
+            "answered": progress.answered,
+            "failed": progress.failed,
+            "structures": structures,
+            "ended": self._database.now(connection),
+        }
+        done = bool(connection.execute(update(chunks).where(which).values(values)).rowcount)
+        if done and expected is not None and structures != expected:
+            whole = {"structures": jobs.c.structures + structures - expected}
+            connection.execute(update(jobs).where(jobs.c.id == place[0]).values(whole))
+        return done
 
     def end_jobs(self) -> list[str]:
         """End the jobs all of whose chunks are done; which these are.

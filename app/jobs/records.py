@@ -73,7 +73,12 @@ def pack_records(records: Iterable[Record]) -> bytes:
 def unpack_records(data: bytes, start: int = 0, stop: int | None = None) -> list[Record]:
     """Those results of them that are asked for."""
     packed: list[bytes] = ormsgpack.unpackb(data)
-    return [Record(*unpack(record)) for record in packed[start:stop]]
+    return unpack_packed(packed[start:stop])
+
+
+def unpack_packed(packed: Iterable[bytes]) -> list[Record]:
+    """Results that were packed one by one."""
+    return [Record(*unpack(record)) for record in packed]
 
 
 def _extension(value: Any) -> Any:

@@ -7,24 +7,24 @@ and no more structures are under way than keep the model busy.
 import asyncio
 import contextlib
 import logging
-import uuid
-from collections.abc import Awaitable, Callable, Hashable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from app.errors import BackendError, Overloaded, StructureTooLarge, Unavailable
-from app.jobs.chunk import HOPELESS, Chunk, Kept, Window
-from app.jobs.folder import JobFolder, write
+from app.jobs.background import BACKOFF, Background
+from app.jobs.chunk import HOPELESS, Chunk, Window
+from app.jobs.folder import JobFolder
+from app.jobs.hand_in import HandIn
+from app.jobs.housekeeper import Housekeeper
 from app.jobs.job import Job
-from app.jobs.leases import Lease, Leases, Place, Progress
+from app.jobs.kept import Kept
+from app.jobs.leases import Lease, Leases, Place
+from app.jobs.metrics import JobMetrics
 from app.jobs.options import Body, request_of
 from app.jobs.parts import Part
 from app.jobs.store import JobStore
-from app.jobs.upkeep import Upkeep
-from app.jobs.webhooks import Webhooks
 from app.protocol.request import Entry
 from app.protocol.response import Result
 from app.service.answer import Course
@@ -36,15 +36,9 @@ MOST_CHUNKS = 8
 POLL = 1.0
 """Seconds until it is looked whether another process has brought or left something to do."""
 LONGEST_BEAT = 2.0
-"""Seconds between two times that it is kept and told how far chunks are, at most."""
-UPKEEP = 60.0
-"""Seconds between two searches for what is to be removed."""
-BACKOFF = 5.0
-"""Seconds to wait after something that should not happen, such as a full disk."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
+"""Seconds between two times that it is told how far chunks are, at most."""
+KEEP = 0.5
+"""Seconds between two times that it is kept how far they are, from which others read results."""
 log = logging.getLogger(__name__)
 
 
@@ -56,10 +50,11 @@ class Runner:
         store: the jobs.
         leases: their chunks.
         folder: their files.
-        upkeep: of those that have ended.
-        webhooks: are told of their ends.
+        hand_in: takes results.
+        housekeeper: ends jobs.
+        metrics: counts.
+        background: loops and threads.
         lease_seconds: that a chunk is held without a word.
-        pool: threads for what blocks.
     """
 
     def __init__(
@@ -68,14 +63,17 @@ class Runner:
         store: JobStore,
         leases: Leases,
         folder: JobFolder,
-        upkeep: Upkeep,
-        webhooks: Webhooks,
+        hand_in: HandIn,
+        housekeeper: Housekeeper,
+        metrics: JobMetrics,
+        background: Background,
         lease_seconds: float,
-        pool: ThreadPoolExecutor,
     ) -> None:
         self._service, self._store, self._leases = service, store, leases
-        self._folder, self._upkeep, self._webhooks = folder, upkeep, webhooks
-        self._beat, self._pool = min(LONGEST_BEAT, lease_seconds / 3.0), pool
+        self._folder, self._hand_in, self._housekeeper = folder, hand_in, housekeeper
+        self._metrics, self._background = metrics, background
+        self.threaded = background.threaded
+        self._beat = min(LONGEST_BEAT, lease_seconds / 3.0)
         self._caller: Hashable = object()
         self._window = Window()
         self._wake = asyncio.Event()
@@ -83,19 +81,12 @@ class Runner:
         self._tasks: dict[Place, asyncio.Task[None]] = {}
         self._lost: set[Place] = set()
         self._jobs: dict[str, Job] = {}
-        self._loops: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to work, on the event loop that this is called on."""
-        loops = (
-            (self._take, POLL),
-            (self._renew, self._beat),
-            (self._keep, self._beat),
-            (self._tell, POLL),
-            (self._tidy, UPKEEP),
-        )
-        for step, seconds in loops:
-            self._loops.append(asyncio.create_task(self._again(step, seconds)))
+        steps = ((self._take, POLL), (self._renew, self._beat), (self._keep, KEEP))
+        for step, seconds in steps:
+            self._background.repeat(step, seconds)
 
     def wake(self) -> None:
         """There is something new to do."""
@@ -103,29 +94,11 @@ class Runner:
 
     async def stop(self) -> None:
         """Keep how far everything is, give it back, and end."""
-        for loop in self._loops:
-            loop.cancel()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._background.stop()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def threaded(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of work that blocks."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, partial(work, *args, **kwargs))
-
-    async def _again(self, step: Callable[[], Awaitable[None]], seconds: float) -> None:
-        """Do something again and again, whatever comes of it."""
-        while True:
-            try:
-                await step()
-                pause = seconds
-            except Exception:
-                log.exception("jobs: %s failed; it is tried again", step.__name__.strip("_"))
-                pause = max(seconds, BACKOFF)
-            await asyncio.sleep(pause)
 
     async def _take(self) -> None:
         """Take chunks as long as there is room for more, and wait until there is again."""
@@ -141,6 +114,8 @@ class Runner:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), POLL)
                 continue
+            if lease.state == "leased":
+                self._metrics.took_over()
             self._chunks[lease.place] = None
             task = self._tasks[lease.place] = asyncio.create_task(self._work(lease))
             task.add_done_callback(partial(self._ended, lease.place))
@@ -158,7 +133,7 @@ class Runner:
         try:
             await self._answered(lease)
         except asyncio.CancelledError:
-            await self._give_back(place, counts=False)
+            await self._let_go(place)
             raise
         except Unavailable as error:
             log.info("job %s: chunk %d waits: %s", *place, error)
@@ -186,7 +161,9 @@ class Runner:
         async def answer(entry: Entry, course: Course) -> Result:
             while True:
                 try:
-                    return await self._service.result(potential, entry, request, course)
+                    result = await self._service.result(potential, entry, request, course)
+                    self._metrics.answered(result)
+                    return result
                 except Overloaded as error:
                     await asyncio.sleep(error.retry_after)
 
@@ -202,7 +179,8 @@ class Runner:
         chunk = Chunk(lease, entries, kept, path, answer, self._window, most)
         self._chunks[lease.place] = chunk
         results = await chunk.run(self.wake)
-        await self.threaded(self._hand_in, lease, results, chunk.progress)
+        if await self.threaded(self._hand_in.finish, lease, results, chunk.progress):
+            await self.threaded(self._housekeeper.end_jobs)
 
     async def _drawn(self, entry: Entry) -> list[Entry]:
         """The entry, or those of its conformers where it is a SMILES: the same each time."""
@@ -231,28 +209,22 @@ class Runner:
         limits = settings.max_relax_steps, settings.max_conformers
         return Body(job.kind, job.query, job.prefix, *limits).entries(part, items)
 
-    def _hand_in(self, lease: Lease, results: bytes, progress: Progress) -> None:
-        name = f"{lease.number}.{uuid.uuid4().hex}"
-        path = self._folder.results(lease.job, name)
-        write(path, results)
-        if not self._leases.finish(lease.place, name, len(results), progress):
-            log.info("job %s: chunk %d was lost to another process, or cancelled", *lease.place)
-            path.unlink(missing_ok=True)
-            return
-        self._folder.work(lease.job, lease.number).unlink(missing_ok=True)
-        self._end_jobs()
-
-    def _end_jobs(self) -> None:
-        for job in self._leases.end_jobs():
-            self._upkeep.tidy(job)
-            log.info("job %s is done", job)
-
     async def _job(self, id_: str) -> Job:
         """What was asked; that does not change."""
         if id_ not in self._jobs:
             self._jobs = {id_: await self.threaded(self._store.get, id_)} | self._jobs
             self._jobs = dict(list(self._jobs.items())[:MOST_CHUNKS])
         return self._jobs[id_]
+
+    async def _let_go(self, place: Place) -> None:
+        """Give back what was interrupted; of a job that was cancelled, hand in what there is."""
+        if place not in self._lost:
+            await self._give_back(place, counts=False)
+        elif chunk := self._chunks.get(place):
+            try:
+                await self.threaded(self._hand_in.leave, place, chunk.kept)
+            except Exception:
+                log.exception("job %s: results of chunk %d are lost", *place)
 
     async def _give_back(self, place: Place, counts: bool) -> None:
         if place in self._lost:
@@ -267,17 +239,20 @@ class Runner:
     async def _renew(self) -> None:
         """Go on holding what is under way, and give up what is lost."""
         progress = {
-            place: chunk.progress for place, chunk in self._chunks.items() if chunk is not None
+            place: None if chunk is None else chunk.progress
+            for place, chunk in self._chunks.items()
         }
         if progress:
             for place in await self.threaded(self._leases.renew, progress):
                 self._drop(place)
 
-    def drop(self, job: str) -> None:
-        """Give up what is under way of a job that was cancelled."""
-        for place in list(self._tasks):
-            if place[0] == job:
-                self._drop(place)
+    async def drop(self, job: str) -> None:
+        """Give up what is under way of a job that was cancelled, and hand in what there is of it."""
+        places = [place for place in self._tasks if place[0] == job]
+        tasks = [self._tasks[place] for place in places]
+        for place in places:
+            self._drop(place)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _drop(self, place: Place) -> None:
         if task := self._tasks.get(place):
@@ -290,15 +265,3 @@ class Runner:
             if chunk is not None and place not in self._lost:
                 with contextlib.suppress(FileNotFoundError):  # the job was cancelled elsewhere
                     await self.threaded(chunk.save)
-
-    async def _tell(self) -> None:
-        """Tell webhooks of jobs that have ended."""
-        while job := await self.threaded(self._upkeep.next_webhook):
-            succeeded = await self.threaded(self._webhooks.tell, job)
-            await self.threaded(self._upkeep.told, job.id, succeeded)
-
-    async def _tidy(self) -> None:
-        """End what nobody ended, and remove what is outdated."""
-        await self.threaded(self._end_jobs)
-        for job in await self.threaded(self._upkeep.remove_outdated):
-            log.info("job %s is removed", job)

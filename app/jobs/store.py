@@ -142,13 +142,13 @@ class JobStore:
             wanted = (jobs.c.id == id_) & jobs.c.state.in_(OPEN)
             if connection.execute(update(jobs).where(wanted).values(values)).rowcount:
                 unfinished = (chunks.c.job == id_) & (chunks.c.state != "done")
-                nothing = {"answered": 0, "failed": 0}  # what was not handed in, nobody gets
+                nothing = {"answered": 0, "failed": 0}  # until who has it hands it in
                 connection.execute(update(chunks).where(unfinished).values(nothing))
         return self.get(id_)
 
     def result_files(self, id_: str, start: int, stop: int) -> list[ResultFile]:
         """Files with results of structures from `start` to `stop`, as far as there are any without
-        a gap.
+        a gap; the last one may be that of a chunk that is not complete.
         """
         before = func.sum(chunks.c.structures).over(order_by=chunks.c.number)
         all_files = (
@@ -170,10 +170,17 @@ class JobStore:
         found: list[ResultFile] = []
         with self._database.read() as connection:
             for row in connection.execute(query):
+                found.append(ResultFile(row.results, row.number, int(row.first), row.structures))
                 if row.results is None:
                     break
-                found.append(ResultFile(row.results, int(row.first), row.structures))
         return found
+
+    def first_part(self, id_: str) -> Part:
+        """The first part of the body of a job, as it was taken in."""
+        columns = [chunks.c[name] for name in Part._fields]
+        query = select(*columns).where(chunks.c.job == id_, chunks.c.number == 0)
+        with self._database.read() as connection:
+            return Part(*connection.execute(query).one())
 
     def _job(self, connection: Connection, row: Row[Any]) -> Job:
         now = self._database.now(connection)

@@ -1,10 +1,11 @@
 """What is done with jobs that have ended: webhooks are told of them, and in the end they are removed."""
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, exists, func, or_, select, update
 
 from app.jobs.database import Database
 from app.jobs.folder import JobFolder
 from app.jobs.job import OPEN, Job
+from app.jobs.metrics import Census
 from app.jobs.store import JobStore, bytes_taken, remove
 from app.jobs.tables import chunks, jobs
 
@@ -49,19 +50,47 @@ class Upkeep:
         with self._database.read() as connection:
             outdated = self._outdated(connection)
             known = set(connection.execute(select(jobs.c.id)).scalars())
-            ended = list(
-                connection.execute(select(jobs.c.id).where(jobs.c.state.not_in(OPEN))).scalars()
-            )
         for job in outdated:
             self._folder.remove(job)
             with self._database.write() as connection:
                 remove(connection, job)
-        for job in set(ended) - set(outdated):
-            if self._folder.input(job).exists():
-                self.tidy(job)
         for job in self._folder.abandoned(known):
             self._folder.remove(job)
         return outdated
+
+    def abandoned(self) -> list[str]:
+        """Jobs that have ended, whose files are still as those of others, and on which nobody works
+        any more.
+        """
+        with self._database.read() as connection:
+            held = exists().where(
+                chunks.c.job == jobs.c.id,
+                chunks.c.state == "leased",
+                chunks.c.lease_until >= self._database.now(connection),
+            )
+            query = select(jobs.c.id).where(jobs.c.state.not_in(OPEN), ~held)
+            ended = list(connection.execute(query).scalars())
+        return [job for job in ended if self._folder.input(job).exists()]
+
+    def census(self) -> Census:
+        """What there is now."""
+        with self._database.read() as connection:
+            states = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+            whole = select(func.sum(jobs.c.structures), func.min(jobs.c.created))
+            parts = select(func.sum(chunks.c.answered), func.sum(chunks.c.failed)).join(
+                jobs, jobs.c.id == chunks.c.job
+            )
+            is_open = jobs.c.state.in_(OPEN)
+            structures, created = connection.execute(whole.where(is_open)).one()
+            done, failed = (int(n or 0) for n in connection.execute(parts.where(is_open)).one())
+            counts = {
+                "done": done,
+                "failed": failed,
+                "left": int(structures or 0) - done - failed,
+            }
+            oldest = 0.0 if created is None else self._database.now(connection) - created
+            jobs_now = {row[0]: row[1] for row in connection.execute(states)}
+        return Census(jobs_now, counts, max(0.0, oldest))
 
     def _outdated(self, connection: Connection) -> list[str]:
         taken, now = bytes_taken(connection), self._database.now(connection)

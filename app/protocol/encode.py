@@ -169,6 +169,21 @@ def check_held(request: PredictRequest, kind: Kind) -> None:
         raise InvalidRequest(f"format: {kind} holds no {', '.join(missing)}; ask for json or xyz")
 
 
+def check_fits(entries: list[Entry], kind: Kind) -> None:
+    """Whether a format can hold any of some structures.
+
+    Raises:
+        InvalidRequest: it can hold none; says why, and what can.
+    """
+    written = WRITERS.get(kind)
+    structures = [e.structure for e in entries if isinstance(e.structure, Structure)]
+    if written is None or not structures:
+        return
+    told = [written.misfit(structure) for structure in structures]
+    if all(why is not None for why in told):
+        raise InvalidRequest(f"format: {told[0]}")
+
+
 def fits(entry: Entry, kind: Kind) -> Entry:
     """The entry, with an error in the place of a structure that a format cannot hold."""
     written = WRITERS.get(kind)

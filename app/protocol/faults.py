@@ -22,6 +22,7 @@ TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
     errors.BackendError: (500, "model_failed"),
     errors.OutOfMemory: (503, "out_of_memory"),
     errors.UnknownJob: (404, "unknown_job"),
+    errors.Cancelled: (409, "cancelled"),
     errors.JobConflict: (409, "job_conflict"),
     errors.InvalidConfig: (500, "invalid_config"),
     errors.InvalidData: (500, "invalid_data"),

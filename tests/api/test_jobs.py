@@ -122,6 +122,35 @@ def test_results_come_in_every_format_that_holds_several(service: Running) -> No
     assert service.client.get(url, params={"format": "poscar"}).status_code == 422
 
 
+def test_a_format_that_holds_none_of_the_structures_is_refused_at_once(
+    gated: tuple[Running, Gated],
+) -> None:
+    service, backend = gated
+    backend.close()
+    crystal = {"cell": [[5, 0, 0], [0, 5, 0], [0, 0, 5]], **ARGON}
+    job = submit(service, {"structures": [crystal] * 3})["id"]
+    for _ in range(2):
+        for asked in ({"format": "sdf"}, {"format": "sdf", "stream": "true"}):
+            answer = service.client.get(f"/jobs/{job}/results", params=asked)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
+            assert "ask for" in answer.json()["error"]["message"]
+        backend.gate.set()
+        ended(service, job)
+
+
+def test_jobs_are_counted(pair_store: Path, tmp_path: Path) -> None:
+    with running(pair_store, jobs_folder=tmp_path) as server:
+        ended(server, submit(server, {"structures": [ARGON, BAD, BAD]})["id"])
+        server.wait_for('equipot_jobs{state="done"}', 1.0)
+        outcome = 'equipot_job_results_total{outcome="%s"}'
+        assert server.metric(outcome % "ok") == 1.0
+        assert server.metric(outcome % "unsupported_element") == 2.0
+        assert server.metric('equipot_job_structures{state="left"}') == 0.0
+        assert server.metric("equipot_job_oldest_seconds") == 0.0
+        assert server.metric("equipot_job_lease_takeovers_total") == 0.0
+        assert server.metric('equipot_job_webhooks_total{outcome="failed"}') == 0.0
+
+
 def test_an_item_may_be_several_structures(service: Running) -> None:
     pair = "2\n\nAr 0 0 0\nAr 0 0 4\n"
     items = [ARGON, {"format": "xyz", "content": pair * 3}, {"smiles": "no molecule"}]
@@ -288,6 +317,60 @@ def test_what_is_cancelled_ends_and_keeps_its_results(gated: tuple[Running, Gate
     assert "next" not in page.links
     assert service.predict(ARGON).status_code == 200
     assert service.metric('equipot_queue_depth{model="pairs@2"}') == 0.0
+
+
+def early_results(service: Running, job: str, count: int) -> None:
+    """Wait until so many results of a chunk that is under way are there."""
+    while len(service.client.get(f"/jobs/{job}/results").json()["results"]) < count:
+        assert service.client.get(f"/jobs/{job}").json()["state"] in ("queued", "running")
+
+
+def test_results_come_before_their_chunk_is_complete_and_stay_when_it_is_cancelled(
+    gated: tuple[Running, Gated],
+) -> None:
+    service, backend = gated
+    backend.close()
+    job = submit(service, {"structures": [BAD, BAD, *clusters(300, 2)]})["id"]
+    early_results(service, job, 2)
+    cancelled = service.client.delete(f"/jobs/{job}").json()
+    backend.gate.set()
+    assert (cancelled["done"], cancelled["failed"], cancelled["left"]) == (0, 2, 300)
+    page = service.client.get(f"/jobs/{job}/results?limit=3")
+    codes = [result["error"]["code"] for result in page.json()["results"]]
+    assert codes == ["unsupported_element", "unsupported_element", "cancelled"]
+    assert page.json()["results"][2]["id"] == "cluster 0"
+    assert page.headers["X-Equipot-Job-State"] == "cancelled"
+    whole = service.client.get(f"/jobs/{job}/results", params={"stream": "true", "format": "csv"})
+    assert len(whole.text.splitlines()) == 257
+
+
+@pytest.mark.parametrize("kind", ["csv", "sdf", "xyz", "json", "msgpack", "lines"])
+def test_a_stream_that_is_cut_off_does_not_look_whole(
+    gated: tuple[Running, Gated], kind: str
+) -> None:
+    service, backend = gated
+    backend.close()
+    job = submit(service, {"structures": [BAD, *clusters(300, 2)]})["id"]
+    early_results(service, job, 1)
+    got = b""
+
+    def read() -> bytes:
+        nonlocal got
+        asked = {"stream": "true", "format": kind}
+        with service.client.stream("GET", f"/jobs/{job}/results", params=asked) as answer:
+            assert answer.headers["X-Equipot-Job-State"] == "running"
+            for part in answer.iter_bytes():
+                got += part
+                if b"bad" in got:
+                    service.client.delete(f"/jobs/{job}")
+        return got
+
+    if kind == "lines":
+        assert orjson.loads(read().splitlines()[-1])["error"]["code"] == "cancelled"
+    else:
+        with pytest.raises(httpx.RemoteProtocolError):
+            read()
+    assert b"bad" in got
 
 
 def test_jobs_that_have_not_ended_are_bounded(gated: tuple[Running, Gated]) -> None:

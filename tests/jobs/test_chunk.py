@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.errors import BackendError, InvalidStructure, Unavailable
-from app.jobs.chunk import CAREFUL, HOPELESS, Answer, Chunk, Kept, Window
+from app.jobs.chunk import CAREFUL, HOPELESS, Answer, Chunk, Window
+from app.jobs.kept import Kept
 from app.jobs.leases import Lease
 from app.jobs.records import Record, unpack_records
 from app.protocol.request import Entry

@@ -53,9 +53,15 @@ def test_what_is_there_without_a_gap_is_given(scene: Scene) -> None:
     places = [lease.place for _ in range(4) if (lease := leases.take([MODEL]))]
     for number in (0, 1, 3):
         leases.finish(places[number], f"{number}.a", 1, Progress(5, 0, True))
-    assert [file.first for file in scene.store.result_files(job.id, 0, 20)] == [0, 5]
+    files = scene.store.result_files(job.id, 0, 20)
+    assert [(file.name, file.number, file.first) for file in files] == [
+        ("0.a", 0, 0),
+        ("1.a", 1, 5),
+        (None, 2, 10),
+    ]
     assert [file.first for file in scene.store.result_files(job.id, 5, 6)] == [5]
-    assert scene.store.result_files(job.id, 10, 20) == []
+    assert [file.name for file in scene.store.result_files(job.id, 10, 20)] == [None]
+    assert scene.store.first_part(job.id) == parts(1)[0]
 
 
 def test_unknown_jobs(scene: Scene) -> None:

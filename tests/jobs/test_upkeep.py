@@ -63,7 +63,11 @@ def test_what_was_left_behind_is_tidied(scene: Scene) -> None:
     scene.folder.create("cut off")
     long_ago = os.stat(scene.folder.root).st_mtime - 2 * ABANDONED
     os.utime(scene.folder.root / "cut off", (long_ago, long_ago))
-    upkeep(scene).remove_outdated()
+    keeper = upkeep(scene)
+    keeper.remove_outdated()
+    assert keeper.abandoned() == [job.id]
+    keeper.tidy(job.id)
+    assert keeper.abandoned() == []
     assert not scene.folder.input(job.id).exists()
     assert (scene.folder.root / "upload").exists()
     assert not (scene.folder.root / "cut off").exists()
@@ -97,3 +101,24 @@ def test_a_webhook_that_never_takes_it_is_given_up(scene: Scene) -> None:
         later += 10 * HOUR
     assert scene.store.get(job.id).webhook_state == "failed"
     assert keeper.next_webhook() is None
+
+
+def test_who_still_works_on_a_cancelled_job_hands_in_before_it_is_tidied(scene: Scene) -> None:
+    job = scene.create(2)
+    scene.leases("a").take([MODEL])
+    scene.store.cancel(job.id)
+    assert upkeep(scene).abandoned() == []
+
+
+def test_jobs_and_structures_are_counted(scene: Scene) -> None:
+    keeper = upkeep(scene)
+    assert keeper.census() == ({}, {"done": 0, "failed": 0, "left": 0}, 0.0)
+    done(scene)
+    scene.create(2)
+    lease = scene.leases("a").take([MODEL])
+    assert lease is not None
+    scene.leases("a").renew({lease.place: Progress(2, 1, True)})
+    census = keeper.census()
+    assert census.jobs == {"done": 1, "running": 1}
+    assert census.structures == {"done": 2, "failed": 1, "left": 7}
+    assert census.oldest > 0

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -23,18 +23,23 @@ from app.api.openapi_jobs import (
 )
 from app.api.routes.common import get, jobs_of, json_response, service_of
 from app.api.spool import receive
+from app.api.streaming import StreamedResponse, model_header
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.registry import WRITERS
+from app.jobs.job import Job
+from app.jobs.options import model_of, request_of
 from app.jobs.schemas import JobOut, JobsAnswer, State
 from app.jobs.submission import Submission
-from app.protocol.encode import encode, fitting
-from app.protocol.lines import sink
+from app.protocol.encode import check_fits, encode, fitting
+from app.protocol.lines import LineSink, RecordSink, sink
 from app.protocol.request import Kind
 from app.protocol.response import PredictResponse
 
 MOST_LISTED = 1000
 LONGEST_KEY = 255
 MOST = 2**53
+STATE = "X-Equipot-Job-State"
+"""The header that says how far a job was when its results were asked for."""
 RETRY = "1"
 """Seconds after which further results of a job may be there."""
 
@@ -127,15 +132,15 @@ async def results(
     wanted = await jobs.job(id)
     kind = answer_kind(request, wanted.kind if wanted.kind in SAME else "json")
     _check_kind(kind)
-    headers = {"X-Equipot-Model": f"{wanted.model} {wanted.digest}"}
+    if kind in WRITERS:
+        check_fits(await jobs.results.sample(wanted), kind)
+    headers = {STATE: wanted.state, **model_header(model_of(wanted))}
     if stream:
         if limit is not None:
             raise InvalidRequest("limit: a stream has none; leave it out, or take a page")
-        pages = jobs.all_results(wanted, offset)
-        media = LINES if kind == "json" else MEDIA_TYPES[kind]
-        return StreamingResponse(_encoded(pages, kind), headers=headers, media_type=media)
+        return _streamed(request, wanted, jobs.results.all(wanted, offset), kind)
     most = service_of(request).settings.max_structures
-    page = await jobs.results(wanted, offset, offset + min(limit or most, most))
+    page = await jobs.results.page(wanted, offset, offset + min(limit or most, most))
     following = offset + len(page.results)
     if following < wanted.structures and (wanted.is_open or page.results):
         url = f"{_root(request)}/jobs/{id}/results?offset={following}"
@@ -187,22 +192,49 @@ def _fitted(page: PredictResponse, kind: Kind) -> PredictResponse:
     return PredictResponse(page.model, request, results)
 
 
-async def _encoded(pages: AsyncIterator[PredictResponse], kind: Kind) -> AsyncIterator[bytes]:
-    """Pages one after the other, of JSON each on a line; other formats go on from page to page."""
+def _streamed(
+    request: Request, job: Job, pages: AsyncIterator[PredictResponse], kind: Kind
+) -> Response:
+    """All pages, one after the other; who reads them can tell whether the stream is whole."""
     written = None
+    if kind not in ("json", "msgpack"):
+        written = sink(kind, model_of(job), request_of(job, []))
+    read = asyncio.Event()
+    read.set()
+    answer = StreamedResponse(
+        request,
+        _encoded(pages, kind, written),
+        LINES if kind == "json" else MEDIA_TYPES[kind],
+        model_of(job),
+        written if isinstance(written, LineSink) else None,
+        service_of(request).settings.receive_timeout,
+        read,
+        lambda: None,
+    )
+    answer.headers[STATE] = job.state
+    return answer
+
+
+async def _encoded(
+    pages: AsyncIterator[PredictResponse], kind: Kind, written: LineSink | RecordSink | None
+) -> AsyncGenerator[bytes, None]:
+    """Pages one after the other, of JSON each on a line; other formats go on from page to page."""
+    if written is not None:
+        yield written.begin()
     async for page in pages:
-        if kind in ("json", "msgpack"):
+        if written is None:
             body = await asyncio.to_thread(encode, page, kind)
             yield body + b"\n" if kind == "json" else body
-            continue
-        if written is None:
-            written = sink(kind, page.model, page.request)
-            yield written.begin()
-        fitted = _fitted(page, kind)
-        pairs = zip(fitted.request.entries, fitted.results, strict=True)
-        yield b"".join([written.result(*pair) for pair in pairs])
+        else:
+            yield await asyncio.to_thread(_records, page, kind, written)
     if written is not None:
         yield written.end()
+
+
+def _records(page: PredictResponse, kind: Kind, written: LineSink | RecordSink) -> bytes:
+    fitted = _fitted(page, kind)
+    pairs = zip(fitted.request.entries, fitted.results, strict=True)
+    return b"".join([written.result(*pair) for pair in pairs])
 
 
 async def _events(states: AsyncIterator[JobOut | None]) -> AsyncIterator[bytes]:
