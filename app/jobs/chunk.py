@@ -13,6 +13,7 @@ from app.errors import BackendError
 from app.jobs.folder import write
 from app.jobs.kept import Kept
 from app.jobs.leases import Lease, Progress
+from app.jobs.pace import Pace
 from app.jobs.records import Record, pack
 from app.protocol.request import Entry
 from app.protocol.response import Result
@@ -66,6 +67,7 @@ class Chunk:
     Attributes:
         lease: of the chunk.
         kept: how far it is.
+        pace: what was done for it here, without the time.
         has_launched: whether none of them waits for a place.
     """
 
@@ -85,6 +87,7 @@ class Chunk:
         self._before = len(kept.records)
         self._written, self._not_before = kept.extent, 0.0
         self.has_launched = False
+        self.pace = Pace()
 
     @property
     def progress(self) -> Progress:
@@ -141,6 +144,7 @@ class Chunk:
         keep = partial(self.kept.states.__setitem__, number)
         course = Course(self.kept.states.get(number), keep)
         result = await self._answer(self._entries[number], course)
+        self.pace = self.pace.plus(Pace.of(self._entries[number], result))
         self.kept.add(number, Record(self._entries[number], result))
 
     def _leave(self, atoms: int, _: asyncio.Task[None]) -> None:

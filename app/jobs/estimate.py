@@ -1,4 +1,4 @@
-"""How long a job will take, from the measured speed of the model and a few of its structures."""
+"""How long a job will take: by the pace of those before it, else by the measured speed of the model."""
 
 from typing import NamedTuple
 
@@ -6,6 +6,7 @@ from app.atoms.structure import Structure
 from app.engine.potential import Potential
 from app.engine.task import cost_of
 from app.errors import EquipotError
+from app.jobs.pace import Pace
 from app.protocol.request import PredictRequest
 
 SAMPLE = 16
@@ -13,14 +14,21 @@ SAMPLE = 16
 
 
 class Estimated(NamedTuple):
-    """Seconds that a job takes when nothing else is asked; None where that is not known."""
+    """Seconds that a job takes when nothing else is asked, None where that is not known, and what is
+    assumed.
+    """
 
     seconds: float | None
     at_most: float | None
+    assumes: str | None
 
 
 async def estimate(
-    potential: Potential, request: PredictRequest, structures: int, mean_steps: float | None
+    potential: Potential,
+    request: PredictRequest,
+    structures: int,
+    pace: Pace | None,
+    mean_steps: float | None,
 ) -> Estimated:
     """How long so many structures take that are like those of a request.
 
@@ -28,22 +36,34 @@ async def estimate(
         potential: the model.
         request: what is asked, with some of the structures.
         structures: how many there are.
+        pace: of the jobs before it that asked alike.
         mean_steps: of the relaxations that the model has ended so far.
     """
-    budget = potential.workers.budget
-    each = await _seconds_each(potential, request) if budget.speed.is_known else None
-    if each is None:
-        return Estimated(None, None)
+    if pace is not None and request.structures:
+        atoms = request.n_atoms / len(request.structures)
+        each = atoms * pace.seconds / pace.work
+        mean_steps = pace.evaluations / pace.structures - 1
+        basis = f"as quick for each atom as the last {pace}, one service at work"
+    elif (own := await _seconds_each(potential, request)) is not None:
+        each = own
+        basis = "the model alone, in full batches; reading and writing are not counted"
+    else:
+        return Estimated(None, None, None)
     one = structures * each
     if request.relax is None:
-        return Estimated(one, one)
+        return Estimated(one, one, basis)
     most = one * (1 + request.relax.steps)
-    return Estimated(None if mean_steps is None else min(one * (1 + mean_steps), most), most)
+    if mean_steps is None:
+        return Estimated(None, most, basis)
+    told = f"{basis}; {mean_steps:.0f} steps of a relaxation, the mean of those before"
+    return Estimated(min(one * (1 + mean_steps), most), most, told)
 
 
 async def _seconds_each(potential: Potential, request: PredictRequest) -> float | None:
     """Of one evaluation of one structure in a full batch; the mean over some of them."""
     budget, spent, seen = potential.workers.budget, 0.0, 0
+    if not budget.speed.is_known:
+        return None
     for structure in _sample(request.structures):
         try:
             potential.check(structure)

@@ -13,6 +13,7 @@ from app.jobs.files import split_files
 from app.jobs.folder import JobFolder
 from app.jobs.job import Job, NewJob
 from app.jobs.options import Body, stored
+from app.jobs.pace import Paces
 from app.jobs.parts import Part, PartLimits, Parts
 from app.jobs.split import split
 from app.jobs.store import JobStore
@@ -34,6 +35,7 @@ class JobIntake:
         service: which answers them.
         store: keeps them.
         folder: their files.
+        paces: of the jobs before.
         webhooks: say which addresses may be told.
         background: threads for what blocks.
     """
@@ -43,11 +45,13 @@ class JobIntake:
         service: Service,
         store: JobStore,
         folder: JobFolder,
+        paces: Paces,
         webhooks: Webhooks,
         background: Background,
     ) -> None:
         self._service, self._settings = service, service.settings
-        self._store, self._folder, self._webhooks = store, folder, webhooks
+        self._store, self._folder, self._paces = store, folder, paces
+        self._webhooks = webhooks
         self._threaded = background.threaded
         self._uploads = 0
 
@@ -98,7 +102,8 @@ class JobIntake:
         potential = self._service.models.potential(request.model)
         check_on_ood(potential.card, request.on_ood)
         steps_so_far = self._service.metrics.mean_steps(potential.reference)
-        estimated = await estimate(potential, request, parts.structures, steps_so_far)
+        pace = await self._threaded(self._paces.known, potential.digest, request.relax is not None)
+        estimated = await estimate(potential, request, parts.structures, pace, steps_so_far)
         job = NewJob(
             id=asked.upload.id,
             kind=asked.kind,
@@ -111,6 +116,7 @@ class JobIntake:
             input_bytes=asked.size,
             estimate=estimated.seconds,
             at_most=estimated.at_most,
+            assumes=estimated.assumes,
             key=asked.key,
             request_digest=asked.digest,
             webhook=asked.webhook,

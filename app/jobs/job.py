@@ -25,6 +25,7 @@ class NewJob:
         input_bytes: of the body.
         estimate: seconds that it takes alone; None where that is not known.
         at_most: seconds that it takes alone where every relaxation takes all its steps.
+        assumes: what these two assume.
         key: by which its sender knows whether it was submitted before.
         request_digest: sha256 of all that was asked.
         webhook: URL that is told of the end.
@@ -42,6 +43,7 @@ class NewJob:
     input_bytes: int
     estimate: float | None
     at_most: float | None
+    assumes: str | None
     key: str | None
     request_digest: str
     webhook: str | None

@@ -15,6 +15,7 @@ from app.jobs.intake import JobIntake
 from app.jobs.job import Job
 from app.jobs.leases import Leases
 from app.jobs.metrics import JobMetrics
+from app.jobs.pace import Paces
 from app.jobs.results import JobResults
 from app.jobs.runner import Runner
 from app.jobs.schemas import JobOut
@@ -63,7 +64,10 @@ class OpenJobs:
         self._background = Background()
         self.threaded = self._background.threaded
         self.webhooks = Webhooks(settings.webhook_private, settings.keep_jobs_days)
-        self.intake = JobIntake(service, self._store, self._folder, self.webhooks, self._background)
+        paces = Paces(self._database)
+        self.intake = JobIntake(
+            service, self._store, self._folder, paces, self.webhooks, self._background
+        )
         self.results = JobResults(self._store, self._folder, service, self._background)
         leases = Leases(self._database, uuid.uuid4().hex, settings.job_lease)
         hand_in, metrics = HandIn(leases, self._folder), JobMetrics(service.metrics.registry)
@@ -73,8 +77,8 @@ class OpenJobs:
             *(upkeep, leases, hand_in, self.webhooks, metrics, self._background)
         )
         self._runner = Runner(
-            *(service, self._store, leases, self._folder, hand_in, self._housekeeper),
-            *(metrics, self._background, settings.job_lease),
+            *(service, self._store, leases, self._folder, hand_in, paces),
+            *(self._housekeeper, metrics, self._background, settings.job_lease),
         )
 
     def start(self) -> None:

@@ -7,6 +7,7 @@ and no more structures are under way than keep the model busy.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from app.jobs.kept import Kept
 from app.jobs.leases import Lease, Leases, Place
 from app.jobs.metrics import JobMetrics
 from app.jobs.options import Body, request_of
+from app.jobs.pace import Pace, Paces
 from app.jobs.parts import Part
 from app.jobs.store import JobStore
 from app.protocol.request import Entry
@@ -51,6 +53,7 @@ class Runner:
         leases: their chunks.
         folder: their files.
         hand_in: takes results.
+        paces: learns how quickly they came.
         housekeeper: ends jobs.
         metrics: counts.
         background: loops and threads.
@@ -64,6 +67,7 @@ class Runner:
         leases: Leases,
         folder: JobFolder,
         hand_in: HandIn,
+        paces: Paces,
         housekeeper: Housekeeper,
         metrics: JobMetrics,
         background: Background,
@@ -71,7 +75,9 @@ class Runner:
     ) -> None:
         self._service, self._store, self._leases = service, store, leases
         self._folder, self._hand_in, self._housekeeper = folder, hand_in, housekeeper
-        self._metrics, self._background = metrics, background
+        self._metrics, self._background, self._paces = metrics, background, paces
+        self._since: float | None = None
+        self._noted: dict[tuple[str, bool], Pace] = {}
         self.threaded = background.threaded
         self._beat = min(LONGEST_BEAT, lease_seconds / 3.0)
         self._caller: Hashable = object()
@@ -117,6 +123,7 @@ class Runner:
             if lease.state == "leased":
                 self._metrics.took_over()
             self._chunks[lease.place] = None
+            self._since = self._since or time.monotonic()
             task = self._tasks[lease.place] = asyncio.create_task(self._work(lease))
             task.add_done_callback(partial(self._ended, lease.place))
 
@@ -148,6 +155,7 @@ class Runner:
         """Also of a task that was cancelled before its first step."""
         self._chunks.pop(place, None)
         self._tasks.pop(place, None)
+        self._since = self._since if self._tasks else None
         self._lost.discard(place)
         self._wake.set()
 
@@ -180,7 +188,15 @@ class Runner:
         self._chunks[lease.place] = chunk
         results = await chunk.run(self.wake)
         if await self.threaded(self._hand_in.finish, lease, results, chunk.progress):
+            if job.kind != "smiles":  # whose geometries took the time
+                self._note((job.digest, request.relax is not None), chunk.pace)
             await self.threaded(self._housekeeper.end_jobs)
+
+    def _note(self, key: tuple[str, bool], pace: Pace) -> None:
+        """A chunk has taken the time since the one before it, where several are under way."""
+        now = time.monotonic()
+        seconds, self._since = now - (self._since or now), now
+        self._noted[key] = self._noted.get(key, Pace()).plus(pace._replace(seconds=seconds))
 
     async def _drawn(self, entry: Entry) -> list[Entry]:
         """The entry, or those of its conformers where it is a SMILES: the same each time."""
@@ -237,7 +253,10 @@ class Runner:
             log.exception("job %s: chunk %d cannot be given back; its lease will end", *place)
 
     async def _renew(self) -> None:
-        """Go on holding what is under way, and give up what is lost."""
+        """Go on holding what is under way, give up what is lost, and learn from what has ended."""
+        noted, self._noted = self._noted, {}
+        for key, pace in noted.items():
+            await self.threaded(self._paces.learn, *key, pace)
         progress = {
             place: None if chunk is None else chunk.progress
             for place, chunk in self._chunks.items()

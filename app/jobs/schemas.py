@@ -15,7 +15,7 @@ class _Wire(BaseModel):
 
 
 class Estimate(_Wire):
-    """How long the job takes, from the measured speed of the model, when nothing else is asked."""
+    """How long the job takes when nothing else is asked, as it was told at its submission."""
 
     seconds: float | None = Field(
         description="none where nothing is known of the model's speed, or of the steps that its "
@@ -24,6 +24,7 @@ class Estimate(_Wire):
     at_most_seconds: float | None = Field(
         description="where each relaxation takes all steps that it may"
     )
+    assumes: str | None = Field(description="what it is told from")
 
 
 class WebhookOut(_Wire):

@@ -33,7 +33,7 @@ def shown(job: Job, keep_days: float, with_secret: bool = False) -> JobOut:
         left=job.left,
         rate=job.rate,
         eta_seconds=job.left / job.rate if job.is_open and job.rate else None,
-        estimate=Estimate(seconds=job.estimate, at_most_seconds=job.at_most),
+        estimate=Estimate(seconds=job.estimate, at_most_seconds=job.at_most, assumes=job.assumes),
         created=_moment(job.created),
         started=None if job.started is None else _moment(job.started),
         ended=None if job.ended is None else _moment(job.ended),

@@ -7,6 +7,7 @@ the database's own clock where it has one.
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -46,6 +47,7 @@ jobs = Table(
     Column("ended", Float(53)),
     Column("estimate", Float(53)),
     Column("at_most", Float(53)),
+    Column("assumes", Text),
     Column("key", String(255), unique=True),
     Column("request_digest", String(64), nullable=False),
     Column("webhook", Text),
@@ -77,3 +79,15 @@ chunks = Table(
     Column("ended", Float(53)),
     Index("job_chunks_by_state", "job", "state", "number"),
 )
+
+paces = Table(
+    "job_paces",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("relaxes", Boolean, primary_key=True),
+    Column("structures", Float(53), nullable=False),
+    Column("evaluations", Float(53), nullable=False),
+    Column("work", Float(53), nullable=False),
+    Column("seconds", Float(53), nullable=False),
+)
+"""What jobs of a model took (see `app.jobs.pace`)."""

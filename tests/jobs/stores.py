@@ -31,6 +31,7 @@ def new_job(**given: Any) -> NewJob:
         input_bytes=100,
         estimate=1.5,
         at_most=None,
+        assumes=None,
         key=None,
         request_digest="r",
         webhook=None,
