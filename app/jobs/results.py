@@ -86,10 +86,17 @@ class JobResults:
 
     def _page(self, job: Job, start: int, stop: int) -> PredictResponse:
         records: list[Record] = []
-        for file in self._store.result_files(job.id, start, stop):
+        for file in self._files(job, start, stop):
             records += self._records(job, file, max(0, start - file.first), stop - file.first)
         request = request_of(job, [record.entry for record in records])
         return PredictResponse(model_of(job), request, [record.result for record in records])
+
+    def _files(self, job: Job, start: int, stop: int) -> list[ResultFile]:
+        files = self._store.result_files(job.id, start, stop)
+        last = files[-1] if files else None
+        if last is None or last.name or self._folder.work(job.id, last.number).exists():
+            return files
+        return self._store.result_files(job.id, start, stop)  # it may be complete meanwhile
 
     def _records(self, job: Job, file: ResultFile, begin: int, end: int) -> list[Record]:
         if file.name is not None:

@@ -25,6 +25,19 @@ def test_what_ase_writes_is_read(tmp_path):
         assert frame.warnings == ()
 
 
+def test_what_rdkit_writes_is_read():
+    chem = pytest.importorskip("rdkit.Chem", reason="RDKit is not installed")
+    distances = pytest.importorskip("rdkit.Chem.rdDistGeom")
+    made = chem.AddHs(chem.MolFromSmiles("C[NH3+]"))
+    distances.EmbedMultipleConfs(made, 2, randomSeed=1)
+    frames = list(parse(chem.MolToPDBBlock(made)))
+    assert len(frames) == 2
+    for frame, conformer in zip(frames, made.GetConformers(), strict=True):
+        assert frame.structure.symbols == [atom.GetSymbol() for atom in made.GetAtoms()]
+        assert frame.structure.charge == 1
+        np.testing.assert_allclose(frame.structure.positions, conformer.GetPositions(), atol=5e-4)
+
+
 @pytest.mark.parametrize("edge", [0.0, 1.0])
 def test_the_placeholder_of_a_cell_is_none(edge):
     assert not only(cell(edge) + CO).cell.any()

@@ -126,5 +126,13 @@ def test_what_cannot_be_read_is_named_with_its_line(before, after, message):
     assert message in str(structure)
 
 
+@pytest.mark.parametrize("name", ["charge=1 cell", "multiplicity 3, triplet", "a b;charge=2"])
+def test_an_id_is_a_name_and_says_nothing_else(name):
+    (frame,) = parse(ARGON.replace(ARGON.split("\n")[0], f'id="{name}" energy=1', 1))
+    assert (frame.id, frame.structure.charge, frame.structure.multiplicity) == (name, 0, None)
+    clinging = ARGON.replace(ARGON.split("\n")[0], "id=cell;charge=1", 1)
+    assert parse(clinging)[0].structure.charge == 1
+
+
 def test_an_empty_file_has_no_structure():
     assert parse("\n \n") == []

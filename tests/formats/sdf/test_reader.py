@@ -275,3 +275,24 @@ def test_properties_of_atoms_that_are_not_there_cost_only_their_molecule(name, p
     assert isinstance(bad.structure, InvalidFormat)
     assert f"names atom {place}, but there are 3 atoms" in str(bad.structure)
     assert isinstance(good.structure, Structure)
+
+
+@pytest.mark.parametrize("is_v3000", [False, True])
+def test_what_rdkit_writes_is_read(is_v3000):
+    chem = pytest.importorskip("rdkit.Chem", reason="RDKit is not installed")
+    distances = pytest.importorskip("rdkit.Chem.rdDistGeom")
+    molecule = chem.AddHs(chem.MolFromSmiles("C[NH2+]C([2H])C(=O)[O-]"))
+    distances.EmbedMolecule(molecule, randomSeed=1)
+    molecule.SetProp("_Name", "zwitterion")
+    text = chem.MolToMolBlock(molecule, forceV3000=is_v3000, kekulize=True)
+    assert ("V3000" in text) == is_v3000
+    (frame,) = parse(text)
+    assert (frame.id, frame.structure.charge) == ("zwitterion", 0)
+    assert frame.structure.symbols == [atom.GetSymbol() for atom in molecule.GetAtoms()]
+    positions = molecule.GetConformer().GetPositions()
+    np.testing.assert_allclose(frame.structure.positions, positions, atol=1e-4)
+    charges = {a.GetIdx(): a.GetFormalCharge() for a in molecule.GetAtoms() if a.GetFormalCharge()}
+    assert frame.topology.charges == charges
+    bonds = {(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in molecule.GetBonds()}
+    assert {(bond.first, bond.second) for bond in frame.topology.bonds} == bonds
+    assert [warning.code for warning in frame.warnings] == ["isotope_ignored"]
