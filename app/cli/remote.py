@@ -60,6 +60,9 @@ class Remote:
                 yield answer
         except urllib.error.HTTPError as error:
             raise BackendError(_told(error)) from None
+        except http.client.IncompleteRead:
+            told = "the answer ends early; the service has ended, or the job was cancelled"
+            raise BackendError(f"{self._url}: {told}") from None
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
             reason = getattr(error, "reason", error)
             raise BackendError(f"{self._url} does not answer: {reason}") from None
