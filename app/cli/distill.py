@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
         write_task,
     )
     from app.training.distill.report import compare
+    from app.training.distill.sampling import exploring
     from app.training.export.publish import check_name
     from app.training.loop.allocator import keep_freed_memory
     from app.training.loop.display import Display
@@ -100,14 +101,11 @@ def run(options: argparse.Namespace) -> int:
     keep_freed_memory()
     write_task(task)
     folder = distill(task, lambda config: Display(config.epochs), print)
-    report = compare(
-        student(folder),
-        task.teacher,
-        held_out(task),
-        structures,
-        task.temperatures[0],
-        task.timestep,
-    )
+    model, labels = student(folder), held_out(task)
+    with exploring():
+        report = compare(
+            model, task.teacher, labels, structures, task.temperatures[0], task.timestep
+        )
     text = report.model_dump_json(indent=1)
     (options.output / "report.json").write_text(text + "\n", encoding="utf-8")
     print("\n".join(report.lines))
@@ -126,8 +124,8 @@ def _check(options: argparse.Namespace) -> None:
         for value in values if isinstance(values, list) else [values]:
             if not value > 0:
                 raise InvalidRequest(f"--{name} {value}: must be positive")
-    if options.rounds < 1:
-        raise InvalidRequest(f"--rounds {options.rounds}: at least 1")
+    if options.rounds < 0:
+        raise InvalidRequest(f"--rounds {options.rounds}: none, or more")
     if options.about is not None and options.publish is None:
         raise InvalidRequest("--about is for --publish NAME; nothing is published without")
 

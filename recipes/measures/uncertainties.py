@@ -67,7 +67,9 @@ def methods(run: TrainedRun, train: Seen) -> dict[str, Callable[[Seen], Estimate
     """What is compared, by name."""
     (answering,) = run.answering(torch.float64)
     if not isinstance(answering, WithUncertainty):
-        raise SystemExit(f"{run.path} has no estimates of errors: its validation frames are too few")
+        raise SystemExit(
+            f"{run.path} has no estimates of errors: its validation frames are too few"
+        )
     uncertainty = answering.uncertainty
     of_atoms = posterior(train.features)
     of_structures = posterior(_sums(train, train.features))

@@ -1,6 +1,8 @@
 """Structures to label: those that are given, distorted, and where a model goes from them."""
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from ase import Atoms, units
@@ -8,6 +10,7 @@ from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
 
 from app.errors import InputError
+from app.integrations.ase import OutOfDomainWarning
 
 LARGEST_SHIFT = 0.2
 """Å; standard deviation of the largest displacements."""
@@ -68,9 +71,10 @@ def visited(
     walks = [(seed, temperature) for temperature in temperatures for seed in seeds]
     share = -(-count // len(walks))
     found: list[Atoms] = []
-    for seed, temperature in walks:
-        wanted = min(share, count - len(found))
-        found += _walk(seed, calculator, temperature, wanted, steps, timestep, random)
+    with exploring():
+        for seed, temperature in walks:
+            wanted = min(share, count - len(found))
+            found += _walk(seed, calculator, temperature, wanted, steps, timestep, random)
     return found
 
 
@@ -103,6 +107,14 @@ def _walk(
         yield _bare(atoms)
         if not strongest < WILD:
             return
+
+
+@contextmanager
+def exploring() -> Iterator[None]:
+    """Where a model is meant to leave what it was trained on: it does not warn of it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutOfDomainWarning)
+        yield
 
 
 def heat(atoms: Atoms, temperature: float, random: np.random.Generator) -> None:
