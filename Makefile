@@ -35,17 +35,17 @@ format: $(COMPLETE) ## let ruff fix and format the code
 	$(BIN)/ruff format .
 
 clean: ## remove the environment and what the tools have left
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
-$(SERVING): pyproject.toml | $(BIN)/pip
+$(SERVING): pyproject.toml client/pyproject.toml | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable '.[serve,cpu]'
+	$(BIN)/pip install --editable client --editable '.[serve,cpu]'
 	touch $@
 
-$(COMPLETE): pyproject.toml constraints.txt | $(BIN)/pip
+$(COMPLETE): pyproject.toml client/pyproject.toml constraints.txt | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable '.[serve,postgres,cpu,train,lmdb,dev]' --constraint constraints.txt
+	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,dev]' --constraint constraints.txt
 	touch $(SERVING) $@
 
 $(BIN)/pip:

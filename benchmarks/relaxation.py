@@ -30,12 +30,12 @@ from app.engine.limits import BatchLimits
 from app.errors import EquipotError
 from app.formats.ase_atoms import from_ase, to_ase
 from app.formats.files import read_structures
-from app.integrations.ase import EquipotCalculator
 from app.relax import Relaxed, RelaxOptions
 from app.store.card import ModelCard
 from app.store.store import ModelStore
 from benchmarks.structures import rattled_aspirins
 from benchmarks.timing import print_header, print_row
+from equipot import EquipotCalculator
 
 Options = argparse.Namespace
 ASE = {"fire": FIRE, "lbfgs": LBFGS}

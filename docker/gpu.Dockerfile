@@ -11,7 +11,8 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/build/bin/pip install --require-hashes --requirement docker/requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+COPY client client
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./client . \
     && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl
 # What a finished environment does not need: ASE's plots (matplotlib and what it brings), tests, pip. The rest is listed
 # in materials.json, with versions and licences.

@@ -11,7 +11,7 @@ lock() {
     {
         echo "# What the images install, each file by its sha256; made by docker/lock.sh."
         uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-            --no-emit-index-url --quiet "$@"
+            --no-emit-index-url --no-emit-package equipot-client --quiet "$@"
     } > "docker/requirements-$name.lock.new"
     mv "docker/requirements-$name.lock.new" "docker/requirements-$name.lock"
 }

@@ -18,9 +18,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     && /opt/build/bin/pip install --require-hashes --requirement docker/requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
+COPY client client
 COPY recipes /opt/equipot/recipes
 COPY docker/materials.py docker/
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./client . \
     && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl \
     && /opt/equipot/bin/python docker/materials.py > /opt/equipot/materials.json \
     && rm -r /opt/build /dist

@@ -1,5 +1,6 @@
 """Environments that lack what an extra of the distribution brings."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -25,7 +26,7 @@ def run_without(
     done = subprocess.run(
         [sys.executable, "-c", HIDE + code, *arguments, hidden],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT), **environment},
+        env={"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'client'}", **environment},
         capture_output=True,
         text=True,
         check=False,

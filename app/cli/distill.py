@@ -144,4 +144,4 @@ def _teacher(options: argparse.Namespace, stress: bool) -> "Reference":
         "store": str(options.model_store.resolve()),
         "threads": 1,
     }
-    return Reference("app.integrations.ase:EquipotCalculator", keywords, properties)
+    return Reference("equipot:EquipotCalculator", keywords, properties)

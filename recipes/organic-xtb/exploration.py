@@ -19,9 +19,8 @@ from reference import thermalise
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction, split
 from app.atoms.uncertainty import forces_spread
-from app.errors import AtomsTooClose
 from app.formats.ase_atoms import from_ase
-from app.integrations.ase import EquipotCalculator
+from equipot import AtomsTooClose, EquipotCalculator
 
 TEMPERATURES = (300.0, 1000.0)  # K
 TIMESTEP, FRICTION = 0.5, 0.02  # fs, 1/fs
@@ -86,14 +85,15 @@ def uncertainty(models: list[EquipotCalculator], atoms: Atoms) -> float:
         return float(predictions[0].forces_std.max())
     if len(models) == 1:
         raise ValueError(
-            f"{models[0].backend.card.reference} states no uncertainty: give a second model, or a committee"
+            f"{models[0].asked.model.backend.card.reference} states no uncertainty: give a second model, or a committee"
         )
     return float(forces_spread(np.array([each.forces for each in predictions])).max())
 
 
 def _predicted(model: EquipotCalculator, atoms: Atoms) -> StructurePrediction:
-    graph = build_graph(from_ase(atoms), model.backend.card.cutoff)
-    (prediction,) = split(model.backend(graph), graph)
+    backend = model.asked.model.backend
+    graph = build_graph(from_ase(atoms), backend.card.cutoff)
+    (prediction,) = split(backend(graph), graph)
     return prediction
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from ase import Atoms
 from ase.io import read
 
-from app.integrations.ase import EquipotCalculator
 from app.store.store import ModelStore
+from equipot import EquipotCalculator
 from recipes.claim import claim
 from recipes.water.dynamics import Dynamics, Unstable
 from recipes.water.water_report import (

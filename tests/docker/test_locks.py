@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from tests.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+CLIENT = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())["project"]
 LOCKS = {
     "cpu": ("serve", "postgres", "cpu"),
     "gpu": ("serve", "postgres", "gpu"),
@@ -42,6 +43,8 @@ def asked(name: str, extras: tuple[str, ...]) -> list[Requirement]:
     project = PROJECT["project"]
     optional = [text for extra in extras for text in project["optional-dependencies"][extra]]
     texts = [Requirement(text) for text in (*project["dependencies"], *optional)]
+    texts = [text for text in texts if text.name != CLIENT["name"]]
+    texts += [Requirement(text) for text in CLIENT["dependencies"]]
     return [*texts, *(recipe_asks("requirements.txt") if name == "trainer" else ())]
 
 
@@ -95,4 +98,4 @@ def test_images_install_from_locks_alone(path: str) -> None:
 
 def test_an_image_is_made_of_files_that_are_sent_to_it() -> None:
     sent = Path(ROOT / ".dockerignore").read_text().splitlines()
-    assert {"!docker/requirements-*.lock", "!docker/materials.py"} <= set(sent)
+    assert {"!client", "!docker/requirements-*.lock", "!docker/materials.py"} <= set(sent)

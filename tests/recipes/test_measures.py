@@ -6,7 +6,7 @@ from ase.build import molecule
 from ase.md.verlet import VelocityVerlet
 
 from app.formats.ase_atoms import from_ase
-from app.integrations.ase import EquipotCalculator
+from equipot import EquipotCalculator
 from recipes.measures.cache import Cache, key_of, writing
 from recipes.measures.databases import fragments, read_complexes
 from recipes.measures.ensemble import Ensemble

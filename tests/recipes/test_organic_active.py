@@ -11,8 +11,8 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from app.integrations.ase import EquipotCalculator
 from app.store.store import ModelStore
+from equipot import EquipotCalculator
 from tests.paths import MODEL_STORE
 from tests.recipes.recipe_modules import ORGANIC_XTB, recipe_modules
 

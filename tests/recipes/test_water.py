@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import molecule
 from ase.io import write
 
-from app.integrations.ase import EquipotCalculator
+from equipot import EquipotCalculator
 from recipes.water import water
 from recipes.water.distances import longest_bond, radial_distribution
 from recipes.water.dynamics import Dynamics, Unstable

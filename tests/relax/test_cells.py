@@ -15,11 +15,11 @@ from app.atoms.prediction import Prediction
 from app.backends.pair import PairBackend
 from app.errors import InvalidRequest
 from app.formats.ase_atoms import from_ase
-from app.integrations.ase import EquipotCalculator
 from app.relax import RelaxOptions
 from app.relax.cells import projector
 from app.relax.options import CellFreedom
 from app.store.card import ModelCard
+from equipot import EquipotCalculator
 from tests.relax.relaxing import ASE, MILLI, cluster, relaxed
 
 

@@ -7,8 +7,8 @@ from ase.filters import UnitCellFilter
 
 from app.backends.pair import PairBackend
 from app.formats.ase_atoms import from_ase
-from app.integrations.ase import EquipotCalculator
 from app.relax import RelaxOptions
+from equipot import EquipotCalculator
 from tests.relax.relaxing import ASE, MILLI, cluster, relaxed, relaxed_each, strained_crystal
 
 

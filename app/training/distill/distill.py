@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.io import read, write
 
 from app.errors import InvalidFormat, InvalidRequest, TrainingError
-from app.integrations.ase import EquipotCalculator
+from equipot import EquipotCalculator
 from app.labelling.label import Reference, label
 from app.store.store import ModelStore
 from app.training.data.load import Finder

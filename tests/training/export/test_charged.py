@@ -11,10 +11,10 @@ from ase import Atoms
 from app.atoms.neighbors import build_graphs
 from app.atoms.structure import Structure
 from app.backends import load_backend
-from app.integrations.ase import EquipotCalculator
 from app.store.store import ModelStore
 from app.training.export.publish import About, export
 from app.training.runs.trained import TrainedRun
+from equipot import EquipotCalculator
 from tests.api.server import running
 from tests.contracts import evaluate
 from tests.training.export.test_publish import CONFIG, STATISTICS, random_run

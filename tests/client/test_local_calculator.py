@@ -1,4 +1,4 @@
-"""A store model in ASE."""
+"""A model of a store in ASE, in this process."""
 
 import copy
 import pickle
@@ -10,19 +10,22 @@ import pytest
 from ase import Atoms
 from ase.build import bulk
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
+from ase.constraints import FixBondLength
 
 from app.backends.pair import PairBackend
-from app.errors import (
-    AtomsTooClose,
-    InvalidRequest,
-    OutOfDomain,
-    UnsupportedCharge,
-    UnsupportedElement,
-)
-from app.integrations.ase import EquipotCalculator, OutOfDomainWarning
 from app.store.card import ModelCard
 from app.store.store import ModelStore
 from app.store.training_range import TrainingRange
+from equipot import (
+    AtomsTooClose,
+    EquipotCalculator,
+    InvalidRequest,
+    OutOfDomain,
+    OutOfDomainWarning,
+    UnknownModel,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
 from tests.extras import run_without
 from tests.paths import MODEL_STORE
 
@@ -101,7 +104,7 @@ def test_a_copy_opens_the_same_version_for_itself(
     with store.publish(ModelCard(**{**pair_card.model_dump(), "version": 2, "pair": halved})):
         pass
     other = copied(calculator)
-    assert other.backend is not calculator.backend
+    assert other.asked.model.backend is not calculator.asked.model.backend
     assert other.get_property("energy", dimer, allow_calculation=False) == energy
     other.reset()
     assert other.get_potential_energy(dimer) == energy
@@ -120,7 +123,7 @@ def test_a_network_is_copied_with_the_atoms_it_is_attached_to() -> None:
 
 SCRIPT = """
 from ase.build import molecule
-from app.integrations.ase import EquipotCalculator
+from equipot import EquipotCalculator
 water = molecule("H2O", calculator=EquipotCalculator())
 print(water.get_forces().shape)
 """
@@ -135,7 +138,7 @@ def test_it_needs_nothing_of_the_service_and_no_folder_of_its_own(
 
 def test_the_environment_names_the_store(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EQUIPOT_MODEL_STORE", str(pair_store))
-    assert EquipotCalculator("pairs").backend.card.version == 2
+    assert EquipotCalculator("pairs").asked.model.backend.card.version == 2
 
 
 @pytest.fixture
@@ -169,3 +172,33 @@ def test_or_it_is_an_error(trained: PairBackend, pair_store: Path) -> None:
         atoms.get_forces()
     with pytest.raises(InvalidRequest, match="neither trained_on nor"):
         EquipotCalculator("pairs@1", pair_store, on_ood="error")
+
+
+def test_a_model_that_is_not_there_is_told(pair_store: Path) -> None:
+    with pytest.raises(UnknownModel, match="nothing") as told:
+        EquipotCalculator("nothing", pair_store)
+    assert told.value.code == "unknown_model"
+
+
+WITHOUT = """
+import sys
+sys.modules["app"] = None
+from equipot import EquipotCalculator, EquipotError
+try:
+    EquipotCalculator()
+except EquipotError as error:
+    print(error)
+"""
+
+
+def test_without_the_service_s_package_a_service_has_to_be_given(tmp_path: Path) -> None:
+    told = run_without([], WITHOUT, folder=tmp_path)
+    assert "pip install 'equipot[cpu]', or give the url of a service" in told
+
+
+def test_constraints_are_ase_s_own_matter(pair_store: Path) -> None:
+    atoms = argon(3.5)
+    atoms.calc = EquipotCalculator("pairs", pair_store)
+    atoms.set_constraint(FixBondLength(0, 1))
+    np.testing.assert_allclose(atoms.get_forces(), 0, atol=1e-12)
+    assert np.abs(atoms.get_forces(apply_constraint=False)).max() > 0.01

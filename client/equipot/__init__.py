@@ -1,0 +1,84 @@
+"""The client of Equipot: a service of interatomic potentials, in Python and as a calculator of ASE."""
+
+from typing import TYPE_CHECKING, Any
+
+from equipot.async_client import AsyncClient
+from equipot.client import Client
+from equipot.errors import (
+    AtomsTooClose,
+    BackendError,
+    ConnectionFailed,
+    CorruptModel,
+    DoubtfulAnswer,
+    EquipotError,
+    InputError,
+    InvalidFormat,
+    InvalidRequest,
+    InvalidStructure,
+    JobConflict,
+    OutOfDomain,
+    OutOfMemory,
+    Overloaded,
+    ServiceError,
+    StructureTooLarge,
+    TimedOut,
+    Unavailable,
+    UnknownJob,
+    UnknownModel,
+    UnsupportedCharge,
+    UnsupportedElement,
+)
+from equipot.job import Job
+from equipot.request import Retry
+from equipot.results import AnswerWarning, Model, Relaxation, Result, Results
+from equipot.structures import Smiles
+
+if TYPE_CHECKING:
+    from equipot.calculator import EquipotCalculator, OutOfDomainWarning
+
+__version__ = "0.1.0"
+__all__ = [
+    "AnswerWarning",
+    "AsyncClient",
+    "AtomsTooClose",
+    "BackendError",
+    "Client",
+    "ConnectionFailed",
+    "CorruptModel",
+    "DoubtfulAnswer",
+    "EquipotCalculator",
+    "EquipotError",
+    "InputError",
+    "InvalidFormat",
+    "InvalidRequest",
+    "InvalidStructure",
+    "Job",
+    "JobConflict",
+    "Model",
+    "OutOfDomain",
+    "OutOfDomainWarning",
+    "OutOfMemory",
+    "Overloaded",
+    "Relaxation",
+    "Result",
+    "Results",
+    "Retry",
+    "ServiceError",
+    "Smiles",
+    "StructureTooLarge",
+    "TimedOut",
+    "Unavailable",
+    "UnknownJob",
+    "UnknownModel",
+    "UnsupportedCharge",
+    "UnsupportedElement",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs ASE is imported when it is asked for."""
+    if name in ("EquipotCalculator", "OutOfDomainWarning"):
+        from equipot import calculator
+
+        return getattr(calculator, name)
+    raise AttributeError(f"module 'equipot' has no attribute '{name}'")

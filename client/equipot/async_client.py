@@ -1,0 +1,253 @@
+"""A client of the service for programs with an event loop: the same as `Client`, to be awaited."""
+
+import asyncio
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import aclosing
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from equipot import calls, job
+from equipot.client import WINDOW
+from equipot.config import DEFAULT_URL, Config, built
+from equipot.duplex import Source, exchange_async
+from equipot.errors import TimedOut
+from equipot.job import Job, State
+from equipot.options import AllOptions, RelaxCall
+from equipot.progress import bar
+from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
+from equipot.results import Result, Results
+from equipot.structures import AnyStructure, Item, is_one, items_of, items_of_one
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`Client` on an event loop of asyncio; arguments, results and errors are the same.
+
+    Use it in `async with`, or `await` its `aclose`.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout: float = 600.0,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | str = True,
+    ) -> None:
+        self.config = Config(url, timeout, retry or Retry(), dict(headers or {}), verify)
+        self.jobs = AsyncJobs(self)
+        self._http = httpx.AsyncClient(**self.config.options())
+
+    async def predict(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[AllOptions],
+    ) -> Results:
+        """See `Client.predict`."""
+        items = list(items_of(structures))
+        if calls.is_small(items) and not progress:
+            return await self.run(calls.predict(items, options))
+        with bar(progress, len(items)) as shown:
+            async with aclosing(self._stream(_given(items), options, WINDOW)) as results:
+                found = []
+                async for result in results:
+                    found.append(result)
+                    shown.add()
+        return calls.in_order(found)
+
+    async def relax(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[RelaxCall],
+    ) -> Results:
+        """See `Client.relax`."""
+        return await self.predict(structures, progress=progress, **calls.relaxing(options))
+
+    def stream(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure] | AsyncIterable[AnyStructure],
+        *,
+        window: int = WINDOW,
+        **options: Unpack[AllOptions],
+    ) -> AsyncIterator[Result]:
+        """See `Client.stream`; structures may come asynchronously, too."""
+        return self._stream(_items(structures), options, window)
+
+    async def models(self) -> list[dict[str, Any]]:
+        """See `Client.models`."""
+        return await self.run(calls.models())
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """See `Client.model`."""
+        return await self.run(calls.model(name))
+
+    async def run(self, call: Call[T]) -> T:
+        """What a call returns, after as many attempts as it takes."""
+        steps, outcome = attempts(call, self.config.retry), None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            outcome = await self._done(step)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _done(self, step: Request | Wait) -> Outcome:
+        if isinstance(step, Wait):
+            await asyncio.sleep(step.seconds)
+            return None
+        content = step.content if isinstance(step.content, bytes) else _given(step.content())
+        try:
+            request = built(self._http, step, content)
+            response = await self._http.send(request, stream=step.streamed)
+            if step.streamed and not response.is_success:
+                await response.aread()
+            return response
+        except httpx.TransportError as error:
+            return error
+
+    async def _stream(
+        self, items: AsyncIterator[Item], options: Mapping[str, Any], window: int
+    ) -> AsyncGenerator[Result, None]:
+        flow, url = self.config.flow(options, window), httpx.URL(self.config.url)
+        tls, source = self.config.context(), Source(items)
+        wait: float | None = 0.0
+        try:
+            while wait is not None:
+                try:
+                    async with aclosing(
+                        exchange_async(flow, source, url, tls, self.config.timeout)
+                    ) as results:
+                        async for result in results:
+                            yield result
+                except OSError as error:
+                    flow.broken(error)
+                wait = flow.conclude()
+                if wait is not None:
+                    await asyncio.sleep(wait)
+                    flow.begin()
+        finally:
+            await source.close()
+
+
+class AsyncJobs:
+    """`Jobs`, to be awaited.
+
+    Args:
+        client: of the service.
+    """
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def submit(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        key: str | None = None,
+        webhook: str | None = None,
+        **options: Unpack[AllOptions],
+    ) -> Job:
+        """See `Jobs.submit`."""
+        with job.body_of(structures, options) as request:
+            return await self._client.run(job.submit(request, key, webhook))
+
+    async def list(self, *, limit: int = 100, state: State | None = None) -> list[Job]:
+        """See `Jobs.list`."""
+        return await self._client.run(job.listed(limit, state))
+
+    async def get(self, job_: Job | str) -> Job:
+        """See `Jobs.get`."""
+        return await self._client.run(job.get(job_))
+
+    async def cancel(self, job_: Job | str) -> Job:
+        """See `Jobs.cancel`."""
+        return await self._client.run(job.cancel(job_))
+
+    async def results(
+        self, job_: Job | str, *, offset: int = 0, structures: AnyStructure | None = None
+    ) -> AsyncIterator[Result]:
+        """See `Jobs.results`."""
+        reader = job.ResultReader(offset, structures)
+        patience = job.Patience(self._client.config.retry)
+        while not (now := await self.get(job_)).is_read(reader.at):
+            before = reader.at
+            reader.begin()
+            request = job.results_from(job_, before, "msgpack")
+            async for result in self._read(request, reader.feed):
+                yield result
+            if now.is_over and reader.at == before:
+                return
+            await asyncio.sleep(patience.seconds(reader.at > before))
+
+    async def events(self, job_: Job | str) -> AsyncIterator[Job]:
+        """See `Jobs.events`."""
+        patience = job.Patience(self._client.config.retry)
+        last: Job | None = None
+        while last is None or not last.is_over:
+            before = last
+            async for last in self._read(job.events_of(job_), job.EventReader().feed):
+                yield last
+            await asyncio.sleep(patience.seconds(last is not before))
+
+    async def wait(self, job_: Job | str, *, progress: bool = False) -> Job:
+        """See `Jobs.wait`."""
+        now = await self.get(job_)
+        with bar(progress, now.structures) as shown:
+            async for now in self.events(job_):
+                shown.move(now.done + now.failed)
+        return now
+
+    async def _read(
+        self, request: Request, feed: Callable[[bytes], Iterator[T]]
+    ) -> AsyncIterator[T]:
+        async with aclosing(await self._client.run(job.opened(request))) as response:
+            try:
+                async for data in response.aiter_bytes():
+                    for each in feed(data):
+                        yield each
+            except httpx.TimeoutException as error:
+                told = f"nothing came from the service for {self._client.config.timeout:g} s"
+                raise TimedOut(told) from error
+            except httpx.TransportError:
+                return  # the caller goes on where this ended
+
+
+async def _given(values: Iterable[T]) -> AsyncIterator[T]:
+    for value in values:
+        yield value
+
+
+async def _items(structures: Any) -> AsyncIterator[Item]:
+    if not is_one(structures) and isinstance(structures, AsyncIterable):
+        async for structure in structures:
+            for item in items_of_one(structure):
+                yield item
+        return
+    for item in items_of(structures):
+        yield item

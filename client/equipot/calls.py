@@ -1,0 +1,91 @@
+"""Calls: what is asked of a service and what its answers say, without input and output."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from equipot.arrays import pack, unpack
+from equipot.options import RelaxOptions
+from equipot.request import Call, Request
+from equipot.results import Model, Result, Results
+from equipot.structures import Item
+
+MSGPACK = "application/x-msgpack"
+MOST_ITEMS = 256
+"""Of one request; more go as a stream."""
+MOST_ATOMS = 20_000
+"""Of one request, unless one structure has more."""
+PREDICT = "/predict"
+
+
+def is_small(items: Sequence[Item]) -> bool:
+    """Whether one request takes them all."""
+    atoms = sum(len(item.fields.get("positions", ())) for item in items)
+    return len(items) <= MOST_ITEMS and (atoms <= MOST_ATOMS or len(items) == 1)
+
+
+def predict(items: Sequence[Item], options: Mapping[str, Any]) -> Call[Results]:
+    """One request for all items; what cannot be sent has its error in its place."""
+    sent = [(index, item) for index, item in enumerate(items) if item.error is None]
+    results = [failed(item, index) for index, item in enumerate(items) if item.error is not None]
+    if sent:
+        body = {**options, "structures": [dict(item.fields) for _, item in sent]}
+        headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
+        response = yield Request("POST", PREDICT, headers=headers, content=pack(body))
+        answer = unpack(response.content)
+        model = Model(**answer["model"])
+        places = _places(answer["results"], sent)
+        for fields, (index, item) in zip(answer["results"], places, strict=True):
+            results.append(Result.of(fields, index, model, item.fields))
+    return Results(sorted(results, key=lambda result: result.index))
+
+
+def failed(item: Item, index: int) -> Result:
+    """The result of what cannot be sent."""
+    name = item.fields.get("id")
+    return Result(name, index, error=item.error, structure=None)
+
+
+def in_order(results: Iterable[Result]) -> Results:
+    """Results of a stream, in the order asked."""
+    return Results(sorted(results, key=lambda result: (result.index, _number(result.id))))
+
+
+def models() -> Call[list[dict[str, Any]]]:
+    """All models of the store."""
+    response = yield Request("GET", "/models")
+    listed: list[dict[str, Any]] = response.json()["models"]
+    return listed
+
+
+def model(name: str) -> Call[dict[str, Any]]:
+    """All that is known of one that is served."""
+    response = yield Request("GET", f"/models/{name}")
+    known: dict[str, Any] = response.json()
+    return known
+
+
+def relaxing(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `predict` for those of `relax`, where how to relax stands among them."""
+    names = RelaxOptions.__annotations__
+    how = {name: value for name, value in options.items() if name in names}
+    others = {name: value for name, value in options.items() if name not in names}
+    return {**others, "relax": how or True}
+
+
+def _places(
+    results: Sequence[Mapping[str, Any]], sent: Sequence[tuple[int, Item]]
+) -> Iterator[tuple[int, Item]]:
+    """The item of each result: the one that it names, else the next one that is a structure."""
+    structures = iter([each for each in sent if "positions" in each[1].fields])
+    whole = len(results) == len(sent)
+    for number, fields in enumerate(results):
+        if fields.get("item") is not None:
+            yield sent[fields["item"]]
+        else:
+            yield sent[number] if whole else next(structures)
+
+
+def _number(name: str | None) -> int:
+    """Of a conformer or a record, as its id ends."""
+    last = (name or "").rpartition(":")[2]
+    return int(last) if last.isdecimal() else 0

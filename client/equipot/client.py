@@ -1,0 +1,334 @@
+"""A client of the service that waits for its answers; many threads may share one."""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import Any, Self, TypeVar, Unpack
+
+import httpx
+
+from equipot import calls, job
+from equipot.config import DEFAULT_URL, Config, built
+from equipot.duplex import exchange
+from equipot.errors import TimedOut
+from equipot.job import Job, State
+from equipot.options import AllOptions, RelaxCall
+from equipot.progress import bar
+from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
+from equipot.results import Result, Results
+from equipot.structures import AnyStructure, Item, items_of
+
+T = TypeVar("T")
+WINDOW = 1024
+"""Structures of a stream that are under way at a time."""
+
+
+class Client:
+    """A service, asked over HTTP.
+
+    Structures are ASE's `Atoms`, pymatgen's `Structure` and `Molecule`, RDKit's molecules, names of
+    files in any format that the service reads, SMILES (as text or `Smiles`), and dicts of the
+    service's own fields. One that cannot be answered has its error as its result, and costs the
+    others nothing.
+
+    Connections are kept and shared by all threads. A copy, or what is unpickled in another process,
+    makes its own.
+
+    Args:
+        url: of the service.
+        timeout: seconds without a byte, after which `TimedOut` is raised.
+        retry: when a request is sent again.
+        headers: of every request.
+        verify: whether certificates are checked, or the file of those that are trusted.
+
+    Attributes:
+        jobs: large requests that are answered in their own time.
+
+    Raises:
+        ValueError: the URL is none of HTTP.
+    """
+
+    _opened: "_Opened | None"
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        timeout: float = 600.0,
+        retry: Retry | None = None,
+        headers: Mapping[str, str] | None = None,
+        verify: bool | str = True,
+    ) -> None:
+        self.config = Config(url, timeout, retry or Retry(), dict(headers or {}), verify)
+        self._begin()
+
+    def predict(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[AllOptions],
+    ) -> Results:
+        """Energies, forces and stress, in the order asked; relaxed structures where `relax` asks.
+
+        Args:
+            structures: one or many.
+            progress: whether a bar says how far it is.
+            options: what is asked of all.
+
+        Raises:
+            ServiceError: nothing is answered: unknown model, wrong option.
+            ConnectionFailed: the service cannot be reached.
+        """
+        items = list(items_of(structures))
+        if calls.is_small(items) and not progress:
+            return self.run(calls.predict(items, options))
+        with (
+            bar(progress, len(items)) as shown,
+            closing(self._stream(iter(items), options, WINDOW)) as results,
+        ):
+            return calls.in_order(_counted(results, shown.add))
+
+    def relax(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[RelaxCall],
+    ) -> Results:
+        """Relaxed structures, in the order asked; options say how to relax, and what `predict` takes.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.predict(structures, progress=progress, **calls.relaxing(options))
+
+    def stream(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        window: int = WINDOW,
+        **options: Unpack[AllOptions],
+    ) -> Iterator[Result]:
+        """Results as they finish, in no order, while structures are still taken: of any number, with
+        `window` of them in memory at most. Take results steadily: the service leaves a reader that
+        takes nothing for long. Proxies of the environment are not used.
+
+        Raises:
+            EquipotError: as `predict`; what has been given before stays right.
+        """
+        return self._stream(items_of(structures), options, window)
+
+    def models(self) -> list[dict[str, Any]]:
+        """All models of the store, served or refused, with the reason."""
+        return self.run(calls.models())
+
+    def model(self, name: str) -> dict[str, Any]:
+        """What a model, `name` or `name@version`, is for (`summary`), and its whole `card`.
+
+        Raises:
+            UnknownModel: none of this name is served.
+        """
+        return self.run(calls.model(name))
+
+    def run(self, call: Call[T]) -> T:
+        """What a call returns, after as many attempts as it takes."""
+        steps, outcome = attempts(call, self.config.retry), None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            outcome = self._done(step)
+
+    def close(self) -> None:
+        """Close all connections; the client may still be used, and makes new ones."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+            self._opened = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> Config:
+        """All but open connections, which belong to a process."""
+        return self.config
+
+    def __setstate__(self, config: Config) -> None:
+        """Begin without connections."""
+        self.config = config
+        self._begin()
+
+    def _begin(self) -> None:
+        self.jobs = Jobs(self)
+        self._lock = threading.Lock()
+        self._opened = None
+
+    @property
+    def http(self) -> httpx.Client:
+        """The connections of this process."""
+        with self._lock:
+            if self._opened is None or not self._opened.is_ours:
+                self._opened = _Opened(self.config)
+                weakref.finalize(self, self._opened.close)
+            return self._opened.http
+
+    def _done(self, step: Request | Wait) -> Outcome:
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+            return None
+        content = step.content if isinstance(step.content, bytes) else step.content()
+        try:
+            response = self.http.send(built(self.http, step, content), stream=step.streamed)
+            if step.streamed and not response.is_success:
+                response.read()
+            return response
+        except httpx.TransportError as error:
+            return error
+
+    def _stream(
+        self, items: Iterator[Item], options: Mapping[str, Any], window: int
+    ) -> Generator[Result, None, None]:
+        flow, url = self.config.flow(options, window), httpx.URL(self.config.url)
+        tls = self.config.context()
+        while True:
+            try:
+                yield from exchange(flow, items, url, tls, self.config.timeout)
+            except OSError as error:
+                flow.broken(error)
+            wait = flow.conclude()
+            if wait is None:
+                return
+            time.sleep(wait)
+            flow.begin()
+
+
+class _Opened:
+    """Connections, and the process to which they belong."""
+
+    def __init__(self, config: Config) -> None:
+        self.http, self._process = httpx.Client(**config.options()), os.getpid()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this is the process that opened them, and no fork of it."""
+        return self._process == os.getpid()
+
+    def close(self) -> None:
+        """Close them, which is not for a fork to do."""
+        if self.is_ours:
+            self.http.close()
+
+
+class Jobs:
+    """Large requests that are answered in their own time, and outlive client and service.
+
+    Args:
+        client: of the service.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def submit(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        key: str | None = None,
+        webhook: str | None = None,
+        **options: Unpack[AllOptions],
+    ) -> Job:
+        """Have structures answered: in memory, from an iterator, or of a file of any size.
+
+        Args:
+            structures: one or many.
+            key: who submits the same with the same key gets the same job.
+            webhook: URL that is told of the end; its secret is in `Job.fields`.
+            options: as those of `Client.predict`.
+
+        Raises:
+            ServiceError: a structure cannot be sent, or the service refuses the job; there is none.
+        """
+        with job.body_of(structures, options) as request:
+            return self._client.run(job.submit(request, key, webhook))
+
+    def list(self, *, limit: int = 100, state: State | None = None) -> list[Job]:
+        """The newest jobs, newest first."""
+        return self._client.run(job.listed(limit, state))
+
+    def get(self, job_: Job | str) -> Job:
+        """How far a job is.
+
+        Raises:
+            UnknownJob: there is none of this id.
+        """
+        return self._client.run(job.get(job_))
+
+    def cancel(self, job_: Job | str) -> Job:
+        """End a job; what it has of results stays."""
+        return self._client.run(job.cancel(job_))
+
+    def results(
+        self, job_: Job | str, *, offset: int = 0, structures: AnyStructure | None = None
+    ) -> Iterator[Result]:
+        """Results in the order of the structures, as they come, until the job ends.
+
+        Args:
+            job_: or its id.
+            offset: number of the first one.
+            structures: what was submitted; then results know their `atoms`.
+        """
+        reader = job.ResultReader(offset, structures)
+        patience = job.Patience(self._client.config.retry)
+        while not (now := self.get(job_)).is_read(reader.at):
+            before = reader.at
+            reader.begin()
+            yield from self._read(job.results_from(job_, before, "msgpack"), reader.feed)
+            if now.is_over and reader.at == before:
+                return
+            time.sleep(patience.seconds(reader.at > before))
+
+    def events(self, job_: Job | str) -> Iterator[Job]:
+        """The job as it is now, and whenever that has changed, until it ends."""
+        patience = job.Patience(self._client.config.retry)
+        last: Job | None = None
+        while last is None or not last.is_over:
+            before = last
+            for last in self._read(job.events_of(job_), job.EventReader().feed):
+                yield last
+            time.sleep(patience.seconds(last is not before))
+
+    def wait(self, job_: Job | str, *, progress: bool = False) -> Job:
+        """The job, once it has ended."""
+        now = self.get(job_)
+        with bar(progress, now.structures) as shown:
+            for now in self.events(job_):
+                shown.move(now.done + now.failed)
+        return now
+
+    def _read(self, request: Request, feed: Callable[[bytes], Iterator[T]]) -> Iterator[T]:
+        """What a response says as it comes, as far as the connection holds."""
+        response = self._client.run(job.opened(request))
+        with closing(response):
+            try:
+                for data in response.iter_bytes():
+                    yield from feed(data)
+            except httpx.TimeoutException as error:
+                told = f"nothing came from the service for {self._client.config.timeout:g} s"
+                raise TimedOut(told) from error
+            except httpx.TransportError:
+                return  # the caller goes on where this ended
+
+
+def _counted(results: Iterator[Result], count: Callable[[], None]) -> Iterator[Result]:
+    for result in results:
+        count()
+        yield result

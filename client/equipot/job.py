@@ -1,0 +1,266 @@
+"""Jobs: what a service says of them, how they are submitted, and their results as they come."""
+
+import json
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Literal, Self, TypeAlias
+
+import httpx
+
+from equipot.arrays import pack, unpacker
+from equipot.calls import MSGPACK
+from equipot.errors import ConnectionFailed
+from equipot.files import format_of, is_packed
+from equipot.options import query_of
+from equipot.request import Call, Request, Retry
+from equipot.results import Model, Result
+from equipot.structures import AnyStructure, Item, items_of
+
+State: TypeAlias = Literal["queued", "running", "done", "cancelled"]
+XYZ = "chemical/x-xyz"
+PART = 1 << 20
+"""Bytes that are read from a file at a time."""
+MOST = 2**32 - 1
+"""Structures of a body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job: how far it is.
+
+    Attributes:
+        id: of the job.
+        state: a job with failures is `done`, too.
+        model: that answers.
+        structures: of the job; `done` with an answer, `failed` with an error, `left` with neither.
+        rate: structures a second, of late.
+        eta_seconds: until the end at this rate.
+        estimate_seconds: of the whole, as it was known at the start.
+        created: when.
+        started: when; None before.
+        ended: when; None before.
+        fields: all that the service says.
+    """
+
+    id: str
+    state: State
+    model: Model
+    structures: int
+    done: int
+    failed: int
+    left: int
+    rate: float | None
+    eta_seconds: float | None
+    estimate_seconds: float | None
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    fields: Mapping[str, Any]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes."""
+        return self.state in ("done", "cancelled")
+
+    def is_read(self, count: int) -> bool:
+        """Whether so many results are all that it will have."""
+        return count >= self.structures
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """That of the service's fields."""
+        same = ("id", "state", "structures", "done", "failed", "left", "rate", "eta_seconds")
+        return cls(
+            **{name: fields[name] for name in same},
+            started=_moment(fields["started"]),
+            ended=_moment(fields["ended"]),
+            model=Model(**fields["model"]),
+            estimate_seconds=fields["estimate"]["seconds"],
+            created=datetime.fromisoformat(fields["created"]),
+            fields=fields,
+        )
+
+
+def name_of(job: Job | str) -> str:
+    """The id of a job, however it is given."""
+    return job.id if isinstance(job, Job) else job
+
+
+@contextmanager
+def body_of(structures: AnyStructure, options: Mapping[str, Any]) -> Iterator[Request]:
+    """What submits structures: one file of XYZ as it is, else MessagePack, which is kept in a file
+    until it is sent.
+
+    Raises:
+        ServiceError: a structure cannot be sent; nothing is submitted.
+        ValueError: there is none.
+    """
+    if (path := _xyz_file(structures)) is not None:
+        with path.open("rb") as file:
+            yield _submission(XYZ, query_of(options), partial(_parts, b"", file))
+        return
+    with tempfile.TemporaryFile() as file:
+        count = _spool(items_of(structures), file)
+        asked = {name: value for name, value in options.items() if value is not None}
+        head = bytes([0xDE]) + (len(asked) + 1).to_bytes(2, "big")
+        head += b"".join(pack(name) + pack(value) for name, value in asked.items())
+        head += pack("structures") + bytes([0xDD]) + count.to_bytes(4, "big")
+        yield _submission(MSGPACK, {}, partial(_parts, head, file))
+
+
+def submit(request: Request, key: str | None, webhook: str | None) -> Call[Job]:
+    """Submit a body; who sends the same key again gets the same job."""
+    headers = {**request.headers, "Idempotency-Key": key or uuid.uuid4().hex}
+    query = {**request.query, **({"webhook": webhook} if webhook else {})}
+    response = yield Request("POST", "/jobs", query, headers, request.content)
+    return Job.of(response.json())
+
+
+def get(job: Job | str) -> Call[Job]:
+    """How far it is."""
+    response = yield Request("GET", f"/jobs/{name_of(job)}")
+    return Job.of(response.json())
+
+
+def cancel(job: Job | str) -> Call[Job]:
+    """End it."""
+    response = yield Request("DELETE", f"/jobs/{name_of(job)}")
+    return Job.of(response.json())
+
+
+def listed(limit: int, state: State | None) -> Call[list[Job]]:
+    """The newest ones, newest first."""
+    query = {"limit": str(limit), **({"state": state} if state else {})}
+    response = yield Request("GET", "/jobs", query)
+    return [Job.of(fields) for fields in response.json()["jobs"]]
+
+
+def results_from(job: Job | str, offset: int, format_: str) -> Request:
+    """What asks for results as they come, in the order of the structures."""
+    query = {"stream": "true", "offset": str(offset), "format": format_}
+    return Request("GET", f"/jobs/{name_of(job)}/results", query, streamed=True)
+
+
+def events_of(job: Job | str) -> Request:
+    """What asks for the course."""
+    return Request("GET", f"/jobs/{name_of(job)}/events", streamed=True)
+
+
+def opened(request: Request) -> Call[httpx.Response]:
+    """A response whose body is read as it comes."""
+    response = yield request
+    return response
+
+
+class Patience:
+    """How often a response that is read as it comes may end with nothing new before its time.
+
+    Args:
+        retry: what is allowed.
+    """
+
+    def __init__(self, retry: Retry) -> None:
+        self._retry, self._idle = retry, 0
+
+    def seconds(self, has_moved: bool) -> float:
+        """To wait before the next connection.
+
+        Raises:
+            ConnectionFailed: too many have said nothing new.
+        """
+        self._idle = 0 if has_moved else self._idle + 1
+        if self._idle == self._retry.attempts:
+            raise ConnectionFailed("the connection ended again and again before the job did")
+        return self._retry.seconds(self._idle) if self._idle else 0.0
+
+
+class ResultReader:
+    """Reads results of a job, over as many connections as it takes.
+
+    Args:
+        offset: number of the first one.
+        structures: what was submitted, from the first one on, where `Result.atoms` is to be known.
+    """
+
+    def __init__(self, offset: int, structures: AnyStructure | None) -> None:
+        self.at = offset
+        self._items = None if structures is None else items_of(structures)
+        for _ in range(offset if self._items is not None else 0):
+            self._sent()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with a new connection, which starts with the result `at`."""
+        self._unpacker = unpacker()
+
+    def feed(self, data: bytes) -> Iterator[Result]:
+        """Results in what has come."""
+        self._unpacker.feed(data)
+        for document in self._unpacker:
+            model = Model(**document["model"])
+            for fields in document["results"]:
+                sent = self._sent()
+                self.at += 1
+                yield Result.of(fields, self.at - 1, model, sent)
+
+    def _sent(self) -> Mapping[str, Any] | None:
+        if self._items is None:
+            return None
+        item = next(self._items, None)
+        if item is None or not item.single:
+            raise ValueError("structures: each one must have one result, as it was submitted")
+        return item.fields
+
+
+class EventReader:
+    """Reads server-sent events."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Job]:
+        """Jobs in what has come."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data: "):
+                yield Job.of(json.loads(line.removeprefix(b"data: ")))
+
+
+def _xyz_file(structures: Any) -> Path | None:
+    if not isinstance(structures, str | Path):
+        return None
+    path = Path(structures)
+    return path if format_of(path) == "xyz" and not is_packed(path) else None
+
+
+def _submission(kind: str, query: Mapping[str, str], content: Any) -> Request:
+    return Request("POST", "/jobs", query, {"Content-Type": kind}, content)
+
+
+def _spool(items: Iterator[Item], file: IO[bytes]) -> int:
+    count = 0
+    for item in items:
+        if item.error is not None:
+            raise item.error
+        file.write(pack(dict(item.fields)))
+        count += 1
+    if not 0 < count <= MOST:
+        raise ValueError(f"structures: {count}; 1 to {MOST} are expected")
+    return count
+
+
+def _parts(head: bytes, file: IO[bytes]) -> Iterator[bytes]:
+    file.seek(0)
+    yield head
+    while part := file.read(PART):
+        yield part
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
