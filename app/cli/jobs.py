@@ -2,12 +2,9 @@
 
 import argparse
 import json
-import os
-import shutil
 import sys
 import tempfile
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,20 +13,30 @@ from typing import IO, Any, get_args
 from app.atoms.properties import NAMES
 from app.atoms.structure import Structure
 from app.backends.domain import OnOod
-from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
+from app.cli.predict.entries import (
+    check_files,
+    expanded,
+    is_stream,
+    read_entries,
+    read_standard_input,
+)
 from app.cli.relaxing import add_relax_options, relax_options
-from app.cli.remote import Remote
+from app.cli.remote import connected
 from app.errors import InputError, InvalidFormat, InvalidRequest
 from app.formats.compression import is_compressed
 from app.formats.extxyz import format_frame
-from app.formats.registry import FORMATS, of_name
+from app.formats.registry import FORMATS, WRITERS, of_name
 from app.protocol.request import Entry
+from equipot import Client, Job
+from equipot.job import submission, submit
+from equipot.options import query_of
 
 SERVER = "http://127.0.0.1:8000"
 XYZ = "chemical/x-xyz"
 BODIES = {".json": "application/json", ".msgpack": "application/x-msgpack"}
 """Files that are bodies of requests as they are, with all that is asked."""
-FORMS = {"json": "application/json", "xyz": XYZ, "msgpack": "application/x-msgpack"}
+FORMS = ("json", "lines", "msgpack", *(kind for kind, known in WRITERS.items() if not known.single))
+"""What results are written as."""
 HEADER = ("JOB", "STATE", "MODEL", "STRUCTURES", "DONE", "FAILED", "LEFT", "RATE", "SECONDS LEFT")
 
 
@@ -85,7 +92,8 @@ def run(options: argparse.Namespace) -> int:
     if options.act is None:
         options.explain()
         return 2
-    options.act(options, Remote(options.server))
+    with connected(options.server) as client:
+        options.act(options, client)
     return 0
 
 
@@ -97,24 +105,19 @@ def _action(actions: Any, name: str, text: str, act: Any) -> argparse.ArgumentPa
     return action
 
 
-def _submit(options: argparse.Namespace, remote: Remote) -> None:
+def _submit(options: argparse.Namespace, client: Client) -> None:
+    options.files = expanded(options.files)
     kind = BODIES.get(Path(options.files[0]).suffix.lower())
     query = _query(options)
-    if kind and (len(options.files) > 1 or set(query) - {"webhook"} or options.format):
+    if kind and (len(options.files) > 1 or query or options.format):
         raise InvalidRequest(
             f"{options.files[0]}: a body of a request says itself what is asked; submit it alone, "
             "without options"
         )
     check_files(options.files)
     with _body(options.files, options.format, as_it_is=kind is not None) as body:
-        size = os.fstat(body.fileno()).st_size
-        headers = {
-            "Content-Type": kind or XYZ,
-            "Content-Length": str(size),
-            "Idempotency-Key": options.key or uuid.uuid4().hex,
-        }
-        with remote.open("POST", "/jobs", query, headers, body) as answer:
-            job = json.load(answer)
+        request = submission(kind or XYZ, query, body)
+        job = dict(client.run(submit(request, options.key, options.webhook)).fields)
     if options.json:
         print(json.dumps(job))
         return
@@ -123,17 +126,15 @@ def _submit(options: argparse.Namespace, remote: Remote) -> None:
         print(f"secret of its webhook: {job['webhook']['secret']}", file=sys.stderr)
 
 
-def _query(options: argparse.Namespace) -> dict[str, object]:
-    """What is asked of the structures, and who is told."""
+def _query(options: argparse.Namespace) -> dict[str, str]:
+    """What is asked of the structures."""
     relax = relax_options(options)
-    query: dict[str, object] = {} if relax is None else {"relax": "true", **relax}
-    for name in ("model", "properties", "on_ood", "webhook"):
-        if getattr(options, name) is not None:
-            query[name] = getattr(options, name)
+    query = {} if relax is None else {"relax": relax or True}
+    for name in ("model", "properties", "on_ood"):
+        query[name] = getattr(options, name)
     for name in ("strict", "allow_odd_electrons"):
-        if getattr(options, name):
-            query[name] = "true"
-    return query
+        query[name] = getattr(options, name) or None
+    return query_of(query)
 
 
 @contextmanager
@@ -175,11 +176,8 @@ def _frame(entry: Entry, number: int) -> str:
     return format_frame(entry.structure, info={**named, **entry.info})
 
 
-def _list(options: argparse.Namespace, remote: Remote) -> None:
-    query: dict[str, object] = {"limit": options.limit}
-    if options.state:
-        query["state"] = options.state
-    jobs = remote.json("GET", "/jobs", query)["jobs"]
+def _list(options: argparse.Namespace, client: Client) -> None:
+    jobs = [job.fields for job in client.jobs.list(limit=options.limit, state=options.state)]
     if options.json:
         print(json.dumps(jobs))
         return
@@ -189,7 +187,7 @@ def _list(options: argparse.Namespace, remote: Remote) -> None:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
 
 
-def _row(job: dict[str, Any]) -> tuple[str, ...]:
+def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     model = f"{job['model']['name']}@{job['model']['version']}"
     counts = [str(job[name]) for name in ("structures", "done", "failed", "left")]
     rate = "" if job["rate"] is None else f"{job['rate']:.3g}"
@@ -197,41 +195,31 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
     return (job["id"], job["state"], model, *counts, rate, left)
 
 
-def _show(options: argparse.Namespace, remote: Remote) -> None:
-    path = f"/jobs/{options.job}"
+def _show(options: argparse.Namespace, client: Client) -> None:
     if not options.watch:
-        _print(remote.json("GET", path), options.json)
+        _print(client.jobs.get(options.job), options.json)
         return
-    with remote.open("GET", f"{path}/events") as answer:
-        for job in _events(answer):
-            print(json.dumps(job) if options.json else "  ".join(_row(job)), flush=True)
+    for job in client.jobs.events(options.job):
+        print(json.dumps(job.fields) if options.json else "  ".join(_row(job.fields)), flush=True)
 
 
-def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """The data of server-sent events."""
-    for line in lines:
-        if line.startswith(b"data: "):
-            yield json.loads(line.removeprefix(b"data: "))
+def _results(options: argparse.Namespace, client: Client) -> None:
+    parts = client.jobs.download(options.job, options.form, offset=options.offset)
+    if options.output is None:
+        for part in parts:
+            sys.stdout.buffer.write(part)
+        return
+    with options.output.open("wb") as file:
+        file.writelines(parts)
 
 
-def _results(options: argparse.Namespace, remote: Remote) -> None:
-    query = {"stream": "true", "offset": options.offset}
-    headers = {"Accept": FORMS[options.form]}
-    with remote.open("GET", f"/jobs/{options.job}/results", query, headers) as answer:
-        if options.output is None:
-            shutil.copyfileobj(answer, sys.stdout.buffer)
-        else:
-            with options.output.open("wb") as file:
-                shutil.copyfileobj(answer, file)
+def _cancel(options: argparse.Namespace, client: Client) -> None:
+    _print(client.jobs.cancel(options.job), options.json)
 
 
-def _cancel(options: argparse.Namespace, remote: Remote) -> None:
-    _print(remote.json("DELETE", f"/jobs/{options.job}"), options.json)
-
-
-def _print(job: dict[str, Any], as_json: bool) -> None:
+def _print(job: Job, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(job))
+        print(json.dumps(job.fields))
         return
-    for name, value in job.items():
+    for name, value in job.fields.items():
         print(f"{name}: {json.dumps(value)}")

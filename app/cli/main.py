@@ -12,7 +12,8 @@ from app.errors import EquipotError, InvalidRequest
 
 COMMANDS = {
     "serve": "start the HTTP service",
-    "predict": "energies, forces and relaxed structures of files, without a server",
+    "predict": "energies, forces and relaxed structures of files, in this process or of a service",
+    "relax": "the same as predict --relax",
     "jobs": "submit large jobs to a service, and look after them",
     "models": "list, show and verify the models of the store",
     "bench": "how fast a model and the service are on this machine",

@@ -19,7 +19,7 @@ from equipot import calls, job
 from equipot.client import WINDOW
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import Source, exchange_async
-from equipot.errors import TimedOut
+from equipot.errors import ConnectionFailed, TimedOut
 from equipot.job import Job, State
 from equipot.options import AllOptions, RelaxCall
 from equipot.progress import bar
@@ -204,6 +204,18 @@ class AsyncJobs:
             if now.is_over and reader.at == before:
                 return
             await asyncio.sleep(patience.seconds(reader.at > before))
+
+    async def download(
+        self, job_: Job | str, format_: str = "xyz", *, offset: int = 0
+    ) -> AsyncIterator[bytes]:
+        """See `Jobs.download`."""
+        request = job.results_from(job_, offset, format_)
+        async with aclosing(await self._client.run(job.opened(request))) as response:
+            try:
+                async for data in response.aiter_bytes():
+                    yield data
+            except httpx.TransportError as error:
+                raise ConnectionFailed(f"the results are not complete: {error}") from error
 
     async def events(self, job_: Job | str) -> AsyncIterator[Job]:
         """See `Jobs.events`."""

@@ -13,7 +13,7 @@ import httpx
 from equipot import calls, job
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import exchange
-from equipot.errors import TimedOut
+from equipot.errors import ConnectionFailed, TimedOut
 from equipot.job import Job, State
 from equipot.options import AllOptions, RelaxCall
 from equipot.progress import bar
@@ -295,6 +295,21 @@ class Jobs:
             if now.is_over and reader.at == before:
                 return
             time.sleep(patience.seconds(reader.at > before))
+
+    def download(
+        self, job_: Job | str, format_: str = "xyz", *, offset: int = 0
+    ) -> Iterator[bytes]:
+        """Results as they come, as the bytes of a file in a format that the service writes.
+
+        Raises:
+            ConnectionFailed: the connection ended before the results did; go on with an `offset`.
+        """
+        request = job.results_from(job_, offset, format_)
+        with closing(self._client.run(job.opened(request))) as response:
+            try:
+                yield from response.iter_bytes()
+            except httpx.TransportError as error:
+                raise ConnectionFailed(f"the results are not complete: {error}") from error
 
     def events(self, job_: Job | str) -> Iterator[Job]:
         """The job as it is now, and whenever that has changed, until it ends."""

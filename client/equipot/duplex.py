@@ -4,13 +4,14 @@ import asyncio
 import selectors
 import socket
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 
 from equipot.errors import TimedOut
-from equipot.flow import CHUNK, Flow
+from equipot.flow import CHUNK, QUIET, Flow
 from equipot.results import Result
 from equipot.structures import Item
 
@@ -55,7 +56,7 @@ def _exchanged(
     selector: selectors.BaseSelector,
     timeout: float,
 ) -> Iterator[Result]:
-    out = b""
+    out, heard = b"", time.monotonic()
     while not flow.is_over:
         takes = flow.has_room and len(out) < CHUNK
         if takes:
@@ -64,10 +65,14 @@ def _exchanged(
         yield from flow.refused()
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if out else 0)
         selector.modify(connection, wanted)
-        ready = selector.select(0 if takes else timeout)
-        if not ready and not takes:
-            raise TimedOut(f"nothing came from the service for {timeout:g} s")
+        ready = selector.select(0 if takes else min(QUIET, timeout))
         events = ready[0][1] if ready else 0
+        if events & selectors.EVENT_READ:
+            heard = time.monotonic()
+        elif not events and not takes:
+            out += flow.keep_alive()
+            if time.monotonic() - heard >= timeout:
+                raise TimedOut(f"nothing came from the service for {timeout:g} s")
         if events & selectors.EVENT_WRITE:
             out = out[_send(connection, out) :]
         if events & selectors.EVENT_READ and (data := _receive(connection)) is not None:
@@ -177,15 +182,21 @@ async def _send_all(
     flow: Flow, source: Source, writer: asyncio.StreamWriter, changed: asyncio.Event
 ) -> None:
     while not (flow.is_over or flow.has_sent_all):
-        if data := flow.data_to_send():
-            writer.write(data)
-            try:
-                await writer.drain()
-            except ConnectionError:
-                return  # the service takes no more, and may have said why
-        elif flow.has_room:
-            item = await source.next()
-            flow.end() if item is None else flow.add(item)
-        else:
+        data = flow.data_to_send()
+        if not data:
             changed.clear()
-            await changed.wait()
+            try:
+                async with asyncio.timeout(QUIET):
+                    await (_add(flow, source) if flow.has_room else changed.wait())
+            except TimeoutError:
+                data = flow.keep_alive()
+        writer.write(data)
+        try:
+            await writer.drain()
+        except ConnectionError:
+            return  # the service takes no more, and may have said why
+
+
+async def _add(flow: Flow, source: Source) -> None:
+    item = await source.next()
+    flow.end() if item is None else flow.add(item)

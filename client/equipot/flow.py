@@ -23,6 +23,8 @@ from equipot.structures import Item
 LINES = "application/x-ndjson"
 CHUNK = 65_536
 """Bytes that are made ready to be sent at a time."""
+QUIET = 5.0
+"""Seconds without anything to send after which a blank line says that there may be more."""
 
 
 class Flow:
@@ -114,6 +116,13 @@ class Flow:
             self._closed = True
             parts.append(self._sent(h11.EndOfMessage()))
         return b"".join(parts)
+
+    def keep_alive(self) -> bytes:
+        """A blank line, which the service passes over; none where no more is to be sent."""
+        if self._closed or self.is_over:
+            return b""
+        self._numbers.append(-1)
+        return self._sent(h11.Data(data=b"\n"))
 
     def refused(self) -> list[Result]:
         """Results of what could not be sent."""

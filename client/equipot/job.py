@@ -103,7 +103,7 @@ def body_of(structures: AnyStructure, options: Mapping[str, Any]) -> Iterator[Re
     """
     if (path := _xyz_file(structures)) is not None:
         with path.open("rb") as file:
-            yield _submission(XYZ, query_of(options), partial(_parts, b"", file))
+            yield submission(XYZ, query_of(options), file)
         return
     with tempfile.TemporaryFile() as file:
         count = _spool(items_of(structures), file)
@@ -111,7 +111,12 @@ def body_of(structures: AnyStructure, options: Mapping[str, Any]) -> Iterator[Re
         head = bytes([0xDE]) + (len(asked) + 1).to_bytes(2, "big")
         head += b"".join(pack(name) + pack(value) for name, value in asked.items())
         head += pack("structures") + bytes([0xDD]) + count.to_bytes(4, "big")
-        yield _submission(MSGPACK, {}, partial(_parts, head, file))
+        yield submission(MSGPACK, {}, file, head)
+
+
+def submission(kind: str, query: Mapping[str, str], file: IO[bytes], head: bytes = b"") -> Request:
+    """What submits a body: what stands before a file, and the file."""
+    return Request("POST", "/jobs", query, {"Content-Type": kind}, partial(_parts, head, file))
 
 
 def submit(request: Request, key: str | None, webhook: str | None) -> Call[Job]:
@@ -237,10 +242,6 @@ def _xyz_file(structures: Any) -> Path | None:
         return None
     path = Path(structures)
     return path if format_of(path) == "xyz" and not is_packed(path) else None
-
-
-def _submission(kind: str, query: Mapping[str, str], content: Any) -> Request:
-    return Request("POST", "/jobs", query, {"Content-Type": kind}, content)
 
 
 def _spool(items: Iterator[Item], file: IO[bytes]) -> int:

@@ -45,6 +45,8 @@ class Relaxation:
         steps: that it took.
         initial_energy: eV, of the structure as sent.
         initial_forces: (N, 3) eV/Å, of the same.
+        initial_stress: (3, 3) eV/Å³, of the same.
+        initial_energies: (N,) eV, of the same, where asked for.
     """
 
     converged: bool
@@ -54,6 +56,8 @@ class Relaxation:
     steps: int
     initial_energy: float | None
     initial_forces: Floats | None
+    initial_stress: Floats | None
+    initial_energies: Floats | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +276,8 @@ def _relaxation(fields: Mapping[str, Any], relaxed: Mapping[str, Any]) -> Relaxa
         **course,
         initial_energy=fields.get("energy"),
         initial_forces=_floats(fields.get("forces")),
+        initial_stress=_floats(fields.get("stress")),
+        initial_energies=_floats(fields.get("energies")),
     )
 
 

@@ -1,4 +1,4 @@
-"""`equipot predict`: structures from files, answers as extXYZ or JSON, without a server.
+"""`equipot predict`: structures from files, answers in any format, of this process or of a service.
 
 Results are written as they finish, in the order of the input; a few batches are under way at a time,
 whatever the number of structures.
@@ -8,7 +8,12 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -18,11 +23,18 @@ from typing import get_args
 from app.atoms.properties import NAMES
 from app.backends.domain import OnOod, check_on_ood
 from app.cli.options import settings_from
-from app.cli.predict.entries import check_files, is_stream, read_entries, read_standard_input
+from app.cli.predict.entries import (
+    check_files,
+    expanded,
+    is_stream,
+    read_entries,
+    read_standard_input,
+)
+from app.cli.predict.flight import Answer
 from app.cli.predict.output import Form, Json, Output, Records, Xyz, open_output
 from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
-from app.cli.predict.session import answer_all
+from app.cli.predict.session import answer_all, answers_of
 from app.cli.predict.tally import Tally
 from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
@@ -48,6 +60,8 @@ FORMS: dict[str, Callable[[ModelRef, PredictRequest], Form]] = {
     kind: partial(Records, kind=kind) for kind in WRITERS
 } | {"xyz": Xyz, "json": Json}
 """What results are written as."""
+HERE = ("model_store", "threads", "device", "backend", "deterministic")
+"""Options of a model in this process."""
 SUFFIXES = {written.suffix: kind for kind, written in WRITERS.items()} | {".json": "json"}
 
 
@@ -100,6 +114,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on with an output that was begun before, if model, options and input are the same",
     )
+    parser.add_argument(
+        "--server",
+        metavar="URL",
+        help="a running service that answers, in the place of this process",
+    )
     parser.add_argument("--model-store", dest="model_store", help="folder of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
@@ -120,8 +139,10 @@ def run(options: argparse.Namespace) -> int:
         has ended the run.
     """
     settings = settings_from(options)
+    options.files = expanded(options.files)
     request = _request(options, settings)
     _check_paths(options)
+    _check_place(options)
     drawing = _drawing(options)
     form = _form(options, request)
     given = read_standard_input(options.files)
@@ -133,18 +154,12 @@ def run(options: argparse.Namespace) -> int:
         settings.embed_seconds,
         partial(fits, kind=form),
     )
-    potential = _load(settings, options.model)
-    check_on_ood(potential.card, request.on_ood)
-    model = ModelRef(potential.card.name, potential.card.version, potential.digest)
-    with _open(options, request, model, form) as (output, tally):
+    with _told(options):
+        answering, model, window = _answering(options, request, settings)
+    with _told(options), _open(options, request, model, form) as (output, tally):
         share = max((read.share for read in islice(reads, tally.structures)), default=0.0)
         report = Report(tally, share)
-        window = Load.window(
-            potential.workers.budget, request.relax is not None, settings.device == "cpu"
-        )
-        guards = safeguards(settings)
-        work = answer_all(potential, request, guards, reads, window, output, report)
-        stopped = asyncio.run(work)
+        stopped = asyncio.run(answer_all(answering, reads, window, output, report))
     report.summarize(model.reference)
     if stopped is not None:
         report.say(f"ended by {stopped.name} before the input did{_remedy(options)}")
@@ -196,7 +211,9 @@ def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
 def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | None:
     """How to relax, if `--relax` or an option of relaxations says so."""
     given = relax_options(options)
-    return None if given is None else request_limits(settings).bounded(relax_from(given))
+    if given is None or options.server:
+        return None if given is None else relax_from(given)
+    return request_limits(settings).bounded(relax_from(given))
 
 
 def _check_paths(options: argparse.Namespace) -> None:
@@ -220,6 +237,47 @@ def _check_paths(options: argparse.Namespace) -> None:
 def _is_kept(output: Path | None) -> bool:
     """Whether the output is a file, which a later run finds as it was left."""
     return output is not None and (output.is_file() or not output.exists())
+
+
+def _check_place(options: argparse.Namespace) -> None:
+    """Whether what is stated of this process is of use.
+
+    Raises:
+        InvalidRequest: a service answers, which has its own.
+    """
+    stated = [name for name in HERE if getattr(options, name) is not None]
+    if options.server and stated:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in stated)
+        raise InvalidRequest(f"{words}: of this process; the service at --server has its own")
+
+
+def _told(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Errors of the client as ours, where a service answers."""
+    if not options.server:
+        return nullcontext()
+    from app.cli.remote import told
+
+    return told()
+
+
+def _answering(
+    options: argparse.Namespace, request: PredictRequest, settings: Settings
+) -> tuple[AbstractAsyncContextManager[Answer], ModelRef, Load]:
+    """What answers, which model that is, and the most that is to be under way."""
+    if options.server:
+        from app.cli.predict import service
+        from app.cli.remote import connected
+
+        with connected(options.server) as client:
+            model, window = service.model_of(client, options.model)
+        return service.answers_of(options.server, model, request), model, window
+    potential = _load(settings, options.model)
+    check_on_ood(potential.card, request.on_ood)
+    model = ModelRef(potential.card.name, potential.card.version, potential.digest)
+    window = Load.window(
+        potential.workers.budget, request.relax is not None, settings.device == "cpu"
+    )
+    return answers_of(potential, request, safeguards(settings)), model, window
 
 
 def _load(settings: Settings, model: str | None) -> Potential:

@@ -1,5 +1,6 @@
 """The structures of some files, each read when its turn comes."""
 
+import glob
 import io
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -54,6 +55,24 @@ def as_it_is(entry: Entry) -> Entry:
 def is_stream(file: str) -> bool:
     """Whether it is standard input or a pipe, which can be read once."""
     return file == STANDARD_INPUT or Path(file).is_fifo()
+
+
+def expanded(files: Sequence[str]) -> list[str]:
+    """The files, with those that a pattern (`*`, `?`, `[…]`, `**`) matches in its place, in order.
+
+    Raises:
+        InvalidFormat: no file matches one.
+    """
+    found: list[str] = []
+    for file in files:
+        if is_stream(file) or Path(file).exists() or not glob.has_magic(file):
+            found.append(file)
+            continue
+        matching = sorted(glob.glob(file, recursive=True))
+        if not matching:
+            raise InvalidFormat(f"{file}: no file matches")
+        found += [match for match in matching if Path(match).is_file()]
+    return found
 
 
 def check_files(files: Sequence[str]) -> None:

@@ -3,11 +3,11 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
 
 from app.cli.predict.entries import Read
-from app.cli.predict.flight import Flight
+from app.cli.predict.flight import Answer, Flight
 from app.cli.predict.output import Output
 from app.cli.predict.report import Report
 from app.engine.potential import Potential
@@ -23,10 +23,31 @@ REDRAWN = 0.25
 """Seconds between two drawings of the bar."""
 
 
+@asynccontextmanager
+async def answers_of(
+    potential: Potential, request: PredictRequest, safeguards: Safeguards
+) -> AsyncIterator[Answer]:
+    """What answers an entry with a model of this process, for the length of a block.
+
+    Args:
+        potential: the model.
+        request: what is asked of each entry.
+        safeguards: where a relaxation is given up.
+    """
+
+    async def one(entry: Entry) -> Result:
+        response = await answer(potential, replace(request, entries=[entry]), safeguards)
+        return response.results[0]
+
+    potential.start()
+    try:
+        yield one
+    finally:
+        await potential.stop()
+
+
 async def answer_all(
-    potential: Potential,
-    request: PredictRequest,
-    safeguards: Safeguards,
+    answering: AbstractAsyncContextManager[Answer],
     reads: Iterator[Read],
     window: Load,
     output: Output,
@@ -35,9 +56,7 @@ async def answer_all(
     """Answer what is read, and write and tell of each result.
 
     Args:
-        potential: the model.
-        request: what is asked of each structure.
-        safeguards: where a relaxation is given up.
+        answering: gives what answers an entry.
         reads: the structures.
         window: the most that are under way.
         output: where results go.
@@ -46,22 +65,14 @@ async def answer_all(
     Returns:
         The signal that has ended the run before the input did.
     """
-
-    async def one(entry: Entry) -> Result:
-        response = await answer(potential, replace(request, entries=[entry]), safeguards)
-        return response.results[0]
-
-    potential.start()
-    flight = Flight(reads, one, window)
-    stopped = _stop_at_signals(flight)
-    try:
+    async with answering as one:
+        flight = Flight(reads, one, window)
+        stopped = _stop_at_signals(flight)
         async with _drawn(report, flight), aclosing(flight.results()) as results:
             async for finished in results:
                 output.add([(each.read.entry, each.result) for each in finished])
                 for each in finished:
                     report.add(each)
-    finally:
-        await potential.stop()
     return next(iter(stopped), None)
 
 
