@@ -1,4 +1,6 @@
-"""The wheel, built and installed as anybody would, used in an empty folder."""
+"""The wheels of the service and of the client, built and installed as anybody would, used in an empty
+folder.
+"""
 
 import json
 import os
@@ -48,10 +50,10 @@ class Installed:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     built, site = tmp_path_factory.mktemp("built"), tmp_path_factory.mktemp("site")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory"]
-    subprocess.run([*build, str(built)], cwd=ROOT, check=True)
+    for folder in (ROOT, ROOT / "client"):
+        subprocess.run([*build, str(built)], cwd=folder, check=True)
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
-    (wheel,) = built.iterdir()
-    subprocess.run([*install, "--target", str(site), str(wheel)], check=True)
+    subprocess.run([*install, "--target", str(site), *map(str, built.iterdir())], check=True)
     return Installed(site, tmp_path_factory.mktemp("empty"))
 
 
@@ -63,6 +65,7 @@ def test_the_wheel_holds_the_bundled_models_and_no_tests(installed: Installed) -
     assert {path.name for path in installed.site.iterdir() if path.suffix != ".dist-info"} == {
         "app",
         "bin",
+        "equipot",
     }
 
 
@@ -92,6 +95,28 @@ def serving(installed: Installed) -> Iterator[str]:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert process.returncode in (0, -signal.SIGTERM)
+
+
+ASK = """
+import sys
+from equipot import Client, EquipotCalculator
+print(Client(sys.argv[1]).predict({"symbols": ["He"], "positions": [[0, 0, 0]]}, model="lennard-jones")[0].energy)
+EquipotCalculator("lennard-jones")
+"""
+
+
+def test_the_client_answers(installed: Installed) -> None:
+    with serving(installed) as address:
+        done = subprocess.run(
+            [sys.executable, "-c", ASK, address],
+            cwd=installed.empty,
+            env=os.environ | {"PYTHONPATH": str(installed.site)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == 0.0
 
 
 def test_the_service_answers(installed: Installed) -> None:

@@ -11,7 +11,8 @@ from ase import Atoms
 from ase.build import molecule
 
 from app.cli.main import main
-from tests.paths import ROOT
+from tests.api.server import running
+from tests.paths import MODEL_STORE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = (
@@ -53,11 +54,14 @@ def test_the_commands_lead_from_structures_to_predictions(tmp_path, monkeypatch)
     assert Path("parity.png").exists()
 
 
-def test_the_calculator_relaxes_aspirin(monkeypatch, capsys):
+def test_the_client_relaxes_aspirin(monkeypatch, capsys):
+    pytest.importorskip("rdkit")
     monkeypatch.chdir(ROOT)
     names = {}
-    exec(PYTHON, names)
+    with running(MODEL_STORE, default_model="organic-xtb", threads=1) as server:
+        exec(PYTHON.replace("http://localhost:8000", f"http://127.0.0.1:{server.port}"), names)
+        names["client"].close()
     shown = capsys.readouterr().out.splitlines()
-    assert shown[0].endswith(" eV")
-    assert shown[21].endswith("]] eV/Å")
+    assert " eV True Atoms(" in shown[0]
+    assert " eV True " in shown[1]
     assert np.linalg.norm(names["aspirin"].get_forces(), axis=1).max() < 0.02
