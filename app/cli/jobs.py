@@ -129,7 +129,7 @@ def _submit(options: argparse.Namespace, client: Client) -> None:
 def _query(options: argparse.Namespace) -> dict[str, str]:
     """What is asked of the structures."""
     relax = relax_options(options)
-    query = {} if relax is None else {"relax": relax or True}
+    query: dict[str, Any] = {} if relax is None else {"relax": relax or True}
     for name in ("model", "properties", "on_ood"):
         query[name] = getattr(options, name)
     for name in ("strict", "allow_odd_electrons"):

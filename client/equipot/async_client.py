@@ -84,7 +84,7 @@ class AsyncClient:
         *,
         window: int = WINDOW,
         **options: Unpack[AllOptions],
-    ) -> AsyncIterator[Result]:
+    ) -> AsyncGenerator[Result, None]:
         """See `Client.stream`; structures may come asynchronously, too."""
         return self._stream(_items(structures), options, window)
 

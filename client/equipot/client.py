@@ -112,7 +112,7 @@ class Client:
         *,
         window: int = WINDOW,
         **options: Unpack[AllOptions],
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Results as they finish, in no order, while structures are still taken: of any number, with
         `window` of them in memory at most. Take results steadily: the service leaves a reader that
         takes nothing for long. Proxies of the environment are not used.

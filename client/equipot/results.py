@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 STRUCTURE = ("symbols", "numbers", "positions", "cell", "pbc", "charge", "multiplicity", "fixed")
 """Fields that say what the structure is."""
+UNITS = frozenset({"unit", "units", "length_unit", "length_units", "position_units"})
+"""Keys of a frame of XYZ, in lower case, that scale it."""
 
 
 class AnswerWarning(NamedTuple):
@@ -80,7 +83,8 @@ class Result:
         forces_std: (N,) eV/Å, the same.
         warnings: what is doubtful.
         relaxation: how it ended, where one was asked for.
-        structure: fields of the structure that the numbers belong to; empty where not known.
+        structure: fields of the structure that the numbers belong to, or the frame of XYZ that it was
+            sent as; None where not known.
     """
 
     id: str | None
@@ -117,7 +121,6 @@ class Result:
             ServiceError: there is no structure, since it could not be read.
             ValueError: the structure is not known here; hand the structures to `jobs.results`.
         """
-        from ase import Atoms
         from ase.calculators.singlepoint import SinglePointCalculator
         from ase.constraints import FixAtoms
         from ase.stress import full_3x3_to_voigt_6_stress
@@ -129,15 +132,9 @@ class Result:
             raise ValueError(
                 "the structure is not known here; hand the structures to jobs.results as well"
             )
-        cell, pbc = known.get("cell"), known.get("pbc")
-        atoms = Atoms(
-            known["symbols"] if "symbols" in known else list(known["numbers"]),
-            np.asarray(known["positions"]),
-            cell=cell,
-            pbc=cell is not None if pbc is None else pbc,
-            info={name: known[name] for name in ("charge", "multiplicity") if known.get(name)}
-            | ({} if self.id is None else {"id": self.id}),
-        )
+        atoms = _atoms(known)
+        if self.id is not None:
+            atoms.info["id"] = self.id
         if known.get("fixed"):
             atoms.set_constraint(FixAtoms(list(known["fixed"])))  # type: ignore[no-untyped-call]
         if self.ok:
@@ -265,9 +262,35 @@ class Results(Sequence[Result]):
 
 
 def _structure(sent: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if sent is not None and sent.get("format") == "xyz":
+        return {"content": sent["content"]}
     if sent is None or "positions" not in sent:
         return None
     return {name: sent[name] for name in STRUCTURE if sent.get(name) is not None}
+
+
+def _atoms(known: Mapping[str, Any]) -> "Atoms":
+    """Atoms of fields, or of a frame of XYZ, whose positions and cell may have been relaxed since."""
+    from ase import Atoms
+    from ase.io import read
+
+    cell, pbc = known.get("cell"), known.get("pbc")
+    if "content" in known:
+        atoms: Atoms = read(StringIO(known["content"]), format="extxyz")
+        if UNITS.intersection(str(key).lower() for key in atoms.info):
+            raise ValueError("the frame states units of its own; read it with what knows them")
+        if "positions" in known:
+            atoms.positions = known["positions"]
+        if cell is not None:
+            atoms.cell[:] = cell
+        return atoms
+    return Atoms(
+        known["symbols"] if "symbols" in known else list(known["numbers"]),
+        np.asarray(known["positions"]),
+        cell=cell,
+        pbc=cell is not None if pbc is None else pbc,
+        info={name: known[name] for name in ("charge", "multiplicity") if known.get(name)},
+    )
 
 
 def _relaxation(fields: Mapping[str, Any], relaxed: Mapping[str, Any]) -> Relaxation:

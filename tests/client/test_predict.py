@@ -111,6 +111,10 @@ def test_files(client: Client, tmp_path: Path) -> None:
     assert results[0].energy == pytest.approx(results[5].energy)
     assert results[10].energy == pytest.approx(results[11].energy, abs=1e-6)
     assert results[11].atoms.pbc.all()
+    assert results[3].atoms.get_distance(0, 1) == pytest.approx(3.73)
+    (relaxed,) = client.relax({"content": "2\n\nAr 0 0 0\nAr 0 0 4\n", "format": "xyz"}, fmax=1e-4)
+    assert relaxed.atoms.get_distance(0, 1) < 3.99
+    assert relaxed.atoms.get_potential_energy() == relaxed.energy
     with pytest.raises(FileNotFoundError):
         client.predict("missing.xyz")
 

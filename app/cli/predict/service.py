@@ -5,13 +5,13 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
-from app.atoms.warnings import AnswerWarning
+from app.atoms.warnings import AnswerWarning, Code
 from app.cli.predict.flight import Answer
 from app.cli.remote import error_of
 from app.errors import DoubtfulAnswer, EquipotError
@@ -22,7 +22,7 @@ from app.protocol.response import Result as Ours
 from app.relax import Relaxed
 from app.service.load import BATCHES, Load
 from equipot import AsyncClient, Client, ConnectionFailed, Result
-from equipot.options import AllOptions
+from equipot.options import AllOptions, RelaxOptions
 
 
 def model_of(client: Client, name: str | None) -> tuple[ModelRef, Load]:
@@ -74,7 +74,8 @@ async def answers_of(url: str, model: ModelRef, request: PredictRequest) -> Asyn
         future: asyncio.Future[Ours] = asyncio.get_running_loop().create_future()
         waiting[next(numbers)] = entry, future
         entries.put_nowait(entry)
-        await asyncio.wait([future, reading], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [future, reading]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not future.done():
             reading.result()
             raise ConnectionFailed("the stream ended before all had been answered")
@@ -99,7 +100,8 @@ def options_of(model: ModelRef, request: PredictRequest) -> AllOptions:
     if request.explicit:
         options["properties"] = list(dict.fromkeys(["energy", *request.properties]))
     if request.relax is not None:
-        options["relax"] = request.relax.model_dump(mode="json", exclude_unset=True) or True
+        stated = request.relax.model_dump(mode="json", exclude_unset=True)
+        options["relax"] = RelaxOptions(**stated) if stated else True
     return options
 
 
@@ -117,7 +119,7 @@ def _result(entry: Entry, result: Result, request: PredictRequest) -> Ours:
     """The result as this package has it, with what was doubtful when the entry was read."""
     if result.error is not None:
         return error_of(result.error)
-    told = tuple(AnswerWarning(*warning) for warning in result.warnings)
+    told = tuple(AnswerWarning(cast(Code, each.code), each.message) for each in result.warnings)
     if entry.warnings and request.strict:
         text = "; ".join(f"{each.code}: {each.message}" for each in entry.warnings)
         return DoubtfulAnswer(f"{text} (an error since the request is strict)")
@@ -130,9 +132,11 @@ def _answered(entry: Entry, result: Result) -> Answered:
         return Answered(ended)
     assert isinstance(entry.structure, Structure)
     assert result.structure is not None
-    moved = {"positions": np.asarray(result.structure["positions"])}
-    if "cell" in result.structure:
-        moved["cell"] = np.asarray(result.structure["cell"])
+    moved = replace(
+        entry.structure,
+        positions=np.asarray(result.structure["positions"]),
+        cell=np.asarray(result.structure.get("cell", entry.structure.cell)),
+    )
     initial = StructurePrediction(
         ends.initial_energy or 0.0,
         _some(ends.initial_energies),
@@ -140,7 +144,7 @@ def _answered(entry: Entry, result: Result) -> Answered:
         ends.initial_stress,
     )
     course = (ends.fmax, ends.steps, ends.converged, ends.criterion, ends.reason)
-    relaxed = Relaxed(replace(entry.structure, **moved), None, ended, initial, *course)
+    relaxed = Relaxed(moved, None, ended, initial, *course)
     return Answered(initial, relaxed)
 
 
