@@ -7,6 +7,7 @@ from equipot.client import Client
 from equipot.errors import (
     AtomsTooClose,
     BackendError,
+    Cancelled,
     ConnectionFailed,
     CorruptModel,
     DoubtfulAnswer,
@@ -42,6 +43,7 @@ __all__ = [
     "AsyncClient",
     "AtomsTooClose",
     "BackendError",
+    "Cancelled",
     "Client",
     "ConnectionFailed",
     "CorruptModel",

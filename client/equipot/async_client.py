@@ -19,7 +19,7 @@ from equipot import calls, job
 from equipot.client import WINDOW
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import Source, exchange_async
-from equipot.errors import ConnectionFailed, TimedOut
+from equipot.errors import TimedOut
 from equipot.job import Job, State
 from equipot.options import AllOptions, RelaxCall
 from equipot.progress import bar
@@ -215,7 +215,7 @@ class AsyncJobs:
                 async for data in response.aiter_bytes():
                     yield data
             except httpx.TransportError as error:
-                raise ConnectionFailed(f"the results are not complete: {error}") from error
+                raise job.incomplete(error) from error
 
     async def events(self, job_: Job | str) -> AsyncIterator[Job]:
         """See `Jobs.events`."""

@@ -13,7 +13,7 @@ import httpx
 from equipot import calls, job
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import exchange
-from equipot.errors import ConnectionFailed, TimedOut
+from equipot.errors import TimedOut
 from equipot.job import Job, State
 from equipot.options import AllOptions, RelaxCall
 from equipot.progress import bar
@@ -309,7 +309,7 @@ class Jobs:
             try:
                 yield from response.iter_bytes()
             except httpx.TransportError as error:
-                raise ConnectionFailed(f"the results are not complete: {error}") from error
+                raise job.incomplete(error) from error
 
     def events(self, job_: Job | str) -> Iterator[Job]:
         """The job as it is now, and whenever that has changed, until it ends."""

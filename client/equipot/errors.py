@@ -13,6 +13,7 @@ EquipotError
 │   │   ├── DoubtfulAnswer        an answer with a warning, where the request wants none
 │   │   └── OutOfDomain           beyond what the training data held, where that is to be refused
 │   ├── UnknownModel, CorruptModel, UnknownJob, JobConflict
+│   ├── Cancelled                 the job ended before there was a result
 │   ├── Overloaded, Unavailable   after all attempts that were to be made
 │   └── BackendError, OutOfMemory the model failed; too little memory for a structure
 └── ConnectionFailed              no answer came
@@ -110,6 +111,10 @@ class JobConflict(ServiceError):
     """A key that another request was submitted with."""
 
 
+class Cancelled(ServiceError):
+    """The job was cancelled before there was a result."""
+
+
 class Overloaded(ServiceError):
     """The service's queue was full at every attempt."""
 
@@ -147,6 +152,7 @@ TYPES: dict[str, type[ServiceError]] = {
     "corrupt_model": CorruptModel,
     "unknown_job": UnknownJob,
     "job_conflict": JobConflict,
+    "cancelled": Cancelled,
     "overloaded": Overloaded,
     "unavailable": Unavailable,
     "too_many_connections": Unavailable,

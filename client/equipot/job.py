@@ -163,6 +163,14 @@ def opened(request: Request) -> Call[httpx.Response]:
     return response
 
 
+def incomplete(error: httpx.TransportError) -> ConnectionFailed:
+    """Why a file of results is not whole."""
+    return ConnectionFailed(
+        f"the answer ends early; the service has ended, or the job was cancelled ({error}); go on with "
+        "the offset of what is missing"
+    )
+
+
 class Patience:
     """How often a response that is read as it comes may end with nothing new before its time.
 

@@ -136,13 +136,13 @@ class Result:
         if self.id is not None:
             atoms.info["id"] = self.id
         if known.get("fixed"):
-            atoms.set_constraint(FixAtoms(list(known["fixed"])))  # type: ignore[no-untyped-call]
+            atoms.set_constraint(FixAtoms(list(known["fixed"])))
         if self.ok:
             values = {name: getattr(self, name) for name in ("energy", "forces", "energies")}
             if self.stress is not None:
-                values["stress"] = full_3x3_to_voigt_6_stress(self.stress)  # type: ignore[no-untyped-call]
+                values["stress"] = full_3x3_to_voigt_6_stress(self.stress)
             given = {name: value for name, value in values.items() if value is not None}
-            atoms.calc = SinglePointCalculator(atoms, **given)  # type: ignore[no-untyped-call]
+            atoms.calc = SinglePointCalculator(atoms, **given)
         return atoms
 
     @classmethod

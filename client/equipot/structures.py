@@ -127,11 +127,11 @@ def state_of(atoms: "Atoms") -> dict[str, int]:
         for name in (CHARGE, MULTIPLICITY)
         if atoms.info.get(name) is not None
     }
-    if CHARGE not in stated and atoms.has("initial_charges"):  # type: ignore[no-untyped-call]
-        charges = atoms.get_initial_charges()  # type: ignore[no-untyped-call]
+    if CHARGE not in stated and atoms.has("initial_charges"):
+        charges = atoms.get_initial_charges()
         stated[CHARGE] = _whole("sum of the initial charges", float(np.sum(charges)))
-    if MULTIPLICITY not in stated and atoms.has("initial_magmoms"):  # type: ignore[no-untyped-call]
-        moments = np.asarray(atoms.get_initial_magnetic_moments())  # type: ignore[no-untyped-call]
+    if MULTIPLICITY not in stated and atoms.has("initial_magmoms"):
+        moments = np.asarray(atoms.get_initial_magnetic_moments())
         if moments.any():
             unpaired = abs(float(moments.sum()))
             stated[MULTIPLICITY] = _whole("sum of the initial magnetic moments", unpaired) + 1

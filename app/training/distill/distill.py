@@ -17,7 +17,6 @@ from ase import Atoms
 from ase.io import read, write
 
 from app.errors import InvalidFormat, InvalidRequest, TrainingError
-from equipot import EquipotCalculator
 from app.labelling.label import Reference, label
 from app.store.store import ModelStore
 from app.training.data.load import Finder
@@ -29,6 +28,7 @@ from app.training.runs.config import TrainConfig
 from app.training.runs.config_file import parse_config
 from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
+from equipot import EquipotCalculator
 
 STUDENT: Mapping[str, Any] = {
     "model": {

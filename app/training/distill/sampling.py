@@ -9,8 +9,7 @@ from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.md.langevin import Langevin
 
-from app.errors import InputError
-from app.integrations.ase import OutOfDomainWarning
+from equipot import InputError, OutOfDomainWarning
 
 LARGEST_SHIFT = 0.2
 """Å; standard deviation of the largest displacements."""
