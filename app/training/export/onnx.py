@@ -118,11 +118,11 @@ def cut_energies(artifact: Path, path: Path) -> None:
 
 
 def tracing_inputs(dtype: torch.dtype) -> ModelInputs:
-    """Inputs of 29 atoms with 13 slots: numbers that no width inside a model equals.
+    """Inputs of 29 atoms with 23 slots: numbers that no width inside a model equals.
 
     Sizes that coincide are taken for one and the same dimension by the capture, silently.
     """
-    atoms, slots = 29, 13
+    atoms, slots = 29, 23
     generator = torch.Generator().manual_seed(0)
     vectors = torch.randn(atoms, slots, 3, generator=generator, dtype=torch.float64).to(dtype)
     mask = torch.rand(atoms, slots, generator=generator) < 0.8

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from app.errors import TrainingError
-from app.training.importers import nequip, nequix, sevennet
+from app.training.importers import mace, nequip, nequix, sevennet
 from app.training.importers.imported import Importer
 from app.training.importers.source import digest_of
 
@@ -53,6 +53,7 @@ FORMATS: Mapping[str, Format] = {
     "sevennet": Format(sevennet, "sevenn"),
     "nequix": Format(nequix, "nequix"),
     "nequip": Format(nequip, "nequip"),
+    "mace": Format(mace, "mace-torch"),
 }
 _IN_SEVENN = "sevenn/pretrained_potentials"
 PUBLISHED: Mapping[str, Published] = {

@@ -16,7 +16,8 @@ from app.errors import TrainingError
 from app.store.card import Origin
 from app.store.imported import Comparison, Imported
 from app.training.models import ModelConfig, Statistics, build_model
-from app.training.models.nequip import NequIP, NequIPConfig
+from app.training.models.mace import MACE
+from app.training.models.nequip import NequIP
 from app.training.models.network import Network
 
 
@@ -160,13 +161,13 @@ class StateReader:
 
 
 def finished(
-    config: NequIPConfig,
+    config: ModelConfig,
     statistics: Statistics,
     tensors: dict[str, Tensor],
     shifts: Tensor,
     source: Imported,
 ) -> ImportedModel:
-    """A NequIP with its reference energies.
+    """A NequIP or a MACE with its reference energies.
 
     Other packages let an atom without neighbours have an energy of the network's; ours is the
     reference energy, which takes it up.
@@ -179,7 +180,7 @@ def finished(
         source: where it comes from.
     """
     model = build_model(config, statistics, torch.float64)
-    assert isinstance(model, NequIP)
+    assert isinstance(model, NequIP | MACE)
     missing = [name for name, _ in model.named_parameters() if name not in tensors]
     if missing:
         raise TrainingError(f"{source.source}: it gives no {', '.join(missing)}")

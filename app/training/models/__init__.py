@@ -16,6 +16,7 @@ from app.training.models.binding import Binding
 from app.training.models.equiformer import EquiformerConfig as EquiformerConfig
 from app.training.models.inputs import LocalInputs as LocalInputs
 from app.training.models.inputs import ModelInputs as ModelInputs
+from app.training.models.mace import MACEConfig as MACEConfig
 from app.training.models.nequip import NequIPConfig as NequIPConfig
 from app.training.models.network import Network
 from app.training.models.repulsion import Repulsion
@@ -44,6 +45,7 @@ def build_model(
             model = config.build(
                 len(statistics.elements), statistics.force_scale, statistics.average_neighbors
             )
+            model.set_elements(statistics.elements)
             if terms := _terms(config, statistics):
                 model = Amended(model, terms)
     finally:

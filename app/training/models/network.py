@@ -1,7 +1,7 @@
 """What the trainer, the export and a fine-tuning know of a network, whatever its architecture."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -31,6 +31,11 @@ class Network(nn.Module, ABC):
     takes_charge: bool = False
     species_axes: SpeciesAxes = MappingProxyType({})
     elementwise: Elementwise = ()
+
+    def set_elements(self, elements: Sequence[str]) -> None:
+        """Told once, when the network is built: the chemical symbols of its species, in order. What
+        it takes from tables of elements is no weight, and not part of its state.
+        """
 
     def forward(self, inputs: Any) -> Tensor:
         """(N,) interaction energies, eV; zero for an atom without neighbours."""

@@ -135,3 +135,23 @@ class XplorEnvelope(nn.Module):
         rest = end - square
         value: Tensor = rest * rest * (end + 2 * square - 3 * onset) * self.inverse
         return value
+
+
+class AgnesiTransform(nn.Module):
+    """y(r) = 1 / (1 + a ρ^q / (1 + ρ^(q−p))), ρ = r / r₀, r₀ the mean of two covalent radii: close to
+    1 at short range, where it resolves distances that a radial basis would not (Witt et al., J.
+    Chem. Phys. 159, 164101, 2023).
+    """
+
+    constants: Tensor
+
+    def __init__(self, q: float = 0.9183, p: float = 4.5791, a: float = 1.0805) -> None:
+        super().__init__()
+        self.register_buffer("constants", torch.tensor([q, q - p, a]), persistent=False)
+
+    def forward(self, distance: Tensor, radii: Tensor) -> Tensor:
+        """(..., 1) values at (..., 1) distances in Å, of pairs with (..., 1) sums of radii in Å."""
+        q, rest, a = self.constants.unbind()
+        ratio = distance * 2 / radii
+        steep = 1 + ratio.pow(rest)
+        return steep / (steep + a * ratio.pow(q))

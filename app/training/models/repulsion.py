@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from ase.data import atomic_numbers
@@ -11,26 +12,42 @@ from app.training.models.inputs import LocalInputs
 from app.training.models.pairs import lengths_below, of_both, radii
 from app.training.models.radial import PolynomialEnvelope
 
-COULOMB = 14.399645
-"""eV Å: e²/4πε₀."""
-BOHR = 0.529177
-"""Å."""
-SHARES = (0.18175, 0.50986, 0.28022, 0.02817)
-DECAYS = (3.19980, 0.94229, 0.40290, 0.20162)
-"""Of the universal screening function."""
-ENVELOPE_POWER = 6
+
+
+class Screening(NamedTuple):
+    """Constants of the repulsion; those of the publication, unless said otherwise.
+
+    Attributes:
+        coulomb: eV Å: e²/4πε₀.
+        length: Å, of the denominator Z_i^x + Z_j^x.
+        exponent: x.
+        shares: c_k.
+        decays: d_k.
+        power: of the envelope.
+    """
+
+    coulomb: float = 14.399645
+    length: float = 0.8854 * 0.529177
+    exponent: float = 0.23
+    shares: tuple[float, ...] = (0.18175, 0.50986, 0.28022, 0.02817)
+    decays: tuple[float, ...] = (3.19980, 0.94229, 0.40290, 0.20162)
+    power: int = 6
+
+
+UNIVERSAL = Screening()
 
 
 class Repulsion(nn.Module):
     """The universal screened Coulomb repulsion of Ziegler, Biersack and Littmark (1985).
 
-    E_i = ½ Σ_j k Z_i Z_j / r φ(r/a) u(r / (R_i + R_j)), a = 0.8854 a₀ / (Z_i^0.23 + Z_j^0.23),
+    E_i = ½ Σ_j k Z_i Z_j / r φ(r/a) u(r / (R_i + R_j)), a = 0.8854 a₀ / (Z_i^x + Z_j^x), x = 0.23,
     φ(x) = Σ_k c_k exp(−d_k x). The envelope u ends it, with its first and second derivative, at the
     sum of the covalent radii R, so that hardly anything of it is left where atoms are bonded.
 
     Args:
         elements: chemical symbols, in the order of the species index.
         cutoff: Å, beyond which there are no edges.
+        screening: its constants.
     """
 
     charge: Tensor
@@ -39,20 +56,22 @@ class Repulsion(nn.Module):
     shares: Tensor
     decays: Tensor
 
-    def __init__(self, elements: Sequence[str], cutoff: float) -> None:
+    def __init__(
+        self, elements: Sequence[str], cutoff: float, screening: Screening = UNIVERSAL
+    ) -> None:
         super().__init__()
         numbers = [atomic_numbers[symbol] for symbol in elements]
         z = torch.tensor(numbers, dtype=torch.get_default_dtype())
         constants = {
-            "charge": z * math.sqrt(0.5 * COULOMB),
-            "width": z.pow(0.23) / (0.8854 * BOHR),
+            "charge": z * math.sqrt(0.5 * screening.coulomb),
+            "width": z.pow(screening.exponent) / screening.length,
             "radius": radii(elements, 0.5 * cutoff),
-            "shares": torch.tensor(SHARES).to(z),
-            "decays": torch.tensor(DECAYS).to(z),
+            "shares": torch.tensor(screening.shares).to(z),
+            "decays": torch.tensor(screening.decays).to(z),
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
-        self.envelope = PolynomialEnvelope(1.0, ENVELOPE_POWER)
+        self.envelope = PolynomialEnvelope(1.0, screening.power)
 
     def forward(self, inputs: LocalInputs) -> Tensor:
         """(N,) eV; half of each pair's energy is an atom's."""
