@@ -146,13 +146,16 @@ def doubts_of_answer(
 
 def _of_the_whole(trained_on: TrainingRange, structure: Structure) -> Iterator[str]:
     """What is told of the structure apart from its geometry."""
-    if len(structure) > trained_on.most_atoms and not structure.pbc.any():
+    molecular = not structure.pbc.any()
+    if len(structure) > trained_on.most_atoms and molecular and trained_on.molecular is not False:
         yield (
             f"the structure has {len(structure)} atoms; the largest that the model was trained on "
             f"has {trained_on.most_atoms}"
         )
     if structure.pbc.any() and trained_on.periodic is False:
         yield "the structure is periodic, and the model was trained on molecules only"
+    if molecular and trained_on.molecular is False:
+        yield "the structure is a molecule, and the model was trained on periodic structures only"
     charges = trained_on.charges
     if charges is not None and structure.charge not in charges and len(structure) > 1:
         known = ", ".join(map(str, charges))

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from ase.data import atomic_numbers, chemical_symbols
+from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
 from app.atoms.decomposition import Piece
 from app.atoms.structure import Floats, Integers, Structure
@@ -68,7 +68,8 @@ class Tables:
     Attributes:
         cutoff: as given.
         closest: (Z · Z,), Å, shortest distances of pairs; infinite where there were none.
-        farthest: (Z,), Å, largest distances from the nearest neighbour; 0 where there were none.
+        farthest: (Z,), Å, largest distances from the nearest neighbour; 0 where there were none,
+            infinite where a sample had none.
         strongest: (Z,), eV/Å, longest forces; infinite where that is not known.
         alone: (Z,) whether single atoms are known, or it is not known which are.
         kinds: (K + 1,) known kinds of atoms, sorted, and one that no atom is of; None where these
@@ -78,12 +79,15 @@ class Tables:
 
     def __init__(self, trained_on: TrainingRange, cutoff: float) -> None:
         self.cutoff = cutoff
+        ratio = trained_on.least_ratio
         closest = np.full((ELEMENTS, ELEMENTS), np.inf)
+        if ratio is not None:
+            closest = ratio * (covalent_radii[:ELEMENTS, None] + covalent_radii[:ELEMENTS])
         for name, length in trained_on.closest.items():
             i, j = pair_of(name)
             closest[i, j] = closest[j, i] = length
         self.closest = closest.reshape(-1)
-        self.farthest = _by_number(trained_on.farthest, 0.0)
+        self.farthest = _by_number(trained_on.farthest, 0.0 if ratio is None else np.inf)
         self.strongest = _by_number(trained_on.strongest or {}, np.inf)
         self.alone = np.full(ELEMENTS, trained_on.alone is None)
         self.alone[[atomic_numbers[symbol] for symbol in trained_on.alone or ()]] = True

@@ -24,6 +24,9 @@ class TrainingRange(Part):
         most_atoms: of the largest structure.
         closest: Å, the shortest distance of each pair of elements, by names such as `C-H`, the one
             with the lower atomic number last.
+        least_ratio: shortest distance over the sum of the two covalent radii of pairs that `closest`
+            does not name, where these are of a sample of the data, which need not have all pairs.
+            None: there were no others.
         farthest: Å, by element, the largest distance of an atom from its nearest neighbour, at most
             the cutoff.
         periodic: whether any structure was periodic.
@@ -38,6 +41,7 @@ class TrainingRange(Part):
     most_atoms: int = Field(ge=1)
     closest: dict[str, float]
     farthest: dict[str, float]
+    least_ratio: float | None = Field(default=None, gt=0)
     periodic: bool | None = None
     charges: tuple[int, ...] | None = None
     alone: tuple[str, ...] | None = None

@@ -53,6 +53,7 @@ def joined(one: TrainingRange, other: TrainingRange) -> TrainingRange:
         most_atoms=max(one.most_atoms, other.most_atoms),
         closest=_either(min, one.closest, other.closest),
         farthest=_either(max, one.farthest, other.farthest),
+        least_ratio=min(filter(None, (one.least_ratio, other.least_ratio)), default=None),
         periodic=_of_both(bool.__or__, one.periodic, other.periodic),
         charges=_of_both(_union, one.charges, other.charges),
         alone=_of_both(_union, one.alone, other.alone),

@@ -1,15 +1,17 @@
 """What can be imported: formats, each with its importer, and published models by their names."""
 
+import json
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import metadata, resources
 from pathlib import Path
 
 from app.errors import TrainingError
+from app.store.training_range import TrainingRange
 from app.training.importers import mace, nequip, nequix, sevennet
 from app.training.importers.imported import Importer
 from app.training.importers.source import digest_of
@@ -39,6 +41,8 @@ class Published:
         digest: sha256 of the file.
         description: for its card.
         license: of the weights.
+        limitations: for its card.
+        trained_on: name of the table of what its training data hold.
     """
 
     format: str
@@ -47,6 +51,13 @@ class Published:
     digest: str
     description: str
     license: str
+    limitations: tuple[str, ...]
+    trained_on: str
+
+    def training_range(self) -> TrainingRange:
+        """What its training data hold, as far as a sample of them shows."""
+        table = resources.files(__package__).joinpath(f"{self.trained_on}.json").read_bytes()
+        return TrainingRange.model_validate(json.loads(table)["range"])
 
 
 FORMATS: Mapping[str, Format] = {
@@ -56,6 +67,14 @@ FORMATS: Mapping[str, Format] = {
     "mace": Format(mace, "mace-torch"),
 }
 _IN_SEVENN = "sevenn/pretrained_potentials"
+_OF_MPTRJ = (
+    "its energies are total energies of PBE and, for oxides and fluorides of some transition metals, "
+    "PBE+U pseudopotential calculations: no formation energies, and without the corrections that "
+    "make the two comparable",
+    "dispersion is missing: layers, molecular crystals and adsorbed molecules are bound too weakly",
+    "it was trained on periodic structures near their minima; the distances that are warned of are "
+    "those of a random sample of 1,000 frames of its data",
+)
 PUBLISHED: Mapping[str, Published] = {
     "sevennet-0": Published(
         format="sevennet",
@@ -64,6 +83,8 @@ PUBLISHED: Mapping[str, Published] = {
         digest="7052cb42b7b3be42b40b97fa0d21077a48c54b5548948fc4dcf346629f813c36",
         description="SevenNet-0 (11 July 2024): 89 elements, trained on MPtrj (PBE, PBE+U)",
         license="MIT",
+        limitations=_OF_MPTRJ,
+        trained_on="mptrj",
     ),
     "sevennet-l3i5": Published(
         format="sevennet",
@@ -72,6 +93,8 @@ PUBLISHED: Mapping[str, Published] = {
         digest="a7ff190d41efe5b8317a03d20a468e4036a1a3e64e0b14fdbab64ac3f4bfc09d",
         description="SevenNet-l3i5: 89 elements, trained on MPtrj (PBE, PBE+U)",
         license="MIT",
+        limitations=_OF_MPTRJ,
+        trained_on="mptrj",
     ),
 }
 

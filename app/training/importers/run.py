@@ -54,6 +54,10 @@ def import_model(
         with tempfile.TemporaryDirectory() as folder:
             path = fetch(published, Path(folder))
             model = _read(published.format, path, progress)
+        known_range = published.training_range()
+        statistics = model.statistics.model_copy(update={"trained_on": known_range})
+        limitations = (*published.limitations, *model.limitations)
+        model = replace(model, statistics=statistics, limitations=limitations)
     elif what in FORMATS and file is not None:
         name = name or file.stem.lower()
         check_name(name)

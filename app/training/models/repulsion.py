@@ -13,7 +13,6 @@ from app.training.models.pairs import lengths_below, of_both, radii
 from app.training.models.radial import PolynomialEnvelope
 
 
-
 class Screening(NamedTuple):
     """Constants of the repulsion; those of the publication, unless said otherwise.
 

@@ -7,6 +7,7 @@ import torch
 
 from tests.training.importers import plain as files
 from tests.training.importers.plain import KINDS, Plain
+from tests.training.importers.plain_mace import PlainMACE, write_mace
 
 WRITERS = {
     "sevennet": files.write_sevennet,
@@ -14,6 +15,8 @@ WRITERS = {
     "nequix": files.write_nequix,
     "nequip": files.write_nequip,
     "nequip, averaged": partial(files.write_nequip, averaged=True),
+    "mace": write_mace,
+    "mace, elaborate": write_mace,
 }
 
 
@@ -31,7 +34,11 @@ def written(double, tmp_path):
     """Writes a file of a kind, with changes of its configuration; gives its path and its network."""
 
     def write(kind, **changes):
-        network = Plain(KINDS[kind.removesuffix(", averaged")])
+        network = (
+            PlainMACE(elaborate="elaborate" in kind)
+            if kind.startswith("mace")
+            else Plain(KINDS[kind.removesuffix(", averaged")])
+        )
         path = tmp_path / "model.file"
         WRITERS[kind](network, path, **changes)
         return path, network

@@ -12,6 +12,7 @@ from app.store.card import ModelCard
 from app.training.export.certificate import EagerModel
 from app.training.export.publish import About, card_of
 from app.training.importers.catalogue import FORMATS, PUBLISHED
+from app.training.importers.inert import Inert, load_module
 from app.training.importers.pickled import load_pickled
 from tests.structures import random_crystal, random_molecule
 from tests.training.importers.conftest import WRITERS
@@ -86,6 +87,8 @@ def test_weights_that_are_missing_or_left_over_are_named(kind, written):
         ("nequip", {"type_names": ["A", "H", "O"]}, "the type A, which is no chemical symbol"),
         ("nequip", {"dance": 1}, "has dance, which is not known"),
         ("nequip", {"_target_": "nequip.model.modify"}, "is built by nequip.model.modify"),
+        ("mace", {"heads": ["pbe", "r2scan"]}, "it has the heads pbe, r2scan"),
+        ("mace", {"use_so3": True}, "its use_so3 is True"),
     ],
 )  # fmt: skip
 def test_what_our_architecture_does_not_have_is_named(kind, changes, reason, written):
@@ -116,6 +119,22 @@ def test_an_array_that_is_pickled_is_not_read(written):
         np.save(file, np.array([Hostile()], dtype=object), allow_pickle=True)
     with pytest.raises(TrainingError, match="no array"):
         read("nequix", path)
+
+
+def test_weights_of_a_pickled_module_that_are_missing_or_left_over_are_named(written, monkeypatch):
+    path, _ = written("mace")
+    name = "interactions.1.linear_up.weight"
+    tensors = dict(load_module(path).tensors())
+    for changed, reason in (
+        ({**tensors, "more": tensors[name]}, "no layer takes: more"),
+        (
+            {key: value for key, value in tensors.items() if key != name},
+            f"lacks the weights {name}",
+        ),
+    ):
+        monkeypatch.setattr(Inert, "tensors", lambda self, now=changed: iter(now.items()))
+        with pytest.raises(TrainingError, match=reason):
+            read("mace", path)
 
 
 def test_published_models_are_of_formats_that_are_read():
