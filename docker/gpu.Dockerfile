@@ -22,6 +22,23 @@ RUN /opt/equipot/bin/pip uninstall --yes \
     && find /opt/equipot/lib -type d -name tests -prune -exec rm -r {} + \
     && /opt/equipot/bin/python docker/materials.py > /opt/equipot/materials.json
 
+# What `--build-arg IMPORT=…` names is imported by the trainer's packages, which the image of the service does not have.
+FROM ${BASE} AS models
+ARG IMPORT=""
+WORKDIR /src
+COPY docker/requirements-trainer.lock docker/requirements-build.lock docker/
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+COPY model_store model_store
+RUN --mount=type=cache,target=/root/.cache/pip \
+    if [ -n "$IMPORT" ]; then \
+        python3 -m venv /opt/trainer \
+        && /opt/trainer/bin/pip install --require-hashes --requirement docker/requirements-trainer.lock \
+        && for model in $IMPORT; do \
+            PYTHONPATH=/src /opt/trainer/bin/python -m app.cli.main models import "$model" --model-store /src/model_store || exit 1; \
+        done; \
+    fi
+
 FROM ${BASE}
 LABEL org.opencontainers.image.title="equipot-gpu" \
       org.opencontainers.image.description="Equivariant interatomic potentials, served over HTTP, on CUDA" \
@@ -29,7 +46,7 @@ LABEL org.opencontainers.image.title="equipot-gpu" \
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv/equipot --shell /usr/sbin/nologin equipot \
     && install --directory --owner=equipot --group=equipot /var/lib/equipot
 COPY --from=build /opt/equipot /opt/equipot
-COPY model_store /srv/equipot/model_store
+COPY --from=models /src/model_store /srv/equipot/model_store
 # `docker stop` kills after ten seconds, so requests in flight get eight to finish.
 ENV PATH=/opt/equipot/bin:${PATH} \
     PYTHONUNBUFFERED=1 \

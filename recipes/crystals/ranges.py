@@ -120,7 +120,9 @@ def main() -> None:
     halves = [look(frames[part::2]) for part in (0, 1)]
     for pair in (halves, halves[::-1]):
         close, far = told(*pair)
-        print(f"told of the other half: {close:.1%} of pairs, {far:.1%} of elements", file=sys.stderr)
+        print(
+            f"told of the other half: {close:.1%} of pairs, {far:.1%} of elements", file=sys.stderr
+        )
     source = {"data": "MPtrj (CC-BY-4.0)", "frames": len(frames), "cutoff": CUTOFF}
     json.dump({"source": source, "range": look(frames).table()}, sys.stdout, separators=(",", ":"))
 

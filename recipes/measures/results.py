@@ -50,12 +50,13 @@ def publish(
 
 
 def _write(output: Path, name: str, model: Model, text: str, values: dict[str, Any]) -> None:
+    recipe = Path(sys.argv[0]).parent.name
     content = {
         "measurement": name,
         "model": model.potential.reference,
         "digest": model.potential.digest,
         "runs_on": model.potential.runs_on,
-        "command": ["python", "-m", f"recipes.measures.{name}", *sys.argv[1:]],
+        "command": ["python", "-m", f"recipes.{recipe}.{name}", *sys.argv[1:]],
         "tables": text,
         "values": values,
     }

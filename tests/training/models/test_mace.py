@@ -65,7 +65,7 @@ def test_a_structure_in_pieces_is_the_whole_one():
 
 @pytest.mark.parametrize("name", ["default shape", "density, transform, nuclei"])
 def test_the_export_passes_its_certificate_and_scatters_nothing(tmp_path, name):
-    config = VARIANTS[name].model_copy(update={"channels": 4})
+    config = VARIANTS[name].model_copy(update={"channels": 4, "l_max": 1})
     statistics = Statistics(
         elements=ELEMENTS, atomic_energies={}, force_scale=1.3, average_neighbors=17.0
     )

@@ -1,0 +1,92 @@
+"""Relaxations of perturbed crystals with their cells: in flight, against ASE's `FrechetCellFilter` one by
+one on the same artifact.
+
+    python -m recipes.crystals.relaxations FRAMES.xyz --model sevennet-0 [--count 1000] [--beside 50]
+
+Frames are perturbed: cells strained by 3 %, atoms displaced by 0.1 Å. Two minima are the same if their
+energies differ by less than 1 meV an atom.
+"""
+
+import argparse
+import time
+from itertools import islice
+
+import numpy as np
+from ase import Atoms
+from ase.filters import FrechetCellFilter
+from ase.io import iread
+from ase.optimize import LBFGS
+
+from app.formats.ase_atoms import from_ase
+from app.integrations.ase import EquipotCalculator
+from app.protocol.response import Answered
+from app.relax import RelaxOptions
+from app.store.location import default_store
+from recipes.crystals.perturbed import perturbed
+from recipes.measures.model import add_model_options, opened
+from recipes.measures.results import publish, table
+
+
+def crystals(path: str, count: int, most_atoms: int) -> list[Atoms]:
+    """The first frames of a file that have no more atoms, perturbed."""
+    rng = np.random.default_rng(0)
+    small = (atoms for atoms in iread(path, format="extxyz") if len(atoms) <= most_atoms)
+    return [perturbed(atoms, 0.03, 0.1, rng) for atoms in islice(small, count)]
+
+
+def one_by_one(given: list[Atoms], calculator: EquipotCalculator, fmax: float) -> list[float]:
+    """eV an atom, where ASE's L-BFGS ends."""
+    energies = []
+    for atoms in given:
+        own = atoms.copy()
+        own.calc = calculator
+        LBFGS(FrechetCellFilter(own), logfile=None).run(fmax=fmax, steps=1000)
+        energies.append(own.get_potential_energy() / len(own))
+    return energies
+
+
+def main() -> None:
+    """Print rates, and how far the minima are apart."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frames", help="extXYZ")
+    parser.add_argument("--count", type=int, default=1000, help="crystals in flight (1000)")
+    parser.add_argument("--beside", type=int, default=50, help="of them, by ASE (50)")
+    parser.add_argument("--most-atoms", type=int, default=24, help="of a crystal (24)")
+    parser.add_argument("--fmax", type=float, default=0.02, help="eV/Å (0.02)")
+    add_model_options(parser)
+    options = parser.parse_args()
+    given = crystals(options.frames, options.count, options.most_atoms)
+    with opened(options) as model:
+        began = time.perf_counter()
+        relax = RelaxOptions(fmax=options.fmax, cell="full")
+        answers = model.ask([from_ase(atoms) for atoms in given], relax)
+        in_flight = time.perf_counter() - began
+        ended = [a.relaxed for a in answers if isinstance(a, Answered) and a.relaxed]
+        store = options.model_store or default_store()
+        calculator = EquipotCalculator(options.model, store, threads=options.threads)
+        beside = given[: options.beside]
+        began = time.perf_counter()
+        theirs = one_by_one(beside, calculator, options.fmax)
+        alone = time.perf_counter() - began
+        apart = [
+            1000 * abs(a.relaxed.prediction.energy / len(atoms) - energy)
+            for a, atoms, energy in zip(answers, beside, theirs, strict=False)
+            if isinstance(a, Answered) and a.relaxed and a.relaxed.converged
+        ]
+        values = {
+            "crystals": len(given),
+            "converged": sum(each.converged for each in ended),
+            "errors": len(given) - len(ended),
+            "mean_steps": float(np.mean([each.steps for each in ended])),
+            "in_flight_per_second": len(given) / in_flight,
+            "one_by_one_per_second": len(beside) / alone,
+            "same_minimum": sum(value < 1.0 for value in apart),
+            "compared": len(apart),
+            "apart_mev_per_atom": apart,
+        }
+        rows = [(name, value) for name, value in values.items() if not isinstance(value, list)]
+        publish(options, model, [table(("what", "value"), rows)], values)
+
+
+if __name__ == "__main__":
+    main()
