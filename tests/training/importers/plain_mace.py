@@ -206,9 +206,10 @@ def package() -> Iterator:
 
     def module(path: str, tensors=(), parts=(), **state) -> nn.Module:
         place, _, name = path.rpartition(".")
-        if place not in made:
-            made[place], before[place] = ModuleType(place), sys.modules.get(place)
-            sys.modules[place] = made[place]
+        for each in (place.partition(".")[0], place):
+            if each not in made:
+                made[each], before[each] = ModuleType(each), sys.modules.get(each)
+                sys.modules[each] = made[each]
         kind = getattr(made[place], name, None) or type(name, (nn.Module,), {"__module__": place})
         setattr(made[place], name, kind)
         new = kind()
