@@ -13,8 +13,8 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 
 from app.atoms.structure import Floats
-from app.integrations.ase import EquipotCalculator
 from app.store.location import DEFAULT_MODEL, default_store
+from equipot import EquipotCalculator
 
 STEP = 1.0
 """fs."""

@@ -15,8 +15,8 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 from ase.phonons import Phonons
 
-from app.integrations.ase import EquipotCalculator
 from app.store.location import DEFAULT_MODEL, default_store
+from equipot import EquipotCalculator
 
 CRYSTALS = {"Si": ("diamond", 5.43), "MgO": ("rocksalt", 4.21)}
 POINTS = {"G": (0.0, 0.0, 0.0), "X": (0.5, 0.0, 0.5), "L": (0.5, 0.5, 0.5)}

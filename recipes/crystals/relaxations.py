@@ -18,10 +18,10 @@ from ase.io import iread
 from ase.optimize import LBFGS
 
 from app.formats.ase_atoms import from_ase
-from app.integrations.ase import EquipotCalculator
 from app.protocol.response import Answered
 from app.relax import RelaxOptions
 from app.store.location import default_store
+from equipot import EquipotCalculator
 from recipes.crystals.perturbed import perturbed
 from recipes.measures.model import add_model_options, opened
 from recipes.measures.results import publish, table
