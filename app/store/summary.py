@@ -66,8 +66,9 @@ def _data(card: ModelCard) -> Iterator[str]:
 
 def _sizes(trained_on: TrainingRange) -> str:
     kinds = {True: "structures, periodic ones among them,", False: "molecules", None: "structures"}
+    kind = "periodic structures" if trained_on.molecular is False else kinds[trained_on.periodic]
     most = "1 atom" if trained_on.most_atoms == 1 else f"{trained_on.most_atoms} atoms"
-    return f"It was trained on {kinds[trained_on.periodic]} of up to {most}."
+    return f"It was trained on {kind} of up to {most}."
 
 
 def _charges(trained_on: TrainingRange) -> Iterator[str]:

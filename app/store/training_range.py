@@ -30,6 +30,7 @@ class TrainingRange(Part):
         farthest: Å, by element, the largest distance of an atom from its nearest neighbour, at most
             the cutoff.
         periodic: whether any structure was periodic.
+        molecular: whether any structure was periodic in no direction.
         charges: total charges of structures of several atoms, in elementary charges, sorted.
         alone: elements of single atoms in open space.
         surroundings: kinds of atoms, by names such as `CX3H1` (a carbon with three neighbours
@@ -43,6 +44,7 @@ class TrainingRange(Part):
     farthest: dict[str, float]
     least_ratio: float | None = Field(default=None, gt=0)
     periodic: bool | None = None
+    molecular: bool | None = None
     charges: tuple[int, ...] | None = None
     alone: tuple[str, ...] | None = None
     surroundings: dict[str, tuple[float, float]] | None = Field(

@@ -105,7 +105,7 @@ class EquipotCalculator(Calculator):
         url: str | None = None,
         client: Client | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.doubts: tuple[AnswerWarning, ...] = ()
         here = {"store": store, "threads": threads, "device": device, "backend": backend}
         manners = {"allow_odd_electrons": allow_odd_electrons, "on_ood": on_ood}
@@ -130,7 +130,7 @@ class EquipotCalculator(Calculator):
         """What has changed since the last calculation; ASE does not look at the charge and the spin
         in `info`.
         """
-        changes: list[str] = super().check_state(atoms, tol)
+        changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
         if not changes and self.atoms is not None and state_of(atoms) != state_of(self.atoms):
             changes = ["initial_charges"]
         return changes
@@ -151,7 +151,7 @@ class EquipotCalculator(Calculator):
             InputError: the model cannot answer for these atoms; says why.
             ConnectionFailed: the service cannot be reached.
         """
-        super().calculate(atoms, properties, system_changes)
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         assert self.atoms is not None
         alone = properties is not None and ENERGIES.issuperset(properties)
         result = self.asked.answer(fields_of(self.atoms), alone)

@@ -272,11 +272,11 @@ def _structure(sent: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 def _atoms(known: Mapping[str, Any]) -> "Atoms":
     """Atoms of fields, or of a frame of XYZ, whose positions and cell may have been relaxed since."""
     from ase import Atoms
-    from ase.io import read
+    from ase.io import iread
 
     cell, pbc = known.get("cell"), known.get("pbc")
     if "content" in known:
-        atoms: Atoms = read(StringIO(known["content"]), format="extxyz")
+        atoms: Atoms = next(iread(StringIO(known["content"]), format="extxyz"))
         if UNITS.intersection(str(key).lower() for key in atoms.info):
             raise ValueError("the frame states units of its own; read it with what knows them")
         if "positions" in known:

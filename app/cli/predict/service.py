@@ -101,7 +101,7 @@ def options_of(model: ModelRef, request: PredictRequest) -> AllOptions:
         options["properties"] = list(dict.fromkeys(["energy", *request.properties]))
     if request.relax is not None:
         stated = request.relax.model_dump(mode="json", exclude_unset=True)
-        options["relax"] = RelaxOptions(**stated) if stated else True
+        options["relax"] = cast(RelaxOptions, stated) if stated else True
     return options
 
 

@@ -337,7 +337,7 @@ class _Reader:
         wanted, rows = (_symmetric(each).flatten(1) for each in (theirs, basis))
         if not len(rows):
             return wanted.new_zeros(0, len(wanted))
-        matrix = torch.linalg.solve(rows @ rows.T, rows @ wanted.T)
+        matrix: Tensor = torch.linalg.solve(rows @ rows.T, rows @ wanted.T)
         rest = (wanted - matrix.T @ rows).abs().max()
         if rest > INDEPENDENT * wanted.abs().max():
             raise TrainingError(f"{self.path}: its contractions have polynomials that are not ours")

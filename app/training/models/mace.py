@@ -213,7 +213,8 @@ class MACE(Network):
         if self.transform is None:
             return distance
         of_centre, of_neighbor = of_both(self.radii, inputs)
-        return self.transform(distance, (of_centre + of_neighbor).unsqueeze(-1))
+        transformed: Tensor = self.transform(distance, (of_centre + of_neighbor).unsqueeze(-1))
+        return transformed
 
 
 class Interaction(nn.Module):
