@@ -26,7 +26,7 @@ from app.api.errors import (
 from app.api.limits import BodyRoom
 from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
-from app.api.routes import health, jobs, models, predict
+from app.api.routes import health, jobs, models, page, predict
 from app.errors import EquipotError
 from app.jobs.jobs import Jobs
 from app.service.service import Service
@@ -52,11 +52,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.jobs = Jobs(service)
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
     app.state.body_limits = BodyLimits.of(service.settings)
-    for routes in (predict, jobs, models, health):
+    for routes in (page, predict, jobs, models, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.
     app.router.routes.insert(0, Route(PREDICT_PATH, predict.predict, methods=["POST"]))
+    app.mount(page.FILES_PATH, page.Files(directory=page.FOLDER))
     app.add_route("/docs", _head, methods=["HEAD"], include_in_schema=False)
     app.add_exception_handler(EquipotError, on_equipot_error)
     app.add_exception_handler(HTTPException, on_http_exception)

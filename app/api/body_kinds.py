@@ -15,6 +15,8 @@ MSGPACK = "application/x-msgpack"
 XYZ = WRITERS["xyz"].media_type
 LINES = "application/x-ndjson"
 FORM = "multipart/form-data"
+HTML = "text/html"
+EVENT_STREAM = "text/event-stream"
 FORMAT = "format"
 """The query parameter that says how to answer."""
 INPUT_FORMAT = "input_format"
@@ -103,6 +105,13 @@ def accepted_kind(request: Request, default: Kind) -> Kind:
         if offered and weight > best:
             best, kind = weight, offered
     return kind
+
+
+def accepts_events(request: Request) -> bool:
+    """Whether a relaxation is to be followed in server-sent events; `?format=` comes before Accept."""
+    accept = request.headers.get("accept", "")
+    media = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return EVENT_STREAM in media and FORMAT not in request.query_params
 
 
 def _weight(parameters: str) -> float:

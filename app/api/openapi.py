@@ -8,7 +8,17 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import PlainTextResponse
 
-from app.api.body_kinds import FORM, INPUT_FORMAT, JSON, LINES, MEDIA_TYPES, MSGPACK, XYZ
+from app.api.body_kinds import (
+    EVENT_STREAM,
+    FORM,
+    HTML,
+    INPUT_FORMAT,
+    JSON,
+    LINES,
+    MEDIA_TYPES,
+    MSGPACK,
+    XYZ,
+)
 from app.atoms.properties import NAMES
 from app.formats.registry import FORMATS, WRITERS
 from app.jobs.schemas import JobOut, JobsAnswer
@@ -120,7 +130,14 @@ def _relax_parameters() -> list[dict[str, Any]]:
 
 
 ERRORS: dict[int | str, dict[str, Any]] = {503: error("starting, or shutting down")}
-INDEX: dict[str, Any] = {"responses": {200: answer(Index, "this service")}}
+INDEX: dict[str, Any] = {
+    "responses": {
+        200: {
+            "description": "this service: to a browser, a page to use it by",
+            "content": {JSON: {"schema": _ref(Index)}, HTML: {"schema": {"type": "string"}}},
+        }
+    }
+}
 ALIVE: dict[str, Any] = {"responses": {200: answer(Alive, "alive")}}
 READY: dict[str, Any] = {"responses": {200: answer(Ready, "ready"), **ERRORS}}
 METRICS: dict[str, Any] = {
@@ -144,6 +161,7 @@ PREDICT: dict[str, Any] = {
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
                 MSGPACK: BINARY,
                 LINES: {"schema": {"type": "string"}},
+                EVENT_STREAM: {"schema": {"type": "string"}},
                 **{
                     written.media_type: {"schema": {"type": "string"}}
                     for kind, written in WRITERS.items()

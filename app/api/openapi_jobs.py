@@ -3,12 +3,10 @@
 from copy import deepcopy
 from typing import Any
 
-from app.api.body_kinds import LINES, MSGPACK, XYZ
+from app.api.body_kinds import EVENT_STREAM, LINES, MSGPACK, XYZ
 from app.api.openapi import BINARY, ERRORS, PREDICT, answer, error, query
 from app.jobs.schemas import JobOut, JobsAnswer
 from app.protocol.schemas import PredictAnswer
-
-EVENT_STREAM = "text/event-stream"
 
 TEXT = {"schema": {"type": "string"}}
 EVENT = {

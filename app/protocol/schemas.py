@@ -218,6 +218,9 @@ class Index(_Wire):
     service: Literal["equipot"]
     version: str
     docs: str = Field(description="path of the interactive page")
+    smiles: bool = Field(
+        description="whether RDKit is installed, which makes the geometries of SMILES"
+    )
 
 
 class Alive(_Wire):

@@ -15,6 +15,7 @@ from app.protocol.request import Entry, Kind, Message, PredictRequest
 from app.protocol.response import PredictResponse, Reply, Result
 from app.service.answer import Course, Watch, answer, result_of
 from app.service.embedding import Embedding
+from app.service.following import Following
 from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
@@ -115,6 +116,19 @@ class Service:
         return await maybe_threaded(
             slow, Stream, potential, request, kind, self._safeguards, watch, suggest
         )
+
+    def follow(self, request: PredictRequest) -> Following:
+        """The relaxation of one structure, to be told of while it goes on.
+
+        Raises:
+            InputError: no relaxation, not one structure, or one that could not be read.
+            StoreError: there is no such model, or it is not served.
+            Overloaded: the queue is full; says when to come back.
+            Unavailable: the service is starting or shutting down.
+        """
+        potential = self.models.potential(request.model)
+        told = self._watch(potential), self._suggest
+        return Following(potential, request, self._safeguards, *told)
 
     async def stop(self) -> None:
         """Finish what was admitted, and end."""

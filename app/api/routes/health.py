@@ -1,23 +1,17 @@
-"""`GET /`, `/livez`, `/readyz` and `/metrics`."""
+"""`GET /livez`, `/readyz` and `/metrics`."""
 
 import os
 
 from fastapi import APIRouter, Request, Response
 
 from app import __version__
-from app.api.openapi import ALIVE, INDEX, METRICS, READY
+from app.api.openapi import ALIVE, METRICS, READY
 from app.api.routes.common import get, json_response, service_of
-from app.protocol.schemas import Alive, Index, Ready
+from app.protocol.schemas import Alive, Ready
 
 METRICS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 router = APIRouter(tags=["health"])
-
-
-@get(router, "/", summary="What is here?", **INDEX)
-async def index() -> Response:
-    """Whose address this is, and where its documentation is."""
-    return json_response(Index(service="equipot", version=__version__, docs="/docs"))
 
 
 @get(router, "/livez", summary="Is the process alive?", **ALIVE)

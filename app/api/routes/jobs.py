@@ -11,10 +11,17 @@ from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
 from app.api.body import check_origin
-from app.api.body_kinds import FORMAT, LINES, MEDIA_TYPES, SAME, answer_kind, content_kind
+from app.api.body_kinds import (
+    EVENT_STREAM,
+    FORMAT,
+    LINES,
+    MEDIA_TYPES,
+    SAME,
+    answer_kind,
+    content_kind,
+)
 from app.api.openapi_jobs import (
     CANCEL,
-    EVENT_STREAM,
     EVENTS,
     JOB,
     JOBS,

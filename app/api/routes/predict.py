@@ -11,9 +11,11 @@ from starlette.exceptions import HTTPException
 from app.api.body import BodyLimits, check_origin, decompressed, expanded, read_body
 from app.api.body_kinds import (
     DOCUMENTS,
+    EVENT_STREAM,
     FORMAT,
     MEDIA_TYPES,
     SAME,
+    accepts_events,
     answer_kind,
     content_kind,
     named_kind,
@@ -49,14 +51,19 @@ async def predict(request: Request) -> Response:
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     kind = content_kind(request)
-    accepts = answer_kind(request, kind if kind in SAME else "json")
+    follows = accepts_events(request)
+    accepts = "json" if follows else answer_kind(request, kind if kind in SAME else "json")
     service.models.check_ready()
+    if follows and kind == "lines":
+        raise InvalidRequest("text/event-stream follows one structure, and no stream of lines")
     if kind == "lines":
         return await _answer_lines(request, accepts)
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
         message = await _message(request, kind, accepts, share)
         with cancelled_on_disconnect(request):
+            if follows:
+                return _answer_as_events(request, await service.read(message))
             if message.accepts == "lines":
                 return await _answer_as_lines(request, await service.read(message))
             reply = await service.answer(message)
@@ -131,6 +138,25 @@ async def _answer_as_lines(request: Request, read: PredictRequest) -> Response:
     ended = asyncio.Event()
     ended.set()
     return _streamed(request, stream, entries(), "lines", ended, lambda: None)
+
+
+def _answer_as_events(request: Request, read: PredictRequest) -> Response:
+    """Follow the relaxation of one structure."""
+    service = service_of(request)
+    following, ended = service.follow(read), asyncio.Event()
+    ended.set()
+    response = StreamedResponse(
+        request,
+        following.events(),
+        EVENT_STREAM,
+        following.model,
+        None,
+        service.settings.receive_timeout,
+        ended,
+        following.close,
+    )
+    response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    return response
 
 
 def _streamed(

@@ -30,6 +30,11 @@ MISSING = (
 )
 
 
+def is_available() -> bool:
+    """Whether RDKit is installed."""
+    return find_spec("rdkit") is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Conformers:
     """The geometries of one SMILES.
@@ -104,7 +109,7 @@ class Embedder:
             InputError: no SMILES, no molecule, no geometry, or too large; names line and text.
             StructureTooLarge: too many atoms, or not made in time.
         """
-        if find_spec("rdkit") is None:
+        if not is_available():
             raise InvalidRequest(MISSING)
         try:
             return self._conformers(smiles, most_atoms, seconds)

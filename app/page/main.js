@@ -1,0 +1,153 @@
+// The page: its parts, and the form that asks.
+
+import * as answer from "./answer.js";
+import { clearErrors, fieldOf, showError } from "./errors.js";
+import * as jobs from "./jobs.js";
+import * as models from "./models.js";
+import { follow, get, predict, submit } from "./service.js";
+import * as sketch from "./sketch.js";
+import * as source from "./source.js";
+
+const byId = (id) => document.getElementById(id);
+const BUTTONS = ["predict", "relax", "submit-job"];
+let running = null; // what ends the request that is under way
+
+function say(text) {
+  byId("state").textContent = text;
+}
+
+function relaxOptions() {
+  const steps = byId("steps").value;
+  return {
+    fmax: Number(byId("fmax").value),
+    ...(steps && { steps: Number(steps) }),
+    optimizer: byId("optimizer").value,
+    cell: byId("cell").value,
+  };
+}
+
+/** The request that the form asks, or null where an error has been shown. */
+function body(relax) {
+  const item = source.item();
+  if (!item) return null;
+  return {
+    structures: [item],
+    model: byId("model").value,
+    ...(byId("odd").checked && { allow_odd_electrons: true }),
+    ...(relax && { relax: relaxOptions() }),
+  };
+}
+
+function tellError(error) {
+  if (error.name === "AbortError") say("Stopped.");
+  else showError(fieldOf(error, source.sourceField()), error.message);
+}
+
+/** Do what is asked, one thing at a time; errors go to where they belong. */
+async function busy(text, work) {
+  clearErrors(byId("ask"));
+  running = new AbortController();
+  say(text);
+  for (const id of BUTTONS) byId(id).disabled = true;
+  byId("stop").hidden = false;
+  try {
+    say((await work(running.signal)) ?? "");
+  } catch (error) {
+    say("");
+    tellError(error);
+  } finally {
+    for (const id of BUTTONS) byId(id).disabled = false;
+    byId("stop").hidden = true;
+  }
+}
+
+/** Show a document; the first error of its results where none has an answer. */
+async function show(document, asked, points, keeps) {
+  if (await answer.show(document, asked, points, keeps)) return;
+  const first = document.results.find((result) => result.error);
+  throw first ? first.error : new Error("the file holds no structure");
+}
+
+async function ask(signal) {
+  const asked = body(false);
+  if (!asked) return;
+  const document = await predict(asked, signal);
+  await show(document, asked);
+  return told(document);
+}
+
+function told({ results }) {
+  const failed = results.filter((result) => result.status !== "ok").length;
+  if (results.length === 1) return "Done.";
+  return `Done: ${results.length} structures${failed ? `, ${failed} with an error` : ""}.`;
+}
+
+/** Relax what the form holds; one structure is followed, several are answered together. */
+async function relax(signal) {
+  const asked = body(true);
+  if (!asked) return;
+  const first = await predict(body(false), signal);
+  await show(first, asked);
+  if (first.results.length > 1) {
+    say(`Relaxing ${first.results.length} structures …`);
+    const document = await predict(asked, signal);
+    await show(document, asked);
+    return told(document);
+  }
+  const points = [{ steps: 0, energy: first.results[0].energy }];
+  for await (const { name, data } of follow(asked, signal)) {
+    if (name === "step") {
+      points.push(data);
+      answer.move(data, points);
+    } else if (name === "end") {
+      const { relaxed } = data.results[0];
+      if (relaxed) points.push({ steps: relaxed.steps, energy: relaxed.energy });
+      await show(data, asked, points, true);
+      return relaxed ? `Done: ${relaxed.reason} after ${relaxed.steps} steps.` : "";
+    }
+  }
+}
+
+async function submitJob() {
+  const asked = body(true);
+  if (!asked) return;
+  const job = await submit(asked);
+  jobs.add(job, byId("smiles").value.trim() || "a file");
+  location.hash = "#jobs";
+  return "Submitted.";
+}
+
+function showPart() {
+  const wanted = ["compute", "jobs", "models"].find((id) => location.hash === `#${id}`) ?? "compute";
+  for (const id of ["compute", "jobs", "models"]) byId(id).hidden = id !== wanted;
+  for (const link of document.querySelectorAll("[data-part]")) {
+    if (link.hash === `#${wanted}`) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+async function begin() {
+  source.begin();
+  sketch.begin();
+  answer.begin();
+  byId("ask").addEventListener("submit", (event) => {
+    event.preventDefault();
+    busy("Computing …", ask);
+  });
+  byId("relax").addEventListener("click", () => busy("Relaxing …", relax));
+  byId("submit-job").addEventListener("click", () => busy("Submitting …", submitJob));
+  byId("stop").addEventListener("click", () => running.abort());
+  window.addEventListener("hashchange", showPart);
+  showPart();
+  try {
+    const index = await get("./");
+    byId("version").textContent = `Equipot ${index.version}`;
+    byId("no-rdkit").hidden = index.smiles;
+    await models.begin();
+    jobs.begin();
+  } catch (error) {
+    showError("service", error.message);
+  }
+}
+
+begin();

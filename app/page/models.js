@@ -1,0 +1,80 @@
+// Models: the choice of one, and what each is for.
+
+import { get } from "./service.js";
+
+const byId = (id) => document.getElementById(id);
+const MEASURES = [
+  ["energy_per_atom_mae", "energy, MAE, meV/atom"], ["energy_per_atom_rmse", "energy, RMSE, meV/atom"],
+  ["forces_mae", "force component, MAE, meV/Å"], ["forces_rmse", "force component, RMSE, meV/Å"],
+];
+
+const reference = ({ name, version }) => (version === null ? name : `${name}@${version}`);
+
+function made(name, text = "", ...children) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  element.append(...children);
+  return element;
+}
+
+/** Errors of a model by set of frames, from its card. */
+function measures(metrics) {
+  const sets = Object.keys(metrics ?? {}).filter((set) => MEASURES.some(([key]) => metrics[set]?.[key] !== undefined));
+  if (!sets.length) return "";
+  const table = made("table", "", made("caption", "Errors on its own data, as its card has them"));
+  const head = table.createTHead().insertRow();
+  for (const text of ["", ...sets.map((set) => `${set} (${metrics[set].frames ?? "?"} frames)`)]) {
+    const cell = made("th", text);
+    cell.scope = "col";
+    head.append(cell);
+  }
+  for (const [key, label] of MEASURES) {
+    const line = table.createTBody().insertRow();
+    line.append(made("td", label), ...sets.map((set) => made("td", metrics[set][key]?.toFixed(1) ?? "")));
+  }
+  const scroll = made("div", "", table);
+  scroll.className = "scroll";
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "region");
+  scroll.setAttribute("aria-label", "Errors of the model");
+  return scroll;
+}
+
+function article(model, answer) {
+  const { card, summary } = answer;
+  const list = made("ul", "", ...summary.map((sentence) => made("li", sentence)));
+  const use = made("button", "Use it");
+  use.type = "button";
+  use.addEventListener("click", () => {
+    byId("model").value = reference(model);
+    byId("model").dispatchEvent(new Event("change"));
+    location.hash = "#compute";
+  });
+  const facts = `${card.architecture}, ${card.dtype}, ${answer.runs_on}, ${card.license ?? "no licence stated"}, digest ${answer.digest.slice(0, 12)}`;
+  const fact = made("p", facts);
+  fact.className = "note";
+  return made("article", "", made("h3", reference(model)), made("p", card.description), list, measures(card.metrics), fact, use);
+}
+
+function refused(model) {
+  const reason = made("p", `Not served: ${model.reason}`);
+  reason.className = "error";
+  return made("article", "", made("h3", reference(model)), reason);
+}
+
+function about(models) {
+  const model = models.find((each) => reference(each) === byId("model").value);
+  byId("model-about").textContent = model ? `${model.description} Elements: ${model.elements.join(", ")}.` : "";
+}
+
+/** Fill the choice and the list. */
+export async function begin() {
+  const { models } = await get("models");
+  const ready = models.filter((model) => model.status === "ready");
+  byId("model").replaceChildren(...ready.map((model) => new Option(reference(model), reference(model), model.default, model.default)));
+  byId("model").addEventListener("change", () => about(ready));
+  about(ready);
+  const articles = models.map(async (model) =>
+    model.status === "ready" ? article(model, await get(`models/${encodeURIComponent(reference(model))}`)) : refused(model));
+  byId("model-list").replaceChildren(...(await Promise.all(articles)));
+}

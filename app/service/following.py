@@ -1,0 +1,111 @@
+"""Following: the relaxation of one structure, told of while it goes on."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, suppress
+
+from app.atoms.structure import Structure
+from app.backends.domain import check_on_ood
+from app.engine.potential import Potential
+from app.errors import EquipotError, InvalidRequest, InvalidStructure
+from app.protocol import events
+from app.protocol.request import PredictRequest
+from app.protocol.response import ModelRef, PredictResponse
+from app.relax import RelaxationState, Safeguards
+from app.service.answer import Course, Suggest, Watch, result_of
+
+
+class Following:
+    """Answers a request for one relaxation in events; belongs to one event loop.
+
+    It is admitted when it is made, and until it is closed. Who takes events more slowly than the
+    relaxation makes them gets fewer: only the last state is kept.
+
+    Args:
+        potential: the model.
+        request: for the relaxation of one structure.
+        safeguards: where it is given up.
+        watch: is told when it has ended.
+        suggest: says who knows an element that the model does not.
+
+    Raises:
+        InputError: no relaxation, not one structure, or one that could not be read.
+        Overloaded: the queue is full; says when to come back.
+        Unavailable: the model is shutting down.
+
+    Attributes:
+        model: which answers.
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        request: PredictRequest,
+        safeguards: Safeguards,
+        watch: Watch,
+        suggest: Suggest,
+    ) -> None:
+        self._structure = followed(request)
+        check_on_ood(potential.card, request.on_ood)
+        self._potential, self._request, self._safeguards = potential, request, safeguards
+        self._watch, self._suggest = watch, suggest
+        self.model = ModelRef(potential.card.name, potential.card.version, potential.digest)
+        self._state: RelaxationState | None = None
+        self._news = asyncio.Event()
+        self._place = ExitStack()
+        self._place.enter_context(potential.admission.admit(1, len(self._structure)))
+
+    async def events(self) -> AsyncGenerator[bytes, None]:
+        """`begin`, some `step`, and `end`."""
+        yield events.begin(self.model, self._structure)
+        answering = asyncio.ensure_future(self._answer())
+        answering.add_done_callback(lambda _: self._news.set())
+        try:
+            while not answering.done() or self._state is not None:
+                await self._news.wait()
+                self._news.clear()
+                state, self._state = self._state, None
+                if state is not None:
+                    yield events.step(self._structure, state)
+            yield events.end(answering.result())
+        finally:
+            answering.cancel()
+            with suppress(asyncio.CancelledError):
+                await answering
+
+    def close(self) -> None:
+        """Leave the queue; `events` must have ended."""
+        self._place.close()
+
+    async def _answer(self) -> PredictResponse:
+        loop = asyncio.get_running_loop()
+        course = Course(keep=lambda state: loop.call_soon_threadsafe(self._tell, state))
+        (entry,) = self._request.entries
+        asked = (self._potential, entry, self._request, self._safeguards)
+        result = await result_of(*asked, self._watch, self._suggest, course)
+        return PredictResponse(self.model, self._request, [result])
+
+    def _tell(self, state: RelaxationState) -> None:
+        self._state = state
+        self._news.set()
+
+
+def followed(request: PredictRequest) -> Structure:
+    """The one structure whose relaxation can be followed.
+
+    Raises:
+        InputError: no relaxation is asked for, or of more than one structure, or of what is none.
+    """
+    if request.relax is None:
+        raise InvalidRequest("text/event-stream follows a relaxation: ask for one, with relax")
+    if len(request.entries) != 1:
+        raise InvalidRequest(
+            f"text/event-stream follows one structure, and {len(request.entries)} are asked for; "
+            "ask for application/json or application/x-ndjson"
+        )
+    structure = request.entries[0].structure
+    if isinstance(structure, EquipotError):
+        raise structure
+    if not isinstance(structure, Structure):
+        raise InvalidStructure("a SMILES, of which no geometry has been made")
+    return structure
