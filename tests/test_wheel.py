@@ -125,5 +125,10 @@ def test_the_service_answers(installed: Installed) -> None:
         request = Request(f"{address}/predict", body, {"Content-Type": "application/json"})
         with urlopen(request, timeout=60) as response:
             answer = json.load(response)
+        browsers = Request(f"{address}/", headers={"Accept": "text/html"})
+        with urlopen(browsers, timeout=60) as response:
+            assert b'src="page/main.js"' in response.read()
+        with urlopen(f"{address}/page/main.js", timeout=60) as response:
+            assert response.read() == (ROOT / "app/page/main.js").read_bytes()
     assert answer["results"][0]["energy"] < 0
     assert answer["model"]["name"] == "organic-xtb"

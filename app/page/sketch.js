@@ -24,10 +24,13 @@ export function begin() {
     panel.hidden = !panel.hidden;
     button.setAttribute("aria-expanded", String(!panel.hidden));
     if (panel.hidden || editor) return;
+    panel.setAttribute("aria-busy", "true");
     try {
       await open();
     } catch (error) {
       showError("smiles", `cannot be drawn: ${error.message}`);
+    } finally {
+      panel.setAttribute("aria-busy", "false");
     }
   });
 }

@@ -12,7 +12,9 @@ from app.protocol import counts
 from app.protocol.request import Entry, RequestLimits
 
 UNSHOWN = ("xyz",)
-"""Formats whose senders know what structure an answer is for: atom by atom what they have sent."""
+"""Formats of bodies whose senders know what structure an answer is for: atom by atom what they have
+sent. A file among the items of a document is shown whatever its format is.
+"""
 
 
 class Drawing(NamedTuple):

@@ -95,7 +95,7 @@ def _file(item: object, name: str | None, number: int, intake: Intake) -> list[E
     except Exception as error:
         entries = [intake.take(Entry(None, _surprise(error)))]
     return [
-        replace(entry, item=number, id=_name(name, entry.id, part, len(entries)))
+        replace(entry, item=number, id=_name(name, entry.id, part, len(entries)), shown=True)
         for part, entry in enumerate(entries)
     ]
 

@@ -159,6 +159,7 @@ def test_one_request_mixes_fields_and_files(service: Running) -> None:
         (None, 5, "error"),
     ]
     assert results[1]["structure"]["symbols"] == ["O", "H", "H"]
+    assert all(("structure" in r) == (r.get("item") is not None) for r in results[:6])
     assert results[2]["energy"] == results[0]["energy"]
     assert "known are sdf, xyz" in results[-1]["error"]["message"]
 

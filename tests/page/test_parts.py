@@ -1,0 +1,85 @@
+"""Jobs and models on the page, and the page in all: narrow, dark, and for everybody (axe-core)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.api.server import Running
+from tests.page.conftest import Go
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+FINDINGS = """async () => (await axe.run()).violations
+  .filter(({ impact }) => impact === "serious" || impact === "critical")
+  .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)"""
+OVERHANG = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def test_a_job_is_submitted_followed_kept_and_forgotten(go: Go) -> None:
+    with go() as visit:
+        visit.ask("CCO", "#submit-job")
+        visit.expect("#job-list li p").to_contain_text("done: 1 of 1 answered")
+        visit.page.reload()
+        visit.expect("#job-list li p").to_contain_text("done: 1 of 1 answered")
+        visit.expect("#job-list strong").to_have_text("CCO")
+        with visit.page.expect_download() as waiting:
+            visit.page.get_by_role("link", name="csv").click()
+        assert "C2H6O" in Path(waiting.value.path()).read_text()
+        visit.page.get_by_role("button", name="Forget").click()
+        visit.page.reload()
+        visit.expect("#job-list li").to_have_count(0)
+        assert visit.complaints == []
+
+
+def test_a_job_that_is_gone_says_so(go: Go) -> None:
+    kept = '[{"id": "none", "what": "CCO", "created": "2026-11-29T01:09:47Z"}]'
+    with go() as visit:
+        visit.page.evaluate("kept => localStorage.setItem('equipot.jobs', kept)", kept)
+        visit.page.reload()
+        visit.page.click("nav a[href='#jobs']")
+        visit.expect("#job-list .error").to_contain_text("none")
+
+
+def test_models_say_what_they_are_for_and_are_chosen(go: Go, bundled: Running) -> None:
+    summary = bundled.client.get("/models/organic-xtb").json()["summary"]
+    with go() as visit:
+        visit.page.click("nav a[href='#models']")
+        visit.expect("#compute").to_be_hidden()
+        first = visit.page.locator("#models article").nth(0)
+        assert first.locator("li").all_inner_texts() == summary
+        assert "energy, MAE, meV/atom" in first.locator("table").inner_text()
+        other = visit.page.locator("#models article").nth(1)
+        other.get_by_role("button", name="Use it").click()
+        visit.expect("#model").to_have_value("lennard-jones@1")
+        visit.expect("#model-about").to_contain_text("Elements: He, Ne, Ar, Kr, Xe")
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(go: Go, scheme: str) -> None:
+    with go(color_scheme=scheme) as visit:
+        visit.page.fill("#conformers", "2")
+        visit.ask("CCO", "#relax")
+        visit.expect("#state").to_contain_text("Done: 2")
+        visit.page.click("#options summary")
+        visit.page.fill("#steps", "-1")
+        visit.page.click("#relax")
+        visit.expect("#steps-error").to_be_visible()
+        visit.page.evaluate(AXE)
+        found = visit.page.evaluate(FINDINGS)
+        for part in ("jobs", "models"):
+            visit.page.click(f"nav a[href='#{part}']")
+            found += visit.page.evaluate(FINDINGS)
+        assert found == []
+
+
+def test_nothing_hangs_over_on_a_phone(go: Go) -> None:
+    with go(viewport={"width": 360, "height": 640}, has_touch=True, is_mobile=True) as visit:
+        visit.page.fill("#conformers", "2")
+        visit.ask("CCO")
+        visit.expect("#state").to_contain_text("Done: 2")
+        visit.expect("#view canvas").to_be_visible()
+        for part in ("compute", "jobs", "models"):
+            visit.page.click(f"nav a[href='#{part}']")
+            visit.expect(f"#{part}").to_be_visible()
+            assert visit.page.evaluate(OVERHANG) <= 0
+        assert visit.complaints == []
