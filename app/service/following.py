@@ -79,7 +79,11 @@ class Following:
 
     async def _answer(self) -> PredictResponse:
         loop = asyncio.get_running_loop()
-        course = Course(keep=lambda state: loop.call_soon_threadsafe(self._tell, state))
+
+        def keep(state: RelaxationState) -> None:
+            loop.call_soon_threadsafe(self._tell, state)
+
+        course = Course(keep=keep)
         (entry,) = self._request.entries
         asked = (self._potential, entry, self._request, self._safeguards)
         result = await result_of(*asked, self._watch, self._suggest, course)

@@ -62,7 +62,7 @@ async def predict(request: Request) -> Response:
     with room.share() as share:
         message = await _message(request, kind, accepts, share)
         with cancelled_on_disconnect(request):
-            if follows:
+            if follows and message.accepts == "json":
                 return _answer_as_events(request, await service.read(message))
             if message.accepts == "lines":
                 return await _answer_as_lines(request, await service.read(message))
