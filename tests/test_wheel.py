@@ -74,7 +74,7 @@ def test_the_models_are_found(installed: Installed) -> None:
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     states = {entry["model"]: entry["state"] for entry in json.loads(out)}
-    assert {"organic-xtb@2": "sound", "lennard-jones@1": "sound"}.items() <= states.items()
+    assert {"organic-xtb@3": "sound", "lennard-jones@1": "sound"}.items() <= states.items()
 
 
 @contextmanager

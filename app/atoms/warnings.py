@@ -27,8 +27,8 @@ CODES: dict[Code, str] = {
     "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "
     "was answered because the request wants it",
     "out_of_domain": "something of the structure, which the message names, was in no structure that "
-    "the model was trained on; models whose card has neither `trained_on` nor `uncertainty`, such as "
-    "`organic-xtb@2`, cannot tell",
+    "the model was trained on; models whose card has neither `trained_on` nor `uncertainty` cannot "
+    "tell",
     "bonds_changed": "bonds broke or formed while the structure was relaxed",
     "stereo_chosen": "a SMILES leaves the stereochemistry of an atom or a double bond open; the "
     "geometry has one of the forms",

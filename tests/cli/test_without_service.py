@@ -16,4 +16,4 @@ def test_structures_are_predicted(tmp_path: Path) -> None:
 
 
 def test_models_are_listed(tmp_path: Path) -> None:
-    assert "organic-xtb@2" in run_without(EXTRAS, MAIN, "models", "list", folder=tmp_path)
+    assert "organic-xtb@3" in run_without(EXTRAS, MAIN, "models", "list", folder=tmp_path)

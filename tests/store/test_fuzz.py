@@ -16,7 +16,7 @@ from tests.paths import MODEL_STORE
 INPUTS = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
 
 
-@pytest.mark.parametrize("name", ["lennard-jones/1", "organic-xtb/2"])
+@pytest.mark.parametrize("name", ["lennard-jones/1", "organic-xtb/3"])
 def test_a_damaged_card(tmp_path: Path, name: str) -> None:
     rng, refused = random.Random(0), 0
     content = (MODEL_STORE / name / CARD).read_bytes()

@@ -98,7 +98,7 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
     if number != signal.SIGKILL:
         assert child.returncode == 128 + number
         assert f"ended by {number.name} before the input did; go on with --resume" in said
-        assert "structures answered with organic-xtb@2" in said
+        assert "structures answered with organic-xtb@3" in said
     assert 0 < count(output) < COUNT
     assert main(command(molecules, output, *options, "--resume")) == 1
     assert output.read_bytes() == whole[form]
@@ -135,7 +135,7 @@ def test_whatever_is_left_of_an_output_is_gone_on_with(
         (["--strict"], "strict was false, is true"),
         (["--properties", "energy"], 'properties was null, is ["energy"]'),
         (["--json"], 'form was "xyz", is "json"'),
-        (["--model", "lennard-jones"], 'model was "organic-xtb@2", is "lennard-jones@1", digest'),
+        (["--model", "lennard-jones"], 'model was "organic-xtb@3", is "lennard-jones@1", digest'),
     ],
 )
 def test_another_run_is_refused(

@@ -11,8 +11,8 @@ from tests.paths import MODEL_STORE
 
 
 def test_weights_of_the_bundled_model_are_those_of_today_s_architecture():
-    base = load_base(StartConfig(model="organic-xtb@2"), ModelStore(MODEL_STORE))
-    assert base.origin.reference == "organic-xtb@2"
+    base = load_base(StartConfig(model="organic-xtb@3"), ModelStore(MODEL_STORE))
+    assert base.origin.reference == "organic-xtb@3"
     (weights,) = base.weights
     model = build_model(base.model, base.statistics, seed=1)
     take_weights(model, weights)
