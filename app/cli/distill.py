@@ -75,7 +75,6 @@ def run(options: argparse.Namespace) -> int:
     from app.training.distill.report import compare
     from app.training.distill.sampling import exploring
     from app.training.export.publish import check_name
-    from app.training.loop.allocator import keep_freed_memory
     from app.training.loop.display import Display
     from app.training.runs.config_file import read_content
 
@@ -98,7 +97,6 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         processes=options.processes,
     )
-    keep_freed_memory()
     write_task(task)
     folder = distill(task, lambda config: Display(config.epochs), print)
     model, labels = student(folder), held_out(task)

@@ -80,10 +80,8 @@ def run(options: argparse.Namespace) -> int:
     # Read when torch is imported. Threads that spin while they wait make a step many times slower
     # on busy cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from app.training.loop.allocator import keep_freed_memory
     from app.training.loop.distributed import process_group
 
-    keep_freed_memory()
     with process_group() as group:
         try:
             return _run(options, group)

@@ -81,7 +81,8 @@ def test_no_pair_of_elements_falls_together(relax, one, other):
         relaxed = result["relaxed"]
         first, second = np.array(relaxed["positions"])
         apart = np.linalg.norm(first - second)
-        if relaxed["reason"].startswith("exploded"):  # the forces are beyond the limit where it begins
+        # where the forces are beyond the limit, it ends where it begins
+        if relaxed["reason"].startswith("exploded"):
             assert distance < least
             assert apart >= distance - 1e-6
         else:

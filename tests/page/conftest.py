@@ -24,9 +24,9 @@ from tests.paths import MODEL_STORE
 Go = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """A browser that all tests share."""
+    """A browser of a module's tests: while it is there, the thread has an event loop."""
     with chromium() as started:
         yield started
 
