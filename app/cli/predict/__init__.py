@@ -94,6 +94,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
     )
+    _add_output(parser)
+    _add_place(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """What is made of notations, and where results go."""
     parser.add_argument(
         "--to",
         choices=FORMS,
@@ -114,6 +120,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on with an output that was begun before, if model, options and input are the same",
     )
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    """Who answers: a service, or a model in this process."""
     parser.add_argument(
         "--server",
         metavar="URL",
