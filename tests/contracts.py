@@ -346,14 +346,23 @@ def assert_same_energies(
 def picked(prediction: StructurePrediction, atoms: Integers) -> StructurePrediction:
     """The prediction for the same structure with its atoms in this order."""
     members = None if prediction.member_forces is None else prediction.member_forces[:, atoms]
+    errors = None if prediction.force_errors is None else prediction.force_errors[atoms]
     forces, energies = prediction.forces[atoms], prediction.energies[atoms]
-    return replace(prediction, forces=forces, energies=energies, member_forces=members)
+    return replace(
+        prediction, forces=forces, energies=energies, member_forces=members, force_errors=errors
+    )
 
 
 def copied(prediction: StructurePrediction, copies: int) -> StructurePrediction:
     """The prediction for copies of a structure that do not feel each other, or feel the same."""
     members = None if prediction.member_energy is None else copies * prediction.member_energy
-    larger = replace(prediction, energy=copies * prediction.energy, member_energy=members)
+    variance = None if prediction.energy_variance is None else copies * prediction.energy_variance
+    larger = replace(
+        prediction,
+        energy=copies * prediction.energy,
+        member_energy=members,
+        energy_variance=variance,
+    )
     return picked(larger, np.tile(np.arange(len(prediction.energies)), copies))
 
 

@@ -23,7 +23,8 @@ from rdkit import Chem
 from rounds import TIMEOUT, label_round, read_journal, write_json
 from selection import select
 
-from app.errors import EquipotError
+from app import errors
+from equipot import EquipotError
 from app.labelling.isolation import isolated
 from app.store.card import ModelCard
 from app.store.location import default_store
@@ -188,5 +189,5 @@ def _options() -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         main()
-    except EquipotError as error:
+    except (EquipotError, errors.EquipotError) as error:
         raise SystemExit(str(error)) from error

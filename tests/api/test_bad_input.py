@@ -92,7 +92,7 @@ def test_all_bad_for_different_reasons(service: Running) -> None:
 
 BODIES: list[tuple[Any, list[str]]] = [
     ([], ["JSON object"]),
-    ({}, ["positions"]),
+    ({}, ["structures: missing", "the fields of one structure"]),
     ({"structures": []}, ["structures", "at least 1"]),
     ({"structures": "water"}, ["structures", "list"]),
     ({"structures": [ARGON], "modle": "x"}, ["modle", "unknown field", "model"]),

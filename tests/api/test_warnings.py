@@ -12,8 +12,12 @@ def test_a_radical_is_refused_by_a_model_of_closed_shells(bundled: Running) -> N
     error = bundled.predict(METHYL).json()["error"]
     assert error["code"] == "unsupported_charge"
     assert "9 electrons, an odd number" in error["message"]
-    for told in ({"multiplicity": 1}, {"charge": 1}):
-        assert bundled.predict({**METHYL, **told}).status_code == 422
+    assert bundled.predict({**METHYL, "multiplicity": 1}).status_code == 422
+
+
+def test_its_ions_of_closed_shells_are_answered(bundled: Running) -> None:
+    cation, anion = (bundled.predict({**METHYL, "charge": sign}).json() for sign in (1, -1))
+    assert cation["results"][0]["energy"] - anion["results"][0]["energy"] > 1
 
 
 def test_unless_it_is_wanted_and_then_there_is_a_warning(bundled: Running) -> None:

@@ -62,7 +62,7 @@ def test_a_run_can_begin_with_it(store):
     ("what", "said"),
     [
         ([], "write a published model, or a format and a file"),
-        (["sevennet"], "or one of sevennet, nequix, nequip and a file"),
+        (["sevennet"], "or one of sevennet, nequix, nequip, mace and a file"),
         (["no-such"], "write one of sevennet-0, sevennet-l3i5"),
         (["sevennet-0", "file"], "write one of"),
     ],

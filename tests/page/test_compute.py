@@ -75,7 +75,7 @@ def test_a_line_that_cannot_be_read_is_shown_under_the_file(go: Go) -> None:
     ("smiles", "place", "told"),
     [
         ("C1CC", "smiles", "no SMILES"),
-        ("CCF", "smiles", "F, which model 'organic-xtb' was not trained on"),
+        ("C[SiH3]", "smiles", "Si, which model 'organic-xtb' was not trained on"),
         ("", "smiles", "type a SMILES"),
     ],
 )

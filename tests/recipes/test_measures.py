@@ -5,7 +5,9 @@ import pytest
 from ase.build import molecule
 from ase.md.verlet import VelocityVerlet
 
+from app.backends import load_backend
 from app.formats.ase_atoms import from_ase
+from app.store.store import ModelStore
 from equipot import EquipotCalculator
 from recipes.measures.cache import Cache, key_of, writing
 from recipes.measures.databases import fragments, read_complexes
@@ -42,8 +44,8 @@ GEOS['%s-%s-monoA-unCP' % (dbse, '1')] = GEOS['%s-%s-dimer' % (dbse, '1')].extra
 
 
 @pytest.fixture(scope="module")
-def calculator():
-    return EquipotCalculator("organic-xtb", MODEL_STORE, threads=1)
+def backend():
+    return load_backend(ModelStore(MODEL_STORE).load("organic-xtb"), threads=1)
 
 
 def test_complexes_are_read_with_units_charges_and_energies(tmp_path):
@@ -122,18 +124,18 @@ def test_tables_and_deviations():
     ]
 
 
-def test_molecules_of_an_ensemble_do_not_feel_each_other(calculator):
+def test_molecules_of_an_ensemble_do_not_feel_each_other(backend):
     molecules = [molecule(name) for name in ("H2O", "CH3OH", "H2O")]
-    ensemble = Ensemble(calculator.backend, [from_ase(atoms) for atoms in molecules])
+    ensemble = Ensemble(backend, [from_ase(atoms) for atoms in molecules])
     forces = ensemble.together.get_forces()
     for index, atoms in enumerate(molecules):
-        atoms.calc = calculator
+        atoms.calc = EquipotCalculator(backend)
         np.testing.assert_allclose(forces[ensemble.slices[index]], atoms.get_forces(), atol=1e-5)
         assert ensemble.energies[index] == pytest.approx(atoms.get_potential_energy(), abs=1e-4)
 
 
-def test_a_molecule_that_collapses_is_stopped_and_the_others_go_on(calculator):
-    ensemble = Ensemble(calculator.backend, [from_ase(molecule("H2O"))] * 2)
+def test_a_molecule_that_collapses_is_stopped_and_the_others_go_on(backend):
+    ensemble = Ensemble(backend, [from_ase(molecule("H2O"))] * 2)
     atoms = ensemble.together
     atoms.positions[1] = atoms.positions[0]
     forces = atoms.get_forces()
@@ -144,7 +146,7 @@ def test_a_molecule_that_collapses_is_stopped_and_the_others_go_on(calculator):
     assert list(ensemble.stopped) == [0]
 
 
-def test_dynamics_go_on_where_they_were_stopped(calculator, tmp_path, monkeypatch):
+def test_dynamics_go_on_where_they_were_stopped(backend, tmp_path, monkeypatch):
     monkeypatch.setattr("recipes.measures.trajectory.EVERY", 2.0)
     monkeypatch.setattr("recipes.measures.trajectory.PART", 2)
     totals = []
@@ -153,7 +155,7 @@ def test_dynamics_go_on_where_they_were_stopped(calculator, tmp_path, monkeypatc
         folder.mkdir()
         for length in lengths:
             trajectory = Trajectory(folder, 0.5, 300.0, 0.01, seed=1)
-            ensemble = Ensemble(calculator.backend, [from_ase(molecule("CH3OH"))] * 2)
+            ensemble = Ensemble(backend, [from_ase(molecule("CH3OH"))] * 2)
             trajectory.run(ensemble, 0.004, length)
         totals.append(trajectory.totals("nve"))
     assert totals[0].shape == (6, 2)

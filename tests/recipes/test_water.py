@@ -16,6 +16,9 @@ from recipes.water.distances import longest_bond, radial_distribution
 from recipes.water.dynamics import Dynamics, Unstable
 from tests.paths import MODEL_STORE
 
+# The bundled model, of molecules, stands in for one of liquid water.
+pytestmark = pytest.mark.filterwarnings("ignore:the structure is periodic")
+
 
 @pytest.fixture
 def box() -> Atoms:
