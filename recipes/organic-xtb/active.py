@@ -24,11 +24,11 @@ from rounds import TIMEOUT, label_round, read_journal, write_json
 from selection import select
 
 from app import errors
-from equipot import EquipotError
 from app.labelling.isolation import isolated
 from app.store.card import ModelCard
 from app.store.location import default_store
 from app.store.store import ModelStore
+from equipot import EquipotError
 
 LARGEST = 60  # atoms
 

@@ -17,7 +17,6 @@ from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 
-
 from equipot import EquipotError
 
 Array = NDArray[np.float64]
