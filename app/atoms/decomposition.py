@@ -197,9 +197,9 @@ class Cutter:
             edge_shift=graph.edge_shift[:kept],
             edge_reverse=np.where(reverse < kept, reverse, np.arange(kept)),
             n_atoms=np.array([count]),
+            n_whole=np.array([len(whole)]),
             n_edges=np.array([kept]),
-            # an atom without neighbours does not feel the charge, and is no lone ion here
-            charge=np.array([whole.charge if count > 1 else 0]),
+            charge=np.array([whole.charge]),
             multiplicity=np.array([whole.multiplicity or 0]),
             halo=np.arange(count) >= core,
         )

@@ -32,6 +32,7 @@ class Graph:
         edge_reverse: (E,) the edge j -> i that belongs to each edge i -> j; the edge itself where
             that is missing.
         n_atoms: (B,) atoms of each structure.
+        n_whole: (B,) the same, and of a piece the atoms of the structure that was cut.
         n_edges: (B,) edges of each structure.
         charge: (B,) total charges, in elementary charges.
         multiplicity: (B,) spin multiplicities 2S+1; 0 where not given.
@@ -46,6 +47,7 @@ class Graph:
     edge_shift: Integers
     edge_reverse: Integers
     n_atoms: Integers
+    n_whole: Integers
     n_edges: Integers
     charge: Integers
     multiplicity: Integers
@@ -134,6 +136,7 @@ def collate(graphs: Sequence[Graph]) -> Graph:
             [g.edge_reverse + o for g, o in zip(graphs, edges, strict=True)]
         ),
         n_atoms=joined("n_atoms"),
+        n_whole=joined("n_whole"),
         n_edges=joined("n_edges"),
         charge=joined("charge"),
         multiplicity=joined("multiplicity"),
@@ -156,6 +159,7 @@ def separate(graph: Graph) -> list[Graph]:
             edge_shift=graph.edge_shift[e:f],
             edge_reverse=graph.edge_reverse[e:f] - e,
             n_atoms=graph.n_atoms[i : i + 1],
+            n_whole=graph.n_whole[i : i + 1],
             n_edges=graph.n_edges[i : i + 1],
             charge=graph.charge[i : i + 1],
             multiplicity=graph.multiplicity[i : i + 1],

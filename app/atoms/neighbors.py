@@ -257,6 +257,7 @@ def _graph(
 ) -> Graph:
     one = structures[0] if len(structures) == 1 else None
     numbers = one.numbers if one else np.concatenate([s.numbers for s in structures])
+    n_atoms = np.array([len(s) for s in structures])
     return Graph(
         numbers=numbers,
         positions=one.positions if one else np.concatenate([s.positions for s in structures]),
@@ -265,7 +266,8 @@ def _graph(
         edge_index=edge_index,
         edge_shift=edge_shift,
         edge_reverse=edge_reverse,
-        n_atoms=np.array([len(s) for s in structures]),
+        n_atoms=n_atoms,
+        n_whole=n_atoms,
         n_edges=np.asarray(n_edges),
         charge=np.array([s.charge for s in structures]),
         multiplicity=np.array([s.multiplicity or 0 for s in structures]),

@@ -86,6 +86,10 @@ class ModelCard(Part):
         default_factory=dict,
         description="eV, energy of a single charged atom, by element and charge; others are refused",
     )
+    charge_energies: dict[int, Energy] = Field(
+        default_factory=dict,
+        description="eV, reference energy of a total charge, shared equally by the structure's atoms",
+    )
     cutoff: float = Field(gt=0, le=LONGEST_CUTOFF, description="Å")
     receptive_field: float = Field(
         gt=0,
@@ -217,19 +221,23 @@ class ModelCard(Part):
         return species
 
     def references(self, graph: Graph) -> Floats:
-        """(N,), eV: the reference energy of each atom, or the energy of a lone ion.
+        """(N,), eV: the reference energy of each atom and its share of that of the charge, or the
+        energy of a lone ion.
 
         Raises:
             UnsupportedElement: as for `species`.
         """
         table = np.array([self.atomic_energies.get(symbol, 0.0) for symbol in self.elements])
         references: Floats = table[self.species(graph.numbers)]
-        if self.lone_ions:
-            lone = (graph.n_atoms == 1) & (graph.n_edges == 0) & (graph.charge != 0)
-            for structure in np.flatnonzero(lone):
-                atom = int(graph.n_atoms[:structure].sum())
-                ions = self.lone_ions.get(chemical_symbols[graph.numbers[atom]], {})
-                references[atom] = ions.get(int(graph.charge[structure]), references[atom])
+        ends = np.cumsum(graph.n_atoms)
+        for structure in np.flatnonzero(graph.charge):
+            atoms = slice(ends[structure] - graph.n_atoms[structure], ends[structure])
+            charge, size = int(graph.charge[structure]), int(graph.n_whole[structure])
+            if size == 1 and not graph.n_edges[structure]:
+                ions = self.lone_ions.get(chemical_symbols[graph.numbers[atoms.start]], {})
+                references[atoms] = ions.get(charge, references[atoms])
+            else:
+                references[atoms] += self.charge_energies.get(charge, 0.0) / size
         return references
 
     def check(self, structure: Structure) -> None:

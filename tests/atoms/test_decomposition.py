@@ -1,6 +1,7 @@
 """A structure in pieces has the energy, forces and stress of the whole one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -81,6 +82,7 @@ def structures(card: ModelCard) -> dict[str, tuple[Structure, int]]:
     skewed = turned.cell + np.array([[0, 0, 0], [3.0, 0, 0], [0, 0, 0]]) * turned.cell[0]
     return {
         "molecule": (random_molecule(card, 60, seed=1), 7),
+        "ion": (replace(random_molecule(card, 60, seed=1), charge=1), 7),
         "thin cell": (random_crystal(card, (2, 2, 2), seed=2), 3),
         "one atom": (random_crystal(card, (1, 1, 1), seed=3), 1),
         "crystal": (random_crystal(card, (6, 4, 5), seed=5), 30),
@@ -96,7 +98,8 @@ def shifted(structure: Structure, by: float) -> Structure:
 
 
 @pytest.mark.parametrize(
-    "kind", ["molecule", "thin cell", "one atom", "crystal", "skewed", "slab", "wire", "far away"]
+    "kind",
+    ["molecule", "ion", "thin cell", "one atom", "crystal", "skewed", "slab", "wire", "far away"],
 )
 def test_the_pieces_are_the_whole(backend: Backend, kind: str) -> None:
     structure, most = structures(backend.card)[kind]

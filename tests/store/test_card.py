@@ -44,6 +44,9 @@ def test_a_lone_ion_has_an_energy_of_its_own_and_others_are_refused(card):
     assert charged.references(collate(graphs)).tolist() == [0.5, -13.0]
     pair = Structure([1, 1], [[0.0, 0, 0], [0.0, 0, 1]], charge=1)
     assert charged.references(build_graph(pair, 3.0)).tolist() == [-13.0, -13.0]
+    known = charged.model_copy(update={"charge_energies": {1: 9.0}})
+    together = collate([build_graph(s, 3.0) for s in (atoms[1], pair, atoms[0], atoms[-1])])
+    assert known.references(together).tolist() == [0.5, -8.5, -8.5, -13.0, -13.0]
     charged.check(atoms[1])
     with pytest.raises(
         UnsupportedCharge, match=r"atom H of charge -1: .* the lone ions H \+1 only"

@@ -28,6 +28,7 @@ def card() -> ModelCard:
             "elements": ("H", "C", "N", "O"),
             "takes_charge": False,
             "lone_ions": {},
+            "charge_energies": {},
             "trained_on": RANGE,
             "uncertainty": None,
             "metrics": {"test": errors},

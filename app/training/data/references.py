@@ -37,6 +37,7 @@ def fit_statistics(
         elements=tuple(elements),
         atomic_energies=energies,
         lone_ions=lone_ions(frames),
+        charge_energies=charge_energies(frames, energies),
         force_scale=(force_square(frames) or 1.0) ** 0.5,
         average_neighbors=frames.average_neighbors or 1.0,
     )
@@ -88,6 +89,33 @@ def lone_ions(frames: Dataset) -> dict[str, dict[int, float]]:
     return ions
 
 
+def charge_energies(frames: Dataset, atomic_energies: Mapping[str, float]) -> dict[int, float]:
+    """eV; by how much the energies of frames of each total charge lie above those of neutral ones.
+
+    A chemical potential and a hardness, in effect, which no sum over atoms could learn but by their
+    number: least squares beside a mean energy of each element's atoms. Single atoms are left out.
+
+    Args:
+        frames: the training frames.
+        atomic_energies: eV, the reference energy of each element.
+    """
+    elements = list(atomic_energies)
+    known = np.array(list(atomic_energies.values()))
+    charges = [q for q in np.unique(frames.charge[frames.n_atoms > 1]).tolist() if q]
+    if not charges:
+        return {}
+    width = len(elements) + len(charges)
+    normal, right = np.zeros((width, width)), np.zeros(width)
+    for part in frames.parts():
+        used = np.isfinite(part.energy) & (part.n_atoms > 1)
+        counts = composition(part, elements)[used]
+        rows = np.column_stack([counts, part.charge[used, None] == np.array(charges)])
+        normal += rows.T @ rows
+        right += rows.T @ (part.energy[used] - counts @ known)
+    solution = np.linalg.lstsq(normal, right, rcond=None)[0][len(elements) :]
+    return dict(zip(charges, map(float, solution), strict=True))
+
+
 def _single_atoms(frames: Dataset) -> dict[tuple[str, int], float]:
     """eV; energy by element and charge."""
     rows = _alone(frames)
@@ -136,7 +164,8 @@ def least_squares(
 
 
 def reference_energies(frames: Dataset, statistics: Statistics) -> Floats:
-    """(F,), eV; the sum of the reference energies of each frame's atoms, or that of a lone ion.
+    """(F,), eV; the reference energies of each frame's atoms and of its charge, or that of a lone
+    ion.
 
     Raises:
         InvalidData: a lone ion that the training frames do not have.
@@ -144,6 +173,8 @@ def reference_energies(frames: Dataset, statistics: Statistics) -> Floats:
     energies = np.array([statistics.atomic_energies[symbol] for symbol in statistics.elements])
     sums = [composition(part, statistics.elements) @ energies for part in frames.parts()]
     references = np.concatenate([np.zeros(0), *sums])
+    for charge, energy in statistics.charge_energies.items():
+        references[frames.charge == charge] += energy
     for row in _alone(frames):
         if charge := int(frames.charge[row]):
             symbol = chemical_symbols[frames.arrays.numbers[frames.atom_start[row]]]

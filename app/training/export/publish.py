@@ -157,6 +157,7 @@ def card_of(
         elements=run.statistics.elements,
         atomic_energies=run.statistics.atomic_energies,
         lone_ions=run.statistics.lone_ions if model.takes_charge else {},
+        charge_energies=run.statistics.charge_energies if model.takes_charge else {},
         cutoff=model.cutoff,
         receptive_field=model.receptive_field,
         takes_charge=model.takes_charge,

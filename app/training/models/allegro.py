@@ -166,7 +166,8 @@ class TwoBodyEmbedding(nn.Module):
         self.centre = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
         self.neighbor = nn.Parameter(torch.randn(num_elements, hidden) / math.sqrt(2))
         if config.takes_charge:
-            self.charge = nn.Parameter(torch.randn(num_elements, 2, hidden) / math.sqrt(2))
+            # an ion begins as its neutral twin, whose chemistry it shares but for some atoms
+            self.charge = nn.Parameter(torch.zeros(num_elements, 2, hidden))
         self.rest = mlp(hidden, config.two_body_mlp[1:], config.num_scalars, gain=SILU_GAIN)
 
     def forward(self, radial: Tensor, inputs: LocalInputs) -> Tensor:

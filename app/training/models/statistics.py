@@ -12,6 +12,7 @@ class Statistics(BaseModel):
         elements: chemical symbols, in the order of the species index.
         atomic_energies: eV, reference energy of an atom of each element; added outside the model.
         lone_ions: eV, energies of single charged atoms in the data, by element and charge.
+        charge_energies: eV, mean energy of a total charge; added outside the model.
         binding_energies: eV, mean binding energy of an atom of each element, where the model adds it.
         force_scale: eV/Å, root mean square of the training forces' components.
         average_neighbors: mean number of neighbours of an atom.
@@ -23,6 +24,7 @@ class Statistics(BaseModel):
     elements: tuple[str, ...] = Field(min_length=1)
     atomic_energies: dict[str, float]
     lone_ions: dict[str, dict[int, float]] = Field(default_factory=dict)
+    charge_energies: dict[int, float] = Field(default_factory=dict)
     binding_energies: dict[str, float] = Field(default_factory=dict)
     force_scale: float = Field(gt=0)
     average_neighbors: float = Field(gt=0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from app.errors import InvalidConfig
 from app.store.store import ModelStore
 from app.training.data.load import Frames
-from app.training.data.references import element_energies, lone_ions
+from app.training.data.references import charge_energies, element_energies, lone_ions
 from app.training.models import Statistics, build_model
 from app.training.models.freezing import freeze
 from app.training.models.network import Network
@@ -79,8 +79,14 @@ def grown_statistics(base: Base, config: TrainConfig, frames: Frames) -> Statist
     keep = config.start.references == "keep"
     fixed = {s: e for s, e in old.atomic_energies.items() if keep or s not in present}
     energies = element_energies(frames.train, elements, config.references, fixed)
-    ions = {**old.lone_ions, **lone_ions(frames.train)}
-    return statistics.model_copy(update={"atomic_energies": energies, "lone_ions": ions})
+    of_charges = charge_energies(frames.train, energies)
+    return statistics.model_copy(
+        update={
+            "atomic_energies": energies,
+            "lone_ions": {**old.lone_ions, **lone_ions(frames.train)},
+            "charge_energies": {**of_charges, **(old.charge_energies if keep else {})},
+        }
+    )
 
 
 def _check_free(model: Network, patterns: Sequence[str], new: Sequence[str]) -> None:

@@ -108,3 +108,19 @@ def test_single_atoms_and_ions_are_references():
         reference_energies(dataset([frame([18], -60.0, charge=-2)]), statistics)
     with pytest.raises(InvalidConfig, match="no energy for Kr"):
         fit_statistics(frames, (*ELEMENTS, "Kr"), "isolated")
+
+
+def test_charges_have_energies_of_their_own():
+    pairs = [frame([10, 18], -7.0 * n, charge=q) for n, q in ((1, 0), (1, 0))]
+    chains = [
+        frame([10] * n, -3.0 * n + {0: 0.0, 1: 11.0, -1: -7.0}[q], charge=q)
+        for n in (2, 3, 5)
+        for q in (0, 1, -1)
+    ]
+    alone = [frame([10], -1.0), frame([18], -2.0), frame([10], 20.0, charge=1)]
+    frames = dataset([*pairs, *chains, *alone])
+    statistics = fit_statistics(frames, ELEMENTS, "isolated")
+    assert statistics.charge_energies == pytest.approx({-1: -7.0, 1: 11.0})
+    rest = frames.energy - reference_energies(frames, statistics)
+    np.testing.assert_allclose(rest[2:5], [-4.0] * 3)
+    assert rest[-3:].tolist() == [0.0, 0.0, 0.0]
