@@ -119,7 +119,8 @@ def _relax_parameters() -> list[dict[str, Any]]:
     """A query parameter for each option of a relaxation."""
     parameters = []
     for name, schema in RelaxOptions.model_json_schema()["properties"].items():
-        kind = {key: schema[key] for key in ("type", "enum") if key in schema}
+        stated = schema.get("anyOf", [schema])[0]
+        kind = {key: stated[key] for key in ("type", "enum") if key in stated}
         if kind["type"] == "array":
             kind = {"type": "string"}
         if name == "cell":

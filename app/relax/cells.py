@@ -43,8 +43,8 @@ def projector(structure: Structure, options: RelaxOptions) -> Floats:
 
 
 def _refuse_cell_options(options: RelaxOptions) -> None:
-    for name, given in (("fixed_axes", options.fixed_axes), ("pressure", options.pressure)):
-        if given:
+    for name in ("fixed_axes", "pressure", "smax"):
+        if getattr(options, name):
             raise InvalidRequest(
                 f"relax.{name}: the cell is fixed; set cell to 'full', 'isotropic' or 'lengths'"
             )

@@ -59,6 +59,14 @@ class RelaxOptions(BaseModel):
     pressure: Annotated[float, AfterValidator(_sound_pressure)] = Field(
         default=0.0, allow_inf_nan=False, description="eV/Å³, under which the cell relaxes"
     )
+    smax: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="eV/Å³; where stated, the cell is converged when no component of its stress, as far "
+        "as it may change, differs by more from the pressure; else its virial over the number of "
+        "atoms is held to `fmax`",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +91,9 @@ class Relaxed:
         graph: of that geometry, within the cutoff; None of a result that was kept and read again.
         prediction: its energy, forces and stress.
         initial: those of the structure as it was given.
-        fmax: eV/Å, what was left of the criterion's quantity.
+        fmax: eV/Å, what was left of the criterion's quantity; with `smax`, of the atoms' part of it.
         steps: optimiser steps that were made.
-        converged: whether `fmax` is below the limit.
+        converged: whether the criterion was met.
         criterion: what was compared with which limit.
         reason: `converged`, `steps`, or `exploded: ...`.
     """

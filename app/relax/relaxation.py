@@ -169,9 +169,6 @@ class Relaxation(Task[Relaxed]):
         assert self.sound is not None
         assert self.initial is not None
         x, graph, prediction, fmax = self.sound
-        criterion = "largest force on an atom"
-        if self.options.cell != "fixed":
-            criterion += ", or row of the virial over the number of atoms,"
         return Relaxed(
             structure_at(self.origin, x),
             graph,
@@ -180,9 +177,20 @@ class Relaxation(Task[Relaxed]):
             fmax,
             self.steps,
             reason == "converged",
-            f"{criterion} < {self.options.fmax:g} eV/Å",
+            criterion(self.options),
             reason,
         )
+
+
+def criterion(options: RelaxOptions) -> str:
+    """When a relaxation is converged."""
+    limit = f"< {options.fmax:g} eV/Å"
+    if options.cell == "fixed":
+        return f"largest force on an atom {limit}"
+    if options.smax is None:
+        return f"largest force on an atom, or row of the virial over the number of atoms, {limit}"
+    stress = f"largest component of the stress that may relax < {options.smax:g} eV/Å³"
+    return f"largest force on an atom {limit}, and {stress}"
 
 
 def take_step(
@@ -193,10 +201,11 @@ def take_step(
     rows = Rows(np.array([len(r.origin) for r in relaxations]))
     x = np.concatenate([r.x for r in relaxations])
     forces = _forces(relaxations, list(predictions.values()), x, rows)
-    left = rows.longest(forces)
+    left, still = _left(relaxations, x, forces, rows)
     ends: dict[Relaxation, Relaxed | EquipotError] = {}
-    for relaxation, fault, fmax in zip(
-        relaxations, _faults(relaxations, x, forces, rows), left.tolist(), strict=True
+    faults = _faults(relaxations, x, forces, rows)
+    for relaxation, fault, fmax, at_rest in zip(
+        relaxations, faults, left.tolist(), still, strict=True
     ):
         here = (relaxation.x, relaxation.graph, predictions[relaxation], fmax)
         if relaxation.initial is None:
@@ -206,7 +215,7 @@ def take_step(
             ends[relaxation] = relaxation.ended(f"exploded: {fault}")
             continue
         relaxation.sound = here
-        if fmax < relaxation.options.fmax:
+        if fmax < relaxation.options.fmax and at_rest:
             ends[relaxation] = relaxation.ended("converged")
         elif relaxation.steps >= relaxation.options.steps:
             ends[relaxation] = relaxation.ended("steps")
@@ -252,6 +261,23 @@ def _cell_forces(relaxations: list[Relaxation], predictions: list[StructurePredi
     allowed = np.array([r.allowed for r in relaxations])
     projected: Floats = np.einsum("bij,bj->bi", allowed, forces.reshape(-1, 9)).reshape(-1, 3, 3)
     return projected
+
+
+def _left(
+    relaxations: list[Relaxation], x: Floats, forces: Floats, rows: Rows
+) -> tuple[Floats, list[bool]]:
+    """(B,) eV/Å: the longest rows; and whether each stress is small, where that is asked for itself."""
+    left, still = rows.longest(forces), [True] * len(relaxations)
+    for i, own in enumerate(rows.split(forces)):
+        smax = relaxations[i].options.smax
+        if smax is None:
+            continue
+        deformation = rows.deformations(x)[i]
+        left[i] = np.linalg.norm(own[:-3] @ np.linalg.inv(deformation), axis=1).max()
+        volume = abs(np.linalg.det(relaxations[i].origin.cell) * np.linalg.det(deformation))
+        stress = own[-3:] @ deformation.T * (len(own) - 3) / volume
+        still[i] = bool(np.abs(stress).max() < smax)
+    return left, still
 
 
 def _faults(relaxations: list[Relaxation], x: Floats, forces: Floats, rows: Rows) -> list[str]:

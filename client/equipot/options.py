@@ -14,6 +14,7 @@ class RelaxOptions(TypedDict, total=False):
         cell: what of a cell may change.
         fixed_axes: lattice vectors that stay as they are.
         pressure: eV/Å³ that the cell relaxes under.
+        smax: eV/Å³ that is left of its stress, in place of `fmax`.
     """
 
     fmax: float
@@ -22,6 +23,7 @@ class RelaxOptions(TypedDict, total=False):
     cell: bool | Literal["full", "isotropic", "lengths"]
     fixed_axes: list[Literal["a", "b", "c"]]
     pressure: float
+    smax: float
 
 
 class PredictOptions(TypedDict, total=False):

@@ -20,7 +20,7 @@ from app.relax.cells import projector
 from app.relax.options import CellFreedom
 from app.store.card import ModelCard
 from equipot import EquipotCalculator
-from tests.relax.relaxing import ASE, MILLI, cluster, relaxed
+from tests.relax.relaxing import ASE, MILLI, cluster, relaxed, relaxed_each
 
 
 @pytest.mark.parametrize("optimizer", ["fire", "lbfgs"])
@@ -127,3 +127,52 @@ def test_the_projector_has_as_many_dimensions_as_are_free(
     np.testing.assert_allclose(onto, onto.T, atol=1e-14)
     np.testing.assert_allclose(onto @ onto, onto, atol=1e-14)
     assert np.trace(onto) == pytest.approx(dimensions)
+
+
+def test_a_stress_of_its_own_limit(backend: PairBackend) -> None:
+    crystal = bulk("Ar", a=5.6) * (2, 2, 2)
+    crystal.set_cell(crystal.cell @ np.diag([1.03, 0.98, 1.01]), scale_atoms=True)
+    pressure, tight, loose = 0.002, 2e-6, 2e-4
+    options = RelaxOptions(fmax=0.5, steps=500, cell="full", pressure=pressure, smax=tight)
+    one, other = relaxed_each(
+        backend,
+        [
+            (from_ase(crystal), options),
+            (from_ase(crystal), options.model_copy(update={"smax": loose})),
+        ],
+    )
+    assert one.converged
+    assert other.converged
+    assert other.steps < one.steps
+    left = np.abs(one.prediction.stress + pressure * np.eye(3)).max()
+    assert left < tight < np.abs(other.prediction.stress + pressure * np.eye(3)).max() < loose
+    assert one.criterion == (
+        "largest force on an atom < 0.5 eV/Å, and largest component of the stress that may relax < "
+        "2e-06 eV/Å³"
+    )
+    assert one.fmax < 1e-6
+
+
+def test_what_may_not_relax_is_not_judged(backend: PairBackend) -> None:
+    crystal = from_ase(bulk("Ar", cubic=True, a=5.4))
+    options = RelaxOptions(fmax=0.01, steps=500, cell="full", fixed_axes=("a",), smax=1e-5)
+    (mine,) = relaxed(backend, [crystal], options)
+    assert mine.converged
+    stress = np.abs(mine.prediction.stress)
+    assert stress[0, 0] > 5e-5
+    assert stress[1:, 1:].max() < 1e-5
+
+
+def test_forces_count_beside_the_stress(backend: PairBackend) -> None:
+    crystal = bulk("Ar", cubic=True, a=5.4) * (2, 1, 1)
+    crystal.rattle(0.1, seed=1)
+    options = RelaxOptions(fmax=0.002, steps=500, cell="full", smax=1.0)
+    (mine,) = relaxed(backend, [from_ase(crystal)], options)
+    assert mine.converged
+    assert np.linalg.norm(mine.prediction.forces, axis=1).max() == pytest.approx(mine.fmax)
+    assert 1e-6 < mine.fmax < 0.002
+
+
+def test_a_limit_of_the_stress_wants_a_cell(backend: PairBackend) -> None:
+    with pytest.raises(InvalidRequest, match=r"relax\.smax: the cell is fixed"):
+        projector(from_ase(bulk("Ar")), RelaxOptions(smax=0.001))
