@@ -26,11 +26,14 @@ from app.api.errors import (
 from app.api.limits import BodyRoom
 from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
-from app.api.routes import health, jobs, models, page, predict
+from app.api.routes import health, jobs, models, open_inference, page, predict
 from app.errors import EquipotError
 from app.jobs.jobs import Jobs
 from app.service.service import Service
 from app.settings import Settings
+
+EXPOSED = ("X-Equipot-Model", "Retry-After", "Location", "Link", open_inference.HEADER)
+"""Headers of answers that pages of other origins may read."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -52,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.jobs = Jobs(service)
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
     app.state.body_limits = BodyLimits.of(service.settings)
-    for routes in (page, predict, jobs, models, health):
+    for routes in (page, predict, jobs, models, open_inference, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.
@@ -70,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=list(service.settings.cors_origins),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["X-Equipot-Model", "Retry-After", "Location", "Link"],
+            expose_headers=EXPOSED,
         )
     app.add_middleware(RequestMiddleware, service=service)
     complete(app)

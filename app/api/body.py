@@ -90,6 +90,20 @@ async def read_body(request: Request, limits: BodyLimits, share: Share) -> bytes
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+async def whole_body(request: Request, limits: BodyLimits, share: Share) -> bytes:
+    """The whole body, decompressed; raises what `read_body` and `decompressed` do."""
+    body = await read_body(request, limits, share)
+    if encoding := content_encoding(request):
+        body = await asyncio.to_thread(decompressed, body, encoding, limits)
+        share.grow(len(body))
+    return body
+
+
+def content_encoding(request: Request) -> str:
+    """How the body is compressed; empty where it is not."""
+    return request.headers.get("content-encoding", "").strip().lower()
+
+
 def decompressed(body: bytes, encoding: str, limits: BodyLimits) -> bytes:
     """What a body holds that was sent with a Content-Encoding.
 

@@ -16,6 +16,7 @@ XYZ = WRITERS["xyz"].media_type
 LINES = "application/x-ndjson"
 FORM = "multipart/form-data"
 HTML = "text/html"
+OCTETS = "application/octet-stream"
 EVENT_STREAM = "text/event-stream"
 FORMAT = "format"
 """The query parameter that says how to answer."""

@@ -1,5 +1,6 @@
 """How an error becomes an HTTP response."""
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 import orjson
@@ -15,34 +16,54 @@ CLIENT_LEFT = 499
 """What the metrics show for a client that did not wait for its answer."""
 
 
-def response(fault: Fault, headers: dict[str, str] | None = None) -> Response:
-    """`{"error": {"code", "message"}}` with the status of the fault."""
-    body = orjson.dumps({"error": fault.as_json()})
-    return Response(body, fault.status, headers, media_type="application/json")
+def response(fault: Fault, path: str, headers: dict[str, str] | None = None) -> Response:
+    """`{"error": {"code", "message"}}` with the status of the fault.
+
+    Args:
+        fault: what is told.
+        path: of the request; those of other protocols have errors as these have them.
+        headers: besides.
+    """
+    status, document = SHAPES.get(path.lstrip("/").partition("/")[0], _own)(fault)
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")
 
 
-async def on_equipot_error(_: Request, error: Exception) -> Response:
+def _own(fault: Fault) -> tuple[int, object]:
+    return fault.status, {"error": fault.as_json()}
+
+
+def _open_inference(fault: Fault) -> tuple[int, object]:
+    """A text alone; what cannot be processed is a bad request."""
+    return 400 if fault.status == 422 else fault.status, {"error": fault.message}
+
+
+SHAPES: Mapping[str, Callable[[Fault], tuple[int, object]]] = {"v2": _open_inference}
+"""How other protocols tell an error, by the first part of their paths."""
+
+
+async def on_equipot_error(request: Request, error: Exception) -> Response:
     """The answer to a request that could not be served at all."""
     assert isinstance(error, errors.EquipotError)
     headers = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = f"{error.retry_after:.0f}"
-    return response(fault(error), headers)
+    return response(fault(error), _path(request), headers)
 
 
-async def on_http_exception(_: Request, error: Exception) -> Response:
+async def on_http_exception(request: Request, error: Exception) -> Response:
     """Wrong paths, methods and content types, in the same shape as all other errors."""
     assert isinstance(error, HTTPException)
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
-    return response(Fault(error.status_code, code, error.detail), dict(error.headers or {}))
+    told = Fault(error.status_code, code, error.detail)
+    return response(told, _path(request), dict(error.headers or {}))
 
 
-async def on_invalid_parameter(_: Request, error: Exception) -> Response:
+async def on_invalid_parameter(request: Request, error: Exception) -> Response:
     """A parameter of path or query that is not what is expected."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     shown = f"{first['loc'][-1]}: {first['msg']}, not '{str(first['input'])[:80]}'"
-    return response(fault(errors.InvalidRequest(f"query parameter {shown}")))
+    return response(fault(errors.InvalidRequest(f"query parameter {shown}")), _path(request))
 
 
 async def on_client_left(_: Request, error: Exception) -> Response:
@@ -50,7 +71,7 @@ async def on_client_left(_: Request, error: Exception) -> Response:
     return Response(status_code=CLIENT_LEFT)
 
 
-async def on_surprise(_: Request, error: Exception) -> Response:
+async def on_surprise(request: Request, error: Exception) -> Response:
     """A fault of ours: the log has the traceback, the client its kind.
 
     The server closes the connection after it, which the client is told, so that it sends nothing
@@ -59,4 +80,8 @@ async def on_surprise(_: Request, error: Exception) -> Response:
     told = Fault(
         500, "internal", f"an unexpected {type(error).__name__}; the service's log has more"
     )
-    return response(told, {"Connection": "close"})
+    return response(told, _path(request), {"Connection": "close"})
+
+
+def _path(request: Request) -> str:
+    return str(request.scope["path"])

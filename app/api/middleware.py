@@ -42,7 +42,8 @@ class RequestMiddleware:
             if status or self._models.state != "stopping":
                 raise
             told = Unavailable("the service was shut down before the answer; send it again")
-            await response(fault(told), {"Connection": "close"})(scope, receive, noting)
+            cut_off = response(fault(told), scope["path"], {"Connection": "close"})
+            await cut_off(scope, receive, noting)
         finally:
             default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
             route = getattr(scope.get("route"), "path", default)

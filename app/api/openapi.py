@@ -23,6 +23,16 @@ from app.atoms.properties import NAMES
 from app.formats.registry import FORMATS, WRITERS
 from app.jobs.schemas import JobOut, JobsAnswer
 from app.protocol.item_types import FileIn, SmilesIn
+from app.protocol.open_inference.schemas import (
+    InferRequest,
+    InferResponse,
+    ModelMetadata,
+    ModelReady,
+    ProtocolError,
+    ServerLive,
+    ServerMetadata,
+    ServerReady,
+)
 from app.protocol.schemas import (
     WATER,
     Alive,
@@ -56,16 +66,25 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     ErrorBody,
     JobOut,
     JobsAnswer,
+    InferRequest,
+    InferResponse,
+    ModelMetadata,
+    ModelReady,
+    ServerMetadata,
+    ServerLive,
+    ServerReady,
+    ProtocolError,
 )
 
 
-def _ref(model: type[BaseModel]) -> dict[str, str]:
+def ref(model: type[BaseModel]) -> dict[str, str]:
+    """Where the schema of a wire type is."""
     return {"$ref": REF.format(model=model.__name__)}
 
 
 def answer(model: type[BaseModel], description: str) -> dict[str, Any]:
     """A response with a wire type."""
-    return {"description": description, "content": {JSON: {"schema": _ref(model)}}}
+    return {"description": description, "content": {JSON: {"schema": ref(model)}}}
 
 
 def error(description: str) -> dict[str, Any]:
@@ -75,7 +94,7 @@ def error(description: str) -> dict[str, Any]:
 
 def _failed(description: str) -> dict[str, Any]:
     """An error for the whole request, or for each of its structures."""
-    either = {"anyOf": [_ref(ErrorBody), _ref(PredictAnswer)]}
+    either = {"anyOf": [ref(ErrorBody), ref(PredictAnswer)]}
     return {"description": description, "content": {JSON: {"schema": either}}}
 
 
@@ -135,7 +154,7 @@ INDEX: dict[str, Any] = {
     "responses": {
         200: {
             "description": "this service: to a browser, a page to use it by",
-            "content": {JSON: {"schema": _ref(Index)}, HTML: {"schema": {"type": "string"}}},
+            "content": {JSON: {"schema": ref(Index)}, HTML: {"schema": {"type": "string"}}},
         }
     }
 }
@@ -158,7 +177,7 @@ PREDICT: dict[str, Any] = {
         200: {
             "description": "at least one structure has an answer",
             "content": {
-                JSON: {"schema": _ref(PredictAnswer)},
+                JSON: {"schema": ref(PredictAnswer)},
                 XYZ: {"schema": {"type": "string"}, "example": WATER_XYZ},
                 MSGPACK: BINARY,
                 LINES: {"schema": {"type": "string"}},
@@ -183,7 +202,7 @@ PREDICT: dict[str, Any] = {
             "required": True,
             "content": {
                 JSON: {
-                    "schema": _ref(PredictBody),
+                    "schema": ref(PredictBody),
                     "examples": {
                         "one": {"summary": "one structure", "value": WATER},
                         "files": {
@@ -258,7 +277,7 @@ def complete(app: FastAPI) -> None:
             types = schema.setdefault("components", {}).setdefault("schemas", {})
             types.update(definitions["$defs"])
             items = types["PredictBody"]["properties"]["structures"]
-            items["items"] = {"anyOf": [_ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
+            items["items"] = {"anyOf": [ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
         return app.openapi_schema or schema
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -9,6 +9,8 @@ from app.errors import InvalidFormat, InvalidRequest
 
 BOM = b"\xef\xbb\xbf"
 KEY = re.compile(rb'"\s*:')
+DEPTH = 8
+"""Objects within objects whose keys are counted; a text with more is looked through."""
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"(?P<key>\s*:)?|[{}]', re.DOTALL)
 
 
@@ -30,13 +32,13 @@ def parse(body: bytes) -> object:
     return value
 
 
-def _keys(value: Any) -> int:
-    """Keys of a request, as far as its fields are objects."""
-    if not isinstance(value, dict):
+def _keys(value: Any, depth: int = DEPTH) -> int:
+    """Keys of a request, as far as its fields are objects or lists of them."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return sum(_keys(item, depth) for item in value)
+    if not isinstance(value, dict) or not depth:
         return 0
-    inner = value.get("structures")
-    objects = [value, value.get("relax"), *(inner if isinstance(inner, list) else [])]
-    return sum(len(item) for item in objects if isinstance(item, dict))
+    return len(value) + sum(_keys(field, depth - 1) for field in value.values())
 
 
 def _repeated(body: bytes) -> str | None:

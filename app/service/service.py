@@ -1,7 +1,8 @@
 """Service: the one door for a request, from the message that asks to the one that answers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Protocol, TypeVar
 
 from app.atoms.structure import Structure
 from app.backends.domain import check_on_ood
@@ -11,7 +12,7 @@ from app.formats.registry import WRITERS
 from app.protocol.decode import decode
 from app.protocol.encode import check_held, encode, fitting
 from app.protocol.lines import read_line
-from app.protocol.request import Entry, Kind, Message, PredictRequest
+from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import PredictResponse, Reply, Result
 from app.service.answer import Course, Watch, answer, result_of
 from app.service.embedding import Embedding
@@ -23,6 +24,18 @@ from app.service.stream import Stream
 from app.service.suggestions import who_knows
 from app.service.threads import INLINE_ATOMS, INLINE_BYTES, maybe_threaded
 from app.settings import Settings
+
+
+class Asks(Protocol):
+    """What is asked in another protocol."""
+
+    @property
+    def request(self) -> PredictRequest:
+        """The same, as it is asked here."""
+
+
+Asking = TypeVar("Asking", bound=Asks)
+T = TypeVar("T")
 
 
 class Service:
@@ -147,6 +160,27 @@ class Service:
         potential = self.models.potential(request.model)
         watch, suggest = self._watch(potential), self._suggest
         return await answer(potential, request, self._safeguards, watch, suggest)
+
+    async def exchange(
+        self,
+        size: int,
+        read: Callable[[RequestLimits], Asking],
+        write: Callable[[Asking, PredictResponse], T],
+    ) -> T:
+        """The answer to a request of another protocol.
+
+        Args:
+            size: bytes of the request.
+            read: makes the request of them, within the limits that it is given.
+            write: makes the answer of the results.
+
+        Raises:
+            EquipotError: as `predict`, and what `read` and `write` raise.
+        """
+        asking = await maybe_threaded(size > INLINE_BYTES, read, self._limits)
+        response = await self.predict(asking.request)
+        large = asking.request.n_atoms > INLINE_ATOMS
+        return await maybe_threaded(large, write, asking, response)
 
     async def result(
         self, potential: Potential, entry: Entry, request: PredictRequest, course: Course

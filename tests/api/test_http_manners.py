@@ -232,7 +232,7 @@ class TestEncodings:
     def test_large_answers_are_compressed_for_whoever_takes_it(
         self, service: Running, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("app.api.routes.predict.COMPRESSED", 10_000)
+        monkeypatch.setattr("app.api.routes.common.COMPRESSED", 10_000)
         many = {"numbers": [18] * 400, "positions": [[5.0 * i, 0, 0.1 * i] for i in range(400)]}
         body = {"structures": [many, many], "properties": ["forces", "energies"]}
         plain = service.predict(body, headers={"accept-encoding": "identity"})

@@ -1,5 +1,7 @@
 """What the routes share."""
 
+import asyncio
+import gzip
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +15,9 @@ from app.service.service import Service
 if TYPE_CHECKING:
     from app.jobs.opened import OpenJobs
 
+COMPRESSED = 65_536
+"""Bytes from which on an answer is compressed for a client that takes that."""
+LEVEL = 1
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
@@ -37,6 +42,16 @@ def json_response(
 ) -> Response:
     """The fields that are set, as JSON."""
     return Response(content.model_dump_json(exclude_unset=True), status, headers, media_type=JSON)
+
+
+async def sized_response(
+    request: Request, body: bytes, status: int, headers: dict[str, str], media_type: str
+) -> Response:
+    """A body, compressed where it is large and the client takes that."""
+    if len(body) >= COMPRESSED and "gzip" in request.headers.get("accept-encoding", ""):
+        body = await asyncio.to_thread(gzip.compress, body, LEVEL)
+        headers = headers | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+    return Response(body, status, headers, media_type=media_type)
 
 
 def get(router: APIRouter, path: str, **options: Any) -> Callable[[Endpoint], Endpoint]:

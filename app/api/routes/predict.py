@@ -1,14 +1,13 @@
 """`POST /predict`."""
 
 import asyncio
-import gzip
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-from app.api.body import BodyLimits, check_origin, decompressed, expanded, read_body
+from app.api.body import BodyLimits, check_origin, content_encoding, expanded, whole_body
 from app.api.body_kinds import (
     DOCUMENTS,
     EVENT_STREAM,
@@ -24,7 +23,7 @@ from app.api.disconnect import cancelled_on_disconnect
 from app.api.limits import BodyRoom, Share
 from app.api.middleware import PREDICT_PATH
 from app.api.openapi import PREDICT
-from app.api.routes.common import service_of
+from app.api.routes.common import service_of, sized_response
 from app.api.streaming import LineReader, StreamedResponse, model_header
 from app.api.upload import read_form
 from app.errors import InvalidRequest
@@ -36,9 +35,6 @@ from app.protocol.request import Entry, Kind, Message, PredictRequest
 from app.protocol.response import Reply
 from app.service.stream import Stream
 
-COMPRESSED = 65_536
-"""Bytes from which on an answer is compressed for a client that takes that."""
-LEVEL = 1
 STREAMED = ("lines", *(kind for kind, written in WRITERS.items() if not written.single))
 """Kinds of answers to a body of lines."""
 
@@ -73,7 +69,7 @@ async def predict(request: Request) -> Response:
 async def _message(request: Request, kind: Kind, accepts: Kind, share: Share) -> Message:
     """The request as a message, whose files are not compressed."""
     limits: BodyLimits = request.app.state.body_limits
-    body, query = await _body(request, limits, share), _query(request)
+    body, query = await whole_body(request, limits, share), _query(request)
     if kind in DOCUMENTS.values():
         return Message(kind, body, query, accepts)
     if kind != "files":
@@ -95,21 +91,9 @@ def _query(request: Request) -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.query_params.multi_items() if name != FORMAT]
 
 
-async def _body(request: Request, limits: BodyLimits, share: Share) -> bytes:
-    body = await read_body(request, limits, share)
-    if encoding := _encoding(request):
-        body = await asyncio.to_thread(decompressed, body, encoding, limits)
-        share.grow(len(body))
-    return body
-
-
-def _encoding(request: Request) -> str:
-    return request.headers.get("content-encoding", "").strip().lower()
-
-
 async def _answer_lines(request: Request, accepts: Kind) -> Response:
     """Answer lines while they come."""
-    if _encoding(request) not in ("", "identity"):
+    if content_encoding(request) not in ("", "identity"):
         raise HTTPException(415, "a stream of lines is read as it comes, and not decompressed")
     service = service_of(request)
     if accepts not in STREAMED:
@@ -181,8 +165,4 @@ def _streamed(
 
 async def _response(request: Request, reply: Reply) -> Response:
     headers = model_header(reply.model)
-    body = reply.body
-    if len(body) >= COMPRESSED and "gzip" in request.headers.get("accept-encoding", ""):
-        body = await asyncio.to_thread(gzip.compress, body, LEVEL)
-        headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
-    return Response(body, reply.status, headers, media_type=MEDIA_TYPES[reply.kind])
+    return await sized_response(request, reply.body, reply.status, headers, MEDIA_TYPES[reply.kind])
