@@ -26,7 +26,8 @@ from app.api.errors import (
 from app.api.limits import BodyRoom
 from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
-from app.api.routes import health, jobs, models, open_inference, page, predict
+from app.api.routes import alchemi, health, jobs, models, open_inference, page, predict
+from app.api.tally import Tally
 from app.errors import EquipotError
 from app.jobs.jobs import Jobs
 from app.service.service import Service
@@ -54,8 +55,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service = service
     app.state.jobs = Jobs(service)
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
+    app.state.relax_tally = Tally()
     app.state.body_limits = BodyLimits.of(service.settings)
-    for routes in (page, predict, jobs, models, open_inference, health):
+    for routes in (page, predict, jobs, models, open_inference, alchemi, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.

@@ -37,7 +37,15 @@ def _open_inference(fault: Fault) -> tuple[int, object]:
     return 400 if fault.status == 422 else fault.status, {"error": fault.message}
 
 
-SHAPES: Mapping[str, Callable[[Fault], tuple[int, object]]] = {"v2": _open_inference}
+def _alchemi(fault: Fault) -> tuple[int, object]:
+    """A text where its framework has one, beside what is told elsewhere."""
+    return fault.status, {"detail": fault.message, "error": fault.as_json()}
+
+
+SHAPES: Mapping[str, Callable[[Fault], tuple[int, object]]] = {
+    "v1": _alchemi,
+    "v2": _open_inference,
+}
 """How other protocols tell an error, by the first part of their paths."""
 
 

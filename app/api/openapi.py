@@ -22,6 +22,14 @@ from app.api.body_kinds import (
 from app.atoms.properties import NAMES
 from app.formats.registry import FORMATS, WRITERS
 from app.jobs.schemas import JobOut, JobsAnswer
+from app.protocol.alchemi.schemas import (
+    Health,
+    RelaxAnswer,
+    RelaxAtoms,
+    RelaxError,
+    RelaxRequest,
+    RelaxStatus,
+)
 from app.protocol.item_types import FileIn, SmilesIn
 from app.protocol.open_inference.schemas import (
     InferRequest,
@@ -74,6 +82,12 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     ServerLive,
     ServerReady,
     ProtocolError,
+    RelaxRequest,
+    RelaxAtoms,
+    RelaxAnswer,
+    RelaxError,
+    RelaxStatus,
+    Health,
 )
 
 
@@ -92,9 +106,11 @@ def error(description: str) -> dict[str, Any]:
     return answer(ErrorBody, description)
 
 
-def _failed(description: str) -> dict[str, Any]:
+def failed(
+    description: str, whole: type[BaseModel] = ErrorBody, each: type[BaseModel] = PredictAnswer
+) -> dict[str, Any]:
     """An error for the whole request, or for each of its structures."""
-    either = {"anyOf": [ref(ErrorBody), ref(PredictAnswer)]}
+    either = {"anyOf": [ref(whole), ref(each)]}
     return {"description": description, "content": {JSON: {"schema": either}}}
 
 
@@ -190,12 +206,12 @@ PREDICT: dict[str, Any] = {
             },
         },
         404: error("no such model"),
-        413: _failed("over a limit, which is named"),
+        413: failed("over a limit, which is named"),
         415: error("a Content-Type that is not read"),
-        422: _failed("the body is malformed, or none of its structures can be answered"),
+        422: failed("the body is malformed, or none of its structures can be answered"),
         429: error("the queue is full; `Retry-After` says when to come back"),
-        500: _failed("the model failed, or the service did"),
-        503: _failed("starting, shutting down, or out of memory"),
+        500: failed("the model failed, or the service did"),
+        503: failed("starting, shutting down, or out of memory"),
     },
     "openapi_extra": {
         "requestBody": {
@@ -278,6 +294,7 @@ def complete(app: FastAPI) -> None:
             types.update(definitions["$defs"])
             items = types["PredictBody"]["properties"]["structures"]
             items["items"] = {"anyOf": [ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
+            types["RelaxRequest"]["properties"]["atoms"]["items"] = ref(RelaxAtoms)
         return app.openapi_schema or schema
 
     app.openapi = openapi  # type: ignore[method-assign]

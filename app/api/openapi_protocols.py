@@ -5,7 +5,14 @@ from typing import Any
 from pydantic import BaseModel
 
 from app.api.body_kinds import JSON, OCTETS
-from app.api.openapi import answer, ref
+from app.api.openapi import answer, failed, query, ref
+from app.protocol.alchemi.schemas import (
+    Health,
+    RelaxAnswer,
+    RelaxError,
+    RelaxRequest,
+    RelaxStatus,
+)
 from app.protocol.open_inference.schemas import (
     InferRequest,
     InferResponse,
@@ -79,5 +86,53 @@ INFER: dict[str, Any] = {
                 OCTETS: {"schema": TENSORS},
             },
         }
+    },
+}
+
+
+ARGON_ATOMS = {
+    "atoms": [
+        {
+            "coord": [0.0, 0.0, 0.0, 0.0, 0.0, 4.0],
+            "numbers": [18, 18],
+            "pbc": [False, False, False],
+            "structure_id": "dimer",
+        }
+    ],
+    "opttol": 0.005,
+}
+
+
+def _relax_error(description: str) -> dict[str, Any]:
+    return answer(RelaxError, description)
+
+
+RELAX_LIVE: dict[str, Any] = {"responses": {200: answer(Health, "alive")}}
+RELAX_READY: dict[str, Any] = {
+    "responses": {200: answer(Health, "ready"), 503: _relax_error("starting, or shutting down")}
+}
+RELAX_STATUS: dict[str, Any] = {"responses": {200: answer(RelaxStatus, "since the start")}}
+RELAX: dict[str, Any] = {
+    "responses": {
+        200: answer(RelaxAnswer, "at least one structure has an answer"),
+        404: _relax_error("no such model"),
+        408: _relax_error("the body did not come in time"),
+        413: failed("over a limit, which is named", RelaxError, RelaxAnswer),
+        415: _relax_error("a Content-Type that is not read"),
+        422: failed(
+            "the body is malformed, or none of its structures can be answered",
+            RelaxError,
+            RelaxAnswer,
+        ),
+        429: _relax_error("the queue is full; `Retry-After` says when to come back"),
+        500: failed("the model failed, or the service did", RelaxError, RelaxAnswer),
+        503: failed("starting, shutting down, or out of memory", RelaxError, RelaxAnswer),
+    },
+    "openapi_extra": {
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": ref(RelaxRequest), "example": ARGON_ATOMS}},
+        },
+        "parameters": [query("model", {"type": "string"}, "`name` or `name@version`")],
     },
 }

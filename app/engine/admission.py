@@ -47,6 +47,11 @@ class Admission:
         self._empty.set()
         self._speed = _Speed()
 
+    @property
+    def admitted(self) -> tuple[int, int]:
+        """Structures and atoms that have a place in the queue."""
+        return self._structures, self._atoms
+
     @contextmanager
     def admit(self, structures: int, atoms: int) -> Iterator[None]:
         """A place in the queue while the block lasts, however many evaluations it asks for.

@@ -105,7 +105,7 @@ class StructureIn(_Wire):
         numbers, warnings = (
             read_symbols(self.symbols)
             if self.symbols is not None
-            else Elements(_integers(self.numbers))
+            else Elements(integers(self.numbers))
         )
         structure = Structure(
             numbers,
@@ -354,7 +354,12 @@ def _fixed(atoms: list[int], n_atoms: int) -> Booleans:
     return fixed
 
 
-def _integers(values: Any) -> Any:
+def integers(values: Any) -> Any:
+    """(N,) atomic numbers of a list.
+
+    Raises:
+        InvalidStructure: one that does not fit into 64 bits.
+    """
     try:
         return np.array(values, dtype=np.int64)
     except OverflowError:
