@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.backends.domain import check_on_ood
 from app.errors import InputError, Overloaded
 from app.jobs.background import Background
 from app.jobs.estimate import estimate
@@ -99,8 +98,7 @@ class JobIntake:
         limits = settings.max_relax_steps, settings.max_conformers
         body = Body(asked.kind, asked.query, parts.prefix, *limits)
         request = await self._threaded(self._sample, asked.upload, body, parts)
-        potential = self._service.models.potential(request.model)
-        check_on_ood(potential.card, request.on_ood)
+        potential = self._service.choice(request).potentials[0]
         steps_so_far = self._service.metrics.mean_steps(potential.reference)
         pace = await self._threaded(self._paces.known, potential.digest, request.relax is not None)
         estimated = await estimate(potential, request, parts.structures, pace, steps_so_far)

@@ -10,9 +10,9 @@ from app.jobs.job import Job, NewJob
 from app.jobs.parts import Part, body
 from app.protocol.decode import decode
 from app.protocol.lines import read_line
+from app.protocol.model_ref import ModelRef
 from app.protocol.query import asked, asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
-from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
 
 NOT_ASKED = ("entries", "model", "caller")

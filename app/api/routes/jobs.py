@@ -141,7 +141,7 @@ async def results(
     _check_kind(kind)
     if kind in WRITERS:
         check_fits(await jobs.results.sample(wanted), kind)
-    headers = {STATE: wanted.state, **model_header(model_of(wanted))}
+    headers = {STATE: wanted.state, **model_header([model_of(wanted)])}
     if stream:
         if limit is not None:
             raise InvalidRequest("limit: a stream has none; leave it out, or take a page")
@@ -212,7 +212,7 @@ def _streamed(
         request,
         _encoded(pages, kind, written),
         LINES if kind == "json" else MEDIA_TYPES[kind],
-        model_of(job),
+        [model_of(job)],
         written if isinstance(written, LineSink) else None,
         service_of(request).settings.receive_timeout,
         read,

@@ -149,7 +149,7 @@ def _answer_as_events(request: Request, read: PredictRequest) -> Response:
         request,
         following.events(),
         EVENT_STREAM,
-        following.model,
+        [following.model],
         None,
         service.settings.receive_timeout,
         ended,
@@ -171,7 +171,7 @@ def _streamed(
         request,
         stream.parts(entries),
         MEDIA_TYPES[kind],
-        stream.model,
+        stream.models,
         stream.sink if isinstance(stream.sink, LineSink) else None,
         service_of(request).settings.receive_timeout,
         read,
@@ -180,7 +180,7 @@ def _streamed(
 
 
 async def _response(request: Request, reply: Reply) -> Response:
-    headers = model_header(reply.model)
+    headers = model_header(reply.models)
     body = reply.body
     if len(body) >= COMPRESSED and "gzip" in request.headers.get("accept-encoding", ""):
         body = await asyncio.to_thread(gzip.compress, body, LEVEL)

@@ -16,8 +16,9 @@ from app.cli.predict.flight import Answer
 from app.cli.remote import error_of
 from app.errors import DoubtfulAnswer, EquipotError
 from app.protocol.document import structure_fields
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
-from app.protocol.response import Answered, ModelRef
+from app.protocol.response import Answered
 from app.protocol.response import Result as Ours
 from app.relax import Relaxed
 from app.service.load import BATCHES, Load
