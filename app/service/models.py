@@ -155,7 +155,9 @@ class Models:
         try:
             return [self.potential(name) for name in self._settings.default_model]
         except UnknownModel as error:
-            raise UnknownModel(f"the request names no model, and of the default: {error}") from None
+            raise UnknownModel(
+                f"the request names no model, and the default is not there: {error}"
+            ) from None
 
     def check_ready(self) -> None:
         """Whether requests may be answered.
@@ -250,12 +252,16 @@ class Models:
             for name in self.store.names()
             for version in reversed(self.store.versions(name))
         ]
-        names = [name.partition("@")[0] for name in self._settings.default_model]
-        rank = {name: number for number, name in reversed([*enumerate(names)])}
-        return sorted(
-            dict.fromkeys(listed),
-            key=lambda reference: rank.get(reference.partition("@")[0], len(names)),
-        )
+        return sorted(dict.fromkeys(listed), key=self._rank)
+
+    def _rank(self, reference: str) -> int:
+        """Lower for what is to be loaded earlier: defaults, other versions of them, all others."""
+        defaults, name = self._settings.default_model, reference.partition("@")[0]
+        for known in (reference, name):
+            if known in defaults:
+                return defaults.index(known)
+        names = {default.partition("@")[0] for default in defaults}
+        return len(defaults) + (name not in names)
 
     def _resolved(self, reference: str) -> str:
         try:

@@ -1,8 +1,10 @@
 """Of several default models, each structure has its own; by a real server."""
 
+import asyncio
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,10 @@ from ase.io import read
 from app.store.card import ModelCard, PairParameters
 from app.store.store import ModelStore
 from app.store.training_range import TrainingRange
+from equipot import Client
 from tests.api.server import Running, running
+from tests.jobs.argon import cluster
+from tests.jobs.processes import served
 
 DIMER = {"id": "argon", "symbols": ["Ar", "Ar"], "positions": [[0, 0, 0], [0, 0, 3.9]]}
 COPPER = {
@@ -191,10 +196,88 @@ def test_models_says_which_are_defaults_in_which_order(server: Running, store: P
         assert other.predict(DIMER).json()["model"]["name"] == "molecules"
 
 
-def test_a_list_with_a_model_that_is_not_served_does_not_start(store: Path) -> None:
-    with serving(store, default_model="molecules,copper", log_level="error") as service:
+def test_a_list_with_a_model_that_is_not_served_does_not_start(
+    store: Path, tmp_path: Path, pair_card: ModelCard
+) -> None:
+    models = shutil.copytree(store, tmp_path / "models")
+    with serving(models, default_model="molecules,copper", log_level="error") as service:
         answer = service.client.get("/readyz")
         assert answer.status_code == 503
         message = answer.json()["error"]["message"]
         assert "default model 'copper' (EQUIPOT_DEFAULT_MODEL) is not served" in message
         assert service.predict({**DIMER, "model": "molecules"}).status_code == 503
+        with ModelStore(models).publish(card(pair_card, "copper", ["Cu"])):
+            pass
+        reload(service)
+        assert service.predict({"structures": [DIMER, COPPER]}).status_code == 200
+        shutil.rmtree(models / "copper")
+        reload(service)
+        assert service.predict({**DIMER, "model": "molecules"}).status_code == 200
+        unnamed = service.predict(DIMER)
+        assert unnamed.status_code == 404
+        assert "the default is not there: no model 'copper'" in unnamed.json()["error"]["message"]
+
+
+def reload(service: Running) -> None:
+    models, loop = service.server.service.models, service.server.loop
+    asyncio.run_coroutine_threadsafe(models.reload(), loop).result(60)
+
+
+def job_results(server: Running, job: str, query: str = "") -> str:
+    return server.client.get(f"/jobs/{job}/results?stream=true{query}").text
+
+
+def test_a_job_has_a_model_for_each_structure(server: Running) -> None:
+    job = server.client.post("/jobs", json={"structures": MIXED, "relax": {"fmax": 1e-3}}).json()
+    assert job["model"] is None
+    assert [each["name"] for each in job["models"]] == ["molecules", "crystals"]
+    documents = [json.loads(line) for line in job_results(server, job["id"]).splitlines()]
+    results = [result for document in documents for result in document["results"]]
+    assert [each["id"] for each in results] == ["argon", "copper", "alien", "solid"]
+    assert made_by(results) == MODELS
+    table = csv.DictReader(io.StringIO(job_results(server, job["id"], "&format=csv"), newline=""))
+    assert [row["model"] for row in table][:2] == ["molecules@1", "crystals@1"]
+    lines = [
+        json.loads(line) for line in job_results(server, job["id"], "&format=lines").splitlines()
+    ]
+    assert lines[0]["model"] is None
+    assert made_by(lines[1:-1]) == MODELS
+    page = server.client.get(f"/jobs/{job['id']}/results?offset=3")
+    assert made_by(page.json()["results"]) == {"solid": "crystals"}
+    assert page.headers["x-equipot-model"].count("@") == 2
+
+
+def test_a_job_goes_on_with_its_models_whatever_the_defaults_are_then(
+    store: Path, tmp_path: Path
+) -> None:
+    molecules = [dict(cluster(number), id=f"cluster {number}") for number in range(2)]
+    body = {"structures": [SOLID, *molecules, COPPER], "relax": {"fmax": 1e-300, "steps": 1000}}
+    with served(store, tmp_path, default_model="molecules,crystals") as first:
+        job = first.client.post("/jobs", json=body).json()["id"]
+        while not any(path.name.isdecimal() for path in (tmp_path / job / "work").iterdir()):
+            assert first.client.get(f"/jobs/{job}").json()["state"] in ("queued", "running")
+        first.kill()
+    with served(store, tmp_path, default_model="crystals") as second:
+        lines = second.client.get(f"/jobs/{job}/results?stream=true").text.splitlines()
+    results = [result for line in lines for result in json.loads(line)["results"]]
+    assert any("goes on: " in line for line in second.log)
+    assert list(made_by(results).values()) == ["crystals", "molecules", "molecules", "crystals"]
+    assert {each["relaxed"]["reason"] for each in results[1:3]} == {"steps"}
+
+
+def test_the_client_reads_it(server: Running) -> None:
+    with Client(f"http://127.0.0.1:{server.port}") as client:
+        results = client.predict(MIXED)
+        assert results.model is None
+        assert {each.id: each.model.name for each in results.ok if each.model} == MODELS
+        streamed = client.stream(MIXED)
+        assert {each.id: each.model.name for each in streamed if each.ok and each.model} == MODELS
+        assert results.to_dataframe()["model"].tolist()[:2] == ["molecules@1", "crystals@1"]
+        job = client.jobs.wait(client.jobs.submit(MIXED))
+        assert job.model is None
+        assert [each.name for each in job.models] == ["molecules", "crystals"]
+        of_job = list(client.jobs.results(job))
+        assert {each.id: each.model.name for each in of_job if each.ok and each.model} == MODELS
+        (solid,) = client.predict(SOLID)
+        assert solid.model is not None
+        assert solid.model.reference == "crystals@1"
