@@ -40,8 +40,11 @@ class Settings(BaseSettings):
         default=(),
         description="models to load, `name` or `name@version`, separated by commas; empty: the whole store",
     )
-    default_model: str = Field(
-        default=DEFAULT_MODEL, description="the model of requests that name none"
+    default_model: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(DEFAULT_MODEL,),
+        min_length=1,
+        description="the model of requests that name none; of several, separated by commas, each "
+        "structure has the first that is made for it",
     )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
@@ -176,7 +179,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_texts(cls, values: dict[str, object]) -> dict[str, object]:
-        for name in ("models", "cors_origins"):
+        for name in ("models", "default_model", "cors_origins"):
             if isinstance(listed := values.get(name), str):
                 items = tuple(item.strip() for item in listed.split(",") if item.strip())
                 values = {**values, name: items}
@@ -184,6 +187,14 @@ class Settings(BaseSettings):
             if values.get(name) == "":
                 values = {**values, name: None}
         return values
+
+    @field_validator("default_model")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise ValueError(f"'{name}' is given twice")
+        return names
 
     @field_validator("device")
     @classmethod

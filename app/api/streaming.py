@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from app.api.limits import Share
 from app.errors import EquipotError, InvalidRequest
 from app.protocol.faults import fault
 from app.protocol.lines import LineSink
-from app.protocol.response import ModelRef
+from app.protocol.model_ref import ModelRef
 from app.service.models import Models
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ LOOK_EVERY = 0.5
 """Seconds after which a stream that waits for its client looks whether the service is to end."""
 
 
-def model_header(model: ModelRef) -> dict[str, str]:
-    """The header that says which model answers."""
-    return {"X-Equipot-Model": f"{model.reference} {model.digest}"}
+def model_header(models: Sequence[ModelRef]) -> dict[str, str]:
+    """The header that says which model answers, or which ones do."""
+    return {"X-Equipot-Model": ", ".join(f"{each.reference} {each.digest}" for each in models)}
 
 
 class LineReader:
@@ -113,7 +113,7 @@ class StreamedResponse(Response):
         request: that is answered.
         parts: of the body.
         media_type: of the body.
-        model: which answers.
+        models: which answer.
         sink: writes why a stream ends early, where its form has a place for that; elsewhere the
             connection ends without the end of the answer.
         patience: seconds that a reader may take nothing.
@@ -126,13 +126,13 @@ class StreamedResponse(Response):
         request: Request,
         parts: AsyncGenerator[bytes, None],
         media_type: str,
-        model: ModelRef,
+        models: Sequence[ModelRef],
         sink: LineSink | None,
         patience: float,
         read: asyncio.Event,
         closing: Callable[[], None],
     ) -> None:
-        super().__init__(None, 200, model_header(model), media_type)
+        super().__init__(None, 200, model_header(models), media_type)
         del self.headers["content-length"]
         self._request, self._parts, self._sink = request, parts, sink
         self._patience, self._read, self._closing = patience, read, closing

@@ -112,6 +112,11 @@ class Domain:
             raise OutOfDomain(f"{told} (an error since on_ood is error)")
 
 
+def can_tell(card: ModelCard) -> bool:
+    """Whether a model can tell what is out of its domain."""
+    return card.trained_on is not None or card.uncertainty is not None
+
+
 def check_on_ood(card: ModelCard, on_ood: OnOod) -> None:
     """Whether the model can tell what the request wants to know.
 
@@ -119,11 +124,29 @@ def check_on_ood(card: ModelCard, on_ood: OnOod) -> None:
         InvalidRequest: out of domain is to be an error, and the card does not say what the model
             was trained on, nor the model what is new to it.
     """
-    if on_ood == "error" and card.trained_on is None and card.uncertainty is None:
+    if on_ood == "error" and not can_tell(card):
         raise InvalidRequest(
             f"on_ood: model '{card.reference}' cannot tell what is out of its domain, since its card "
             "has neither trained_on nor uncertainty; leave on_ood away, or ask another model"
         )
+
+
+def is_known_as_a_whole(known: Known, structure: Structure) -> bool:
+    """Whether nothing that can be told of a structure without its distances is out of domain: its
+    elements, size, periodicity and charge, and whether it is a single atom.
+
+    Args:
+        known: what the training data held.
+        structure: N atoms.
+    """
+    if known.trained_on is None or known.tables is None:
+        return True
+    if any(_of_the_whole(known.trained_on, structure)):
+        return False
+    numbers = structure.numbers
+    if len(structure) == 1 and not structure.pbc.any():
+        return bool(known.tables.alone[numbers[0]])
+    return bool((known.tables.farthest[numbers] > 0).all())
 
 
 def doubts_of_answer(

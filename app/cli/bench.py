@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     """
     _check(options)
     settings = settings_from(options)
-    model = ModelStore(settings.model_store).load(options.model or settings.default_model)
+    model = ModelStore(settings.model_store).load(options.model or settings.default_model[0])
     subject = _subject(settings, model, options)
     results = _described(subject)
     print(report.heading(results), flush=True)

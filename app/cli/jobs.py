@@ -188,7 +188,8 @@ def _list(options: argparse.Namespace, client: Client) -> None:
 
 
 def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
-    model = f"{job['model']['name']}@{job['model']['version']}"
+    models = job.get("models") or [job["model"]]
+    model = ",".join(f"{each['name']}@{each['version']}" for each in models)
     counts = [str(job[name]) for name in ("structures", "done", "failed", "left")]
     rate = "" if job["rate"] is None else f"{job['rate']:.3g}"
     left = "" if job["eta_seconds"] is None else f"{job['eta_seconds']:.0f}"

@@ -23,6 +23,7 @@ COLUMNS = {
     "warnings": "string",
     "error": "string",
     "item": "int64",
+    "model": "string",
 }
 """Names, and the types that Parquet has of them. Energies in eV, `fmax` in eV/Å."""
 ROWS = 10_000
@@ -34,7 +35,7 @@ def row(record: Record) -> dict[str, Any]:
 
     `item` is the number of the line, file or SMILES of the request that it comes from. `fmax` is
     what is left of a relaxation's criterion, else the longest force on an atom. `error` is code and
-    message of a structure that has no answer.
+    message of a structure that has no answer. `model` is the `name@version` that was asked.
     """
     answer = record.answer
     return {
@@ -48,6 +49,7 @@ def row(record: Record) -> dict[str, Any]:
         "warnings": answer.get("warnings"),
         "error": f"{answer['code']}: {answer['message']}" if "code" in answer else None,
         "item": answer.get("item"),
+        "model": answer.get("model"),
     }
 
 

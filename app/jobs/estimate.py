@@ -1,5 +1,6 @@
 """How long a job will take: by the pace of those before it, else by the measured speed of the model."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from app.atoms.structure import Structure
@@ -21,6 +22,15 @@ class Estimated(NamedTuple):
     seconds: float | None
     at_most: float | None
     assumes: str | None
+
+    @classmethod
+    def together(cls, estimates: Sequence["Estimated"]) -> "Estimated":
+        """Of structures that have several models, one part after the other."""
+        if len(estimates) == 1:
+            return estimates[0]
+        told = "; ".join(dict.fromkeys(each.assumes for each in estimates if each.assumes))
+        seconds = _sum(each.seconds for each in estimates)
+        return cls(seconds, _sum(each.at_most for each in estimates), told or None)
 
 
 async def estimate(
@@ -79,6 +89,12 @@ async def _seconds_each(potential: Potential, request: PredictRequest) -> float 
         spent += speed.base / fit + speed.atom * cost.atoms + speed.edge * cost.edges
         seen += 1
     return spent / seen if seen else None
+
+
+def _sum(seconds: Iterable[float | None]) -> float | None:
+    """Of all; None where one is not known."""
+    known = list(seconds)
+    return None if None in known else sum(each for each in known if each is not None)
 
 
 def _sample(structures: list[Structure]) -> list[Structure]:

@@ -5,13 +5,13 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
-from app.backends.domain import check_on_ood
+from app.engine.potential import Potential
 from app.errors import InputError, Overloaded
 from app.jobs.background import Background
-from app.jobs.estimate import estimate
+from app.jobs.estimate import Estimated, estimate
 from app.jobs.files import split_files
 from app.jobs.folder import JobFolder
-from app.jobs.job import Job, NewJob
+from app.jobs.job import Job, NewJob, as_text
 from app.jobs.options import Body, stored
 from app.jobs.pace import Paces
 from app.jobs.parts import Part, PartLimits, Parts
@@ -20,6 +20,7 @@ from app.jobs.store import JobStore
 from app.jobs.submission import Submission, Upload
 from app.jobs.webhooks import Webhooks, new_secret
 from app.protocol.request import Entry, PredictRequest
+from app.service.choice import Choice
 from app.service.service import Service
 
 UPLOADS = 8
@@ -99,18 +100,17 @@ class JobIntake:
         limits = settings.max_relax_steps, settings.max_conformers
         body = Body(asked.kind, asked.query, parts.prefix, *limits)
         request = await self._threaded(self._sample, asked.upload, body, parts)
-        potential = self._service.models.potential(request.model)
-        check_on_ood(potential.card, request.on_ood)
-        steps_so_far = self._service.metrics.mean_steps(potential.reference)
-        pace = await self._threaded(self._paces.known, potential.digest, request.relax is not None)
-        estimated = await estimate(potential, request, parts.structures, pace, steps_so_far)
+        choice = self._service.choice(request)
+        estimated = await self._estimate(choice, request, parts.structures)
+        first, *others = choice.models
         job = NewJob(
             id=asked.upload.id,
             kind=asked.kind,
             query=asked.query,
             prefix=parts.prefix,
-            model=potential.reference,
-            digest=potential.digest,
+            model=first.reference,
+            digest=first.digest,
+            others=as_text(others),
             options=stored(request),
             structures=parts.structures,
             input_bytes=asked.size,
@@ -127,6 +127,23 @@ class JobIntake:
         if taken.id != asked.upload.id:
             await self._threaded(self._folder.remove, asked.upload.id)
         return taken
+
+    async def _estimate(
+        self, choice: Choice, request: PredictRequest, structures: int
+    ) -> Estimated:
+        """How long so many structures take, by the models that those of a request have."""
+        models: dict[Potential, list[Entry]] = {}
+        for entry in request.entries:
+            models.setdefault(choice.potential(entry, request), []).append(entry)
+        estimates = []
+        for potential, entries in (models or {choice.potentials[0]: []}).items():
+            share = round(structures * len(entries) / max(1, len(request.entries)))
+            steps = self._service.metrics.mean_steps(potential.reference)
+            relaxes = request.relax is not None
+            pace = await self._threaded(self._paces.known, potential.digest, relaxes)
+            asked = replace(request, entries=entries)
+            estimates.append(await estimate(potential, asked, share, pace, steps))
+        return Estimated.together(estimates)
 
     def _parts(self, asked: Submission) -> Parts:
         limits = PartLimits(self._settings.max_job_structures, self._settings.max_body_bytes)

@@ -1,8 +1,11 @@
 """A job: what was asked, and how far it is."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.jobs.schemas import State
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Kind
 
 OPEN: tuple[State, ...] = ("queued", "running")
@@ -18,8 +21,9 @@ class NewJob:
         kind: how its body is written.
         query: what was asked beside the body.
         prefix: what was asked in the body (see `app.jobs.parts`).
-        model: `name@version`.
+        model: `name@version`; the first where each structure has one of several.
         digest: of that version.
+        others: further models, as text (see `as_text`); None where there is one.
         options: what is asked of each structure (see `app.jobs.options`).
         structures: how many.
         input_bytes: of the body.
@@ -38,6 +42,7 @@ class NewJob:
     prefix: bytes
     model: str
     digest: str
+    others: str | None
     options: str
     structures: int
     input_bytes: int
@@ -48,6 +53,16 @@ class NewJob:
     request_digest: str
     webhook: str | None
     webhook_secret: str | None
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """The model of all structures, or in their order those of which each has its own."""
+        return ModelRef.of(self.model, self.digest), *from_text(self.others)
+
+    @property
+    def only(self) -> ModelRef | None:
+        """The model of all structures; None where there are several."""
+        return ModelRef.of(self.model, self.digest) if self.others is None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +120,13 @@ class ResultFile:
     number: int
     first: int
     structures: int
+
+
+def as_text(others: Sequence[ModelRef]) -> str | None:
+    """Models as a row keeps them; None where there are none."""
+    return json.dumps([(each.reference, each.digest) for each in others]) if others else None
+
+
+def from_text(others: str | None) -> tuple[ModelRef, ...]:
+    """The models that a row keeps."""
+    return tuple(ModelRef.of(*each) for each in json.loads(others or "[]"))

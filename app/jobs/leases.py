@@ -12,8 +12,9 @@ from typing import NamedTuple, TypeAlias
 from sqlalchemy import ColumnElement, Connection, and_, case, exists, or_, select, tuple_, update
 
 from app.jobs.database import Database
-from app.jobs.job import OPEN
+from app.jobs.job import OPEN, from_text
 from app.jobs.tables import chunks, jobs
+from app.protocol.model_ref import ModelRef
 
 Place: TypeAlias = tuple[str, int]
 """Job and number of a chunk."""
@@ -77,11 +78,11 @@ class Leases:
     def __init__(self, database: Database, holder: str, seconds: float) -> None:
         self._database, self._holder, self._seconds = database, holder, seconds
 
-    def take(self, models: Collection[tuple[str, str]]) -> Lease | None:
+    def take(self, models: Collection[ModelRef]) -> Lease | None:
         """The next chunk of the oldest job that has one free; None where there is none.
 
         Args:
-            models: `name@version` and digest of those that are served here.
+            models: that are served here; a job has to have all of its own.
         """
         if not models:
             return None
@@ -95,7 +96,7 @@ class Leases:
                 select(chunks)
                 .join(jobs, jobs.c.id == chunks.c.job)
                 .where(jobs.c.state.in_(OPEN), chunks.c.state.in_(("waiting", "leased")), free)
-                .where(tuple_(jobs.c.model, jobs.c.digest).in_(list(models)))
+                .where(_are_served(connection, models))
                 .order_by(jobs.c.created, jobs.c.id, chunks.c.number)
                 .limit(1)
                 .with_for_update(of=chunks, skip_locked=True)
@@ -246,3 +247,14 @@ class Leases:
             chunks.c.state == "leased",
             chunks.c.holder == self._holder,
         )
+
+
+def _are_served(connection: Connection, models: Collection[ModelRef]) -> ColumnElement[bool]:
+    """Whether all models of a job are among some."""
+    first = tuple_(jobs.c.model, jobs.c.digest).in_([(m.reference, m.digest) for m in models])
+    of_several = select(jobs.c.id, jobs.c.others).where(
+        jobs.c.state.in_(OPEN), jobs.c.others.is_not(None)
+    )
+    rows = connection.execute(of_several)
+    complete = [row.id for row in rows if set(from_text(row.others)) <= set(models)]
+    return and_(first, or_(jobs.c.others.is_(None), jobs.c.id.in_(complete)))

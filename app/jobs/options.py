@@ -12,7 +12,6 @@ from app.protocol.decode import decode
 from app.protocol.lines import read_line
 from app.protocol.query import asked, asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
-from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
 
 NOT_ASKED = ("entries", "model", "caller")
@@ -114,9 +113,3 @@ def request_of(job: NewJob | Job, entries: list[Entry], caller: Hashable = None)
     options["properties"] = tuple(options["properties"])
     options["relax"] = None if relax is None else RelaxOptions.model_validate(relax, strict=False)
     return PredictRequest(entries=entries, model=job.model, caller=caller, **options)
-
-
-def model_of(job: NewJob | Job) -> ModelRef:
-    """Which model answers it."""
-    name, _, version = job.model.partition("@")
-    return ModelRef(name, int(version), job.digest)

@@ -18,6 +18,7 @@ from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.formats.notation import Smiles
 from app.formats.topology import Bond, Topology
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry
 from app.protocol.response import Answered, Result
 from app.relax import RelaxationState, Relaxed
@@ -29,7 +30,7 @@ CLASSES: dict[str, type[Any]] = {
     for kind in (
         *(Structure, StructurePrediction, AnswerWarning, Entry, Answered),
         *(Relaxed, RelaxationState, Fire, Lbfgs),
-        *(Topology, Smiles),
+        *(Topology, Smiles, ModelRef),
     )
 }
 TUPLES = {

@@ -8,7 +8,7 @@ from app.jobs.background import Background
 from app.jobs.folder import JobFolder
 from app.jobs.job import Job, ResultFile
 from app.jobs.kept import Kept
-from app.jobs.options import Body, model_of, request_of
+from app.jobs.options import Body, request_of
 from app.jobs.records import Record, unpack_packed, unpack_records
 from app.jobs.store import JobStore
 from app.protocol.request import Entry
@@ -89,7 +89,7 @@ class JobResults:
         for file in self._files(job, start, stop):
             records += self._records(job, file, max(0, start - file.first), stop - file.first)
         request = request_of(job, [record.entry for record in records])
-        return PredictResponse(model_of(job), request, [record.result for record in records])
+        return PredictResponse(job.only, request, [record.result for record in records])
 
     def _files(self, job: Job, start: int, stop: int) -> list[ResultFile]:
         files = self._store.result_files(job.id, start, stop)

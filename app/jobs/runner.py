@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from app.engine.potential import Potential
 from app.errors import BackendError, Overloaded, StructureTooLarge, Unavailable
 from app.jobs.background import BACKOFF, Background
 from app.jobs.chunk import HOPELESS, Chunk, Window
@@ -27,9 +28,11 @@ from app.jobs.options import Body, request_of
 from app.jobs.pace import Pace, Paces
 from app.jobs.parts import Part
 from app.jobs.store import JobStore
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry
 from app.protocol.response import Result
 from app.service.answer import Course
+from app.service.choice import Choice, ref_of
 from app.service.load import Load
 from app.service.service import Service
 
@@ -127,12 +130,12 @@ class Runner:
             task = self._tasks[lease.place] = asyncio.create_task(self._work(lease))
             task.add_done_callback(partial(self._ended, lease.place))
 
-    def _served(self) -> list[tuple[str, str]]:
-        """Models that take structures now, with their digests."""
+    def _served(self) -> list[ModelRef]:
+        """Models that take structures now."""
         models = self._service.models
         if models.state != "ready":
             return []
-        return [(each.reference, each.digest) for each in models.potentials.values()]
+        return [ref_of(each) for each in models.potentials.values()]
 
     async def _work(self, lease: Lease) -> None:
         """Answer a chunk and hand in its results; where that fails, give it back."""
@@ -161,12 +164,11 @@ class Runner:
 
     async def _answered(self, lease: Lease) -> None:
         job = await self._job(lease.job)
-        potential = self._service.models.potential(job.model)
-        if potential.digest != job.digest:
-            raise Unavailable(f"model {job.model} is not the one that was asked")
+        choice = Choice([self._potential(model) for model in job.models])
         request = request_of(job, [], self._caller)
 
         async def answer(entry: Entry, course: Course) -> Result:
+            potential = choice.potential(entry, request)
             while True:
                 try:
                     result = await self._service.result(potential, entry, request, course)
@@ -177,20 +179,36 @@ class Runner:
 
         def most() -> Load:
             on_cpu = self._service.settings.device == "cpu"
-            return Load.window(potential.workers.budget, request.relax is not None, on_cpu)
+            budgets = [potential.workers.budget for potential in choice.potentials]
+            return Load.largest(
+                Load.window(budget, request.relax is not None, on_cpu) for budget in budgets
+            )
 
         path = self._folder.work(lease.job, lease.number)
         entries, kept = await self.threaded(self._read, job, lease, path)
         entries = [new for entry in entries for new in await self._drawn(entry)]
+        entries = [choice.named(entry, choice.potential(entry, request)) for entry in entries]
         if kept.records or kept.states:
             log.info("job %s: chunk %d goes on: %s", *lease.place, kept)
         chunk = Chunk(lease, entries, kept, path, answer, self._window, most)
         self._chunks[lease.place] = chunk
         results = await chunk.run(self.wake)
         if await self.threaded(self._hand_in.finish, lease, results, chunk.progress):
-            if job.kind != "smiles":  # whose geometries took the time
+            # The geometries of SMILES took the time, and of several models it is not known which did.
+            if job.kind != "smiles" and job.only is not None:
                 self._note((job.digest, request.relax is not None), chunk.pace)
             await self.threaded(self._housekeeper.end_jobs)
+
+    def _potential(self, model: ModelRef) -> Potential:
+        """The model that was asked when the job was taken.
+
+        Raises:
+            Unavailable: it is another one meanwhile.
+        """
+        potential = self._service.models.potential(model.reference)
+        if potential.digest != model.digest:
+            raise Unavailable(f"model {model.reference} is not the one that was asked")
+        return potential
 
     def _note(self, key: tuple[str, bool], pace: Pace) -> None:
         """A chunk has taken the time since the one before it, where several are under way."""

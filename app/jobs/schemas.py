@@ -43,7 +43,12 @@ class JobOut(_Wire):
 
     id: str
     state: State = Field(description="`queued`, `running`, `done` or `cancelled`")
-    model: ModelOut
+    model: ModelOut | None = Field(
+        description="none where each structure has one of `models`, and its result says which"
+    )
+    models: list[ModelOut] | None = Field(
+        default=None, description="several, in their order, of which each structure has one"
+    )
     structures: int
     done: int = Field(description="structures with an answer")
     failed: int = Field(description="structures with an error, which is their result")

@@ -1,6 +1,7 @@
 """Jobs as others see them."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from app.jobs.job import Job
 from app.jobs.schemas import Estimate, JobOut, WebhookOut
@@ -17,7 +18,10 @@ def shown(job: Job, keep_days: float, with_secret: bool = False) -> JobOut:
         keep_days: days that it is kept after its end.
         with_secret: whether the webhook's secret is told.
     """
-    name, _, version = job.model.partition("@")
+    first, *others = (
+        ModelOut(name=each.name, version=each.version, digest=each.digest) for each in job.models
+    )
+    several: dict[str, Any] = {"models": [first, *others]} if others else {}
     expires = None if job.ended is None else job.ended + keep_days * DAY
     webhook = None
     if job.webhook is not None:
@@ -26,7 +30,8 @@ def shown(job: Job, keep_days: float, with_secret: bool = False) -> JobOut:
     return JobOut(
         id=job.id,
         state=job.state,
-        model=ModelOut(name=name, version=int(version), digest=job.digest),
+        model=None if others else first,
+        **several,
         structures=job.structures,
         done=job.answered,
         failed=job.failed,

@@ -39,6 +39,7 @@ jobs = Table(
     Column("prefix", LargeBinary, nullable=False),
     Column("model", String(255), nullable=False),
     Column("digest", String(64), nullable=False),
+    Column("others", Text),
     Column("options", Text, nullable=False),
     Column("structures", BigInteger, nullable=False),
     Column("input_bytes", BigInteger, nullable=False),

@@ -112,7 +112,8 @@ function tell(result, geometry) {
     pairs.push(["gained by relaxing", `${(result.energy - relaxed.energy).toFixed(4)} eV in ${relaxed.steps} steps`]);
     pairs.push(["ended", `${relaxed.reason}; ${fmaxOf(result).toFixed(4)} eV/Å are left (criterion: ${relaxed.criterion})`]);
   }
-  pairs.push(["model", `${shown.model.name}@${shown.model.version} ${shown.model.digest.slice(0, 12)}`]);
+  const model = result.model ?? shown.model; // each its own, where several answered
+  pairs.push(["model", `${model.name}@${model.version} ${model.digest.slice(0, 12)}`]);
   numbers(pairs);
   byId("warnings").replaceChildren(...(result.warnings ?? []).map(({ code, message }) => {
     const line = document.createElement("li");

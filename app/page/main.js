@@ -32,7 +32,7 @@ function body(relax) {
   if (!item) return null;
   return {
     structures: [item],
-    model: byId("model").value,
+    ...(byId("model").value && { model: byId("model").value }),
     ...(byId("odd").checked && { allow_odd_electrons: true }),
     ...(relax && { relax: relaxOptions() }),
   };

@@ -62,18 +62,21 @@ function refused(model) {
   return made("article", "", made("h3", reference(model)), reason);
 }
 
-function about(models) {
+function about(models, defaults) {
   const model = models.find((each) => reference(each) === byId("model").value);
-  byId("model-about").textContent = model ? `${model.description} Elements: ${model.elements.join(", ")}.` : "";
+  const choice = `Each structure has the first that is made for it: ${defaults.join(", ")}.`;
+  byId("model-about").textContent = model ? `${model.description} Elements: ${model.elements.join(", ")}.` : choice;
 }
 
 /** Fill the choice and the list. */
 export async function begin() {
-  const { models } = await get("models");
+  const { models, defaults } = await get("models");
   const ready = models.filter((model) => model.status === "ready");
-  byId("model").replaceChildren(...ready.map((model) => new Option(reference(model), reference(model), model.default, model.default)));
-  byId("model").addEventListener("change", () => about(ready));
-  about(ready);
+  const byStructure = defaults.length > 1; // which then is the first, and chosen
+  const options = ready.map((model) => new Option(reference(model), reference(model), false, !byStructure && model.default));
+  byId("model").replaceChildren(...(byStructure ? [new Option("by structure", "")] : []), ...options);
+  byId("model").addEventListener("change", () => about(ready, defaults));
+  about(ready, defaults);
   const articles = models.map(async (model) =>
     model.status === "ready" ? article(model, await get(`models/${encodeURIComponent(reference(model))}`)) : refused(model));
   byId("model-list").replaceChildren(...(await Promise.all(articles)));

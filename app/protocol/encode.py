@@ -15,8 +15,9 @@ from app.formats.registry import WRITERS
 from app.protocol.arrays import encoded
 from app.protocol.document import structure_fields
 from app.protocol.faults import fault
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, Kind, PredictRequest
-from app.protocol.response import Answered, ModelRef, PredictResponse, Result
+from app.protocol.response import Answered, PredictResponse, Result
 from app.protocol.schemas import UNITS
 from app.relax import Relaxed
 
@@ -53,10 +54,16 @@ def _document(response: PredictResponse) -> dict[str, Any]:
     return document
 
 
-def head_fields(model: ModelRef) -> dict[str, Any]:
-    """What a document says before its results: which model answered, and in which units."""
-    named = {"name": model.name, "version": model.version, "digest": model.digest}
-    return {"model": named, "units": UNITS}
+def head_fields(model: ModelRef | None) -> dict[str, Any]:
+    """What a document says before its results: which model answered, unless each result says that,
+    and in which units.
+    """
+    return {"model": None if model is None else model_fields(model), "units": UNITS}
+
+
+def model_fields(model: ModelRef) -> dict[str, Any]:
+    """Which model answered."""
+    return {"name": model.name, "version": model.version, "digest": model.digest}
 
 
 def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict[str, Any]:
@@ -76,7 +83,11 @@ def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict
 
 def _named(entry: Entry, status: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"id": entry.id, "status": status}
-    return fields if entry.item is None else {**fields, "item": entry.item}
+    if entry.item is not None:
+        fields["item"] = entry.item
+    if entry.model is not None:
+        fields["model"] = model_fields(entry.model)
+    return fields
 
 
 def _values(
@@ -108,14 +119,15 @@ def _course(relaxed: Relaxed) -> dict[str, Any]:
     return {name: getattr(relaxed, name) for name in COURSE}
 
 
-def record(entry: Entry, result: Result, request: PredictRequest, model: ModelRef) -> Record:
+def record(entry: Entry, result: Result, request: PredictRequest, model: ModelRef | None) -> Record:
     """One result as it is written to a file.
 
     An entry that failed has no values, and `status="error"`, its code and message in the answer; one
     that was no structure has no structure either.
     """
     answer: dict[str, object] = {} if entry.item is None else {"item": entry.item}
-    answer |= {"model": model.reference, "digest": model.digest}
+    if (own := entry.model or model) is not None:
+        answer |= {"model": own.reference, "digest": own.digest}
     structure = entry.structure if isinstance(entry.structure, Structure) else None
     values: dict[str, Any] = {}
     if not isinstance(result, Answered):

@@ -12,7 +12,8 @@ import orjson
 from app.atoms.structure import Structure
 from app.protocol.document import structure_fields
 from app.protocol.encode import ORJSON_OPTIONS, encode, head_fields
-from app.protocol.response import ModelRef, PredictResponse
+from app.protocol.model_ref import ModelRef
+from app.protocol.response import PredictResponse
 from app.relax import RelaxationState
 from app.relax.state import structure_at
 

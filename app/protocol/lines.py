@@ -19,8 +19,9 @@ from app.protocol.encode import ORJSON_OPTIONS, head_fields, record, result_fiel
 from app.protocol.faults import Fault
 from app.protocol.intake import Intake
 from app.protocol.items import entries_of
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, Kind, PredictRequest, RequestLimits
-from app.protocol.response import ModelRef, Result
+from app.protocol.response import Result
 
 
 def read_line(line: bytes, number: int, limits: RequestLimits) -> list[Entry]:
@@ -43,11 +44,11 @@ class LineSink:
     """Answers in lines.
 
     Args:
-        model: which answers.
+        model: which answers; None where entries name theirs.
         request: what is asked of each structure.
     """
 
-    def __init__(self, model: ModelRef, request: PredictRequest) -> None:
+    def __init__(self, model: ModelRef | None, request: PredictRequest) -> None:
         self._model, self._request = model, request
         self._results = self._errors = 0
 
@@ -75,12 +76,12 @@ class RecordSink:
     """Answers in a format of `app.formats.registry.WRITERS`.
 
     Args:
-        model: which answers.
+        model: which answers; None where entries name theirs.
         request: what is asked of each structure.
         kind: the format.
     """
 
-    def __init__(self, model: ModelRef, request: PredictRequest, kind: Kind) -> None:
+    def __init__(self, model: ModelRef | None, request: PredictRequest, kind: Kind) -> None:
         self._model, self._request = model, request
         self._writer: Writer = WRITERS[kind].writer()
 
@@ -97,7 +98,7 @@ class RecordSink:
         return self._writer.end()
 
 
-def sink(kind: Kind, model: ModelRef, request: PredictRequest) -> LineSink | RecordSink:
+def sink(kind: Kind, model: ModelRef | None, request: PredictRequest) -> LineSink | RecordSink:
     """What writes the answers of a stream."""
     if kind in WRITERS:
         return RecordSink(model, request, kind)

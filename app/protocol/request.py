@@ -12,6 +12,7 @@ from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.frame import Frame
 from app.formats.notation import Smiles
 from app.formats.topology import Topology
+from app.protocol.model_ref import ModelRef
 from app.relax import RelaxOptions
 
 Kind: TypeAlias = str
@@ -70,6 +71,7 @@ class Entry:
         item: number, from 0, of the item of `structures` that it comes from, where that was a file or
             a SMILES, of which several entries may come.
         shown: whether an answer says what structure it is for, which the sender does not know.
+        model: which of several default models is to answer it; None where the request has one model.
     """
 
     id: str | None
@@ -79,6 +81,7 @@ class Entry:
     topology: Topology | None = None
     item: int | None = None
     shown: bool = False
+    model: ModelRef | None = None
 
     @classmethod
     def of(cls, frame: Frame) -> Self:
@@ -102,7 +105,7 @@ class PredictRequest:
 
     Attributes:
         entries: its structures, in order.
-        model: `name`, `name@version`, or None for the default.
+        model: `name`, `name@version`, or None for the default, or what is chosen of several.
         properties: what to answer.
         relax: how to relax, or None.
         explicit: whether the properties were asked for by name.

@@ -7,6 +7,7 @@ from app.atoms.prediction import StructurePrediction
 from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError
 from app.protocol.faults import Fault, fault
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Kind, PredictRequest
 from app.relax import Relaxed
 
@@ -30,32 +31,26 @@ Result: TypeAlias = Answered | EquipotError
 
 
 @dataclass(frozen=True, slots=True)
-class ModelRef:
-    """Which model answered.
+class PredictResponse:
+    """The results of a request, in the order of its entries.
 
     Attributes:
-        name: of the model.
-        version: of the model.
-        digest: sha256 of its card, which holds those of all its files.
+        model: which made all of them; None where several did, and entries name theirs.
+        request: that is answered.
+        results: one for each of its entries.
     """
 
-    name: str
-    version: int
-    digest: str
-
-    @property
-    def reference(self) -> str:
-        """`name@version`."""
-        return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True, slots=True)
-class PredictResponse:
-    """The results of a request, in the order of its entries."""
-
-    model: ModelRef
+    model: ModelRef | None
     request: PredictRequest
     results: list[Result]
+
+    @property
+    def models(self) -> tuple[ModelRef, ...]:
+        """All that answered, each once."""
+        if self.model is not None:
+            return (self.model,)
+        named = (entry.model for entry in self.request.entries if entry.model is not None)
+        return tuple(dict.fromkeys(named))
 
     @property
     def fault(self) -> Fault | None:
@@ -84,10 +79,10 @@ class Reply:
         status: as of HTTP.
         kind: how the body is written.
         body: with the results.
-        model: which answered.
+        models: which answered.
     """
 
     status: int
     kind: Kind
     body: bytes
-    model: ModelRef
+    models: tuple[ModelRef, ...]

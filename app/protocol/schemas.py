@@ -132,7 +132,9 @@ class PredictBody(_Wire):
     model_config = ConfigDict(json_schema_extra={"example": {"structures": [dict(WATER)]}})
 
     model: str | None = Field(
-        default=None, description="`name` for the newest version, or `name@version`"
+        default=None,
+        description="`name` for the newest version, or `name@version`; the service's default where not "
+        "given, or of several the one that is made for each structure",
     )
     structures: Annotated[
         list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})
@@ -187,6 +189,10 @@ class ModelsAnswer(_Wire):
     """The models of the store."""
 
     models: list[ModelSummary]
+    defaults: list[str] = Field(
+        description="`name@version` of those that answer requests which name none: of several, in this "
+        "order, each structure has the first that is made for it"
+    )
 
 
 class BudgetOut(_Wire):
@@ -316,6 +322,9 @@ class _ResultHead(_Wire):
         description="number, from 0, of the item of `structures`, or of the uploaded file, that it "
         "comes from, where that may hold several structures",
     )
+    model: ModelOut | None = Field(
+        default=None, description="which answered, where several models did"
+    )
     structure: StructureOut | None = Field(
         default=None, description="what was read or made of a file or a SMILES"
     )
@@ -335,7 +344,9 @@ ResultOut = create_model(
 class PredictAnswer(_Wire):
     """Results in the order asked."""
 
-    model: ModelOut
+    model: ModelOut | None = Field(
+        description="none where several models answered, and each result has its own"
+    )
     units: dict[str, str]
     results: list[ResultOut]
     error: ErrorOut | None = Field(

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -10,7 +11,7 @@ from app.atoms.decomposition import Piece
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.backends.domain import AFTER, BEFORE, Domain, When, check_on_ood
+from app.backends.domain import AFTER, BEFORE, Domain, When
 from app.engine.potential import Potential
 from app.errors import (
     DoubtfulAnswer,
@@ -20,15 +21,18 @@ from app.errors import (
     UnsupportedElement,
 )
 from app.formats.notation import Smiles
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
-from app.protocol.response import Answered, ModelRef, PredictResponse, Result
+from app.protocol.response import Answered, PredictResponse, Result
 from app.relax import Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, relax
 from app.relax.bonds import changed_bonds
+from app.service.choice import Choice, as_asked, ref_of
 from app.store.card import ModelCard
 
 log = logging.getLogger(__name__)
 
-Watch: TypeAlias = Callable[[Relaxed], None]
+Watch: TypeAlias = Callable[[str, Relaxed], None]
+"""Is told of a relaxation that ended, and by which model, `name@version`."""
 Suggest: TypeAlias = Callable[[Structure], str]
 
 
@@ -50,7 +54,7 @@ WHOLE = Course()
 
 
 async def answer(
-    potential: Potential,
+    choice: Choice,
     request: PredictRequest,
     safeguards: Safeguards,
     watch: Watch | None = None,
@@ -59,27 +63,55 @@ async def answer(
     """The results of all entries, in their order. One that fails costs the others nothing.
 
     Args:
-        potential: the model that was asked for.
+        choice: the model that was asked for, or those of which each structure has its own.
         request: what is asked.
         safeguards: where a relaxation is given up.
         watch: is told of each relaxation that ended.
         suggest: says of a structure with an element that the model does not know who knows it.
 
     Raises:
-        InvalidRequest: out of domain is to be an error, which the model cannot tell.
-        Overloaded: the queue is full.
+        Overloaded: the queue of a model is full; nothing is answered.
         Unavailable: the service is shutting down.
     """
-    check_on_ood(potential.card, request.on_ood)
-    model = ModelRef(potential.card.name, potential.card.version, potential.digest)
 
-    async def one(entry: Entry) -> Result:
+    async def one(entry: Entry, potential: Potential) -> Result:
         return await result_of(potential, entry, request, safeguards, watch, suggest)
 
-    with potential.admission.admit(len(request.structures), request.n_atoms):
-        if len(request.entries) == 1:
-            return PredictResponse(model, request, [await one(request.entries[0])])
-        return PredictResponse(model, request, await asyncio.gather(*map(one, request.entries)))
+    entries = request.entries
+    potentials = [choice.potential(entry, request) for entry in entries]
+    model, request = _named(choice, request, potentials)
+    with ExitStack() as places:
+        for potential, (structures, atoms) in _loads(entries, potentials).items():
+            places.enter_context(potential.admission.admit(structures, atoms))
+        if len(entries) == 1:
+            return PredictResponse(model, request, [await one(entries[0], potentials[0])])
+        results = await asyncio.gather(*map(one, entries, potentials))
+        return PredictResponse(model, request, results)
+
+
+def _named(
+    choice: Choice, request: PredictRequest, potentials: Sequence[Potential]
+) -> tuple[ModelRef | None, PredictRequest]:
+    """The model of all structures, or else the request with that of each."""
+    pairs = list(zip(request.entries, potentials, strict=True))
+    used = {potential for entry, potential in pairs if isinstance(entry.structure, Structure)}
+    if len(used) > 1:
+        return None, replace(request, entries=[choice.named(*pair) for pair in pairs])
+    return ref_of(next(iter(used), choice.potentials[0])), request
+
+
+def _loads(
+    entries: Sequence[Entry], potentials: Sequence[Potential]
+) -> dict[Potential, tuple[int, int]]:
+    """Structures and atoms that each model has to answer."""
+    loads: dict[Potential, tuple[int, int]] = {}
+    for entry, potential in zip(entries, potentials, strict=True):
+        structures, atoms = loads.get(potential, (0, 0))
+        loads[potential] = (
+            structures + isinstance(entry.structure, Structure),
+            atoms + entry.n_atoms,
+        )
+    return loads
 
 
 async def result_of(
@@ -107,7 +139,7 @@ async def result_of(
         assert isinstance(entry.structure, Structure)
         return UnsupportedElement(f"{result}; {suggest(entry.structure)}")
     if watch and isinstance(result, Answered) and result.relaxed:
-        watch(result.relaxed)
+        watch(potential.reference, result.relaxed)
     return result
 
 
@@ -140,8 +172,7 @@ async def _answered(
     course: Course,
 ) -> Answered:
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
-    if request.allow_odd_electrons and structure.multiplicity == 2:
-        structure = replace(structure, multiplicity=None)  # as any odd number of electrons has
+    structure = as_asked(structure, request.allow_odd_electrons)
     relaxed = None
     if request.relax is None:
         prediction, doubts = await _single_point(potential, structure, request)

@@ -5,14 +5,13 @@ from collections.abc import AsyncGenerator
 from contextlib import ExitStack, suppress
 
 from app.atoms.structure import Structure
-from app.backends.domain import check_on_ood
-from app.engine.potential import Potential
 from app.errors import EquipotError, InvalidRequest, InvalidStructure
 from app.protocol import events
 from app.protocol.request import PredictRequest
-from app.protocol.response import ModelRef, PredictResponse
+from app.protocol.response import PredictResponse
 from app.relax import RelaxationState, Safeguards
 from app.service.answer import Course, Suggest, Watch, result_of
+from app.service.choice import Choice, ref_of
 
 
 class Following:
@@ -22,7 +21,7 @@ class Following:
     relaxation makes them gets fewer: only the last state is kept.
 
     Args:
-        potential: the model.
+        choice: the model, or those of which the structure has its own.
         request: for the relaxation of one structure.
         safeguards: where it is given up.
         watch: is told when it has ended.
@@ -39,17 +38,17 @@ class Following:
 
     def __init__(
         self,
-        potential: Potential,
+        choice: Choice,
         request: PredictRequest,
         safeguards: Safeguards,
         watch: Watch,
         suggest: Suggest,
     ) -> None:
         self._structure = followed(request)
-        check_on_ood(potential.card, request.on_ood)
+        potential = choice.potential(request.entries[0], request)
         self._potential, self._request, self._safeguards = potential, request, safeguards
         self._watch, self._suggest = watch, suggest
-        self.model = ModelRef(potential.card.name, potential.card.version, potential.digest)
+        self.model = ref_of(potential)
         self._state: RelaxationState | None = None
         self._news = asyncio.Event()
         self._place = ExitStack()

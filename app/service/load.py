@@ -1,6 +1,7 @@
 """How much is under way of a run over many structures, and how much there may be."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.engine.budget import Budget
@@ -36,6 +37,12 @@ class Load:
         unmeasured = on_cpu and budget.source == FALLBACK.source
         batches = (RELAXING_UNMEASURED if unmeasured else RELAXING) if relaxes else BATCHES
         return cls(math.ceil(batches * budget.structures), math.ceil(batches * budget.atoms))
+
+    @classmethod
+    def largest(cls, windows: Iterable["Load"]) -> "Load":
+        """The most of several, of structures and of atoms."""
+        each = list(windows)
+        return cls(max(window.structures for window in each), max(window.atoms for window in each))
 
     def add(self, atoms: int) -> None:
         """One more."""

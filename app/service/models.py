@@ -128,8 +128,8 @@ class Models:
         await self.reloads.stop()
         await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
 
-    def potential(self, reference: str | None) -> Potential:
-        """The model of a request; `None` is the default model, a bare name its newest version.
+    def potential(self, reference: str) -> Potential:
+        """A model by its name; a bare one is its newest version.
 
         Raises:
             Unavailable: not ready yet, or shutting down.
@@ -137,19 +137,27 @@ class Models:
             CorruptModel: refused when it was to be loaded; says why.
         """
         self.check_ready()
-        asked = self._settings.default_model if reference is None else reference
-        name, at, _ = asked.partition("@")
-        key = asked if at else self._newest(name)
+        key = self._key(reference)
         if key in self.potentials:
             return self.potentials[key]
         if key in self.refused:
             raise CorruptModel(f"model '{key}' is not served: {self.refused[key].reason}")
-        served = ", ".join(self.potentials)
-        if reference is None:
+        raise UnknownModel(f"no model '{reference}'; served: {', '.join(self.potentials)}")
+
+    def asked(self, reference: str | None) -> list[Potential]:
+        """The model of a request, or where it names none the defaults, in their order.
+
+        Raises:
+            StoreError, Unavailable: as for `potential`.
+        """
+        if reference is not None:
+            return [self.potential(reference)]
+        try:
+            return [self.potential(name) for name in self._settings.default_model]
+        except UnknownModel as error:
             raise UnknownModel(
-                f"the request names no model and the default '{name}' is not there; served: {served}"
-            )
-        raise UnknownModel(f"no model '{reference}'; served: {served}")
+                f"the request names no model, and the default is not there: {error}"
+            ) from None
 
     def check_ready(self) -> None:
         """Whether requests may be answered.
@@ -162,29 +170,33 @@ class Models:
         reasons = {
             "starting": "the models are being loaded; try again in a moment",
             "stopping": "the service is shutting down; send the request to another instance",
-            "failed": "no model could be loaded: "
-            + (
-                "; ".join(r.reason for r in self.refused.values())
-                or f"{self.store.root} holds none"
-            ),
+            "failed": self._failure(),
         }
         raise Unavailable(reasons[self.state])
 
     def listed(self) -> ModelsAnswer:
         """All models, served or refused."""
-        default = self._newest(self._settings.default_model)
+        defaults = self.defaults()
         served = [
             ModelSummary(
                 name=potential.card.name,
                 version=potential.card.version,
                 status="ready",
-                default=reference in (default, self._settings.default_model),
+                default=reference in defaults,
                 digest=potential.digest,
                 **potential.card.model_dump(include=SUMMARY),
             )
             for reference, potential in self.potentials.items()
         ]
-        return ModelsAnswer(models=served + [_summary(model) for model in self.refused.values()])
+        refused = [_summary(model) for model in self.refused.values()]
+        return ModelsAnswer(models=served + refused, defaults=defaults)
+
+    def defaults(self) -> list[str]:
+        """`name@version` of the models of requests that name none, in their order, as far as they are
+        served.
+        """
+        keys = [self._key(name) for name in self._settings.default_model]
+        return [key for key in dict.fromkeys(keys) if key in self.potentials]
 
     def card(self, reference: str) -> ModelAnswer:
         """The whole card of one model.
@@ -211,6 +223,10 @@ class Models:
             if self._newest(potential.card.name) == key
         ]
 
+    def _key(self, reference: str) -> str:
+        """`name@version` of what a reference means."""
+        return reference if "@" in reference else self._newest(reference)
+
     def _newest(self, name: str) -> str:
         """`name@version` of the newest version that is served, or else refused."""
         for known in (self.potentials, self.refused):
@@ -228,18 +244,24 @@ class Models:
         return self._wanted(), self.store.strays()
 
     def _wanted(self) -> list[str]:
-        """References to load, the default model's first; a bare name only where the store has no
-        such model.
+        """References to load, the default models' first, in their order; a bare name only where the
+        store has no such model.
         """
         listed = [self._resolved(reference) for reference in self._settings.models] or [
             f"{name}@{version}"
             for name in self.store.names()
             for version in reversed(self.store.versions(name))
         ]
-        default = self._settings.default_model.partition("@")[0]
-        return sorted(
-            dict.fromkeys(listed), key=lambda reference: reference.partition("@")[0] != default
-        )
+        return sorted(dict.fromkeys(listed), key=self._rank)
+
+    def _rank(self, reference: str) -> int:
+        """Lower for what is to be loaded earlier: defaults, other versions of them, all others."""
+        defaults, name = self._settings.default_model, reference.partition("@")[0]
+        for known in (reference, name):
+            if known in defaults:
+                return defaults.index(known)
+        names = {default.partition("@")[0] for default in defaults}
+        return len(defaults) + (name not in names)
 
     def _resolved(self, reference: str) -> str:
         try:
@@ -264,10 +286,35 @@ class Models:
     def _loaded(self) -> None:
         """What follows when models were loaded: the state, and measuring the new ones."""
         if self.state != "stopping":
-            self.state = "ready" if self.potentials else "failed"
+            was_ready = self.state == "ready"
+            ready = self.potentials and (was_ready or not self._lacking())
+            self.state = "ready" if ready else "failed"
+            for reason in self._lacking():
+                log.error("%s", reason)
         if self._settings.measure:
             for potential in self.potentials.values():
                 potential.measure_when_idle()
+
+    def _lacking(self) -> list[str]:
+        """What is wrong with each of several default models that is not served. A single one may be
+        missing, since requests may name others.
+        """
+        names = self._settings.default_model
+        if len(names) == 1:
+            return []
+        return [
+            f"the default model '{name}' (EQUIPOT_DEFAULT_MODEL) is not served: "
+            + (self.refused[key].reason if key in self.refused else "it is not loaded or not there")
+            for name in names
+            if (key := self._key(name)) not in self.potentials
+        ]
+
+    def _failure(self) -> str:
+        """Why no requests are answered."""
+        if self.potentials:
+            return "; ".join(self._lacking())
+        reasons = "; ".join(refused.reason for refused in self.refused.values())
+        return f"no model could be loaded: {reasons or f'{self.store.root} holds none'}"
 
     async def _leave(self, potential: Potential) -> None:
         """Finish what the model admitted; nothing refers to it afterwards."""

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from app.atoms.structure import Structure
-from app.backends.domain import check_on_ood
 from app.engine.potential import Potential
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.registry import WRITERS
@@ -14,7 +13,8 @@ from app.protocol.encode import check_held, encode, fitting
 from app.protocol.lines import read_line
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import PredictResponse, Reply, Result
-from app.service.answer import Course, Watch, answer, result_of
+from app.service.answer import Course, answer, result_of
+from app.service.choice import Choice
 from app.service.embedding import Embedding
 from app.service.following import Following
 from app.service.metrics import Metrics
@@ -76,7 +76,7 @@ class Service:
         large = request.n_atoms > INLINE_ATOMS or slow
         body = await maybe_threaded(large, encode, response, message.accepts)
         status = response.fault.status if response.fault else 200
-        return Reply(status, message.accepts, body, response.model)
+        return Reply(status, message.accepts, body, response.models)
 
     async def read(self, message: Message) -> PredictRequest:
         """The request that a message holds, with geometries for its SMILES.
@@ -122,13 +122,9 @@ class Service:
             raise InvalidRequest(f"format: {kind} holds one structure, and no stream of them")
         if request.relax is not None:
             request = replace(request, relax=self._limits.bounded(request.relax))
-        potential = self.models.potential(request.model)
-        check_on_ood(potential.card, request.on_ood)
-        watch, suggest = self._watch(potential), self._suggest
         slow = kind in WRITERS and WRITERS[kind].starts_slowly
-        return await maybe_threaded(
-            slow, Stream, potential, request, kind, self._safeguards, watch, suggest
-        )
+        asked = (self.choice(request), request, kind, self._safeguards)
+        return await maybe_threaded(slow, Stream, *asked, self.metrics.relaxed, self._suggest)
 
     def follow(self, request: PredictRequest) -> Following:
         """The relaxation of one structure, to be told of while it goes on.
@@ -139,9 +135,18 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        potential = self.models.potential(request.model)
-        told = self._watch(potential), self._suggest
-        return Following(potential, request, self._safeguards, *told)
+        told = self.metrics.relaxed, self._suggest
+        return Following(self.choice(request), request, self._safeguards, *told)
+
+    def choice(self, request: PredictRequest) -> Choice:
+        """The models that may answer a request.
+
+        Raises:
+            InvalidRequest: out of domain is to be an error, which they cannot tell.
+            StoreError: there is no such model, or it is not served.
+            Unavailable: the service is starting or shutting down.
+        """
+        return Choice(self.models.asked(request.model), request.on_ood)
 
     async def stop(self) -> None:
         """Finish what was admitted, and end."""
@@ -157,9 +162,8 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        potential = self.models.potential(request.model)
-        watch, suggest = self._watch(potential), self._suggest
-        return await answer(potential, request, self._safeguards, watch, suggest)
+        told = self.metrics.relaxed, self._suggest
+        return await answer(self.choice(request), request, self._safeguards, *told)
 
     async def exchange(
         self,
@@ -188,7 +192,7 @@ class Service:
         """The result of one entry of a request that is too large to be admitted as a whole.
 
         Args:
-            potential: the model that was asked for.
+            potential: the model that was asked for, or is its own of several.
             entry: the structure.
             request: what is asked of it.
             course: of its relaxation.
@@ -198,13 +202,9 @@ class Service:
             Unavailable: the model is shutting down.
         """
         atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
-        told = self._watch(potential), self._suggest
+        told = self.metrics.relaxed, self._suggest
         with potential.admission.admit(1, atoms):
             return await result_of(potential, entry, request, self._safeguards, *told, course)
-
-    def _watch(self, potential: Potential) -> Watch:
-        reference = potential.reference
-        return lambda relaxed: self.metrics.relaxed(reference, relaxed)
 
     def _suggest(self, structure: Structure) -> str:
         return who_knows(self.models.newest_cards(), structure)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
 
 from app.engine.budget import Budget
 from app.engine.potential import Potential
@@ -11,9 +12,11 @@ from app.errors import EquipotError, Overloaded
 from app.protocol.encode import fits
 from app.protocol.lines import sink
 from app.protocol.request import Entry, Kind, PredictRequest
-from app.protocol.response import ModelRef, Result
+from app.protocol.response import Result
 from app.relax import Safeguards
 from app.service.answer import Suggest, Watch, answer
+from app.service.choice import Choice
+from app.service.load import Load
 from app.service.threads import INLINE_ATOMS, maybe_threaded
 
 BATCHES = 2
@@ -24,15 +27,24 @@ LONGEST_PAUSE = 1.0
 """Seconds after which a structure that found the queue full tries again."""
 
 
+class Ended(NamedTuple):
+    """An entry with its result, and what of which model's room it takes until that is taken."""
+
+    entry: Entry
+    result: Result
+    potential: Potential
+    atoms: int
+
+
 class Stream:
     """Answers entries as they come, in the order in which they finish; belongs to one event loop.
 
     From the time it is read until its result has been taken, an entry is *under way*. While as many
-    are as `BATCHES` batches may have, nothing more is read: who does not take results is not read
-    from, and costs nobody else anything.
+    are as `BATCHES` batches of its model may have, nothing more is read: who does not take results is
+    not read from, and costs nobody else anything.
 
     Args:
-        potential: the model.
+        choice: the model, or those of which each structure has its own.
         request: what is asked of each structure; its entries are not looked at.
         kind: how results are written.
         safeguards: where a relaxation is given up.
@@ -40,26 +52,27 @@ class Stream:
         suggest: says of a structure with an element that the model does not know who knows it.
 
     Attributes:
-        model: which answers.
+        models: which answer.
         sink: writes results.
     """
 
     def __init__(
         self,
-        potential: Potential,
+        choice: Choice,
         request: PredictRequest,
         kind: Kind,
         safeguards: Safeguards,
         watch: Watch,
         suggest: Suggest,
     ) -> None:
-        self._potential, self._request, self._kind = potential, request, kind
+        self._choice, self._request, self._kind = choice, request, kind
         self._safeguards, self._watch, self._suggest = safeguards, watch, suggest
-        self.model = ModelRef(potential.card.name, potential.card.version, potential.digest)
-        self.sink = sink(kind, self.model, request)
+        self.models = choice.models
+        self.sink = sink(kind, choice.only, request)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ready: list[tuple[Entry, Result]] = []
-        self._structures = self._atoms = 0
+        self._ready: list[Ended] = []
+        self._under_way = {potential: Load() for potential in choice.potentials}
+        self._read_so_far = 0
         self._changed, self._room = asyncio.Event(), asyncio.Event()
 
     async def parts(self, entries: AsyncIterator[Entry]) -> AsyncGenerator[bytes, None]:
@@ -91,14 +104,17 @@ class Stream:
 
     async def _read(self, entries: AsyncIterator[Entry]) -> None:
         async for entry in entries:
-            await self._enter(entry)
-            if self._structures % TURN == 0:
+            potential = self._choice.potential(entry, self._request)
+            await self._enter(entry, potential)
+            self._read_so_far += 1
+            if self._read_so_far % TURN == 0:
                 await asyncio.sleep(0)  # others' turn, however quickly lines are read
             if isinstance(entry.structure, EquipotError):
-                self._ready.append((entry, entry.structure))
+                self._ready.append(Ended(entry, entry.structure, potential, 0))
                 self._changed.set()
                 continue
-            task = asyncio.ensure_future(self._answer(fits(entry, self._kind)))
+            fitting = fits(self._choice.named(entry, potential), self._kind)
+            task = asyncio.ensure_future(self._answer(fitting, potential, entry.n_atoms))
             self._tasks.add(task)
             task.add_done_callback(self._done)
 
@@ -106,40 +122,38 @@ class Stream:
         self._tasks.discard(task)
         self._changed.set()
 
-    async def _enter(self, entry: Entry) -> None:
+    async def _enter(self, entry: Entry, potential: Potential) -> None:
         """Wait for room; whatever is allowed at all may be under way alone."""
-        budget: Budget = self._potential.workers.budget
-        while self._structures and (
-            self._structures >= BATCHES * budget.structures
-            or self._atoms + entry.n_atoms > BATCHES * budget.atoms
+        under_way = self._under_way[potential]
+        while under_way.structures and not _has_room(
+            potential.workers.budget, under_way, entry.n_atoms
         ):
             self._room.clear()
             await self._room.wait()
-        self._structures += 1
-        self._atoms += entry.n_atoms
+        under_way.add(entry.n_atoms)
 
-    def _leave(self, taken: list[tuple[Entry, Result]]) -> None:
-        self._structures -= len(taken)
-        self._atoms -= _atoms(taken)
+    def _leave(self, taken: list[Ended]) -> None:
+        for each in taken:
+            self._under_way[each.potential].remove(each.atoms)
         self._room.set()
 
-    async def _answer(self, entry: Entry) -> None:
-        request = replace(self._request, entries=[entry])
+    async def _answer(self, entry: Entry, potential: Potential, atoms: int) -> None:
+        request, choice = replace(self._request, entries=[entry]), Choice([potential])
         result: Result | None = None
         while result is None:
             try:
                 response = await answer(
-                    self._potential, request, self._safeguards, self._watch, self._suggest
+                    choice, request, self._safeguards, self._watch, self._suggest
                 )
                 result = response.results[0]
             except Overloaded as error:  # others fill the queue: the stream waits
                 await asyncio.sleep(min(error.retry_after, LONGEST_PAUSE))
             except EquipotError as error:
                 result = error
-        self._ready.append((entry, result))
+        self._ready.append(Ended(entry, result, potential, atoms))
 
-    def _written(self, results: list[tuple[Entry, Result]]) -> bytes:
-        return b"".join(self.sink.result(*each) for each in results)
+    def _written(self, ended: list[Ended]) -> bytes:
+        return b"".join(self.sink.result(each.entry, each.result) for each in ended)
 
 
 def _raise_surprise(reading: "asyncio.Future[None]") -> None:
@@ -147,8 +161,15 @@ def _raise_surprise(reading: "asyncio.Future[None]") -> None:
         reading.result()
 
 
-def _atoms(results: list[tuple[Entry, Result]]) -> int:
-    return sum(entry.n_atoms for entry, _ in results)
+def _has_room(budget: Budget, under_way: Load, atoms: int) -> bool:
+    return (
+        under_way.structures < BATCHES * budget.structures
+        and under_way.atoms + atoms <= BATCHES * budget.atoms
+    )
+
+
+def _atoms(ended: list[Ended]) -> int:
+    return sum(each.atoms for each in ended)
 
 
 async def _cancel(*tasks: "asyncio.Future[None]") -> None:

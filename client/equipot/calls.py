@@ -32,7 +32,7 @@ def predict(items: Sequence[Item], options: Mapping[str, Any]) -> Call[Results]:
         headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
         response = yield Request("POST", PREDICT, headers=headers, content=pack(body))
         answer = unpack(response.content)
-        model = Model(**answer["model"])
+        model = Model.of(answer["model"])
         places = _places(answer["results"], sent)
         for fields, (index, item) in zip(answer["results"], places, strict=True):
             results.append(Result.of(fields, index, model, item.fields))

@@ -209,7 +209,7 @@ class Flow:
             fields = json.loads(line)
             match fields["status"]:
                 case "begin":
-                    self._model = Model(**fields["model"])
+                    self._model = Model.of(fields["model"])
                 case "warning":
                     self._warnings.append(AnswerWarning(**fields["warning"]))
                 case "end":

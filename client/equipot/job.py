@@ -37,7 +37,8 @@ class Job:
     Attributes:
         id: of the job.
         state: a job with failures is `done`, too.
-        model: that answers.
+        model: that answers all; None where each structure has one of `models`.
+        models: that answer.
         structures: of the job; `done` with an answer, `failed` with an error, `left` with neither.
         rate: structures a second, of late.
         eta_seconds: until the end at this rate.
@@ -50,7 +51,8 @@ class Job:
 
     id: str
     state: State
-    model: Model
+    model: Model | None
+    models: tuple[Model, ...]
     structures: int
     done: int
     failed: int
@@ -80,7 +82,8 @@ class Job:
             **{name: fields[name] for name in same},
             started=_moment(fields["started"]),
             ended=_moment(fields["ended"]),
-            model=Model(**fields["model"]),
+            model=Model.of(fields["model"]),
+            models=tuple(Model(**each) for each in fields.get("models") or [fields["model"]]),
             estimate_seconds=fields["estimate"]["seconds"],
             created=datetime.fromisoformat(fields["created"]),
             fields=fields,
@@ -216,7 +219,7 @@ class ResultReader:
         """Results in what has come."""
         self._unpacker.feed(data)
         for document in self._unpacker:
-            model = Model(**document["model"])
+            model = Model.of(document["model"])
             for fields in document["results"]:
                 sent = self._sent()
                 self.at += 1

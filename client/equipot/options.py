@@ -30,7 +30,8 @@ class PredictOptions(TypedDict, total=False):
     """What is asked of all structures.
 
     Attributes:
-        model: `name` or `name@version`; the service's default where not given.
+        model: `name` or `name@version`; the service's default where not given, or of several defaults
+            the one that is made for each structure.
         properties: some of `energy`, `forces`, `stress`, `energies`.
         strict: whether a warning is an error.
         on_ood: what becomes of what the model's training data never held.

@@ -35,6 +35,16 @@ class Model(NamedTuple):
     version: int
     digest: str
 
+    @classmethod
+    def of(cls, fields: Mapping[str, Any] | None) -> "Model | None":
+        """That of the service's fields; None where these name none."""
+        return None if fields is None else cls(**fields)
+
+    @property
+    def reference(self) -> str:
+        """`name@version`."""
+        return f"{self.name}@{self.version}"
+
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
@@ -159,11 +169,12 @@ class Result:
         Args:
             fields: of one result.
             index: of its item.
-            model: that answered.
+            model: that answered all, where the result does not name its own.
             sent: fields of the item.
             warnings: that stood elsewhere.
         """
         structure = fields.get("structure") or _structure(sent)
+        model = Model.of(fields.get("model")) or model
         if fields["status"] == "error":
             error = error_of(fields["error"]["code"], fields["error"]["message"])
             return cls(fields["id"], index, model, error, structure=structure)
@@ -195,6 +206,7 @@ class Result:
         return {
             "id": self.id,
             "index": self.index,
+            "model": None if self.model is None else self.model.reference,
             "energy": self.energy,
             "fmax": self.fmax,
             "converged": None if relaxation is None else relaxation.converged,
@@ -213,8 +225,9 @@ class Results(Sequence[Result]):
 
     @property
     def model(self) -> Model | None:
-        """That answered."""
-        return self._results[0].model if self._results else None
+        """That answered all; None where several did, and each result has its own."""
+        models = {result.model for result in self if result.model is not None}
+        return models.pop() if len(models) == 1 else None
 
     @property
     def ok(self) -> "Results":

@@ -11,8 +11,9 @@ from app.jobs.job import Job, NewJob
 from app.jobs.leases import Leases
 from app.jobs.parts import Part
 from app.jobs.store import JobStore
+from app.protocol.model_ref import ModelRef
 
-MODEL = ("pairs@1", "d" * 64)
+MODEL = ModelRef.of("pairs@1", "d" * 64)
 MOST = (100, 10**9)
 """Jobs and bytes that there may be."""
 
@@ -24,8 +25,9 @@ def new_job(**given: Any) -> NewJob:
         kind="xyz",
         query=[("relax", "true")],
         prefix=b"",
-        model=MODEL[0],
-        digest=MODEL[1],
+        model=MODEL.reference,
+        digest=MODEL.digest,
+        others=None,
         options="{}",
         structures=10,
         input_bytes=100,

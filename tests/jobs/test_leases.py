@@ -2,7 +2,9 @@
 
 import threading
 
+from app.jobs.job import as_text
 from app.jobs.leases import Lease, Progress
+from app.protocol.model_ref import ModelRef
 from tests.jobs.stores import MODEL, Scene
 
 ALL = Progress(4, 1, True)
@@ -42,8 +44,8 @@ def test_many_at_once_take_each_chunk_once(scene: Scene) -> None:
 def test_only_chunks_of_models_that_are_served_are_taken(scene: Scene) -> None:
     scene.create(1)
     assert scene.leases("a").take([]) is None
-    assert scene.leases("a").take([(MODEL[0], "another digest")]) is None
-    assert scene.leases("a").take([("other@1", MODEL[1]), MODEL]) is not None
+    assert scene.leases("a").take([ModelRef.of(MODEL.reference, "another digest")]) is None
+    assert scene.leases("a").take([ModelRef.of("other@1", MODEL.digest), MODEL]) is not None
 
 
 def test_what_a_dead_holder_had_goes_to_another_one_and_its_results_do_not_count(
@@ -122,3 +124,16 @@ def test_of_a_job_that_was_cancelled_nothing_counts_any_more(scene: Scene) -> No
     assert scene.leases("a").take([MODEL]) is None
     assert scene.leases("a").end_jobs() == []
     assert scene.store.cancel(job.id).state == "cancelled"
+
+
+def test_a_job_of_several_models_waits_for_all_of_them(scene: Scene) -> None:
+    second = ModelRef.of("crystals@3", "e" * 64)
+    scene.create(1, others=as_text([second]))
+    later = scene.create(1)
+    lease = scene.leases("a").take([MODEL])
+    assert lease is not None
+    assert lease.job == later.id
+    assert scene.leases("a").take([MODEL, ModelRef.of("crystals@3", "f" * 64)]) is None
+    both = scene.leases("a").take([second, MODEL])
+    assert both is not None
+    assert scene.store.get(both.job).models == (MODEL, second)

@@ -13,8 +13,9 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import AtomsTooClose, InvalidFormat, Overloaded
 from app.jobs.records import CLASSES, DROPPED, Record, pack, pack_records, unpack, unpack_records
 from app.protocol.encode import encode
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
-from app.protocol.response import Answered, ModelRef, PredictResponse
+from app.protocol.response import Answered, PredictResponse
 from app.relax import RelaxationState, Relaxed
 from app.relax.optimizers import Fire, Lbfgs, Optimizer
 

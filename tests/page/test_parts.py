@@ -1,11 +1,14 @@
 """Jobs and models on the page, and the page in all: narrow, dark, and for everybody (axe-core)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.api.server import Running
+from tests.api.server import Running, running
+from tests.page.browser import visiting
 from tests.page.conftest import Go
+from tests.paths import MODEL_STORE
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 FINDINGS = """async () => (await axe.run()).violations
@@ -51,6 +54,26 @@ def test_models_say_what_they_are_for_and_are_chosen(go: Go, bundled: Running) -
         other.get_by_role("button", name="Use it").click()
         visit.expect("#model").to_have_value("lennard-jones@1")
         visit.expect("#model-about").to_contain_text("Elements: He, Ne, Ar, Kr, Xe")
+        assert visit.complaints == []
+
+
+def test_of_several_defaults_each_structure_has_its_own(browser: Any) -> None:
+    defaults = "lennard-jones,organic-xtb"
+    argon = (
+        "2\nid=argon\nAr 0 0 0\nAr 0 0 3.8\n3\nid=water\nO 0 0 0.1\nH 0 0.8 -0.5\nH 0 -0.8 -0.5\n"
+    )
+    with (
+        running(MODEL_STORE, default_model=defaults, threads=1) as service,
+        visiting(browser, f"http://127.0.0.1:{service.port}/") as visit,
+    ):
+        visit.expect("#model option:checked").to_have_text("by structure")
+        visit.expect("#model-about").to_contain_text("lennard-jones@1, organic-xtb@")
+        visit.page.fill("#content", argon)
+        visit.page.click("#relax")
+        visit.expect("#state").to_have_text("Done: 2 structures.")
+        for name, model in (("argon", "lennard-jones@1"), ("water", "organic-xtb@")):
+            visit.page.get_by_role("button", name=name).click()
+            visit.expect("#numbers").to_contain_text(model)
         assert visit.complaints == []
 
 

@@ -4,8 +4,9 @@ import numpy as np
 
 from app.atoms.prediction import StructurePrediction
 from app.errors import EquipotError, InvalidStructure, OutOfMemory, UnsupportedElement
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
-from app.protocol.response import Answered, ModelRef, PredictResponse, Result
+from app.protocol.response import Answered, PredictResponse, Result
 
 GOOD = Answered(StructurePrediction(-1.0, np.array([-1.0])))
 

@@ -18,7 +18,6 @@ from app.protocol.alchemi.decode import Relaxation, decode
 from app.protocol.alchemi.encode import encode
 from app.protocol.alchemi.schemas import Health, RelaxStatus
 from app.protocol.request import RequestLimits
-from app.protocol.response import ModelRef
 
 MODEL = "model"
 """The only parameter of the query: `name`, or `name@version`."""
@@ -77,21 +76,20 @@ async def _infer(request: Request, counted: Counted) -> Response:
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     _check_kind(request)
-    potential = service.models.potential(_model(request))
+    model = _model(request)
+    service.models.asked(model)  # before the body is read
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
         body = await whole_body(request, request.app.state.body_limits, share)
 
         def read(limits: RequestLimits) -> Relaxation:
-            asked = decode(body, potential.reference, limits)
+            asked = decode(body, model, limits)
             counted.read(len(asked.sent))
             return asked
 
         with cancelled_on_disconnect(request):
-            code, content = await service.exchange(len(body), read, encode)
-    card = potential.card
-    headers = model_header(ModelRef(card.name, card.version, potential.digest))
-    return await sized_response(request, content, code, headers, JSON)
+            code, content, models = await service.exchange(len(body), read, encode)
+    return await sized_response(request, content, code, model_header(models), JSON)
 
 
 def _tally(request: Request) -> Tally:

@@ -34,7 +34,7 @@ from app.api.streaming import StreamedResponse, model_header
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
 from app.formats.registry import WRITERS
 from app.jobs.job import Job
-from app.jobs.options import model_of, request_of
+from app.jobs.options import request_of
 from app.jobs.schemas import JobOut, JobsAnswer, State
 from app.jobs.submission import Submission
 from app.protocol.encode import check_fits, encode, fitting
@@ -141,7 +141,7 @@ async def results(
     _check_kind(kind)
     if kind in WRITERS:
         check_fits(await jobs.results.sample(wanted), kind)
-    headers = {STATE: wanted.state, **model_header(model_of(wanted))}
+    headers = {STATE: wanted.state, **model_header(wanted.models)}
     if stream:
         if limit is not None:
             raise InvalidRequest("limit: a stream has none; leave it out, or take a page")
@@ -205,14 +205,14 @@ def _streamed(
     """All pages, one after the other; who reads them can tell whether the stream is whole."""
     written = None
     if kind not in ("json", "msgpack"):
-        written = sink(kind, model_of(job), request_of(job, []))
+        written = sink(kind, job.only, request_of(job, []))
     read = asyncio.Event()
     read.set()
     answer = StreamedResponse(
         request,
         _encoded(pages, kind, written),
         LINES if kind == "json" else MEDIA_TYPES[kind],
-        model_of(job),
+        job.models,
         written if isinstance(written, LineSink) else None,
         service_of(request).settings.receive_timeout,
         read,

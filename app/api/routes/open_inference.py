@@ -24,7 +24,7 @@ from app.protocol.open_inference.schemas import (
     ServerMetadata,
     ServerReady,
 )
-from app.protocol.response import ModelRef
+from app.service.choice import ref_of
 
 HEADER = "Inference-Header-Content-Length"
 """Bytes of the JSON of a body that goes on with tensors."""
@@ -125,8 +125,7 @@ async def _infer(request: Request, reference: str) -> Response:
 
 
 async def _response(request: Request, potential: Potential, encoded: Encoded) -> Response:
-    card = potential.card
-    headers = model_header(ModelRef(card.name, card.version, potential.digest))
+    headers = model_header([ref_of(potential)])
     if encoded.header is not None:
         headers[HEADER] = str(encoded.header)
     media = JSON if encoded.header is None else OCTETS

@@ -133,7 +133,7 @@ def _answer_as_events(request: Request, read: PredictRequest) -> Response:
         request,
         following.events(),
         EVENT_STREAM,
-        following.model,
+        [following.model],
         None,
         service.settings.receive_timeout,
         ended,
@@ -155,7 +155,7 @@ def _streamed(
         request,
         stream.parts(entries),
         MEDIA_TYPES[kind],
-        stream.model,
+        stream.models,
         stream.sink if isinstance(stream.sink, LineSink) else None,
         service_of(request).settings.receive_timeout,
         read,
@@ -164,5 +164,5 @@ def _streamed(
 
 
 async def _response(request: Request, reply: Reply) -> Response:
-    headers = model_header(reply.model)
+    headers = model_header(reply.models)
     return await sized_response(request, reply.body, reply.status, headers, MEDIA_TYPES[reply.kind])

@@ -45,10 +45,11 @@ from app.formats.notation import Smiles
 from app.formats.registry import FORMATS, WRITERS
 from app.protocol.encode import check_held, fits
 from app.protocol.intake import Drawing
+from app.protocol.model_ref import ModelRef
 from app.protocol.query import properties_from, relax_from
 from app.protocol.request import PredictRequest
-from app.protocol.response import ModelRef
 from app.relax import RelaxOptions
+from app.service.choice import ref_of
 from app.service.load import Load
 from app.service.options import potential_options, request_limits, safeguards
 from app.settings import Settings
@@ -283,11 +284,10 @@ def _answering(
         return service.answers_of(options.server, model, request), model, window
     potential = _load(settings, options.model)
     check_on_ood(potential.card, request.on_ood)
-    model = ModelRef(potential.card.name, potential.card.version, potential.digest)
     window = Load.window(
         potential.workers.budget, request.relax is not None, settings.device == "cpu"
     )
-    return answers_of(potential, request, safeguards(settings)), model, window
+    return answers_of(potential, request, safeguards(settings)), ref_of(potential), window
 
 
 def _load(settings: Settings, model: str | None) -> Potential:
@@ -295,7 +295,7 @@ def _load(settings: Settings, model: str | None) -> Potential:
     options = potential_options(settings)
     most = sys.maxsize
     return load_potential(
-        ModelStore(settings.model_store).load(model or settings.default_model),
+        ModelStore(settings.model_store).load(model or settings.default_model[0]),
         replace(options, queue=UNLIMITED, max_atoms=most, max_edges=most),
         cache=CalibrationCache(settings.cache),
     )

@@ -16,8 +16,9 @@ from app.errors import EquipotError, InvalidRequest
 from app.formats.extxyz.comment_line import read_pairs
 from app.formats.registry import WRITERS
 from app.protocol.encode import ORJSON_OPTIONS, head_fields, record, result_fields
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
-from app.protocol.response import ModelRef, Result
+from app.protocol.response import Result
 
 
 class Written(NamedTuple):

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from app.cli.predict.entries import ONE, is_stream
 from app.errors import InvalidRequest
 from app.protocol.intake import Drawing
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
-from app.protocol.response import ModelRef
 
 SUFFIX = ".unfinished.json"
 

@@ -16,8 +16,9 @@ from app.cli.predict.flight import Answer
 from app.cli.remote import error_of
 from app.errors import DoubtfulAnswer, EquipotError
 from app.protocol.document import structure_fields
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
-from app.protocol.response import Answered, ModelRef
+from app.protocol.response import Answered
 from app.protocol.response import Result as Ours
 from app.relax import Relaxed
 from app.service.load import BATCHES, Load
@@ -26,12 +27,14 @@ from equipot.options import AllOptions, RelaxOptions
 
 
 def model_of(client: Client, name: str | None) -> tuple[ModelRef, Load]:
-    """The model of a service that a name means, and the most that is to be under way.
+    """The model of a service that a name means, or its first default, and the most that is to be
+    under way.
 
     Raises:
         equipot.EquipotError: there is none, or the service cannot be reached.
     """
-    default = next((m["name"] for m in client.models() if m.get("default")), "")
+    defaults = (f"{m['name']}@{m['version']}" for m in client.models() if m.get("default"))
+    default = next(defaults, "")
     known = client.model(name or default)
     card, budget = known["card"], known["budget"]
     window = Load(round(BATCHES * budget["structures"]), round(BATCHES * budget["atoms"]))

@@ -15,6 +15,7 @@ from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
 from app.relax import Safeguards
 from app.service.answer import answer
+from app.service.choice import Choice
 from app.service.load import Load
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,7 +37,7 @@ async def answers_of(
     """
 
     async def one(entry: Entry) -> Result:
-        response = await answer(potential, replace(request, entries=[entry]), safeguards)
+        response = await answer(Choice([potential]), replace(request, entries=[entry]), safeguards)
         return response.results[0]
 
     potential.start()

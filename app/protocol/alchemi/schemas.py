@@ -62,6 +62,7 @@ class RelaxedAtoms(Wire):
     mult: int | None = None
     structure_id: str | None = None
     active_mask: list[bool] | None = None
+    model: ModelOut | None = Field(default=None, description="where several models answer")
     converged: bool
     optimizer_nsteps: int
     energy: float | None = Field(description="eV")
@@ -83,7 +84,7 @@ class RelaxAnswer(Wire):
     status: Literal["Success", "Partial", "Failed"] = Field(
         description="whether all structures have an answer, or some, or none"
     )
-    model: ModelOut
+    model: ModelOut | None = Field(description="null where several did: each structure has its own")
     detail: str | None = Field(default=None, description="why no structure has an answer")
     error: ErrorOut | None = Field(default=None, description="the same, with its code")
 

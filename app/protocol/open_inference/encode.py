@@ -34,19 +34,20 @@ def encode(asked: Inference, response: PredictResponse) -> Encoded:
         EquipotError: a structure has none, of which the protocol cannot tell beside the others'
             answers; names it.
     """
-    results = _all_answered(response)
+    results, model = _all_answered(response), response.model
+    assert model is not None, "the path names it"
     predictions = [result.prediction for result in results]
     pairs = [
         tensor_of(name, array, asked.binary if asked.outputs is None else asked.outputs[name])
         for name, array in _arrays(asked, predictions).items()
     ]
     content = b"".join(data for _, data in pairs)
-    parameters: dict[str, Any] = {"digest": response.model.digest}
+    parameters: dict[str, Any] = {"digest": model.digest}
     if warnings := _warnings(results):
         parameters["warnings"] = orjson.dumps(warnings).decode()
     document: dict[str, Any] = {
-        "model_name": response.model.name,
-        "model_version": str(response.model.version),
+        "model_name": model.name,
+        "model_version": str(model.version),
         **({} if asked.id is None else {"id": asked.id}),
         "parameters": parameters,
         "outputs": [tensor for tensor, _ in pairs],

@@ -15,8 +15,8 @@ from ase.build import molecule
 
 from app.cli.main import main
 from app.cli.predict.record import Record, beside
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
-from app.protocol.response import ModelRef
 from app.store.store import ModelStore
 from tests.paths import MODEL_STORE, ROOT
 

@@ -113,6 +113,14 @@ def test_a_model_that_is_not_served(
     assert "unknown_model" in capsys.readouterr().err
 
 
+def test_without_a_name_the_first_default_answers(pair_store: Path, folder: Path) -> None:
+    output = folder / "out.csv"
+    with running(pair_store, default_model="pairs@1,pairs") as server:
+        words = ["predict", str(folder / "given" / "b.cif"), "--server", url(server)]
+        assert main([*words, "-o", str(output)]) == 0
+    assert output.read_text().splitlines()[1].endswith(",pairs@1")
+
+
 def test_a_pattern_that_matches_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(folder / "*.none")]) == 3
     assert "no file matches" in capsys.readouterr().err
