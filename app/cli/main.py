@@ -14,6 +14,7 @@ COMMANDS = {
     "serve": "start the HTTP service",
     "predict": "energies, forces and relaxed structures of files, in this process or of a service",
     "relax": "the same as predict --relax",
+    "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",
     "models": "list, show and verify the models of the store",
     "bench": "how fast a model and the service are on this machine",

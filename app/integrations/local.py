@@ -1,5 +1,6 @@
 """A model of a store, opened inside of another program; the client's calculator asks it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from app.atoms.decomposition import Piece
+from app.atoms.graph import collate
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction, split
 from app.atoms.structure import Structure
@@ -125,20 +127,46 @@ class LocalModel:
             OutOfDomain: it is beyond the training data, and `on_ood` is `error`.
             InputError: the model cannot answer for this structure; says why.
         """
-        structure = Structure(
-            np.asarray(numbers, dtype=np.int64),
-            np.asarray(positions),
-            np.zeros((3, 3)) if cell is None else np.asarray(cell),
-            np.asarray(pbc),
-            charge,
-            multiplicity,
-        )
-        self.backend.card.check(structure)
-        if not self.allow_odd_electrons:
-            self.backend.card.check_electrons(structure)
-        graph = build_graph(structure, self.backend.card.cutoff)
-        domain = Domain(self._known, structure, on_ood=self.on_ood)
-        domain.look(Piece.whole(graph))
+        fields = {"numbers": numbers, "positions": positions, "cell": cell, "pbc": pbc}
+        stated = {"charge": charge, "multiplicity": multiplicity}
+        return self.answers([{**fields, **stated}], energies_alone)[0]
+
+    def answers(
+        self, structures: Sequence[Mapping[str, Any]], energies_alone: bool = False
+    ) -> list[tuple[StructurePrediction, tuple[AnswerWarning, ...]]]:
+        """The same of several structures, by the names of `answer`, in one evaluation.
+
+        Raises:
+            InputError: as `answer`; one structure without an answer leaves none to the others.
+        """
+        graphs, domains = [], []
+        for fields in structures:
+            structure = _structure(**fields)
+            self.backend.card.check(structure)
+            if not self.allow_odd_electrons:
+                self.backend.card.check_electrons(structure)
+            graphs.append(build_graph(structure, self.backend.card.cutoff))
+            domains.append(Domain(self._known, structure, on_ood=self.on_ood))
+            domains[-1].look(Piece.whole(graphs[-1]))
+        graph = collate(graphs)
         evaluated = self.backend.energies(graph) if energies_alone else self.backend(graph)
-        (prediction,) = split(evaluated, graph)
-        return prediction, domain.doubts(prediction)
+        predictions = split(evaluated, graph)
+        return [(each, d.doubts(each)) for each, d in zip(predictions, domains, strict=True)]
+
+
+def _structure(
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    cell: ArrayLike | None = None,
+    pbc: ArrayLike = False,
+    charge: int = 0,
+    multiplicity: int | None = None,
+) -> Structure:
+    return Structure(
+        np.asarray(numbers, dtype=np.int64),
+        np.asarray(positions),
+        np.zeros((3, 3)) if cell is None else np.asarray(cell),
+        np.asarray(pbc),
+        charge,
+        multiplicity,
+    )

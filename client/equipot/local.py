@@ -1,6 +1,6 @@
 """A model in this process, where the service's package is installed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from equipot import errors
@@ -41,24 +41,40 @@ class Local:
         Raises:
             ServiceError: there is none.
         """
+        return self.answers([fields], energies_alone)[0]
+
+    def answers(
+        self, structures: Sequence[Mapping[str, Any]], energies_alone: bool
+    ) -> list[Result]:
+        """The results of several structures, in one evaluation.
+
+        Raises:
+            ServiceError: one has none.
+        """
         try:
-            prediction, doubts = self.model.answer(**fields, energies_alone=energies_alone)
+            answers = self.model.answers(structures, energies_alone)
         except Exception as error:
             raise _translated(error) from error
         card = self.model.backend.card
-        return Result(
-            None,
-            0,
-            Model(card.name, card.version, ""),
-            energy=prediction.energy,
-            forces=prediction.forces,
-            stress=prediction.stress,
-            energies=prediction.energies,
-            energy_std=prediction.energy_std,
-            forces_std=prediction.forces_std,
-            warnings=tuple(AnswerWarning(each.code, each.message) for each in doubts),
-            structure=fields,
-        )
+        model = Model(card.name, card.version, "")
+        return [
+            Result(
+                None,
+                index,
+                model,
+                energy=prediction.energy,
+                forces=prediction.forces,
+                stress=prediction.stress,
+                energies=prediction.energies,
+                energy_std=prediction.energy_std,
+                forces_std=prediction.forces_std,
+                warnings=tuple(AnswerWarning(each.code, each.message) for each in doubts),
+                structure=fields,
+            )
+            for index, (fields, (prediction, doubts)) in enumerate(
+                zip(structures, answers, strict=True)
+            )
+        ]
 
 
 def _translated(error: Exception) -> Exception:
