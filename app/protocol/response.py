@@ -79,7 +79,7 @@ class Reply:
         status: as of HTTP.
         kind: how the body is written.
         body: with the results.
-        models: which answered.
+        models: which answered; none where none did.
     """
 
     status: int

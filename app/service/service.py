@@ -4,15 +4,26 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+import orjson
+
 from app.atoms.structure import Structure
 from app.engine.potential import Potential
-from app.errors import EquipotError, InvalidRequest, StructureTooLarge
+from app.errors import (
+    EquipotError,
+    InvalidRequest,
+    Overloaded,
+    StructureTooLarge,
+    Unavailable,
+)
 from app.formats.registry import WRITERS
+from app.protocol import qcschema
 from app.protocol.decode import decode
-from app.protocol.encode import check_held, encode, fitting
+from app.protocol.encode import ORJSON_OPTIONS, check_held, encode, fitting
+from app.protocol.faults import fault
 from app.protocol.lines import read_line
+from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
-from app.protocol.response import PredictResponse, Reply, Result
+from app.protocol.response import Answered, PredictResponse, Reply, Result
 from app.service.answer import Course, answer, result_of
 from app.service.choice import Choice
 from app.service.embedding import Embedding
@@ -68,6 +79,11 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
+        if qcschema.MARK in message.body:
+            large = len(message.body) > INLINE_BYTES
+            asked = await maybe_threaded(large, qcschema.document_of, message, self._limits)
+            if asked is not None:
+                return await self._atomic_result(asked)
         request = fitting(await self.read(message), message.accepts)
         response = await self.predict(request)
         if response.fault and message.accepts in WRITERS and WRITERS[message.accepts].single:
@@ -77,6 +93,21 @@ class Service:
         body = await maybe_threaded(large, encode, response, message.accepts)
         status = response.fault.status if response.fault else 200
         return Reply(status, message.accepts, body, response.models)
+
+    async def _atomic_result(self, asked: qcschema.Asked) -> Reply:
+        """The reply to one calculation of QCSchema; its errors are documents of that schema."""
+        models: tuple[ModelRef, ...] = ()
+        try:
+            response = await self.predict(qcschema.read(asked, self._limits))
+            models, (result,) = response.models, response.results
+            if not isinstance(result, Answered):
+                raise result
+            status, document = 200, qcschema.result(asked, result, models[0])
+        except (Overloaded, Unavailable):
+            raise  # whoever asked may come back
+        except EquipotError as error:
+            status, document = fault(error).status, qcschema.failed_operation(asked, error)
+        return Reply(status, "json", orjson.dumps(document, option=ORJSON_OPTIONS), models)
 
     async def read(self, message: Message) -> PredictRequest:
         """The request that a message holds, with geometries for its SMILES.

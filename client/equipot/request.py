@@ -30,6 +30,7 @@ class Request:
         headers: of this request alone.
         content: the body, or what gives it part by part, from its beginning each time.
         streamed: whether the body of the response is left to be read as it comes.
+        failures: whether the body of an error is an answer, too.
     """
 
     method: str
@@ -38,6 +39,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | Callable[[], Iterator[bytes]] = b""
     streamed: bool = False
+    failures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +105,17 @@ def _answered(request: Request, retry: Retry) -> Generator[Request | Wait, Outco
     while True:
         outcome = yield request
         error, retry_after = failure_of(outcome)
-        if error is None:
+        if error is None or (_is_last_word(outcome) and request.failures):
             assert isinstance(outcome, httpx.Response)
             return outcome
         if not is_passing(error) or attempt == retry.attempts:
             raise error
         yield Wait(retry.seconds(attempt, retry_after))
         attempt += 1
+
+
+def _is_last_word(outcome: Outcome) -> bool:
+    return isinstance(outcome, httpx.Response) and outcome.status_code not in BUSY
 
 
 def failure_of(outcome: Outcome) -> tuple[EquipotError | None, str | None]:

@@ -164,5 +164,5 @@ def _streamed(
 
 
 async def _response(request: Request, reply: Reply) -> Response:
-    headers = model_header(reply.models)
+    headers = model_header(reply.models) if reply.models else {}
     return await sized_response(request, reply.body, reply.status, headers, MEDIA_TYPES[reply.kind])
