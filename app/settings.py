@@ -139,6 +139,8 @@ class Settings(BaseSettings):
         default=50.0, gt=0, description="Å; an atom further from its start is lost"
     )
 
+    mcp: bool = Field(default=False, description="whether language models may ask, at /mcp")
+
     jobs_folder: Path | None = Field(
         default_factory=default_jobs_folder,
         description="folder of jobs, their inputs and results; empty: no jobs",

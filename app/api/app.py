@@ -26,7 +26,7 @@ from app.api.errors import (
 from app.api.limits import BodyRoom
 from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
-from app.api.routes import alchemi, health, jobs, models, open_inference, page, predict
+from app.api.routes import alchemi, health, jobs, models, open_inference, page, predict, tools
 from app.api.tally import Tally
 from app.errors import EquipotError
 from app.jobs.jobs import Jobs
@@ -62,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.
     app.router.routes.insert(0, Route(PREDICT_PATH, predict.predict, methods=["POST"]))
+    app.state.mcp = tools.mounted(app) if service.settings.mcp else None
     app.mount(page.FILES_PATH, page.Files(directory=page.FOLDER))
     app.add_route("/docs", _head, methods=["HEAD"], include_in_schema=False)
     app.add_exception_handler(EquipotError, on_equipot_error)
@@ -99,7 +100,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
     loading = asyncio.create_task(load())
     try:
-        yield
+        async with contextlib.AsyncExitStack() as stack:
+            if app.state.mcp is not None:
+                await stack.enter_async_context(app.state.mcp.session_manager.run())
+            yield
     finally:
         loading.cancel()
         with contextlib.suppress(asyncio.CancelledError):

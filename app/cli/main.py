@@ -16,6 +16,7 @@ COMMANDS = {
     "relax": "the same as predict --relax",
     "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",
+    "mcp": "tools for a language model: predict, relax, conformers, jobs",
     "models": "list, show and verify the models of the store",
     "bench": "how fast a model and the service are on this machine",
     "label": "run a reference calculator over structures",
@@ -29,6 +30,7 @@ COMMANDS = {
 EXTRAS = {
     "serve": "serve",
     "bench": "serve",
+    "mcp": "serve,mcp",
     "train": "train",
     "distill": "train",
     "evaluate": "train",

@@ -1,0 +1,74 @@
+"""build: the tools as a server."""
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+from mcp.server.mcpserver import MCPServer
+from mcp_types import ToolAnnotations
+
+from app import __version__
+from app.integrations.mcp.asking import Asking, Connect
+from app.integrations.mcp.computing import Computing
+from app.integrations.mcp.looking import Looking, write_xyz
+
+INSTRUCTIONS = (
+    "Energies, forces, relaxed structures and conformers of molecules and crystals by machine-learned "
+    "interatomic potentials. Units are in the names of fields. Tell the user of warnings: they come "
+    "first, and say where an answer is doubtful. Check before long runs; answers are kept under "
+    "answer_id for other tools, and `results` writes them to files. A model knows some elements only "
+    "(list_models)."
+)
+READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+COMPUTES = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
+SUBMITS = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+ENDS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True)
+WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
+
+
+def build(connect: Connect, files: bool) -> MCPServer[Any]:
+    """The server.
+
+    Args:
+        connect: makes a client of the service for one call, with headers of its caller.
+        files: whether the caller's files are those of this machine, and may be read and written.
+    """
+    server: MCPServer[Any] = MCPServer(
+        "equipot",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        log_level="WARNING",
+        subscriptions=False,
+    )
+    asking = Asking(connect, files)
+    computing, looking = Computing(asking), Looking(asking)
+    tools: tuple[tuple[Callable[..., Any], ToolAnnotations], ...] = (
+        (looking.list_models, READS),
+        (computing.check, COMPUTES),
+        (computing.predict, COMPUTES),
+        (computing.relax, COMPUTES),
+        (computing.conformers, COMPUTES),
+        (looking.submit_job, SUBMITS),
+        (looking.job_status, READS),
+        (looking.cancel_job, ENDS),
+        (looking.results, WRITES if files else READS),
+    )
+    for tool, hints in tools:
+        server.add_tool(tool, description=_said(tool), annotations=hints)
+
+    @server.resource(
+        "equipot://answers/{name}",
+        mime_type="chemical/x-xyz",
+        description="all structures of an answer, with energies and forces, as extended XYZ",
+    )
+    def answer(name: str) -> str:
+        text = StringIO()
+        write_xyz(text, asking.kept.get(name))
+        return text.getvalue()
+
+    return server
+
+
+def _said(tool: Callable[..., Any]) -> str:
+    """What a tool is for, in one paragraph."""
+    return " ".join((tool.__doc__ or "").split())

@@ -1,0 +1,102 @@
+"""`/mcp`, asked by the package's own client over HTTP."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.api.app import create_app
+from app.errors import InvalidRequest
+from app.settings import Settings
+from tests.api.server import Running, running
+from tests.paths import MODEL_STORE
+
+mcp = pytest.importorskip("mcp")
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Running]:
+    with running(MODEL_STORE, default_model="organic-xtb", threads=1, mcp=True) as server:
+        yield server
+
+
+def called(service: Running, *asked: tuple[str, dict[str, Any]]) -> list[Any]:
+    """Results of tools, one after the other; `answer_id` in arguments is that of the first."""
+
+    async def talk() -> list[Any]:
+        results: list[Any] = []
+        async with mcp.Client(f"http://127.0.0.1:{service.port}/mcp") as client:
+            for tool, arguments in asked:
+                results.append(await client.call_tool(tool, arguments))
+        return results
+
+    return asyncio.run(talk())
+
+
+def test_conformers_are_ranked_and_differ(service: Running) -> None:
+    pytest.importorskip("rdkit")
+    asked = {"smiles": "CCCO", "n_conformers": 6, "fmax_eV_per_A": 0.01}
+    (result,) = called(service, ("conformers", asked))
+    rows = result.structured_content["rows"]
+    energies = [row["relative_energy_kJ_per_mol"] for row in rows]
+    assert 1 < len(rows) <= 6
+    assert energies[0] == 0
+    assert energies == sorted(energies)
+    assert sum(row["boltzmann_weight_298_K"] for row in rows) == pytest.approx(1, abs=1e-3)
+    assert all(row["converged"] for row in rows)
+
+
+def test_a_molecule_is_checked_and_relaxed(service: Running) -> None:
+    pytest.importorskip("rdkit")
+    ethanol, gold = {"smiles": "CCO"}, {"smiles": "[AuH]"}
+    checked, relaxed = called(
+        service,
+        ("check", {"structures": [ethanol, gold], "task": "relax"}),
+        ("relax", {"structures": [ethanol], "fmax_eV_per_A": 0.03}),
+    )
+    assert checked.structured_content["n_atoms"] == 9
+    assert "1 of 2" in checked.structured_content["problems"][0]
+    (row,) = relaxed.structured_content["rows"]
+    assert row["converged"]
+    assert row["max_force_eV_per_A"] < 0.03
+    assert row["energy_std_eV"] > 0
+
+
+def test_files_of_the_service_are_not_its_callers(service: Running) -> None:
+    water = {"content": "3\nx\nO 0 0 0.1\nH 0 0.76 -0.48\nH 0 -0.76 -0.48\n"}
+    answers = called(
+        service,
+        ("predict", {"structures": [{"path": "/etc/hostname"}]}),
+        ("submit_job", {"structures": [{"path": "/etc/hostname"}]}),
+        ("results", {"id": "answer-x", "output_file": "/tmp/equipot"}),
+        ("predict", {"structures": [water]}),
+    )
+    assert [answer.is_error for answer in answers] == [True, True, True, False]
+    for answer in answers[:3]:
+        assert "over stdio only" in answer.content[0].text
+
+
+def test_nobody_waits_for_what_is_not_sent(service: Running) -> None:
+    reply = service.client.get("/mcp", headers={"Accept": "text/event-stream"})
+    assert reply.status_code == 405
+    assert reply.json()["error"]["code"] == "method_not_allowed"
+
+
+def test_pages_of_other_origins_may_not_ask(service: Running) -> None:
+    reply = service.client.post("/mcp", json={}, headers={"Origin": "http://other.example"})
+    assert reply.status_code == 403
+    assert "EQUIPOT_CORS_ORIGINS" in reply.json()["error"]["message"]
+
+
+def test_it_is_there_only_where_it_is_wanted(pair_store: Path) -> None:
+    with running(pair_store) as service:
+        assert service.client.post("/mcp", json={}).status_code == 404
+
+
+def test_what_it_needs_is_told(pair_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp.server.transport_security", None)
+    with pytest.raises(InvalidRequest, match=r"pip install 'equipot\[mcp\]'"):
+        create_app(Settings(model_store=pair_store, default_model="pairs", mcp=True))
