@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,11 @@ def test_what_cannot_be_answered_fails_with_the_reason(program: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_geometric_relaxes_with_it(program: str) -> None:
+def test_geometric_relaxes_with_it(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("geometric")
+    monkeypatch.chdir(tmp_path)  # geomeTRIC writes its path there
     specification = {"driver": "gradient", "model": {"method": "organic-xtb"}}
     job = v1.OptimizationInput(
         initial_molecule=v1.Molecule(**WATER),
