@@ -47,11 +47,14 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /srv/equipot --
     && install --directory --owner=equipot --group=equipot /var/lib/equipot
 COPY --from=build /opt/equipot /opt/equipot
 COPY --from=models /src/model_store /srv/equipot/model_store
+# It has to listen on all addresses of the container. Who reaches those is decided by what is published, and who may ask
+# by EQUIPOT_API_KEYS_FILE, beside which EQUIPOT_ALLOW_ANONYMOUS has no effect.
 # `docker stop` kills after ten seconds, so requests in flight get eight to finish.
 ENV PATH=/opt/equipot/bin:${PATH} \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     EQUIPOT_HOST=0.0.0.0 \
+    EQUIPOT_ALLOW_ANONYMOUS=true \
     EQUIPOT_PORT=8000 \
     EQUIPOT_MODEL_STORE=/srv/equipot/model_store \
     EQUIPOT_JOBS_FOLDER=/var/lib/equipot \

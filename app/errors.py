@@ -16,7 +16,10 @@ EquipotError
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
 │   ├── ModelExists           versions are immutable
 │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
+├── Unauthorized              no key, or none that is known, where keys are wanted
+├── Forbidden                 a key that may not do what it asks
 ├── Overloaded                the queue is full; try again after `retry_after` seconds
+│   └── RateLimited           a key asks more often, or for more at a time, than it may
 ├── Unavailable               the service is starting or shutting down
 ├── BackendError              the model failed or gave a number that is not finite
 ├── OutOfMemory               one structure needs more memory than there is
@@ -105,6 +108,18 @@ class Overloaded(EquipotError):
     def __init__(self, message: str, retry_after: float = 1.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimited(Overloaded):
+    """A key asks more often, or for more at a time, than it may."""
+
+
+class Unauthorized(EquipotError):
+    """No key, or none that is known, where keys are wanted."""
+
+
+class Forbidden(EquipotError):
+    """A key that may not do what it asks."""
 
 
 class Unavailable(EquipotError):

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
     )
+    api_keys_file: Path | None = Field(
+        default=None, description="file of the keys that may ask; empty: nobody needs one"
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="listen without keys where others than this machine may reach it"
+    )
     threads: int = Field(
         default=0, ge=0, description="numerics threads of one evaluation; 0 takes all cores"
     )
@@ -185,7 +191,7 @@ class Settings(BaseSettings):
             if isinstance(listed := values.get(name), str):
                 items = tuple(item.strip() for item in listed.split(",") if item.strip())
                 values = {**values, name: items}
-        for name in ("cache", "jobs_folder"):
+        for name in ("cache", "jobs_folder", "api_keys_file"):
             if values.get(name) == "":
                 values = {**values, name: None}
         return values

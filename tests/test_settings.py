@@ -20,7 +20,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     }
     assert set(rows) == set(expected)
     for name, field in expected.items():
-        if field.default_factory is None and field.default not in ((), ""):
+        if field.default_factory is None and field.default not in ((), "", None):
             given = field.default
             shown = ",".join(given) if isinstance(given, tuple) else given
             assert f"`{shown}`" in rows[name]

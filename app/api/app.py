@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from app import __version__
+from app.api.access import AccessMiddleware
 from app.api.body import BodyLimits
 from app.api.disconnect import ClientLeft
 from app.api.errors import (
@@ -70,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_invalid_parameter)
     app.add_exception_handler(ClientLeft, on_client_left)
     app.add_exception_handler(Exception, on_surprise)
+    app.add_middleware(AccessMiddleware, gate=service.gate)
     if service.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

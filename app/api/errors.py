@@ -49,13 +49,20 @@ SHAPES: Mapping[str, Callable[[Fault], tuple[int, object]]] = {
 """How other protocols tell an error, by the first part of their paths."""
 
 
-async def on_equipot_error(request: Request, error: Exception) -> Response:
+def error_response(error: errors.EquipotError, path: str) -> Response:
     """The answer to a request that could not be served at all."""
-    assert isinstance(error, errors.EquipotError)
     headers = {}
     if isinstance(error, errors.Overloaded):
         headers["Retry-After"] = f"{error.retry_after:.0f}"
-    return response(fault(error), _path(request), headers)
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = 'Bearer realm="equipot"'
+    return response(fault(error), path, headers)
+
+
+async def on_equipot_error(request: Request, error: Exception) -> Response:
+    """The same, for the app."""
+    assert isinstance(error, errors.EquipotError)
+    return error_response(error, _path(request))
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

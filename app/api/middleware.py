@@ -5,6 +5,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.access import key_of
 from app.api.errors import response
 from app.errors import Unavailable
 from app.protocol.faults import fault
@@ -48,4 +49,6 @@ class RequestMiddleware:
             default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
             route = getattr(scope.get("route"), "path", default)
             self._metrics.requests.labels(route, scope["method"], status or 500).inc()
+            if (key := key_of(scope)) is not None:
+                self._metrics.key_requests.labels(key.name, status or 500).inc()
             self._metrics.latency.labels(route).observe(time.perf_counter() - began)

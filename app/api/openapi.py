@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.responses import PlainTextResponse
 
+from app.api.access import is_open
 from app.api.body_kinds import (
     EVENT_STREAM,
     FORM,
@@ -209,7 +210,9 @@ PREDICT: dict[str, Any] = {
         413: failed("over a limit, which is named"),
         415: error("a Content-Type that is not read"),
         422: failed("the body is malformed, or none of its structures can be answered"),
-        429: error("the queue is full; `Retry-After` says when to come back"),
+        429: error(
+            "the queue is full, or the key asks too much; `Retry-After` says when to come back"
+        ),
         500: failed("the model failed, or the service did"),
         503: failed("starting, shutting down, or out of memory"),
     },
@@ -280,6 +283,30 @@ PREDICT: dict[str, Any] = {
 }
 
 
+REFUSED = {
+    "401": error("where keys are wanted: none, or none that is known"),
+    "403": error("the key may not do this, or a page of another origin asks"),
+    "429": error("the key asks too often, or for too much at a time; `Retry-After` says how long"),
+}
+
+
+def _add_access(schema: dict[str, Any]) -> None:
+    """Say how a key is sent, and what those are told who have none or ask too much."""
+    how = {"type": "http", "scheme": "bearer", "description": "of a service that wants keys"}
+    schema["components"]["securitySchemes"] = {"key": how}
+    schema["security"] = [{}, {"key": []}]
+    for path, methods in schema["paths"].items():
+        for operation in methods.values() if not is_open(path) else ():
+            operation["responses"] = {**_refused(path), **operation["responses"]}
+
+
+def _refused(path: str) -> dict[str, Any]:
+    """The same of one path; other protocols tell errors in their own shapes."""
+    if path.startswith(("/v1/", "/v2")):
+        return {status: {"description": told["description"]} for status, told in REFUSED.items()}
+    return REFUSED
+
+
 def complete(app: FastAPI) -> None:
     """Add the wire types to the app's OpenAPI document."""
     generate = app.openapi
@@ -292,6 +319,7 @@ def complete(app: FastAPI) -> None:
             )
             types = schema.setdefault("components", {}).setdefault("schemas", {})
             types.update(definitions["$defs"])
+            _add_access(schema)
             items = types["PredictBody"]["properties"]["structures"]
             items["items"] = {"anyOf": [ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
             types["RelaxRequest"]["properties"]["atoms"]["items"] = ref(RelaxAtoms)

@@ -32,11 +32,16 @@ DRAIN_STEP = 0.02
 class Server(uvicorn.Server):
     """uvicorn, telling the service about the end before the listeners close, and about SIGHUP:
     reload the models.
+
+    Raises:
+        InvalidRequest: the file of keys is none, or others than this machine could ask without a key
+            and nothing says that they may.
     """
 
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings)
         self.service: Service = app.state.service
+        self.service.gate.check_address(settings.host, settings.allow_anonymous)
         limits = ConnectionLimits(
             settings.max_connections, settings.header_timeout, self.service.metrics
         )

@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.errors import Overloaded, Unavailable
+from app.access.caller import Caller
+from app.errors import Overloaded, RateLimited, Unavailable
 
 RETRY_SECONDS = (1.0, 60.0)
 SMALL = 64
@@ -43,6 +44,7 @@ class Admission:
         self._closed = False
         self._structures = 0
         self._atoms = 0
+        self._of: dict[Caller, tuple[int, int]] = {}
         self._empty = asyncio.Event()
         self._empty.set()
         self._speed = _Speed()
@@ -53,22 +55,28 @@ class Admission:
         return self._structures, self._atoms
 
     @contextmanager
-    def admit(self, structures: int, atoms: int) -> Iterator[None]:
+    def admit(self, structures: int, atoms: int, caller: Hashable = None) -> Iterator[None]:
         """A place in the queue while the block lasts, however many evaluations it asks for.
 
+        Args:
+            structures: that are to be admitted.
+            atoms: of all of them.
+            caller: who asks; a `Caller` may have a share of the queue only.
+
         Raises:
-            Overloaded: the queue is full; says when to come back.
+            Overloaded: the queue is full, or the caller's share of it; says when to come back.
             Unavailable: the model is shutting down.
         """
+        known = caller if isinstance(caller, Caller) else None
+        if known is not None:
+            self._check_share(known, structures, atoms)
         self.check_room(structures, atoms)
-        self._structures += structures
-        self._atoms += atoms
+        self._count(known, structures, atoms)
         self._empty.clear()
         try:
             yield
         finally:
-            self._structures -= structures
-            self._atoms -= atoms
+            self._count(known, -structures, -atoms)
             if not self._structures:
                 self._empty.set()
 
@@ -91,6 +99,32 @@ class Admission:
                 f"{self.limits.structures} and {self.limits.atoms} may; try again in {wait:.0f} s",
                 retry_after=wait,
             )
+
+    def _check_share(self, caller: Caller, structures: int, atoms: int) -> None:
+        """Whether a caller may have so much more; whoever has nothing in the queue may."""
+        own_structures, own_atoms = self._of.get(caller, (0, 0))
+        most = caller.share * self.limits.structures, caller.share * self.limits.atoms
+        if not own_structures or (
+            own_structures + structures <= most[0] and own_atoms + atoms <= most[1]
+        ):
+            return
+        wait = self._speed.seconds(own_atoms)
+        raise RateLimited(
+            f"{own_structures} structures with {own_atoms} atoms of key '{caller.name}' are "
+            f"waiting, at most {most[0]:.0f} and {most[1]:.0f} may (share); try again in "
+            f"{wait:.0f} s",
+            retry_after=wait,
+        )
+
+    def _count(self, caller: Caller | None, structures: int, atoms: int) -> None:
+        self._structures += structures
+        self._atoms += atoms
+        if caller is None:
+            return
+        before = self._of.pop(caller, (0, 0))
+        after = before[0] + structures, before[1] + atoms
+        if after[0]:
+            self._of[caller] = after
 
     def evaluated(self, atoms: int, seconds: float) -> None:
         """A batch is over; what is told to those who are turned away comes from it."""

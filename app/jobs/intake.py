@@ -121,6 +121,7 @@ class JobIntake:
             request_digest=asked.digest,
             webhook=asked.webhook,
             webhook_secret=None if asked.webhook is None else new_secret(),
+            owner=asked.owner,
         )
         room = settings.max_jobs, settings.max_jobs_bytes
         taken = await self._threaded(self._store.create, job, parts.parts, *room)

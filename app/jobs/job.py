@@ -34,6 +34,7 @@ class NewJob:
         request_digest: sha256 of all that was asked.
         webhook: URL that is told of the end.
         webhook_secret: with which what it is told is signed.
+        owner: name of the key that it was submitted with; None without keys.
     """
 
     id: str
@@ -53,6 +54,7 @@ class NewJob:
     request_digest: str
     webhook: str | None
     webhook_secret: str | None
+    owner: str | None
 
     @property
     def models(self) -> tuple[ModelRef, ...]:

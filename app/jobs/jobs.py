@@ -5,6 +5,7 @@ A server without jobs so loads no database, and starts as quickly as before.
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 from app.errors import Unavailable
@@ -51,7 +52,7 @@ class Jobs:
                 raise Unavailable("the service is shutting down")
             if self._opened is None:
                 opened = await asyncio.to_thread(_open, self._service)
-                opened.start()
+                Context().run(opened.start)  # its tasks outlive the request that it came with
                 self._opened = opened
             return self._opened
 

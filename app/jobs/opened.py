@@ -98,35 +98,47 @@ class OpenJobs:
         self._runner.wake()
         return shown(taken, self._settings.keep_jobs_days, with_secret=True)
 
-    async def job(self, id_: str) -> Job:
+    async def job(self, id_: str, owner: str | None = None) -> Job:
         """A job as it is now.
 
+        Args:
+            id_: of the job.
+            owner: the key whose job it has to be; None for anybody's.
+
         Raises:
-            UnknownJob: there is none of this id.
+            UnknownJob: there is none of this id, or it is another one's.
         """
-        return await self.threaded(self._store.get, id_)
+        return await self.threaded(self._store.get, id_, owner)
 
     def shown(self, job: Job) -> JobOut:
         """A job as others see it."""
         return shown(job, self._settings.keep_jobs_days)
 
-    async def listed(self, most: int, before: float | None, state: str | None) -> list[JobOut]:
+    async def listed(
+        self, most: int, before: float | None, state: str | None, owner: str | None = None
+    ) -> list[JobOut]:
         """The newest jobs, newest first.
 
         Args:
             most: so many.
             before: those created before this moment only, in seconds since 1970.
             state: those in this state only.
+            owner: those of this key only.
         """
-        found = await self.threaded(self._store.listed, most, before, state)
+        found = await self.threaded(self._store.listed, most, before, state, owner)
         return [self.shown(job) for job in found]
 
-    async def cancel(self, id_: str) -> JobOut:
+    async def cancel(self, id_: str, owner: str | None = None) -> JobOut:
         """End a job; one that has ended stays as it is.
 
+        Args:
+            id_: of the job.
+            owner: the key whose job it has to be; None for anybody's.
+
         Raises:
-            UnknownJob: there is none of this id.
+            UnknownJob: there is none of this id, or it is another one's.
         """
+        await self.job(id_, owner)
         await self.threaded(self._store.cancel, id_)
         await self._runner.drop(id_)
         self._runner.wake()

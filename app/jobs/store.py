@@ -103,31 +103,40 @@ class JobStore:
             )
         return self.get(row.id)
 
-    def get(self, id_: str) -> Job:
+    def get(self, id_: str, owner: str | None = None) -> Job:
         """A job as it is now.
 
+        Args:
+            id_: of the job.
+            owner: the key whose job it has to be; None for anybody's.
+
         Raises:
-            UnknownJob: there is none of this id.
+            UnknownJob: there is none of this id, or it is another one's.
         """
         with self._database.read() as connection:
             row = connection.execute(select(jobs).where(jobs.c.id == id_)).first()
-            if row is None:
+            if row is None or owner not in (None, row.owner):
                 raise UnknownJob(f"no job '{id_[:80]}'; it may have been removed after its end")
             return self._job(connection, row)
 
-    def listed(self, most: int, before: float | None, state: str | None) -> list[Job]:
+    def listed(
+        self, most: int, before: float | None, state: str | None, owner: str | None = None
+    ) -> list[Job]:
         """The newest jobs, newest first.
 
         Args:
             most: so many.
             before: those created before this moment only.
             state: those in this state only.
+            owner: those of this key only.
         """
         query = select(jobs).order_by(jobs.c.created.desc(), jobs.c.id).limit(most)
         if before is not None:
             query = query.where(jobs.c.created < before)
         if state is not None:
             query = query.where(jobs.c.state == state)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
         with self._database.read() as connection:
             return [self._job(connection, row) for row in connection.execute(query)]
 

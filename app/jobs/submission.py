@@ -34,6 +34,7 @@ class Submission:
         size: bytes of the body.
         key: by which its sender knows whether it was submitted before.
         webhook: URL that is told of the end.
+        owner: name of the key that it was sent with.
     """
 
     upload: Upload
@@ -44,3 +45,4 @@ class Submission:
     size: int
     key: str | None = None
     webhook: str | None = None
+    owner: str | None = None

@@ -56,6 +56,7 @@ jobs = Table(
     Column("webhook_state", String(16)),
     Column("webhook_tries", Integer, nullable=False, default=0),
     Column("webhook_next", Float(53)),
+    Column("owner", String(64)),
     Index("jobs_by_state", "state", "created"),
 )
 

@@ -4,7 +4,7 @@ import { drawCurve } from "./curve.js";
 import { atomsIn, showError } from "./errors.js";
 import { fmaxOf, geometryOf, sorted } from "./geometry.js";
 import { Scene, norm } from "./scene.js";
-import { download } from "./service.js";
+import { download, saveAs } from "./service.js";
 import { fillAtoms, fillStructures } from "./table.js";
 
 const byId = (id) => document.getElementById(id);
@@ -132,11 +132,7 @@ async function save(format, button) {
   place.hidden = true;
   button.disabled = true;
   try {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await download(shown.body, format));
-    link.download = `equipot.${FORMATS[format]}`;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    saveAs(await download(shown.body, format), `equipot.${FORMATS[format]}`);
   } catch (error) {
     showError("download", error.message);
   } finally {

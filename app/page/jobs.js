@@ -1,7 +1,7 @@
 // Jobs of this browser: it keeps their ids, and the service tells how far they are.
 
 import { showError } from "./errors.js";
-import { cancel, get } from "./service.js";
+import { cancel, get, hasKey, results, resultsPath, saveAs, watch } from "./service.js";
 
 const byId = (id) => document.getElementById(id);
 const KEY = "equipot.jobs";
@@ -41,7 +41,7 @@ function line({ id, what, created }) {
   const title = made("strong", what), moment = made("span", ` ${new Date(created).toLocaleString()} `);
   const bar = document.createElement("progress"), state = made("p", "…");
   bar.setAttribute("aria-label", `progress of ${what}`);
-  const links = made("div"), events = new EventSource(`jobs/${encodeURIComponent(id)}/events`);
+  const links = made("div"), watching = new AbortController();
   links.className = "row";
   const update = (job) => {
     bar.max = job.structures || 1;
@@ -49,8 +49,13 @@ function line({ id, what, created }) {
     state.textContent = told(job);
     stop.hidden = job.ended !== null;
   };
-  const fail = async () => {
-    events.close();
+  const follow = async () => {
+    try {
+      for await (const { data } of watch(id, watching.signal)) update(data);
+      return;
+    } catch (error) {
+      if (error.name === "AbortError") return;
+    }
     try {
       update(await get(`jobs/${encodeURIComponent(id)}`));
       state.textContent += " No news comes any more; load this page again.";
@@ -66,26 +71,33 @@ function line({ id, what, created }) {
       showError("jobs", error.message);
     }
   });
-  events.addEventListener("progress", (event) => update(JSON.parse(event.data)));
-  events.addEventListener("end", (event) => {
-    events.close();
-    update(JSON.parse(event.data));
-  });
-  events.addEventListener("error", fail);
   for (const format of RESULTS) {
     const link = made("a", format);
     link.className = "button";
-    link.href = `jobs/${encodeURIComponent(id)}/results?stream=true&format=${format}`;
+    link.href = resultsPath(id, format);
     link.download = `${id}.${format}`;
+    link.addEventListener("click", (event) => saveWithKey(event, id, format));
     links.append(link);
   }
   links.append(stop, button("Forget", () => {
-    events.close();
+    watching.abort();
     keep(kept().filter((job) => job.id !== id));
     item.remove();
   }));
   item.append(title, moment, bar, state, links);
+  follow();
   return item;
+}
+
+/** Results come as a link is followed, but with a key, which a link cannot send. */
+async function saveWithKey(event, id, format) {
+  if (!hasKey()) return;
+  event.preventDefault();
+  try {
+    saveAs(await results(id, format), `${id}.${format}`);
+  } catch (error) {
+    showError("jobs", error.message);
+  }
 }
 
 /** Keep a job that was submitted here, and show it. */

@@ -4,13 +4,14 @@ import * as answer from "./answer.js";
 import { clearErrors, fieldOf, showError } from "./errors.js";
 import * as jobs from "./jobs.js";
 import * as models from "./models.js";
-import { follow, get, predict, submit } from "./service.js";
+import { follow, get, predict, submit, useKey, whenRefused } from "./service.js";
 import * as sketch from "./sketch.js";
 import * as source from "./source.js";
 
 const byId = (id) => document.getElementById(id);
 const BUTTONS = ["predict", "relax", "submit-job"];
 let running = null; // what ends the request that is under way
+let loaded = false; // whether the page knows the service's models
 
 function say(text) {
   byId("state").textContent = text;
@@ -139,11 +140,32 @@ async function begin() {
   byId("stop").addEventListener("click", () => running.abort());
   window.addEventListener("hashchange", showPart);
   showPart();
+  byId("key-form").addEventListener("submit", takeKey);
+  whenRefused(() => {
+    byId("key-form").hidden = false;
+    byId("key").focus();
+  });
+  await load();
+}
+
+/** Take the key that was typed, and go on. */
+async function takeKey(event) {
+  event.preventDefault();
+  useKey(byId("key").value.trim());
+  byId("key").value = "";
+  byId("key-form").hidden = true;
+  clearErrors(document.body);
+  if (!loaded) await load();
+}
+
+/** Show what the service has. */
+async function load() {
   try {
     const index = await get("./");
     byId("version").textContent = `Equipot ${index.version}`;
     byId("no-rdkit").hidden = index.smiles;
     await models.begin();
+    loaded = true;
     jobs.begin();
   } catch (error) {
     showError("service", error.message);

@@ -1,6 +1,8 @@
 // The service: what is asked of it over HTTP, and its errors.
 
 const JSON_TYPE = "application/json";
+const KEY = "equipot.key";
+let onRefusal = () => {}; // what is done where a key is wanted
 
 /** What the service refused, or why it could not be reached; `code` is the service's own. */
 export class ServiceError extends Error {
@@ -10,9 +12,28 @@ export class ServiceError extends Error {
   }
 }
 
-async function send(path, options) {
+/** Whether this tab has a key for the service. */
+export function hasKey() {
+  return sessionStorage.getItem(KEY) !== null;
+}
+
+/** Send a key with all that is asked, until the tab is closed. */
+export function useKey(key) {
+  sessionStorage.setItem(KEY, key);
+}
+
+/** Have something done whenever the service wants a key, or another one. */
+export function whenRefused(action) {
+  onRefusal = action;
+}
+
+async function send(path, options = {}) {
+  const key = sessionStorage.getItem(KEY);
+  const headers = { ...options.headers, ...(key !== null && { Authorization: `Bearer ${key}` }) };
   try {
-    return await fetch(path, options);
+    const response = await fetch(path, { ...options, headers });
+    if (response.status === 401) onRefusal();
+    return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ServiceError("unreachable", `the service cannot be reached (${error.message}); is it running?`);
@@ -75,21 +96,55 @@ export async function cancel(id) {
   return response.json();
 }
 
-/** Events of a relaxation, `{name, data}`, until its `end`. */
-export async function* follow(body, signal) {
-  const response = await send("predict", posted(body, signal, { Accept: "text/event-stream" }));
-  if (!response.ok) throw await refused(response);
+/** Events of an answer, `{name, data}`, until its `end`. */
+async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
     const { value, done } = await reader.read();
-    if (done) throw new ServiceError("broken", "the connection ended before the relaxation did; ask again");
+    if (done) throw new ServiceError("broken", "the connection ended before the end was told; ask again");
     const parts = (rest + value).split("\n\n");
     rest = parts.pop();
     for (const part of parts) {
+      if (part.startsWith(":")) continue; // says that nothing has changed
       const [name, data] = part.split("\n").map((line) => line.slice(line.indexOf(":") + 2));
       yield { name, data: JSON.parse(data) };
       if (name === "end") return;
     }
   }
+}
+
+/** Events of a relaxation. */
+export async function* follow(body, signal) {
+  const response = await send("predict", posted(body, signal, { Accept: "text/event-stream" }));
+  if (!response.ok) throw await refused(response);
+  yield* events(response);
+}
+
+/** Events of a job. */
+export async function* watch(id, signal) {
+  const response = await send(`jobs/${encodeURIComponent(id)}/events`, { signal });
+  if (!response.ok) throw await refused(response);
+  yield* events(response);
+}
+
+/** Where results of a job are, as a file in a format. */
+export function resultsPath(id, format) {
+  return `jobs/${encodeURIComponent(id)}/results?stream=true&format=${format}`;
+}
+
+/** The results of a job as a file. */
+export async function results(id, format) {
+  const response = await send(resultsPath(id, format));
+  if (!response.ok) throw await refused(response);
+  return response.blob();
+}
+
+/** Save what was downloaded. */
+export function saveAs(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

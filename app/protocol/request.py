@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self, TypeAlias
 
+from app.access.caller import current_caller
 from app.atoms.properties import DEFAULT, DERIVATIVES, Name
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
@@ -112,7 +113,7 @@ class PredictRequest:
         strict: whether a warning is an error.
         on_ood: whether what is out of the model's domain is answered with a warning or an error.
         allow_odd_electrons: whether models of closed shells answer for radicals, with a warning.
-        caller: who asks; callers take turns in the queue.
+        caller: who asks, a key or else this request alone; callers take turns in the queue.
     """
 
     entries: list[Entry]
@@ -123,7 +124,7 @@ class PredictRequest:
     strict: bool = False
     on_ood: OnOod = "warn"
     allow_odd_electrons: bool = False
-    caller: Hashable = field(default_factory=object)
+    caller: Hashable = field(default_factory=current_caller)
 
     @property
     def derivatives(self) -> bool:

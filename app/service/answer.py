@@ -82,7 +82,7 @@ async def answer(
     model, request = _named(choice, request, potentials)
     with ExitStack() as places:
         for potential, (structures, atoms) in _loads(entries, potentials).items():
-            places.enter_context(potential.admission.admit(structures, atoms))
+            places.enter_context(potential.admission.admit(structures, atoms, request.caller))
         if len(entries) == 1:
             return PredictResponse(model, request, [await one(entries[0], potentials[0])])
         results = await asyncio.gather(*map(one, entries, potentials))

@@ -52,7 +52,8 @@ class Following:
         self._state: RelaxationState | None = None
         self._news = asyncio.Event()
         self._place = ExitStack()
-        self._place.enter_context(potential.admission.admit(1, len(self._structure)))
+        place = potential.admission.admit(1, len(self._structure), request.caller)
+        self._place.enter_context(place)
 
     async def events(self) -> AsyncGenerator[bytes, None]:
         """`begin`, some `step`, and `end`."""

@@ -20,6 +20,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests", "requests", "route", "method", "status")
+        self.key_requests = self._counter("key_requests", "requests of a key", "key", "status")
         self.latency = self._histogram(
             "request_seconds",
             "from the request's first byte to the answer's last",

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 import orjson
 
+from app.access.gate import Gate
 from app.atoms.structure import Structure
 from app.engine.potential import Potential
 from app.errors import (
@@ -60,10 +61,15 @@ class Service:
         metrics: what it counts and measures.
         models: what it answers with.
         embedding: makes geometries of SMILES.
+        gate: says who may ask.
+
+    Raises:
+        InvalidRequest: the file of keys is none, or cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.gate = Gate(settings.api_keys_file)
         self.metrics = Metrics()
         self.models = Models(settings, self.metrics)
         self._limits = request_limits(settings)
@@ -234,7 +240,7 @@ class Service:
         """
         atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
         told = self.metrics.relaxed, self._suggest
-        with potential.admission.admit(1, atoms):
+        with potential.admission.admit(1, atoms, request.caller):
             return await result_of(potential, entry, request, self._safeguards, *told, course)
 
     def _suggest(self, structure: Structure) -> str:

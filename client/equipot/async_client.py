@@ -40,12 +40,14 @@ class AsyncClient:
         self,
         url: str = DEFAULT_URL,
         *,
+        api_key: str | None = None,
         timeout: float = 600.0,
         retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
         verify: bool | str = True,
     ) -> None:
-        self.config = Config(url, timeout, retry or Retry(), dict(headers or {}), verify)
+        given = (url, timeout, retry or Retry(), dict(headers or {}), verify)
+        self.config = Config(*given) if api_key is None else Config(*given, api_key)
         self.jobs = AsyncJobs(self)
         self._http = httpx.AsyncClient(**self.config.options())
 

@@ -39,6 +39,8 @@ class Client:
 
     Args:
         url: of the service.
+        api_key: that lets it in, where the service wants one; default: `EQUIPOT_API_KEY` of the
+            environment. A pickled client has it in it.
         timeout: seconds without a byte, after which `TimedOut` is raised.
         retry: when a request is sent again.
         headers: of every request.
@@ -48,7 +50,7 @@ class Client:
         jobs: large requests that are answered in their own time.
 
     Raises:
-        ValueError: the URL is none of HTTP.
+        ValueError: the URL is none of HTTP, or the key cannot stand in a header.
     """
 
     _opened: "_Opened | None"
@@ -57,12 +59,14 @@ class Client:
         self,
         url: str = DEFAULT_URL,
         *,
+        api_key: str | None = None,
         timeout: float = 600.0,
         retry: Retry | None = None,
         headers: Mapping[str, str] | None = None,
         verify: bool | str = True,
     ) -> None:
-        self.config = Config(url, timeout, retry or Retry(), dict(headers or {}), verify)
+        given = (url, timeout, retry or Retry(), dict(headers or {}), verify)
+        self.config = Config(*given) if api_key is None else Config(*given, api_key)
         self._begin()
 
     def predict(

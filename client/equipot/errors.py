@@ -12,9 +12,11 @@ EquipotError
 │   │   ├── StructureTooLarge     over a stated limit of atoms, structures or bytes
 │   │   ├── DoubtfulAnswer        an answer with a warning, where the request wants none
 │   │   └── OutOfDomain           beyond what the training data held, where that is to be refused
+│   ├── Unauthorized, Forbidden   no key that the service knows; one that may not do this
 │   ├── UnknownModel, CorruptModel, UnknownJob, JobConflict
 │   ├── Cancelled                 the job ended before there was a result
 │   ├── Overloaded, Unavailable   after all attempts that were to be made
+│   │   └── RateLimited           the same: the key asks too often, or for too much at a time
 │   └── BackendError, OutOfMemory the model failed; too little memory for a structure
 └── ConnectionFailed              no answer came
     └── TimedOut                  not in time
@@ -95,6 +97,14 @@ class OutOfDomain(InputError):
     """Something that the model's training data never held, and that is to be refused."""
 
 
+class Unauthorized(ServiceError):
+    """No key, or none that the service knows."""
+
+
+class Forbidden(ServiceError):
+    """A key that may not do this, or a page of another origin."""
+
+
 class UnknownModel(ServiceError):
     """No model of this name, or no such version of it."""
 
@@ -117,6 +127,10 @@ class Cancelled(ServiceError):
 
 class Overloaded(ServiceError):
     """The service's queue was full at every attempt."""
+
+
+class RateLimited(Overloaded):
+    """The key asked too often, or for too much at a time, at every attempt."""
 
 
 class Unavailable(ServiceError):
@@ -148,12 +162,15 @@ TYPES: dict[str, type[ServiceError]] = {
     "too_large": StructureTooLarge,
     "doubtful_answer": DoubtfulAnswer,
     "out_of_domain": OutOfDomain,
+    "unauthorized": Unauthorized,
+    "forbidden": Forbidden,
     "unknown_model": UnknownModel,
     "corrupt_model": CorruptModel,
     "unknown_job": UnknownJob,
     "job_conflict": JobConflict,
     "cancelled": Cancelled,
     "overloaded": Overloaded,
+    "rate_limited": RateLimited,
     "unavailable": Unavailable,
     "too_many_connections": Unavailable,
     "model_failed": BackendError,

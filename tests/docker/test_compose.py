@@ -28,3 +28,10 @@ def test_it_has_little_and_may_do_little(service: dict[str, Any]) -> None:
 def test_images_run_as_a_user_without_privileges(path: str) -> None:
     users = [line for line in (ROOT / path).read_text().splitlines() if line.startswith("USER ")]
     assert users == ["USER 10001:10001"]
+
+
+@pytest.mark.parametrize("path", ["Dockerfile", "docker/gpu.Dockerfile"])
+def test_images_listen_everywhere_on_purpose(path: str) -> None:
+    text = (ROOT / path).read_text()
+    assert "EQUIPOT_HOST=0.0.0.0" in text
+    assert "EQUIPOT_ALLOW_ANONYMOUS=true" in text

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from app.access.caller import Caller
 from app.engine.admission import RETRY_SECONDS, Admission, QueueLimits
-from app.errors import Overloaded, Unavailable
+from app.errors import Overloaded, RateLimited, Unavailable
 
 LIMITS = QueueLimits(structures=2, atoms=100)
 
@@ -67,5 +68,28 @@ def test_bulk_does_not_shut_small_requests_out() -> None:
             admission.check_room(64, 1300)
             with admission.admit(64, 1300), pytest.raises(Overloaded):
                 admission.check_room(65, 1300)
+
+    asyncio.run(scene())
+
+
+def test_a_key_has_its_share_and_no_more() -> None:
+    async def scene() -> None:
+        admission = Admission(QueueLimits(structures=400, atoms=4000))
+        some, other = Caller("some", share=0.25), Caller("other", share=0.25)
+        with admission.admit(90, 100, some):
+            full = pytest.raises(RateLimited)
+            with admission.admit(10, 10, some), full as refused, admission.admit(1, 1, some):
+                pass
+            assert "100 structures with 110 atoms of key 'some'" in str(refused.value)
+            assert "at most 100 and 1000 may" in str(refused.value)
+            with pytest.raises(RateLimited), admission.admit(1, 901, some):
+                pass
+            with admission.admit(90, 900, other):
+                pass
+        with admission.admit(200, 100, some):  # into an empty share, whatever a request may have
+            pass
+        with admission.admit(100, 100, some):
+            pass
+        await admission.close()
 
     asyncio.run(scene())

@@ -38,6 +38,7 @@ def new_job(**given: Any) -> NewJob:
         request_digest="r",
         webhook=None,
         webhook_secret=None,
+        owner=None,
     )
     return replace(job, **given)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from app.api.access import key_of
 from app.api.body_kinds import JSON
 from app.jobs.jobs import Jobs
 from app.service.service import Service
@@ -35,6 +36,12 @@ async def jobs_of(request: Request) -> "OpenJobs":
     """
     jobs: Jobs = request.app.state.jobs
     return await jobs.open()
+
+
+def owner_of(request: Request) -> str | None:
+    """Whose jobs the request may see; None for everybody's: without keys, and with an admin's."""
+    key = key_of(request.scope)
+    return None if key is None or key.is_admin else key.name
 
 
 def json_response(

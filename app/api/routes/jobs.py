@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AwareDatetime
 from starlette.responses import StreamingResponse
 
+from app.api.access import key_of
 from app.api.body import check_origin
 from app.api.body_kinds import (
     EVENT_STREAM,
@@ -28,7 +29,7 @@ from app.api.openapi_jobs import (
     RESULTS,
     SUBMIT,
 )
-from app.api.routes.common import get, jobs_of, json_response, service_of
+from app.api.routes.common import get, jobs_of, json_response, owner_of, service_of
 from app.api.spool import receive
 from app.api.streaming import StreamedResponse, model_header
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
@@ -58,7 +59,9 @@ async def submit(request: Request) -> Response:
     """Take a body of `/predict` of any size in, to be answered beside all other requests."""
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
-    kind, key = content_kind(request), _key(request)
+    known = key_of(request.scope)
+    owner = None if known is None else known.name
+    kind, key = content_kind(request), _key(request, owner)
     service.models.check_ready()
     query = request.query_params.multi_items()
     _webhook(query)
@@ -85,6 +88,7 @@ async def submit(request: Request) -> Response:
             size=got.size,
             key=key,
             webhook=_webhook(asked),
+            owner=owner,
         )
         job = await jobs.submit(submission)
     return json_response(job, 202, {"Location": f"{_root(request)}/jobs/{job.id}"})
@@ -99,18 +103,19 @@ async def listed(
     ] = None,
     state: Annotated[State | None, Query(description="those in this state only")] = None,
 ) -> Response:
-    """The newest jobs, newest first."""
+    """The newest jobs, newest first; with a key, its own."""
     _check_query(request, "limit", "before", "state")
     jobs = await jobs_of(request)
     moment = None if before is None else before.timestamp()
-    return json_response(JobsAnswer(jobs=await jobs.listed(limit, moment, state)))
+    found = await jobs.listed(limit, moment, state, owner_of(request))
+    return json_response(JobsAnswer(jobs=found))
 
 
 @get(router, "/jobs/{id}", summary="How far a job is", **JOB)
 async def job(request: Request, id: str) -> Response:
     """Counts, rate and time left."""
     jobs = await jobs_of(request)
-    return json_response(jobs.shown(await jobs.job(id)))
+    return json_response(jobs.shown(await jobs.job(id, owner_of(request))))
 
 
 @router.delete("/jobs/{id}", summary="Cancel a job", **CANCEL)
@@ -118,7 +123,7 @@ async def cancel(request: Request, id: str) -> Response:
     """End a job; what it has of results stays. One that has ended is not changed."""
     check_origin(request, service_of(request).settings.cors_origins)
     jobs = await jobs_of(request)
-    return json_response(await jobs.cancel(id))
+    return json_response(await jobs.cancel(id, owner_of(request)))
 
 
 @router.get("/jobs/{id}/results", summary="Results of a job, also while it runs", **RESULTS)
@@ -136,7 +141,7 @@ async def results(
     """A page of results in the order of the structures, or all of them as they come."""
     _check_query(request, "offset", "limit", "stream", FORMAT)
     jobs = await jobs_of(request)
-    wanted = await jobs.job(id)
+    wanted = await jobs.job(id, owner_of(request))
     kind = answer_kind(request, wanted.kind if wanted.kind in SAME else "json")
     _check_kind(kind)
     if kind in WRITERS:
@@ -162,7 +167,7 @@ async def results(
 async def events(request: Request, id: str) -> Response:
     """Server-sent events: the job whenever it has changed, until it ends."""
     jobs = await jobs_of(request)
-    await jobs.job(id)
+    await jobs.job(id, owner_of(request))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_events(jobs.followed(id)), headers=headers, media_type=EVENT_STREAM)
 
@@ -265,11 +270,14 @@ def _check_query(request: Request, *known: str) -> None:
             raise InvalidRequest(f"query parameter {name}: is given twice; give it once")
 
 
-def _key(request: Request) -> str | None:
+def _key(request: Request, owner: str | None) -> str | None:
+    """The idempotency key, which no two owners have in common."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii()):
         raise InvalidRequest(f"Idempotency-Key: 1 to {LONGEST_KEY} ASCII characters are expected")
-    return key
+    if key is None or owner is None:
+        return key
+    return hashlib.sha256(f"{owner} {key}".encode()).hexdigest()
 
 
 def _webhook(query: list[tuple[str, str]]) -> str | None:

@@ -1,6 +1,7 @@
 """What a running service says about labelled frames, as its clients get it."""
 
 import json
+import os
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,12 @@ def service_predictor(
     return predict
 
 
+def _authorization() -> dict[str, str]:
+    """The header with the key, where there is one."""
+    key = os.environ.get("EQUIPOT_API_KEY")
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def _ask(url: str, model: str, frames: Sequence[LabelledFrame]) -> list[dict[str, Any]]:
     """The results of some frames.
 
@@ -48,7 +55,7 @@ def _ask(url: str, model: str, frames: Sequence[LabelledFrame]) -> list[dict[str
     request = urllib.request.Request(
         f"{url.rstrip('/')}/predict",
         json.dumps(document).encode(),
-        {"Content-Type": "application/json"},
+        {"Content-Type": "application/json", **_authorization()},
     )
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:

@@ -1,0 +1,65 @@
+"""Access over HTTP: which key which path needs, and what those are told who have none."""
+
+from starlette._utils import get_route_path
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Asgi
+
+from app.access.gate import Gate
+from app.access.keys import Key, Scope
+from app.api.errors import error_response
+from app.errors import Forbidden, RateLimited, Unauthorized
+
+OPEN = ("/", "/livez", "/readyz", "/docs", "/openapi.json")
+"""Paths for which nobody needs a key: they say nothing of models, requests or jobs."""
+OPEN_FOLDERS = ("/page/", "/static-offline-docs/", "/v1/health/", "/v2/health/")
+SCOPES: dict[str, Scope | None] = {
+    "/metrics": "metrics",
+    "/v1/metrics": "metrics",
+    "/jobs": "jobs",
+    "/models": None,
+}
+"""What a key needs for a path and those below it: `predict` for others, None for any key."""
+KEY = "equipot.key"
+
+
+class AccessMiddleware:
+    """Lets requests in by their keys.
+
+    Args:
+        app: what answers them.
+        gate: decides.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app, self._gate = app, gate
+
+    async def __call__(self, scope: Asgi, receive: Receive, send: Send) -> None:
+        """Pass the request on, or say why not."""
+        if scope["type"] != "http" or not self._gate.wants_keys or is_open(get_route_path(scope)):
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).getlist("authorization")
+        try:
+            scope[KEY] = key = self._gate.key(given[0] if len(given) == 1 else None)
+            with self._gate.request(key, _wanted(scope)):
+                await self._app(scope, receive, send)
+        except (Unauthorized, Forbidden, RateLimited) as error:
+            await error_response(error, scope["path"])(scope, receive, send)
+
+
+def key_of(scope: Asgi) -> Key | None:
+    """The key that a request came with; None where nobody needs one."""
+    key: Key | None = scope.get(KEY)
+    return key
+
+
+def is_open(path: str) -> bool:
+    """Whether nobody needs a key for a path."""
+    return path in OPEN or path.startswith(OPEN_FOLDERS)
+
+
+def _wanted(scope: Asgi) -> Scope | None:
+    path = get_route_path(scope)
+    found = [wanted for base, wanted in SCOPES.items() if f"{path}/".startswith(f"{base}/")]
+    return found[0] if found else "predict"
