@@ -183,6 +183,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="what is logged"
     )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="lines for people, or a document of JSON a line"
+    )
+    access_log: bool = Field(default=True, description="a line of the log for each request")
 
     @model_validator(mode="before")
     @classmethod

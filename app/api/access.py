@@ -9,6 +9,7 @@ from app.access.gate import Gate
 from app.access.keys import Key, Scope
 from app.api.errors import error_response
 from app.errors import Forbidden, RateLimited, Unauthorized
+from app.telemetry.context import CONTEXT
 
 OPEN = ("/", "/livez", "/readyz", "/docs", "/openapi.json")
 """Paths for which nobody needs a key: they say nothing of models, requests or jobs."""
@@ -42,10 +43,18 @@ class AccessMiddleware:
         given = Headers(scope=scope).getlist("authorization")
         try:
             scope[KEY] = key = self._gate.key(given[0] if len(given) == 1 else None)
+            _note(key)
             with self._gate.request(key, _wanted(scope)):
                 await self._app(scope, receive, send)
         except (Unauthorized, Forbidden, RateLimited) as error:
             await error_response(error, scope["path"])(scope, receive, send)
+
+
+def _note(key: Key | None) -> None:
+    """Have the log say whose request it is."""
+    context = CONTEXT.get()
+    if context is not None and key is not None:
+        context.key = key.name
 
 
 def key_of(scope: Asgi) -> Key | None:

@@ -34,7 +34,10 @@ from app.jobs.jobs import Jobs
 from app.service.service import Service
 from app.settings import Settings
 
-EXPOSED = ("X-Equipot-Model", "Retry-After", "Location", "Link", open_inference.HEADER)
+EXPOSED = (
+    *("X-Equipot-Model", "X-Request-ID", "Retry-After", "Location", "Link"),
+    open_inference.HEADER,
+)
 """Headers of answers that pages of other origins may read."""
 
 

@@ -11,13 +11,17 @@ from starlette.responses import Response
 
 from app import errors
 from app.protocol.faults import Fault, fault
+from app.telemetry.context import request_id
 
 CLIENT_LEFT = 499
 """What the metrics show for a client that did not wait for its answer."""
 
 
+REQUEST_ID = "X-Request-ID"
+
+
 def response(fault: Fault, path: str, headers: dict[str, str] | None = None) -> Response:
-    """`{"error": {"code", "message"}}` with the status of the fault.
+    """`{"error": {"code", "message"}, "request_id"}` with the status of the fault.
 
     Args:
         fault: what is told.
@@ -29,7 +33,7 @@ def response(fault: Fault, path: str, headers: dict[str, str] | None = None) -> 
 
 
 def _own(fault: Fault) -> tuple[int, object]:
-    return fault.status, {"error": fault.as_json()}
+    return fault.status, {"error": fault.as_json(), "request_id": request_id()}
 
 
 def _open_inference(fault: Fault) -> tuple[int, object]:
@@ -95,7 +99,9 @@ async def on_surprise(request: Request, error: Exception) -> Response:
     told = Fault(
         500, "internal", f"an unexpected {type(error).__name__}; the service's log has more"
     )
-    return response(told, _path(request), {"Connection": "close"})
+    # It is answered outside of all middleware, which would name the request.
+    headers = {"Connection": "close", REQUEST_ID: request_id() or ""}
+    return response(told, _path(request), headers)
 
 
 def _path(request: Request) -> str:

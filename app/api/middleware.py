@@ -1,27 +1,36 @@
 """What is done with every request, whatever its route."""
 
 import asyncio
+import logging
 import time
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access import key_of
-from app.api.errors import response
+from app.api.errors import REQUEST_ID, response
 from app.errors import Unavailable
 from app.protocol.faults import fault
 from app.service.service import Service
+from app.telemetry.context import CONTEXT, RequestContext
+from app.telemetry.logs import FIELDS
 
 PREDICT_PATH = "/predict"
+QUIET = ("/livez", "/readyz", "/metrics")
+"""Routes of those that look after the service, whose lines are for debugging."""
+
+log = logging.getLogger("app.requests")
 
 
 class RequestMiddleware:
-    """Counts requests by route and status, measures how long they took, and tells those that
-    outlast the shutdown that they are cut off.
+    """Gives requests their ids, counts them by route and status, measures how long they took, writes
+    a line of the log for each, and tells those that outlast the shutdown that they are cut off.
     """
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app = app
         self._metrics, self._models = service.metrics, service.models
+        self._logs = service.settings.access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and note its status."""
@@ -30,11 +39,16 @@ class RequestMiddleware:
             return
         status = 0
         began = time.perf_counter()
+        context = _context(scope)
+        # It stays until the end of the request's task, which logs what nobody caught.
+        CONTEXT.set(context)
 
         async def noting(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                own = (REQUEST_ID.lower().encode(), context.id.encode())
+                message = {**message, "headers": [*message.get("headers", ()), own]}
             await send(message)
 
         try:
@@ -46,9 +60,41 @@ class RequestMiddleware:
             cut_off = response(fault(told), scope["path"], {"Connection": "close"})
             await cut_off(scope, receive, noting)
         finally:
-            default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
-            route = getattr(scope.get("route"), "path", default)
-            self._metrics.requests.labels(route, scope["method"], status or 500).inc()
-            if (key := key_of(scope)) is not None:
-                self._metrics.key_requests.labels(key.name, status or 500).inc()
-            self._metrics.latency.labels(route).observe(time.perf_counter() - began)
+            self._note(scope, context, status or 500, time.perf_counter() - began)
+
+    def _note(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
+        default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
+        route = getattr(scope.get("route"), "path", default)
+        self._metrics.requests.labels(route, scope["method"], status).inc()
+        self._metrics.latency.labels(route).observe(seconds)
+        if (key := key_of(scope)) is not None:
+            self._metrics.key_requests.labels(key.name, status).inc()
+        level = logging.DEBUG if route in QUIET else logging.INFO
+        if self._logs and log.isEnabledFor(level):
+            _log(level, scope["method"], route, context, status, seconds)
+
+
+def _context(scope: Scope) -> RequestContext:
+    headers = Headers(scope=scope)
+    return RequestContext.of(headers.getlist(REQUEST_ID), headers.getlist("traceparent"))
+
+
+def _log(
+    level: int, method: str, route: str, context: RequestContext, status: int, seconds: float
+) -> None:
+    """A line of the log, without anything of the structures but their sizes."""
+    fields = {
+        "method": method,
+        "route": route,
+        "status": status,
+        "structures": context.structures,
+        "atoms": context.atoms,
+        "ms": round(1e3 * seconds, 3),
+        "key": context.key,
+    }
+    told = f"{method} {route} {status} {1e3 * seconds:.1f} ms"
+    if context.structures:
+        told += f", {context.structures} structures, {context.atoms} atoms"
+    if context.key is not None:
+        told += f", key {context.key}"
+    log.log(level, told, extra={FIELDS: fields})

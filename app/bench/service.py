@@ -62,7 +62,8 @@ class ServerProcess:
     """
 
     def __init__(self, settings: Mapping[str, object]) -> None:
-        own = {"host": "127.0.0.1", "port": 0, "log_level": "info", "api_keys_file": ""}
+        logs = {"log_level": "info", "log_format": "text"}
+        own = {"host": "127.0.0.1", "port": 0, "api_keys_file": "", **logs}
         given = {**settings, **own}
         variables = {f"{ENV_PREFIX}{name.upper()}": str(value) for name, value in given.items()}
         began = time.perf_counter()

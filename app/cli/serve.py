@@ -2,11 +2,11 @@
 
 import argparse
 import gc
-import logging
 import signal
 import sys
 
 from app.cli.options import OPTIONS, add_settings, settings_from
+from app.telemetry.logs import configure_logging
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,10 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from app.api.server import GC_THRESHOLDS, SWITCH_INTERVAL, Server
 
     settings = settings_from(options)
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    configure_logging(settings.log_level, settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL)
     gc.set_threshold(*GC_THRESHOLDS)
     # There is nothing to reload before the start, and the signal would end the process.

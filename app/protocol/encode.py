@@ -20,6 +20,7 @@ from app.protocol.request import Entry, Kind, PredictRequest
 from app.protocol.response import Answered, PredictResponse, Result
 from app.protocol.schemas import UNITS
 from app.relax import Relaxed
+from app.telemetry.context import request_id
 
 ORJSON_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
 COURSE = ("fmax", "steps", "converged", "criterion", "reason")
@@ -51,6 +52,8 @@ def _document(response: PredictResponse) -> dict[str, Any]:
     }
     if (whole := response.fault) is not None:
         document["error"] = whole.as_json()
+        if (asked := request_id()) is not None:
+            document["request_id"] = asked
     return document
 
 

@@ -245,6 +245,9 @@ class Ready(_Wire):
     models: list[str] = Field(description="`name@version` of those that are served")
 
 
+REQUEST_ID = "by which the service's log knows the request, as `X-Request-ID`"
+
+
 class ErrorOut(_Wire):
     """What went wrong, for programs and for people."""
 
@@ -263,6 +266,7 @@ class ErrorBody(_Wire):
     """The body of every answer without results."""
 
     error: ErrorOut
+    request_id: str | None = Field(default=None, description=REQUEST_ID)
 
 
 def _fields(rows: tuple[Property, ...], required: bool) -> dict[str, Any]:
@@ -352,6 +356,7 @@ class PredictAnswer(_Wire):
     error: ErrorOut | None = Field(
         default=None, description="only where no structure could be answered"
     )
+    request_id: str | None = Field(default=None, description=f"{REQUEST_ID}; beside `error`")
 
 
 def _fixed(atoms: list[int], n_atoms: int) -> Booleans:

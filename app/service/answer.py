@@ -28,6 +28,7 @@ from app.relax import Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, 
 from app.relax.bonds import changed_bonds
 from app.service.choice import Choice, as_asked, ref_of
 from app.store.card import ModelCard
+from app.telemetry.context import count_structure
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +135,7 @@ async def result_of(
         suggest: says which models know the elements of a structure that this one does not.
         course: of its relaxation.
     """
+    count_structure(entry.n_atoms)
     result = await _result(potential, entry, request, safeguards, course)
     if suggest and isinstance(result, UnsupportedElement):
         assert isinstance(entry.structure, Structure)

@@ -18,6 +18,7 @@ from app.service.answer import Suggest, Watch, answer
 from app.service.choice import Choice
 from app.service.load import Load
 from app.service.threads import INLINE_ATOMS, maybe_threaded
+from app.telemetry.context import count_structure
 
 BATCHES = 2
 """Batches whose structures and atoms may be under way: one is evaluated, one waits."""
@@ -110,6 +111,7 @@ class Stream:
             if self._read_so_far % TURN == 0:
                 await asyncio.sleep(0)  # others' turn, however quickly lines are read
             if isinstance(entry.structure, EquipotError):
+                count_structure(atoms=0)
                 self._ready.append(Ended(entry, entry.structure, potential, 0))
                 self._changed.set()
                 continue

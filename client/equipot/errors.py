@@ -39,11 +39,15 @@ class ServiceError(EquipotError):
         code: a word for programs, as the service has documented it.
         message: for people; names atom or field, value, limit and remedy.
         status: of HTTP; None of one structure among others.
+        request_id: by which the service's log knows the request; None where it said none.
     """
 
-    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, status: int | None = None, request_id: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message = code, message
+        self.status, self.request_id = status, request_id
 
     @property
     def field(self) -> str | None:
@@ -51,8 +55,8 @@ class ServiceError(EquipotError):
         named = FIELD.match(self.message)
         return named[1] if named else None
 
-    def __reduce__(self) -> tuple[type, tuple[str, str, int | None]]:
-        return type(self), (self.code, self.message, self.status)
+    def __reduce__(self) -> tuple[type, tuple[str, str, int | None, str | None]]:
+        return type(self), (self.code, self.message, self.status, self.request_id)
 
 
 class InputError(ServiceError):
@@ -179,6 +183,8 @@ TYPES: dict[str, type[ServiceError]] = {
 """By code; others are a `ServiceError`."""
 
 
-def error_of(code: str, message: str, status: int | None = None) -> ServiceError:
+def error_of(
+    code: str, message: str, status: int | None = None, request_id: str | None = None
+) -> ServiceError:
     """The error of a code."""
-    return TYPES.get(code, ServiceError)(code, message, status)
+    return TYPES.get(code, ServiceError)(code, message, status, request_id)

@@ -150,8 +150,9 @@ def has_results(response: httpx.Response) -> bool:
 def service_error(status: int, body: bytes) -> ServiceError:
     """The error of a response without results."""
     try:
-        told: Any = httpx.Response(status, content=body).json()["error"]
-        return error_of(told["code"], told["message"], status)
+        document: Any = httpx.Response(status, content=body).json()
+        told = document["error"]
+        return error_of(told["code"], told["message"], status, document.get("request_id"))
     except (ValueError, KeyError, TypeError):
         text = body[:200].decode(errors="replace")
         return ServiceError("internal", f"HTTP status {status}: {text}", status)

@@ -229,8 +229,9 @@ class TestJobs:
             hidden = scene.ask("GET", f"/jobs/{theirs}{path}", scene.user)
             missing = scene.ask("GET", f"/jobs/{'0' * 32}{path}", scene.user)
             assert hidden.status_code == 404
-            assert hidden.json()["error"]["code"] == "unknown_job"
-            assert hidden.text.replace(theirs, "") == missing.text.replace("0" * 32, "")
+            told, expected = hidden.json()["error"], missing.json()["error"]
+            assert told["code"] == expected["code"] == "unknown_job"
+            assert told["message"] == expected["message"].replace("0" * 32, theirs)
 
     def test_nobody_else_cancels_it(self, scene: Scene) -> None:
         job = self.submitted(scene, scene.user)
