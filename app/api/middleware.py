@@ -14,6 +14,7 @@ from app.protocol.faults import fault
 from app.service.service import Service
 from app.telemetry.context import CONTEXT, RequestContext
 from app.telemetry.logs import FIELDS
+from app.telemetry.tracing import end_request, request_span
 
 PREDICT_PATH = "/predict"
 QUIET = ("/livez", "/readyz", "/metrics")
@@ -51,20 +52,24 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message.get("headers", ()), own]}
             await send(message)
 
-        try:
-            await self._app(scope, receive, noting)
-        except asyncio.CancelledError:
-            if status or self._models.state != "stopping":
-                raise
-            told = Unavailable("the service was shut down before the answer; send it again")
-            cut_off = response(fault(told), scope["path"], {"Connection": "close"})
-            await cut_off(scope, receive, noting)
-        finally:
-            self._note(scope, context, status or 500, time.perf_counter() - began)
+        with request_span(context, Headers(scope=scope)) as span:
+            try:
+                await self._app(scope, receive, noting)
+            except asyncio.CancelledError:
+                if status or self._models.state != "stopping":
+                    raise
+                told = Unavailable("the service was shut down before the answer; send it again")
+                cut_off = response(fault(told), scope["path"], {"Connection": "close"})
+                await cut_off(scope, receive, noting)
+            finally:
+                default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
+                route = getattr(scope.get("route"), "path", default)
+                end_request(span, f"{scope['method']} {route}", _attributes(scope, route, status))
+                self._note(scope, context, route, status or 500, time.perf_counter() - began)
 
-    def _note(self, scope: Scope, context: RequestContext, status: int, seconds: float) -> None:
-        default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
-        route = getattr(scope.get("route"), "path", default)
+    def _note(
+        self, scope: Scope, context: RequestContext, route: str, status: int, seconds: float
+    ) -> None:
         self._metrics.requests.labels(route, scope["method"], status).inc()
         self._metrics.latency.labels(route).observe(seconds)
         if (key := key_of(scope)) is not None:
@@ -77,6 +82,21 @@ class RequestMiddleware:
 def _context(scope: Scope) -> RequestContext:
     headers = Headers(scope=scope)
     return RequestContext.of(headers.getlist(REQUEST_ID), headers.getlist("traceparent"))
+
+
+def _attributes(scope: Scope, route: str, status: int) -> dict[str, str | int]:
+    """What a span says of a request, by OpenTelemetry's names where there are any."""
+    context = CONTEXT.get()
+    assert context is not None
+    key = {} if context.key is None else {"equipot.key": context.key}
+    return {
+        "http.request.method": scope["method"],
+        "http.route": route,
+        "http.response.status_code": status or 500,
+        "equipot.structures": context.structures,
+        "equipot.atoms": context.atoms,
+        **key,
+    }
 
 
 def _log(

@@ -15,6 +15,7 @@ from app.api.connection import Connection
 from app.api.limits import ConnectionLimits
 from app.service.service import Service
 from app.settings import Settings
+from app.telemetry.tracing import start_tracing
 
 SWITCH_INTERVAL = 1e-4
 """Seconds after which a thread gives way to others: what comes back from the backend shall not wait
@@ -35,13 +36,14 @@ class Server(uvicorn.Server):
 
     Raises:
         InvalidRequest: the file of keys is none, or others than this machine could ask without a key
-            and nothing says that they may.
+            and nothing says that they may; or spans are asked for that cannot be made.
     """
 
     def __init__(self, settings: Settings) -> None:
         app = create_app(settings)
         self.service: Service = app.state.service
         self.service.gate.check_address(settings.host, settings.allow_anonymous)
+        self._stop_tracing = start_tracing()
         limits = ConnectionLimits(
             settings.max_connections, settings.header_timeout, self.service.metrics
         )
@@ -84,7 +86,8 @@ class Server(uvicorn.Server):
         """Answer what is there, for as long as it gets, before the listeners close.
 
         Meanwhile health checks are told of it, and new requests refused. What is not done by then
-        is cut off, and told so.
+        is cut off, and told so. The last spans are sent here, since what called `run` may end the
+        process by the signal that it got.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._drain_timeout
@@ -92,6 +95,7 @@ class Server(uvicorn.Server):
             await asyncio.sleep(DRAIN_STEP)
         self.config.timeout_graceful_shutdown = 0 if self.server_state.tasks else 1
         await super().shutdown(sockets)
+        await asyncio.to_thread(self._stop_tracing)
 
     def _announce(self, address: Any) -> None:
         logging.getLogger("app").info("listening on http://%s:%s", address[0], address[1])

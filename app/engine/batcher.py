@@ -18,6 +18,7 @@ from app.engine.scheduler import Lane
 from app.engine.task import SinglePoint, cost_of
 from app.engine.workers import Workers
 from app.errors import OutOfMemory, StructureTooLarge
+from app.telemetry.tracing import past_span, span
 
 PIECE_EDGES = 2_000_000
 """Edges that the search for one piece of a strictly local model may find, those within its halo
@@ -63,7 +64,8 @@ class Batcher:
         if self._cuts_for_free and len(structure) > self._budget.atoms:
             return await self._in_pieces(structure, caller, derivatives, look)
         try:
-            graph = await self._graphs.graph(structure)
+            with span("graph"):
+                graph = await self._graphs.graph(structure)
         except StructureTooLarge:
             if self._graphs.at_once >= self._graphs.max_edges:
                 raise
@@ -72,7 +74,7 @@ class Batcher:
             return await self._in_pieces(structure, caller, derivatives, look)
         await self._graphs.show(Piece.whole(graph), look)
         try:
-            return await self._workers.run(SinglePoint(graph, caller, derivatives))
+            return await self._evaluated(SinglePoint(graph, caller, derivatives))
         except OutOfMemory:
             if len(structure) == 1:
                 raise
@@ -114,7 +116,16 @@ class Batcher:
     async def _piece(
         self, piece: Piece, caller: Hashable, derivatives: bool
     ) -> StructurePrediction:
-        return await self._workers.run(SinglePoint(piece.graph, caller, derivatives), Lane.LARGE)
+        return await self._evaluated(SinglePoint(piece.graph, caller, derivatives), Lane.LARGE)
+
+    async def _evaluated(self, task: SinglePoint, lane: Lane | None = None) -> StructurePrediction:
+        """The prediction of a task, with its spans."""
+        try:
+            return await self._workers.run(task, lane)
+        finally:
+            if task.evaluation is not None:
+                past_span("queue", task.since, task.evaluation[0])
+                past_span("evaluate", *task.evaluation)
 
     def _check(self, edges: int) -> None:
         most = self._graphs.max_edges

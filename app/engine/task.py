@@ -51,6 +51,7 @@ class Task(ABC, Generic[R_co]):
         derivatives: whether forces and stress are wanted, or energies alone.
         lane: where it waits.
         since: when it was put into the queue.
+        evaluation: when its last one began and ended; None before.
         future: what the caller awaits.
     """
 
@@ -60,6 +61,7 @@ class Task(ABC, Generic[R_co]):
         self.derivatives = derivatives
         self.lane = Lane.SMALL
         self.since = time.perf_counter()
+        self.evaluation: tuple[float, float] | None = None
         self.future: asyncio.Future[R_co] = asyncio.get_running_loop().create_future()
 
     @property

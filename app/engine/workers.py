@@ -211,7 +211,10 @@ class Workers:
         began = time.perf_counter()
         costs, waited = [task.cost for task in tasks], [began - task.since for task in tasks]
         outcomes = evaluate_tasks(self._backend, tasks, self._on_shortage)
-        seconds = time.perf_counter() - began
+        ended = time.perf_counter()
+        for task in tasks:
+            task.evaluation = began, ended
+        seconds = ended - began
         done = _Done(tasks, advance(tasks, outcomes), costs, waited, seconds)
         going = [t for t, step in zip(tasks, done.steps, strict=True) if isinstance(step, Goes)]
         self._requeue(going)

@@ -29,6 +29,7 @@ from app.relax.bonds import changed_bonds
 from app.service.choice import Choice, as_asked, ref_of
 from app.store.card import ModelCard
 from app.telemetry.context import count_structure
+from app.telemetry.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -223,7 +224,8 @@ async def _relaxed(
         await _single_point(potential, structure, request, BEFORE)
     first = Domain(potential.known, structure, BEFORE, request.on_ood)
     ask = (options, safeguards, request.caller, first.look, course.state, course.keep)
-    relaxed = await relax(potential, structure, *ask)
+    with span("relax"):
+        relaxed = await relax(potential, structure, *ask)
     if not relaxed.steps:
         return relaxed, first.doubts(relaxed.initial)
     last = Domain(potential.known, relaxed.structure, AFTER, request.on_ood)

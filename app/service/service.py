@@ -36,6 +36,7 @@ from app.service.stream import Stream
 from app.service.suggestions import who_knows
 from app.service.threads import INLINE_ATOMS, INLINE_BYTES, maybe_threaded
 from app.settings import Settings
+from app.telemetry.tracing import span
 
 
 class Asks(Protocol):
@@ -96,7 +97,8 @@ class Service:
             raise next(error for error in response.results if isinstance(error, EquipotError))
         slow = message.accepts in WRITERS and WRITERS[message.accepts].starts_slowly
         large = request.n_atoms > INLINE_ATOMS or slow
-        body = await maybe_threaded(large, encode, response, message.accepts)
+        with span("write"):
+            body = await maybe_threaded(large, encode, response, message.accepts)
         status = response.fault.status if response.fault else 200
         return Reply(status, message.accepts, body, response.models)
 
@@ -122,8 +124,9 @@ class Service:
             InputError: the message holds no request, or one over a limit.
         """
         large = max(len(message.body), sum(len(f.content) for f in message.files)) > INLINE_BYTES
-        request = await maybe_threaded(large, decode, message, self._limits)
-        return replace(request, entries=await self.embedding.drawn(request.entries))
+        with span("parse"):
+            request = await maybe_threaded(large, decode, message, self._limits)
+            return replace(request, entries=await self.embedding.drawn(request.entries))
 
     async def read_lines(self, lines: AsyncIterator[bytes]) -> AsyncIterator[Entry]:
         """The entries of lines, with geometries for SMILES; a bad line is an error in its place."""

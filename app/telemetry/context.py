@@ -17,10 +17,11 @@ class RequestContext:
 
     Attributes:
         id: by which client and log know it.
-        traceparent: as it came, where it is one.
+        traceparent: as it came, where it is one; where spans are made, that of the request's own.
         key: name of the key that it came with.
         structures: that it asked about, so far.
         atoms: of these.
+        spans: that were to be made of its parts, so far.
     """
 
     id: str
@@ -28,6 +29,7 @@ class RequestContext:
     key: str | None = None
     structures: int = 0
     atoms: int = 0
+    spans: int = 0
 
     @classmethod
     def of(cls, ids: Sequence[str], traces: Sequence[str]) -> "RequestContext":
