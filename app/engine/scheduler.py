@@ -7,8 +7,8 @@ longer than `Budget.longest`, and what memory bears where cutting is not free; s
 always do. Within a lane, callers take turns (`app.engine.turns`), and of each caller the oldest
 item goes first, with whatever else fits. Between the lanes, the one that has had less of the
 backend goes: each is charged the weight of its batches, in units of the longest one allowed, and
-one that was empty may be behind the other by one unit at most. A caller is a request: a thousand
-structures in one request are one caller's.
+one that was empty may be behind the other by one unit at most. A caller is a request, or a key
+where those who ask have keys: a thousand structures in one request are one caller's.
 
 Let M be the weight of the heaviest batch: M <= 1 as far as predictions hold, unless an item can
 neither go within the limits nor be cut. The lane that goes is the one behind or level, so that

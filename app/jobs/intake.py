@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 
+from app.access.caller import Caller
 from app.engine.potential import Potential
 from app.errors import InputError, Overloaded
 from app.jobs.background import Background
@@ -75,14 +76,18 @@ class JobIntake:
         finally:
             self._uploads -= 1
 
-    async def check_room(self, size: int) -> None:
+    async def check_room(self, size: int, caller: Caller | None) -> None:
         """Whether a job with a body of so many bytes could be taken in now.
+
+        Args:
+            size: bytes.
+            caller: whose key it was sent with; None without keys.
 
         Raises:
             Overloaded: too many jobs have not ended, or take too much of the disk.
         """
         limits = self._settings.max_jobs, self._settings.max_jobs_bytes
-        await self._threaded(self._store.check_room, size, *limits)
+        await self._threaded(self._store.check_room, size, *limits, caller)
 
     async def submit(self, asked: Submission) -> Job:
         """Take a job in.
@@ -121,10 +126,10 @@ class JobIntake:
             request_digest=asked.digest,
             webhook=asked.webhook,
             webhook_secret=None if asked.webhook is None else new_secret(),
-            owner=asked.owner,
+            owner=None if asked.caller is None else asked.caller.name,
         )
         room = settings.max_jobs, settings.max_jobs_bytes
-        taken = await self._threaded(self._store.create, job, parts.parts, *room)
+        taken = await self._threaded(self._store.create, job, parts.parts, *room, asked.caller)
         if taken.id != asked.upload.id:
             await self._threaded(self._folder.remove, asked.upload.id)
         return taken

@@ -7,9 +7,21 @@ structure has them exactly once, however often its chunk was begun.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from app.jobs.database import Database
 from app.jobs.job import OPEN, from_text
@@ -77,9 +89,12 @@ class Leases:
 
     def __init__(self, database: Database, holder: str, seconds: float) -> None:
         self._database, self._holder, self._seconds = database, holder, seconds
+        self._turns: dict[str | None, int] = {}
 
     def take(self, models: Collection[ModelRef]) -> Lease | None:
         """The next chunk of the oldest job that has one free; None where there is none.
+
+        Owners of jobs take turns, chunk by chunk; those without one are one owner.
 
         Args:
             models: that are served here; a job has to have all of its own.
@@ -88,20 +103,12 @@ class Leases:
             return None
         with self._database.write() as connection:
             now = self._database.now(connection)
-            free = or_(
-                chunks.c.state == "waiting",
-                and_(chunks.c.state == "leased", chunks.c.lease_until < now),
+            free = and_(
+                chunks.c.state.in_(("waiting", "leased")),
+                or_(chunks.c.state == "waiting", chunks.c.lease_until < now),
             )
-            query = (
-                select(chunks)
-                .join(jobs, jobs.c.id == chunks.c.job)
-                .where(jobs.c.state.in_(OPEN), chunks.c.state.in_(("waiting", "leased")), free)
-                .where(_are_served(connection, models))
-                .order_by(jobs.c.created, jobs.c.id, chunks.c.number)
-                .limit(1)
-                .with_for_update(of=chunks, skip_locked=True)
-            )
-            row = connection.execute(query).first()
+            may = and_(jobs.c.state.in_(OPEN), _are_served(connection, models))
+            row = self._next(connection, may, free)
             if row is None:
                 return None
             at = and_(chunks.c.job == row.job, chunks.c.number == row.number)
@@ -116,6 +123,36 @@ class Leases:
             connection.execute(update(jobs).where(begun).values(state="running", started=now))
         shown = {name: getattr(row, name) for name in Lease.__slots__}
         return Lease(**shown)
+
+    def _next(
+        self, connection: Connection, may: ColumnElement[bool], free: ColumnElement[bool]
+    ) -> Row[Any] | None:
+        """A chunk of the owner whose last turn is longest ago.
+
+        Args:
+            connection: to the database, for writing.
+            may: which jobs may go on here.
+            free: which of their chunks may be taken.
+        """
+        has_free = exists().where(chunks.c.job == jobs.c.id, free)
+        oldest = func.min(jobs.c.created)
+        waiting = select(jobs.c.owner).where(may, has_free).group_by(jobs.c.owner).order_by(oldest)
+        owners = connection.execute(waiting).scalars().all()
+        for owner in sorted(owners, key=lambda owner: self._turns.get(owner, 0)):
+            query = (
+                select(chunks)
+                .join(jobs, jobs.c.id == chunks.c.job)
+                .where(may, free, jobs.c.owner.is_not_distinct_from(owner))
+                .order_by(jobs.c.created, jobs.c.id, chunks.c.number)
+                .limit(1)
+                .with_for_update(of=chunks, skip_locked=True)
+            )
+            if (row := connection.execute(query).first()) is not None:
+                last = max(self._turns.values(), default=0)
+                self._turns = {k: turn for k, turn in self._turns.items() if k in owners}
+                self._turns[owner] = last + 1
+                return row
+        return None
 
     def renew(self, progress: Mapping[Place, Progress | None]) -> set[Place]:
         """Go on holding chunks, and tell how far they are, where that is known; those that are lost.

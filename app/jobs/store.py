@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import JobConflict, Overloaded, Unavailable, UnknownJob
+from app.access.caller import Caller
+from app.errors import JobConflict, Overloaded, RateLimited, Unavailable, UnknownJob
 from app.jobs.database import Database
 from app.jobs.job import OPEN, Job, NewJob, ResultFile
 from app.jobs.parts import Part
@@ -44,8 +45,22 @@ class JobStore:
                     "(EQUIPOT_DATABASE) belongs to; all services of a database share one folder"
                 )
 
-    def create(self, job: NewJob, parts: Sequence[Part], most: int, most_bytes: int) -> Job:
+    def create(
+        self,
+        job: NewJob,
+        parts: Sequence[Part],
+        most: int,
+        most_bytes: int,
+        caller: Caller | None = None,
+    ) -> Job:
         """Take a job in; where one has its key, that one.
+
+        Args:
+            job: as it was submitted.
+            parts: of its body.
+            most: jobs that have not ended.
+            most_bytes: of all jobs.
+            caller: whose it is, who may have a share of these jobs.
 
         Raises:
             JobConflict: the key is that of another request.
@@ -56,7 +71,7 @@ class JobStore:
                 return self.with_key(job.key, job.request_digest)
         try:
             with self._database.write() as connection:
-                _check_room(connection, job.input_bytes, most, most_bytes)
+                _check_room(connection, job.input_bytes, most, most_bytes, caller)
                 values = {field.name: getattr(job, field.name) for field in fields(job)}
                 values |= {
                     "query": json.dumps(job.query),
@@ -74,14 +89,16 @@ class JobStore:
             return self.with_key(job.key, job.request_digest)
         return self.get(job.id)
 
-    def check_room(self, size: int, most: int, most_bytes: int) -> None:
+    def check_room(
+        self, size: int, most: int, most_bytes: int, caller: Caller | None = None
+    ) -> None:
         """Whether a job with a body of so many bytes could be taken in.
 
         Raises:
             Overloaded: it could not.
         """
         with self._database.read() as connection:
-            _check_room(connection, size, most, most_bytes)
+            _check_room(connection, size, most, most_bytes, caller)
 
     def with_key(self, key: str, request_digest: str) -> Job:
         """The job with a key, if the same was asked.
@@ -220,8 +237,19 @@ def _row(job: str, number: int, part: Part) -> dict[str, Any]:
     return {"job": job, "number": number, "state": "waiting", **part._asdict()}
 
 
-def _check_room(connection: Connection, size: int, most: int, most_bytes: int) -> None:
+def _check_room(
+    connection: Connection, size: int, most: int, most_bytes: int, caller: Caller | None
+) -> None:
     waiting = select(func.count()).select_from(jobs).where(jobs.c.state.in_(OPEN))
+    if caller is not None:
+        own = waiting.where(jobs.c.owner == caller.name)
+        share = max(1, int(caller.share * most))
+        if connection.execute(own).scalar_one() >= share:
+            raise RateLimited(
+                f"{share} jobs of key '{caller.name}' have not ended, the most that it may have "
+                "(share); try again later",
+                FULL_RETRY,
+            )
     if connection.execute(waiting).scalar_one() >= most:
         raise Overloaded(
             f"{most} jobs have not ended, the most allowed (max_jobs); try again later", FULL_RETRY

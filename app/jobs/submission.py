@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.access.caller import Caller
 from app.jobs.files import BodyFile
 from app.protocol.request import Kind
 
@@ -34,7 +35,7 @@ class Submission:
         size: bytes of the body.
         key: by which its sender knows whether it was submitted before.
         webhook: URL that is told of the end.
-        owner: name of the key that it was sent with.
+        caller: whose key it was sent with; None without keys.
     """
 
     upload: Upload
@@ -45,4 +46,4 @@ class Submission:
     size: int
     key: str | None = None
     webhook: str | None = None
-    owner: str | None = None
+    caller: Caller | None = None

@@ -137,3 +137,30 @@ def test_a_job_of_several_models_waits_for_all_of_them(scene: Scene) -> None:
     both = scene.leases("a").take([second, MODEL])
     assert both is not None
     assert scene.store.get(both.job).models == (MODEL, second)
+
+
+def test_owners_take_turns_whatever_each_has(scene: Scene) -> None:
+    bulk = scene.create(6, owner="bulk")
+    small, nobodys = scene.create(2, owner="small"), scene.create(1)
+    leases = scene.leases("a")
+    taken = [lease.place for _ in range(9) if (lease := leases.take([MODEL]))]
+    assert taken == [
+        *((bulk.id, 0), (small.id, 0), (nobodys.id, 0)),
+        *((bulk.id, 1), (small.id, 1)),
+        *((bulk.id, number) for number in range(2, 6)),
+    ]
+    late = scene.create(1, owner="small")
+    more = scene.create(2, owner="bulk")
+    rest = [lease.place for _ in range(3) if (lease := leases.take([MODEL]))]
+    assert rest == [(late.id, 0), (more.id, 0), (more.id, 1)]
+    assert leases.take([MODEL]) is None
+
+
+def test_who_comes_late_waits_for_one_chunk_of_each(scene: Scene) -> None:
+    bulk = scene.create(5, owner="bulk")
+    leases = scene.leases("a")
+    assert [leases.take([MODEL]).place for _ in range(3)] == [(bulk.id, n) for n in range(3)]  # type: ignore[union-attr]
+    late = scene.create(1, owner="late")
+    lease = leases.take([MODEL])
+    assert lease is not None
+    assert lease.place == (late.id, 0)

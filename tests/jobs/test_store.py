@@ -2,7 +2,9 @@
 
 import pytest
 
-from app.errors import JobConflict, Overloaded, Unavailable, UnknownJob
+from app.access.caller import Caller
+from app.errors import JobConflict, Overloaded, RateLimited, Unavailable, UnknownJob
+from app.jobs.job import Job
 from app.jobs.leases import Progress
 from app.jobs.store import JobStore
 from tests.jobs.stores import MODEL, Scene, new_job, parts
@@ -74,3 +76,21 @@ def test_a_database_belongs_to_one_folder(scene: Scene) -> None:
     JobStore(scene.database, scene.folder.id)
     with pytest.raises(Unavailable, match="share one folder"):
         JobStore(scene.database, "another")
+
+
+def test_a_key_has_its_share_of_the_jobs(scene: Scene) -> None:
+    def create(caller: Caller) -> Job:
+        return scene.store.create(new_job(owner=caller.name), parts(1), 4, 10**9, caller)
+
+    half, little = Caller("half", 0.5), Caller("little", 0.01)
+    first, _, other = create(half), create(half), create(little)
+    for caller, most in ((half, 2), (little, 1)):
+        with pytest.raises(RateLimited, match=f"{most} jobs of key '{caller.name}'"):
+            scene.store.check_room(1, 4, 10**9, caller)
+        with pytest.raises(RateLimited):
+            create(caller)
+    scene.store.cancel(first.id)
+    assert create(half).owner == "half"
+    assert [job.id for job in scene.store.listed(9, None, None, "little")] == [other.id]
+    with pytest.raises(UnknownJob):
+        scene.store.get(other.id, "half")

@@ -60,8 +60,8 @@ async def submit(request: Request) -> Response:
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     known = key_of(request.scope)
-    owner = None if known is None else known.name
-    kind, key = content_kind(request), _key(request, owner)
+    caller = None if known is None else known.caller
+    kind, key = content_kind(request), _key(request, None if caller is None else caller.name)
     service.models.check_ready()
     query = request.query_params.multi_items()
     _webhook(query)
@@ -73,7 +73,7 @@ async def submit(request: Request) -> Response:
             f"the body is larger than {settings.max_job_bytes} bytes (max_job_bytes); send several "
             "jobs"
         )
-    await jobs.intake.check_room(size)
+    await jobs.intake.check_room(size, caller)
     with jobs.intake.upload() as upload:
         limits = settings.max_job_bytes, settings.body_timeout
         got = await receive(request, upload.path, kind, *limits)
@@ -88,7 +88,7 @@ async def submit(request: Request) -> Response:
             size=got.size,
             key=key,
             webhook=_webhook(asked),
-            owner=owner,
+            caller=caller,
         )
         job = await jobs.submit(submission)
     return json_response(job, 202, {"Location": f"{_root(request)}/jobs/{job.id}"})
