@@ -17,7 +17,10 @@ from app.telemetry.logs import FIELDS
 from app.telemetry.tracing import end_request, request_span
 
 PREDICT_PATH = "/predict"
-QUIET = ("/livez", "/readyz", "/metrics")
+QUIET = (
+    *("/livez", "/readyz", "/metrics", "/v1/health/live", "/v1/health/ready", "/v1/metrics"),
+    *("/v2/health/live", "/v2/health/ready"),
+)
 """Routes of those that look after the service, whose lines are for debugging."""
 
 log = logging.getLogger("app.requests")

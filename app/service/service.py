@@ -221,10 +221,12 @@ class Service:
         Raises:
             EquipotError: as `predict`, and what `read` and `write` raise.
         """
-        asking = await maybe_threaded(size > INLINE_BYTES, read, self._limits)
+        with span("parse"):
+            asking = await maybe_threaded(size > INLINE_BYTES, read, self._limits)
         response = await self.predict(asking.request)
         large = asking.request.n_atoms > INLINE_ATOMS
-        return await maybe_threaded(large, write, asking, response)
+        with span("write"):
+            return await maybe_threaded(large, write, asking, response)
 
     async def result(
         self, potential: Potential, entry: Entry, request: PredictRequest, course: Course
