@@ -3,8 +3,8 @@ one batch.
 
     python -m recipes.crystals.elements --model sevennet-0 [--only Si,Cu] [--output FOLDER]
 
-The bulk modulus is the curvature of a quadratic through the energies of nine volumes within 6 % of
-the relaxed one, whose shape is kept.
+The bulk modulus is that of Birch and Murnaghan's equation through the energies of nine volumes within
+6 % of the relaxed one, whose shape is kept.
 """
 
 import argparse
@@ -38,13 +38,17 @@ def scaled(structure: Structure, volume: float) -> Structure:
     return Structure(structure.numbers, positions, cell, structure.pbc)
 
 
-def bulk_modulus(volumes: Floats, energies: Floats) -> float:
-    """GPa, V ∂²E/∂V² at the minimum of a cubic through (n,) energies in eV at volumes in Å³."""
-    middle = volumes.mean()
-    polynomial = np.polynomial.Polynomial.fit(volumes, energies, 3).convert()
-    slopes = [root.real for root in polynomial.deriv().roots() if abs(root.imag) < 1e-9]
-    minimum = min(slopes, key=lambda volume: abs(volume - middle), default=middle)
-    return float(minimum * polynomial.deriv(2)(minimum)) / GPA
+def bulk_modulus(volumes: Floats, energies: Floats) -> float | None:
+    """GPa, of (n,) energies in eV at volumes in Å³, by the equation of Birch and Murnaghan: energies
+    are a cubic in x = V^(−2/3), and the modulus is V ∂²E/∂V² = 4/9 E″(x) V^(−7/3) at the minimum.
+    None where these volumes have no minimum among them.
+    """
+    x = volumes ** (-2 / 3)
+    curve = np.polynomial.Polynomial.fit(x, energies, 3)
+    for root in curve.deriv().roots():
+        if np.isreal(root) and x.min() < root.real < x.max() and curve.deriv(2)(root.real) > 0:
+            return float(4 / 9 * curve.deriv(2)(root.real) * root.real**3.5) / GPA
+    return None
 
 
 def measured(model: Model, only: Sequence[str], fmax: float) -> list[dict[str, object]]:
@@ -63,6 +67,9 @@ def _row(model: Model, name: str, answer: Result) -> dict[str, object]:
     relaxed = answer.relaxed.structure
     volume = abs(float(np.linalg.det(relaxed.cell)))
     points = model.ask([scaled(relaxed, v) for v in VOLUMES])
+    for point in points:
+        if isinstance(point, EquipotError):
+            return {"element": name, "error": str(point)}
     energies = np.array([p.prediction.energy for p in points if isinstance(p, Answered)])
     reference = dcdft.data[name]
     return {
@@ -76,8 +83,22 @@ def _row(model: Model, name: str, answer: Result) -> dict[str, object]:
     }
 
 
+def deviations(rows: Sequence[dict[str, object]]) -> list[tuple[object, ...]]:
+    """Of all elements that were answered: the quantity, in how many, and the mean and the median of
+    the absolute deviation from PBE, in %.
+    """
+    found: list[tuple[object, ...]] = []
+    for quantity in ("volume", "bulk_modulus"):
+        pairs = [(row[quantity], row[f"{quantity}_pbe"]) for row in rows if row.get(quantity)]
+        ours, pbe = np.array(pairs, float).reshape(-1, 2).T
+        percent = 100 * np.abs(ours / pbe - 1)
+        if len(pairs):
+            found.append((quantity, len(pairs), float(percent.mean()), float(np.median(percent))))
+    return found
+
+
 def main() -> None:
-    """Print a table."""
+    """Print the tables, and what was refused."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="elements, separated by commas")
     parser.add_argument("--fmax", type=float, default=0.005, help="eV/Å (0.005)")
@@ -87,8 +108,16 @@ def main() -> None:
         rows = measured(model, options.only.split(",") if options.only else [], options.fmax)
         columns = ("element", "volume", "volume_pbe", "bulk_modulus", "bulk_modulus_pbe", "steps")
         head = ("element", "Å³ an atom", "PBE", "GPa", "PBE", "steps")
-        text = table(head, [[row.get(column) for column in columns] for row in rows])
-        publish(options, model, [text], {"rows": rows})
+        answered = [row for row in rows if "error" not in row]
+        text = table(head, [[row[column] for column in columns] for row in answered])
+        found = deviations(rows)
+        off = table(("off PBE", "elements", "mean, %", "median, %"), found)
+        publish(options, model, [text, off], {"rows": rows, "deviations": found})
+        for row in rows:
+            if "error" in row:
+                print(f"{row['element']}: {row['error']}")
+            elif not row["converged"]:
+                print(f"{row['element']}: not converged")
 
 
 if __name__ == "__main__":

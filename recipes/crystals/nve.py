@@ -9,21 +9,23 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms, units
 from ase.build import bulk
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 
 from app.atoms.structure import Floats
 from app.store.location import DEFAULT_MODEL, default_store
+from app.training.distill.sampling import heat
 from equipot import EquipotCalculator
 
 STEP = 1.0
 """fs."""
 
 
-def trajectory(atoms: Atoms, picoseconds: float) -> Floats:
-    """(n,) eV, total energies after each step; begins at 600 K, half of which becomes potential energy."""
-    MaxwellBoltzmannDistribution(atoms, temperature_K=600, rng=np.random.default_rng(0))
-    Stationary(atoms)
+def trajectory(atoms: Atoms, picoseconds: float, temperature: float = 300) -> Floats:
+    """(n,) eV, total energies after each step.
+
+    It begins with velocities of twice the temperature in K, half of which becomes potential energy.
+    """
+    heat(atoms, 2 * temperature, np.random.default_rng(0))
     energies: list[float] = []
     dynamics = VelocityVerlet(atoms, STEP * units.fs)
     dynamics.attach(lambda: energies.append(atoms.get_total_energy()))

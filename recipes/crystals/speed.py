@@ -1,5 +1,5 @@
-"""Time of a step beside the package's own calculator: silicon, rock salt, a perovskite, and 32 small
-crystals as one batch, one thread each.
+"""Processor time of a step beside the package's own calculator: silicon, rock salt, a perovskite, and
+32 small crystals as one batch, one thread each.
 
     python -m recipes.crystals.speed sevennet FILE.pth --model sevennet-0 [--repeats 5]
 """
@@ -48,14 +48,19 @@ def samples() -> dict[str, list[Atoms]]:
     return found
 
 
-def median(step: Callable[[], object], repeats: int) -> float:
-    """ms; the first one is not counted."""
+def medians(
+    one: Callable[[], object], other: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    """Processor time in ms of either, which take turns; the first ones are not counted."""
     times = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
-        step()
-        times.append(1000 * (time.perf_counter() - began))
-    return float(np.median(times[1:]))
+        began = time.process_time()
+        one()
+        between = time.process_time()
+        other()
+        times.append((between - began, time.process_time() - between))
+    first, second = 1000 * np.median(times[1:], axis=0)
+    return float(first), float(second)
 
 
 def ours(backend: Backend, structures: list[Structure]) -> None:
@@ -90,10 +95,8 @@ def main() -> None:
     for name, group in samples().items():
         if options.only in (None, name):
             structures = [from_ase(atoms) for atoms in group]
-
-            times = (
-                median(partial(ours, backend, structures), options.repeats),
-                median(partial(package, theirs, group), options.repeats),
+            times = medians(
+                partial(ours, backend, structures), partial(package, theirs, group), options.repeats
             )
             count = sum(map(len, group))
             print(
