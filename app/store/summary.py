@@ -40,6 +40,11 @@ def _states(card: ModelCard) -> Iterator[str]:
         ]
         if ions:
             yield f"Single ions in open space that it knows: {_and(ions)}."
+    elif not card.closed_shell:
+        yield (
+            "It sees neither charges nor spins, and refuses them where they are stated; odd numbers "
+            "of electrons are answered."
+        )
     else:
         yield "It knows neutral structures without unpaired electrons; charges and open shells are refused."
     if card.closed_shell and card.backend != "pair":
@@ -87,8 +92,12 @@ def _reach(card: ModelCard) -> str:
 
 
 def _errors(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Errors on data that were not trained on, if the card has them."""
-    for name, what in (("test", "never seen in training"), ("validation", "of the validation")):
+    """Errors on data that were not trained on, if the card has them, or on some that were."""
+    for name, what in (
+        ("test", "never seen in training"),
+        ("validation", "of the validation"),
+        ("sample", "from the data set that it was trained on"),
+    ):
         errors = metrics.get(name)
         if isinstance(errors, Mapping) and (told := list(_told(errors))):
             frames = errors["frames"] if isinstance(errors.get("frames"), int) else "the"

@@ -27,8 +27,11 @@ VOLUMES = np.linspace(0.94, 1.06, 9)
 
 
 def crystals(only: Sequence[str]) -> dict[str, Atoms]:
-    """By chemical symbol."""
-    return {name: dcdft[name] for name in dcdft.names if not only or name in only}
+    """By chemical symbol, without the magnetic moments that ASE gives them: no model takes any."""
+    chosen = {name: dcdft[name] for name in dcdft.names if not only or name in only}
+    for atoms in chosen.values():
+        atoms.set_initial_magnetic_moments(None)
+    return chosen
 
 
 def scaled(structure: Structure, volume: float) -> Structure:

@@ -1,7 +1,8 @@
 """Phonons of silicon and magnesium oxide by finite displacements: frequencies at Γ, X and L, and
-whether any is imaginary. LO–TO splitting is not in them.
+whether any is imaginary. LO–TO splitting is not in them. The supercell has an even number of cells along
+each axis, so that its boundaries break no symmetry of X and L.
 
-    python -m recipes.crystals.phonons --model sevennet-0 [--cells 3] [--only Si]
+    python -m recipes.crystals.phonons --model sevennet-0 [--cells 4] [--only Si]
 """
 
 import argparse
@@ -53,8 +54,10 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, help="`name` or `name@version`")
     parser.add_argument("--model-store", type=Path, help="folder of the models")
     parser.add_argument("--only", choices=CRYSTALS, help="one of the crystals")
-    parser.add_argument("--cells", type=int, default=3, help="of the supercell along each axis (3)")
+    parser.add_argument("--cells", type=int, default=4, help="of the supercell along each axis (4)")
     options = parser.parse_args()
+    if options.cells % 2:
+        parser.error(f"--cells {options.cells}: an even number, so that X and L fit in")
     store = options.model_store or default_store()
     calculator = EquipotCalculator(options.model, store, threads=1)
     print("| crystal | a, Å | point | THz |\n|---|---|---|---|")
@@ -62,7 +65,7 @@ def main() -> None:
         atoms = relaxed(name, calculator)
         constant = (4 * atoms.get_volume()) ** (1 / 3)
         for point, values in frequencies(atoms, calculator, options.cells).items():
-            shown = ", ".join(f"{value:.2f}" for value in values)
+            shown = ", ".join(f"{round(value, 2) + 0:.2f}" for value in values)
             print(f"| {name} | {constant:.4f} | {point} | {shown} |", flush=True)
 
 

@@ -51,6 +51,16 @@ def test_elements_charges_sizes_errors_and_limits(card: ModelCard) -> None:
         assert told in text
 
 
+def test_errors_of_training_data_are_said_to_be_such(card: ModelCard) -> None:
+    errors = {"frames": 1000, "energy_per_atom_mae": 12.0, "forces_mae": 40.0}
+    told = summary(card.model_copy(update={"metrics": {"sample": errors}, "closed_shell": False}))
+    assert (
+        "On 1000 structures from the data set that it was trained on, it is off on average by 12 meV an atom"
+        in (" ".join(told))
+    )
+    assert any("odd numbers of electrons are answered" in sentence for sentence in told)
+
+
 def test_what_a_card_does_not_know_is_said(card: ModelCard, pair_card: ModelCard) -> None:
     old = summary(card.model_copy(update={"trained_on": None, "metrics": {}}))
     assert (

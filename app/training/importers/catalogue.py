@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
 from pathlib import Path
+from typing import Any
 
 from app.errors import TrainingError
 from app.store.training_range import TrainingRange
+from app.training.evaluation.errors import Errors
 from app.training.importers import mace, nequip, nequix, sevennet
 from app.training.importers.imported import Importer
 from app.training.importers.source import digest_of
@@ -43,6 +45,7 @@ class Published:
         license: of the weights.
         limitations: for its card.
         trained_on: name of the table of what its training data hold.
+        errors: name of the file with its errors on a sample of them.
     """
 
     format: str
@@ -53,11 +56,25 @@ class Published:
     license: str
     limitations: tuple[str, ...]
     trained_on: str
+    errors: str | None = None
 
     def training_range(self) -> TrainingRange:
         """What its training data hold, as far as a sample of them shows."""
-        table = resources.files(__package__).joinpath(f"{self.trained_on}.json").read_bytes()
-        return TrainingRange.model_validate(json.loads(table)["range"])
+        return TrainingRange.model_validate(_table(self.trained_on)["range"])
+
+    def measured(self) -> dict[str, Errors]:
+        """Errors by the name of the set of frames: `sample`, if they were measured."""
+        if self.errors is None:
+            return {}
+        return {"sample": Errors.model_validate(_table(self.errors)["errors"])}
+
+
+def _table(name: str) -> dict[str, Any]:
+    """A JSON file of this room."""
+    table: dict[str, Any] = json.loads(
+        resources.files(__package__).joinpath(f"{name}.json").read_bytes()
+    )
+    return table
 
 
 FORMATS: Mapping[str, Format] = {
@@ -85,6 +102,7 @@ PUBLISHED: Mapping[str, Published] = {
         license="MIT",
         limitations=_OF_MPTRJ,
         trained_on="mptrj",
+        errors="sevennet-0-errors",
     ),
     "sevennet-l3i5": Published(
         format="sevennet",

@@ -1,7 +1,7 @@
 """What an importer gives: a model of our own, with the weights of another package's."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from app.atoms.structure import Structure
 from app.errors import TrainingError
 from app.store.card import Origin
 from app.store.imported import Comparison, Imported
+from app.training.evaluation.errors import Errors
 from app.training.models import ModelConfig, Statistics, build_model
 from app.training.models.mace import MACE
 from app.training.models.nequip import NequIP
@@ -32,6 +33,7 @@ class ImportedModel:
         source: where it comes from.
         structures: that the certificate takes besides the synthetic ones.
         limitations: what its card has to say.
+        measured: errors of these weights on frames, by the name of the set, for its card.
     """
 
     model: ModelConfig
@@ -40,6 +42,7 @@ class ImportedModel:
     source: Imported
     structures: Sequence[Structure] = ()
     limitations: tuple[str, ...] = ()
+    measured: Mapping[str, Errors] = field(default_factory=dict)
 
     def network(self) -> Network:
         """The eager model in float64."""
@@ -83,8 +86,10 @@ class ImportedModel:
         return {"config.yaml": config.encode(), "statistics.json": statistics.encode()}
 
     def metrics(self) -> dict[str, Any]:
-        """None: nothing was measured here."""
-        return {}
+        """The errors that are known of a published model; nothing is measured here."""
+        return {
+            name: errors.model_dump(exclude_none=True) for name, errors in self.measured.items()
+        }
 
     def compared(self, comparison: Comparison) -> "ImportedModel":
         """The same, with what a comparison with its own package found."""

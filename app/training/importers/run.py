@@ -57,7 +57,9 @@ def import_model(
         known_range = published.training_range()
         statistics = model.statistics.model_copy(update={"trained_on": known_range})
         limitations = (*published.limitations, *model.limitations)
-        model = replace(model, statistics=statistics, limitations=limitations)
+        model = replace(
+            model, statistics=statistics, limitations=limitations, measured=published.measured()
+        )
     elif what in FORMATS and file is not None:
         name = name or file.stem.lower()
         check_name(name)

@@ -1,6 +1,7 @@
 """Every importer gives the network that the file is of, and says what it cannot take."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from app.atoms.neighbors import build_graph
 from app.errors import TrainingError
 from app.store.card import ModelCard
+from app.store.summary import summary
 from app.training.export.certificate import EagerModel
 from app.training.export.publish import About, card_of
 from app.training.importers.catalogue import FORMATS, PUBLISHED
@@ -139,3 +141,15 @@ def test_weights_of_a_pickled_module_that_are_missing_or_left_over_are_named(wri
 
 def test_published_models_are_of_formats_that_are_read():
     assert {published.format for published in PUBLISHED.values()} <= FORMATS.keys()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_known_errors_of_a_published_model_go_onto_its_card(name, written):
+    path, _ = written("sevennet")
+    measured = PUBLISHED[name].measured()
+    model = replace(read("sevennet", path), measured=measured)
+    card = card_of(model, "read", 1, About(), "float32", 0)
+    assert card.metrics.keys() == measured.keys()
+    assert any("that it was trained on, it is off" in text for text in summary(card)) == bool(
+        measured
+    )
