@@ -4,6 +4,7 @@ python -m recipes.crystals.nve --model sevennet-0 [--picoseconds 10]
 """
 
 import argparse
+import time
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def trajectory(atoms: Atoms, picoseconds: float, temperature: float = 300) -> Fl
 
 
 def main() -> None:
-    """Print drift and fluctuation."""
+    """Print drift, fluctuation and time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="`name` or `name@version`")
     parser.add_argument("--model-store", type=Path, help="folder of the models")
@@ -45,14 +46,16 @@ def main() -> None:
     atoms = bulk(options.element, cubic=True).repeat(options.cells)
     store = options.model_store or default_store()
     atoms.calc = EquipotCalculator(options.model, store, threads=1)
+    began = time.process_time()
     energies = trajectory(atoms, options.picoseconds) / len(atoms)
-    time = np.arange(len(energies)) * STEP / 1000
-    slope, start = np.polyfit(time, 1000 * energies, 1)
-    rest = 1000 * energies - slope * time - start
+    step = 1000 * (time.process_time() - began) / len(energies)
+    times = np.arange(len(energies)) * STEP / 1000
+    slope, start = np.polyfit(times, 1000 * energies, 1)
+    rest = 1000 * energies - slope * times - start
     print(
         f"{options.model}: {len(atoms)} {options.element}, {options.picoseconds:g} ps: drift "
         f"{slope:.2g} meV an atom and ps, fluctuation {rest.std():.2g} meV an atom, "
-        f"{atoms.get_temperature():.0f} K"
+        f"{atoms.get_temperature():.0f} K at the end, {step:.3g} ms of processor time a step"
     )
 
 

@@ -63,13 +63,16 @@ def compared(
         if isinstance(answer, Answered) and answer.relaxed and answer.relaxed.converged
     ]
     apart = [difference for _, difference, _ in pairs]
+    ours, ase = [relaxed.steps for relaxed, _, _ in pairs], [steps for _, _, steps in pairs]
     return {
         "compared": len(pairs),
         "same_minimum": sum(abs(difference) < SAME for difference in apart),
         "lower": sum(difference <= -SAME for difference in apart),
-        "steps": float(np.mean([relaxed.steps for relaxed, _, _ in pairs])),
-        "steps_of_ase": float(np.mean([steps for _, _, steps in pairs])),
+        "median_steps": float(np.median(ours)),
+        "median_steps_of_ase": float(np.median(ase)),
         "apart_mev_per_atom": apart,
+        "steps": ours,
+        "steps_of_ase": ase,
     }
 
 
