@@ -95,6 +95,9 @@ class Fire(Optimizer):
 class Lbfgs(Optimizer):
     """L-BFGS without a line search: Nocedal, Math. Comp. 35, 773 (1980), the two-loop recursion.
 
+    Where the energy curves downwards, as of bonds that are almost broken, the step of ASE's may lead
+    uphill, until atoms are apart. Of such a step, negative curvatures are taken as positive.
+
     Attributes:
         history: s = Δx in Å, y = −Δf in eV/Å, both (N + 3, 3), and 1 / s·y of the last steps,
             newest last.
@@ -109,15 +112,31 @@ class Lbfgs(Optimizer):
         """See `Optimizer`."""
         for state, own_x, own_forces in zip(states, rows.split(x), rows.split(forces), strict=True):
             state._remember(own_x.copy(), own_forces.copy())
-        order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
-        ordered = Rows(rows.n_atoms[order])
-        rows_in_order = ranges(rows.starts[order], rows.lengths[order])
-        histories = [states[i].history for i in order]
-        moves = np.empty_like(forces)
-        moves[rows_in_order] = _direction(histories, forces[rows_in_order], ordered)
+        moves = cls._directions(states, forces, rows)
+        uphill = np.flatnonzero(rows.dot(moves, forces) < 0.0).tolist()
+        if uphill:
+            for i in uphill:
+                states[i]._turn()
+            moves = cls._directions(states, forces, rows)
         longest = rows.longest(moves)
         moves *= rows.spread(np.minimum(1.0, MAX_STEP / np.maximum(longest, TINY)))
         return moves
+
+    @classmethod
+    def _directions(cls, states: Sequence[Self], forces: Floats, rows: Rows) -> Floats:
+        """(M, 3) of all structures, in their order."""
+        order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
+        rows_in_order = ranges(rows.starts[order], rows.lengths[order])
+        histories = [states[i].history for i in order]
+        moves = np.empty_like(forces)
+        moves[rows_in_order] = _direction(
+            histories, forces[rows_in_order], Rows(rows.n_atoms[order])
+        )
+        return moves
+
+    def _turn(self) -> None:
+        """Take the curvatures that are negative for positive ones, which leads downhill."""
+        self.history = [(s, y if rho > 0 else -y, abs(rho)) for s, y, rho in self.history]
 
     def _remember(self, x: Floats, forces: Floats) -> None:
         if self.last is not None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.filters import UnitCellFilter
 
@@ -63,3 +64,12 @@ def test_mixed_company_ends_as_each_does_alone(backend: PairBackend) -> None:
         assert (mine.steps, mine.reason) == (alone.steps, alone.reason)
         np.testing.assert_allclose(mine.structure.positions, alone.structure.positions, atol=1e-9)
         np.testing.assert_allclose(mine.structure.cell, alone.structure.cell, atol=1e-9)
+
+
+def test_lbfgs_does_not_climb_where_the_energy_curves_downwards(backend: PairBackend) -> None:
+    far = Atoms("Ar2", [[0, 0, 0], [0, 0, 4.7]])  # beyond the turning point, 4.23 Å
+    (mine,) = relaxed(backend, [from_ase(far)], RelaxOptions(fmax=1e-4, optimizer="lbfgs"))
+    assert mine.converged
+    assert mine.structure.positions[1, 2] - mine.structure.positions[0, 2] == pytest.approx(
+        3.4 * 2 ** (1 / 6), abs=0.01
+    )
