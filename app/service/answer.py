@@ -33,8 +33,8 @@ from app.telemetry.tracing import span
 
 log = logging.getLogger(__name__)
 
-Watch: TypeAlias = Callable[[str, Relaxed], None]
-"""Is told of a relaxation that ended, and by which model, `name@version`."""
+Watch: TypeAlias = Callable[[str, Result], None]
+"""Is told of a result, and of the model that was asked for it."""
 Suggest: TypeAlias = Callable[[Structure], str]
 
 
@@ -68,7 +68,7 @@ async def answer(
         choice: the model that was asked for, or those of which each structure has its own.
         request: what is asked.
         safeguards: where a relaxation is given up.
-        watch: is told of each relaxation that ended.
+        watch: is told of each result.
         suggest: says of a structure with an element that the model does not know who knows it.
 
     Raises:
@@ -132,7 +132,7 @@ async def result_of(
         entry: of the request.
         request: what is asked.
         safeguards: where a relaxation is given up.
-        watch: is told of a relaxation that ended.
+        watch: is told of the result.
         suggest: says which models know the elements of a structure that this one does not.
         course: of its relaxation.
     """
@@ -140,9 +140,9 @@ async def result_of(
     result = await _result(potential, entry, request, safeguards, course)
     if suggest and isinstance(result, UnsupportedElement):
         assert isinstance(entry.structure, Structure)
-        return UnsupportedElement(f"{result}; {suggest(entry.structure)}")
-    if watch and isinstance(result, Answered) and result.relaxed:
-        watch(potential.reference, result.relaxed)
+        result = UnsupportedElement(f"{result}; {suggest(entry.structure)}")
+    if watch:
+        watch(potential.reference, result)
     return result
 
 

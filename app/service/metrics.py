@@ -2,9 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 from app.engine.budget import Cost
+from app.protocol.faults import fault
+from app.protocol.response import Answered, Result
 from app.relax import Relaxed
 from app.store.card import ModelCard
 
@@ -19,6 +28,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self.requests = self._counter("requests", "requests", "route", "method", "status")
         self.key_requests = self._counter("key_requests", "requests of a key", "key", "status")
         self.latency = self._histogram(
@@ -58,6 +68,15 @@ class Metrics:
         self.shortages = self._counter(
             "out_of_memory", "batches that did not fit into memory", "model"
         )
+        self.results = self._counter(
+            "results",
+            "structures by what became of them: ok, or an error's code",
+            "model",
+            "outcome",
+        )
+        self.warnings = self._counter(
+            "warnings", "structures answered with a warning", "model", "code"
+        )
         self.relaxations = self._counter("relaxations", "relaxations that ended", "model", "reason")
         self.steps = self._histogram("relaxation_steps", "steps of a relaxation", "model", STEPS)
         labels = ["model", "digest", "backend", "architecture", "dtype"]
@@ -82,8 +101,18 @@ class Metrics:
         self.info.remove(*_labels(card, digest))
         self.depth.remove(card.reference)
 
-    def relaxed(self, model: str, relaxed: Relaxed) -> None:
-        """A relaxation ended."""
+    def answered(self, model: str, result: Result) -> None:
+        """A structure has its result, of the model that was asked."""
+        if not isinstance(result, Answered):
+            self.results.labels(model, fault(result).code).inc()
+            return
+        self.results.labels(model, "ok").inc()
+        for code in {warning.code for warning in result.warnings}:
+            self.warnings.labels(model, code).inc()
+        if result.relaxed is not None:
+            self._relaxed(model, result.relaxed)
+
+    def _relaxed(self, model: str, relaxed: Relaxed) -> None:
         self.relaxations.labels(model, relaxed.reason.partition(":")[0]).inc()
         self.steps.labels(model).observe(relaxed.steps)
 

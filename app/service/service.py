@@ -164,7 +164,7 @@ class Service:
             request = replace(request, relax=self._limits.bounded(request.relax))
         slow = kind in WRITERS and WRITERS[kind].starts_slowly
         asked = (self.choice(request), request, kind, self._safeguards)
-        return await maybe_threaded(slow, Stream, *asked, self.metrics.relaxed, self._suggest)
+        return await maybe_threaded(slow, Stream, *asked, self.metrics.answered, self._suggest)
 
     def follow(self, request: PredictRequest) -> Following:
         """The relaxation of one structure, to be told of while it goes on.
@@ -175,7 +175,7 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        told = self.metrics.relaxed, self._suggest
+        told = self.metrics.answered, self._suggest
         return Following(self.choice(request), request, self._safeguards, *told)
 
     def choice(self, request: PredictRequest) -> Choice:
@@ -202,7 +202,7 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        told = self.metrics.relaxed, self._suggest
+        told = self.metrics.answered, self._suggest
         return await answer(self.choice(request), request, self._safeguards, *told)
 
     async def exchange(
@@ -244,7 +244,7 @@ class Service:
             Unavailable: the model is shutting down.
         """
         atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
-        told = self.metrics.relaxed, self._suggest
+        told = self.metrics.answered, self._suggest
         with potential.admission.admit(1, atoms, request.caller):
             return await result_of(potential, entry, request, self._safeguards, *told, course)
 

@@ -49,7 +49,7 @@ class Stream:
         request: what is asked of each structure; its entries are not looked at.
         kind: how results are written.
         safeguards: where a relaxation is given up.
-        watch: is told of each relaxation that ended.
+        watch: is told of each result.
         suggest: says of a structure with an element that the model does not know who knows it.
 
     Attributes:
