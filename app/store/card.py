@@ -1,6 +1,7 @@
 """ModelCard: what a model is, and which files a version of it has."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -160,6 +161,12 @@ class ModelCard(Part):
                 f"receptive_field {self.receptive_field} is shorter than cutoff {self.cutoff}"
             )
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, which computes anew what follows from the fields."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("species_of_numbers", None)
+        return copied
 
     @property
     def reference(self) -> str:

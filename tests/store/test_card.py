@@ -120,3 +120,9 @@ def test_each_member_of_a_committee_has_files_of_its_own(card):
 def test_what_is_absurd_is_refused(card, changes, message):
     with pytest.raises(ValidationError, match=message):
         ModelCard.model_validate({**card.model_dump(), **changes})
+
+
+def test_a_copy_knows_its_own_elements(card):
+    assert card.species(np.array([18])).tolist() == [0]
+    other = card.model_copy(update={"elements": ("H", "Ar"), "pair": {}})
+    assert other.species(np.array([18])).tolist() == [1]
