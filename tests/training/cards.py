@@ -5,6 +5,7 @@ import torch
 from app.store.card import ModelCard
 from app.training.export.certificate import EagerModel
 from app.training.models import ModelConfig, Statistics, build_model
+from app.training.models.network import Network
 
 ELEMENTS = ("H", "C", "N", "O")
 
@@ -39,4 +40,13 @@ def reference(config: ModelConfig) -> EagerModel:
         force_scale=1.3,
         average_neighbors=17.0,
     )
-    return EagerModel(build_model(config, statistics, torch.float64), card)
+    return EagerModel(charged(build_model(config, statistics, torch.float64)), card)
+
+
+def charged(network: Network) -> Network:
+    """The network, with random numbers in its embedding of the charge, which begins with zeros."""
+    generator = torch.Generator().manual_seed(0)
+    for name, weights in network.named_parameters():
+        if name.endswith("embedding.charge"):
+            torch.nn.init.normal_(weights, generator=generator)
+    return network

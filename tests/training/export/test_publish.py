@@ -27,6 +27,7 @@ from app.training.runs.folder import RunFolder
 from app.training.runs.trained import TrainedRun
 from tests.api.server import running
 from tests.contracts import ServedContract
+from tests.training.cards import charged
 
 CONFIG = {
     "data": {"train": "train.xyz"},
@@ -64,11 +65,7 @@ def random_run(path, model):
         for i, s in enumerate(structures)
     ]
     folder.write_setting(config, STATISTICS, frames)
-    network = build_model(config.model, STATISTICS, seed=1)
-    for name, weights in network.named_parameters():
-        if name.endswith("embedding.charge"):  # which begins with zeros
-            torch.nn.init.normal_(weights)
-    folder.write_weights(network.state_dict())
+    folder.write_weights(charged(build_model(config.model, STATISTICS, seed=1)).state_dict())
     folder.write_result({"test": {"forces_mae": 1.0}})
     return folder
 
