@@ -51,6 +51,7 @@ def changing(path: Path) -> Iterator[list[Key]]:
         InvalidRequest: it is none of keys.
         OSError: it cannot be read or written.
     """
+    path = path.resolve()  # a link stays one
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

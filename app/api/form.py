@@ -39,7 +39,10 @@ class FormReader(ABC):
         if not boundary:
             raise HTTPException(415, f"Content-Type {FORM} without a boundary; send one, or {JSON}")
         self.fields: list[tuple[str, str]] = []
-        self._parser = MultipartParser(boundary, self._callbacks())
+        try:
+            self._parser = MultipartParser(boundary, self._callbacks())
+        except FormParserError as error:
+            raise InvalidFormat(f"Content-Type {FORM}: {error}") from None
         self._ended = False
         self._parts = 0
         self._header = self._value = self._disposition = b""

@@ -64,6 +64,7 @@ class Structure:
             put(self, "multiplicity", _integer(self.multiplicity, "multiplicity", 1))
         if self.fixed is not None:
             put(self, "fixed", _fixed(self.fixed, len(self.numbers)))
+        _check_charge(self.charge, self.numbers)
         _check_positions(self.positions, self.numbers)
         _check_cell(self.cell, self.pbc)
 
@@ -84,6 +85,14 @@ class Structure:
     def volume(self) -> float:
         """Å³; of the cell as it was given, whatever its handedness."""
         return float(abs(np.linalg.det(self.cell)))
+
+
+def _check_charge(charge: int, numbers: Integers) -> None:
+    electrons = int(numbers.sum())
+    if charge > electrons:
+        raise InvalidStructure(
+            f"charge: {charge}, but the atoms have {electrons} electrons between them"
+        )
 
 
 def complete_cell(cell: Floats) -> Floats:

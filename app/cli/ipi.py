@@ -1,6 +1,7 @@
 """`equipot ipi`: a model as a driver of i-PI, or of what else speaks its socket protocol."""
 
 import argparse
+import math
 import socket
 import sys
 import time
@@ -166,6 +167,8 @@ def _connection(options: argparse.Namespace) -> Iterator[socket.socket]:
         InvalidRequest: no address.
         BackendError: nobody listens there in time.
     """
+    if not 0 <= options.wait < math.inf:
+        raise InvalidRequest(f"--wait {options.wait:g}: a number of seconds is expected")
     until = time.monotonic() + options.wait
     while True:
         try:
@@ -190,8 +193,10 @@ def _connect(options: argparse.Namespace) -> socket.socket:
             raise
         return connection
     host, _, port = options.address.rpartition(":")
-    if not host or not port.isdecimal():
-        raise InvalidRequest(f"--address {options.address}: expected as in localhost:31415")
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise InvalidRequest(
+            f"--address {options.address}: expected as in localhost:31415, with a port of 1 to 65535"
+        )
     connection = socket.create_connection((host.strip("[]"), int(port)))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection

@@ -48,6 +48,7 @@ async def _connecting(options: argparse.Namespace) -> AsyncIterator[Connect]:
 
         app = create_app(settings_from(options))
         async with app.router.lifespan_context(app):
+            await asyncio.to_thread(app.state.service.models.loaded.wait)
             yield lambda headers: Within(app, headers, PATIENCE)
         return
     stated = [name for name in HERE if getattr(options, name) is not None]

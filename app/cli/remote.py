@@ -22,10 +22,8 @@ def connected(url: str) -> Iterator[Client]:
     with told():
         try:
             client = Client(url)
-        except ValueError:
-            raise InvalidRequest(
-                f"--server {url}: a URL is expected, as in http://127.0.0.1:8000"
-            ) from None
+        except ValueError as error:
+            raise InvalidRequest(f"--server {url}: {error}") from None
         with client:
             yield client
 

@@ -1,9 +1,11 @@
 """Calls: what is asked of a service and what its answers say, without input and output."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from equipot.arrays import pack, unpack
+from equipot.errors import UnknownModel
 from equipot.options import RelaxOptions
 from equipot.request import Call, Request
 from equipot.results import Model, Result, Results
@@ -58,7 +60,13 @@ def models() -> Call[list[dict[str, Any]]]:
 
 
 def model(name: str) -> Call[dict[str, Any]]:
-    """All that is known of one that is served."""
+    """All that is known of one that is served.
+
+    Raises:
+        UnknownModel: there is none of that name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][\w.@-]*", name):
+        raise UnknownModel("unknown_model", f"no model '{name:.80}'")
     response = yield Request("GET", f"/models/{name}")
     known: dict[str, Any] = response.json()
     return known

@@ -1,6 +1,7 @@
 """Jobs: what a service says of them, how they are submitted, and their results as they come."""
 
 import json
+import re
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ import httpx
 
 from equipot.arrays import pack, unpacker
 from equipot.calls import MSGPACK
-from equipot.errors import ConnectionFailed
+from equipot.errors import ConnectionFailed, UnknownJob
 from equipot.files import format_of, is_packed
 from equipot.options import query_of
 from equipot.request import Call, Request, Retry
@@ -24,6 +25,8 @@ from equipot.structures import AnyStructure, Item, items_of
 
 State: TypeAlias = Literal["queued", "running", "done", "cancelled"]
 XYZ = "chemical/x-xyz"
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""The id of a job."""
 PART = 1 << 20
 """Bytes that are read from a file at a time."""
 MOST = 2**32 - 1
@@ -91,8 +94,17 @@ class Job:
 
 
 def name_of(job: Job | str) -> str:
-    """The id of a job, however it is given."""
-    return job.id if isinstance(job, Job) else job
+    """The id of a job, however it is given, as a part of a path.
+
+    Raises:
+        UnknownJob: that is none.
+    """
+    name = job.id if isinstance(job, Job) else job
+    if not NAME.fullmatch(name):
+        raise UnknownJob(
+            "unknown_job", f"no job '{name:.80}'; its id is what `POST /jobs` answered"
+        )
+    return name
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from app.access.key_file import changing, read_keys
 from app.access.keyring import Keyring
 from app.access.keys import PREFIX, Key, digest_of, find
 from app.errors import Forbidden, InvalidRequest, RateLimited, Unauthorized
+from tests.access.issued import issue
 
 
 def made(name: str, *scopes: str, **limits: float) -> tuple[Key, str]:
@@ -230,3 +231,11 @@ class TestGate:
         Gate(None).check_address(host, allow_anonymous=True)
         (tmp_path / "keys.json").write_text(json.dumps({"keys": []}))
         Gate(tmp_path / "keys.json").check_address(host, allow_anonymous=False)
+
+
+def test_a_request_within_one_of_the_same_key_counts_once(tmp_path: Path) -> None:
+    secret = issue(tmp_path / "keys.json", "one", "predict", concurrency=1)["Authorization"]
+    gate = Gate(tmp_path / "keys.json")
+    key = gate.key(secret)
+    with gate.request(key, "predict"), gate.request(key, "predict"):
+        pass

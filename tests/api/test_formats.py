@@ -261,6 +261,11 @@ class TestUploads:
         assert answer.status_code == 422
         assert told in answer.json()["error"]["message"]
 
+    def test_a_boundary_that_is_too_long(self, service: Running) -> None:
+        answer = post(service, f"multipart/form-data; boundary={'b' * 300}", b"x")
+        assert answer.status_code == 422
+        assert answer.json()["error"]["code"] == "invalid_format"
+
     def test_a_form_without_boundary_or_with_too_many_parts(self, service: Running) -> None:
         assert post(service, "multipart/form-data", b"").status_code == 415
         part = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n'

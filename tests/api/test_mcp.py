@@ -11,6 +11,7 @@ import pytest
 from app.api.app import create_app
 from app.errors import InvalidRequest
 from app.settings import Settings
+from tests.access.issued import issue
 from tests.api.server import Running, running
 from tests.paths import MODEL_STORE
 
@@ -100,3 +101,17 @@ def test_what_it_needs_is_told(pair_store: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "mcp.server.transport_security", None)
     with pytest.raises(InvalidRequest, match=r"pip install 'equipot\[mcp\]'"):
         create_app(Settings(model_store=pair_store, default_model="pairs", mcp=True))
+
+
+def test_a_call_counts_once_for_its_key(tmp_path: Path) -> None:
+    headers = issue(tmp_path / "keys.json", "one", "predict", concurrency=1, rate=2)
+    asked = {"name": "list_models", "arguments": {}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    headers |= {"Accept": "application/json, text/event-stream"}
+    with running(
+        MODEL_STORE, default_model="lennard-jones", mcp=True, api_keys_file=tmp_path / "keys.json"
+    ) as server:
+        for _ in range(2):
+            answer = server.client.post("/mcp", json=message, headers=headers)
+            assert answer.json()["result"]["isError"] is False
+        assert server.client.post("/mcp", json=message, headers=headers).status_code == 429

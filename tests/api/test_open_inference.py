@@ -253,6 +253,7 @@ def test_what_is_wrong_is_told_by_its_name(
         ("many", b"{}", "a number of bytes is expected"),
         ("5", b"{}", "the body has 2 bytes"),
         ("2", b"{}  ", "inputs: this field is required"),
+        ("9" * 6000, b"{}", "a number of bytes is expected"),
         (None, b"{", "not valid JSON"),
         (None, b'{"inputs": [{"name": "numbers", "name": "cell"}]}', "name: stands twice"),
     ],

@@ -129,6 +129,7 @@ def test_failures_are_documents_of_the_schema(
         ({"protocols": {"wavefunction": "all"}}, "protocols.wavefunction"),
         ({"unheard": 1}, "unheard: unknown field"),
         ({"molecule": {**WATER, "cell": []}}, "molecule.cell: unknown field"),
+        ({"molecule": {**WATER, "fragment_charges": [1.0, 1.0]}}, "add up to 2, but molecular"),
         ({"molecule": {**WATER, "geometry": [0.0] * 8}}, "expected 9 numbers in bohr"),
         ({"molecule": {**WATER, "geometry": ["0"] * 9}}, "expected 9 numbers in bohr"),
         ({"molecule": {**WATER, "geometry": [[0.0], 1.0]}}, "expected 9 numbers in bohr"),

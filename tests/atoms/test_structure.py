@@ -103,6 +103,7 @@ def test_volume_does_not_depend_on_handedness():
         ({"pbc": 1}, "pbc: expected true, false or three of them"),
         ({"pbc": np.array([True, False])}, "pbc: expected true, false or three of them"),
         ({"charge": 0.5}, "charge: 0.5; expected an integer"),
+        ({"charge": 1000}, "charge: 1000, but the atoms have .* electrons"),
         ({"charge": 10**30}, "charge: 1000.*; expected -10000 to 10000"),
         ({"multiplicity": 0}, "multiplicity: 0; expected 1 to"),
     ],

@@ -231,6 +231,8 @@ def test_what_cannot_be_answered_is_told_on_standard_error(
     ("arguments", "code", "told"),
     [
         (["--address", "nowhere"], 2, "--address nowhere: expected as in localhost:31415"),
+        (["--address", "localhost:99999"], 2, "with a port of 1 to 65535"),
+        (["--address", "127.0.0.1:9", "--wait", "nan"], 2, "--wait nan: a number of seconds"),
         (["--address", "127.0.0.1:9", "--wait", "0"], 1, "nobody listens at 127.0.0.1:9"),
         (["--unix", "no/socket", "--wait", "0"], 1, "nobody listens at no/socket"),
         (["--unix", "x", "--charge", "1", "--model", "none"], 1, "unknown_model"),

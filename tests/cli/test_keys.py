@@ -48,6 +48,15 @@ def test_a_key_is_added_listed_and_revoked(file: Path, capsys: pytest.CaptureFix
     assert (left["name"], left["scopes"], left["rate"]) == ("bob", ["jobs", "predict"], None)
 
 
+def test_a_link_to_the_file_stays_one(file: Path, tmp_path: Path) -> None:
+    assert main(["keys", "add", "alice"]) == 0
+    link = tmp_path / "link.json"
+    link.symlink_to(file)
+    assert main(["keys", "add", "bob", "--file", str(link)]) == 0
+    assert link.is_symlink()
+    assert [key.name for key in read_keys(file)] == ["alice", "bob"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

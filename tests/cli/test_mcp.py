@@ -131,6 +131,12 @@ def test_errors_say_what_to_do(tmp_path: Path, pair_store: Path, crystal: Atoms)
             client, "predict", structures=[{"answer": name, "index": 5}]
         )
         assert "unknown_job" in await refused(client, "job_status", job_id="0" * 32)
+        for name in ("../models", "..", "a/results", "x?y=1"):
+            assert "unknown_job" in await refused(client, "cancel_job", job_id=name)
+        assert "unknown_model" in await refused(client, "list_models", model="../jobs")
+        for unknown in ({"charge": 2}, {"fmax": 0.1}):
+            said = await refused(client, "relax", structures=[argon], **unknown)
+            assert next(iter(unknown)) in said
         calculator = EquipotCalculator("pairs", pair_store)
         dimer = Atoms("Ar2", [[0, 0, 0], [0, 0, 3.9]], calculator=calculator)
         assert answer["rows"][0]["energy_eV"] == pytest.approx(

@@ -28,6 +28,8 @@ from app.service.choice import ref_of
 
 HEADER = "Inference-Header-Content-Length"
 """Bytes of the JSON of a body that goes on with tensors."""
+LONGEST_NUMBER = 18
+"""Digits of it."""
 SHOWN = 80
 """Characters of a header that a message repeats."""
 BY_NAME = "/v2/models/{name}"
@@ -146,6 +148,6 @@ def _header(request: Request) -> int | None:
     given = request.headers.get(HEADER)
     if given is None:
         return None
-    if not (given.isascii() and given.isdecimal()):
+    if not (given.isascii() and given.isdecimal() and len(given) < LONGEST_NUMBER):
         raise InvalidRequest(f"{HEADER}: '{given[:SHOWN]}'; a number of bytes is expected")
     return int(given)

@@ -5,6 +5,7 @@ from io import StringIO
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
 from app import __version__
@@ -33,13 +34,6 @@ def build(connect: Connect, files: bool) -> MCPServer[Any]:
         connect: makes a client of the service for one call, with headers of its caller.
         files: whether the caller's files are those of this machine, and may be read and written.
     """
-    server: MCPServer[Any] = MCPServer(
-        "equipot",
-        version=__version__,
-        instructions=INSTRUCTIONS,
-        log_level="WARNING",
-        subscriptions=False,
-    )
     asking = Asking(connect, files)
     computing, looking = Computing(asking), Looking(asking)
     tools: tuple[tuple[Callable[..., Any], ToolAnnotations], ...] = (
@@ -53,8 +47,14 @@ def build(connect: Connect, files: bool) -> MCPServer[Any]:
         (looking.cancel_job, ENDS),
         (looking.results, WRITES if files else READS),
     )
-    for tool, hints in tools:
-        server.add_tool(tool, description=_said(tool), annotations=hints)
+    server: MCPServer[Any] = MCPServer(
+        "equipot",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        tools=[_tool(*each) for each in tools],
+        log_level="WARNING",
+        subscriptions=False,
+    )
 
     @server.resource(
         "equipot://answers/{name}",
@@ -67,6 +67,16 @@ def build(connect: Connect, files: bool) -> MCPServer[Any]:
         return text.getvalue()
 
     return server
+
+
+def _tool(function: Callable[..., Any], hints: ToolAnnotations) -> Tool:
+    """A tool that refuses arguments which it does not know, as every door of the service does."""
+    tool = Tool.from_function(function, description=_said(function), annotations=hints)
+    arguments = tool.fn_metadata.arg_model
+    arguments.model_config["extra"] = "forbid"
+    arguments.model_rebuild(force=True)
+    tool.parameters = arguments.model_json_schema(by_alias=True)
+    return tool
 
 
 def _said(tool: Callable[..., Any]) -> str:

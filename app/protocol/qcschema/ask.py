@@ -1,5 +1,6 @@
 """From a QCSchema input to the request that it holds."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,6 +105,8 @@ def _structure(molecule: Molecule) -> tuple[Structure, Any]:
         )
     if molecule.atomic_numbers is not None and molecule.atomic_numbers != numbers.tolist():
         raise InvalidStructure("molecule.atomic_numbers: not those of the symbols")
+    if molecule.fragment_charges is not None:
+        _check_fragments(molecule.fragment_charges, molecule.molecular_charge)
     multiplicity = molecule.molecular_multiplicity
     structure = Structure(
         numbers,
@@ -114,6 +117,13 @@ def _structure(molecule: Molecule) -> tuple[Structure, Any]:
         None if multiplicity is None else _whole("molecular_multiplicity", multiplicity),
     )
     return structure, warnings
+
+
+def _check_fragments(charges: list[float], total: float) -> None:
+    if abs(math.fsum(charges) - total) > 1e-6:
+        raise InvalidStructure(
+            f"molecule.fragment_charges: add up to {math.fsum(charges):g}, but molecular_charge is {total:g}"
+        )
 
 
 def _positions(geometry: list[Any], atoms: int) -> NDArray[np.float64]:

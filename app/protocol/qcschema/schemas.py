@@ -31,7 +31,7 @@ class Molecule(Wire):
     atom_labels: Any = None
     connectivity: Any = None
     fragments: Any = None
-    fragment_charges: Any = None
+    fragment_charges: list[float] | None = None
     fragment_multiplicities: Any = None
     fix_com: bool = False
     fix_orientation: bool = False

@@ -94,7 +94,7 @@ def test_a_run_that_was_stopped_goes_on(
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (["--server", "here"], 2, "a URL is expected"),
+        (["--server", "here"], 2, "expected as in http://"),
         (["--server", "http://127.0.0.1:9", "--threads", "2"], 2, "--threads: of this process"),
     ],
 )
