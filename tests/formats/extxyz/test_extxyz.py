@@ -250,7 +250,7 @@ def test_a_comment_without_pairs_is_kept():
     ],
 )
 def test_charge_and_multiplicity(pairs, charge, multiplicity):
-    structure = only(f"1\n{pairs}\nH 0 0 0\n")
+    structure = only(f"1\n{pairs}\nC 0 0 0\n")
     assert (structure.charge, structure.multiplicity) == (charge, multiplicity)
 
 
