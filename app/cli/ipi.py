@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from app.atoms.structure import Structure
-from app.backends.domain import OnOod
+from app.cli.options import add_doubtful
 from app.cli.predict.service import model_of
 from app.cli.remote import connected, told
 from app.errors import BackendError, InputError, InvalidFormat, InvalidRequest
@@ -54,15 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="periodic in all directions, though the file says nothing",
     )
     parser.add_argument("--model", help="`name` or `name@version`; else the first default")
-    parser.add_argument(
-        "--on-ood",
-        choices=get_args(OnOod),
-        default="warn",
-        help="whether what the model's training data never held is answered with a warning or refused",
-    )
-    parser.add_argument(
-        "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
-    )
+    add_doubtful(parser)
     parser.add_argument("--server", metavar="URL", help="a service that answers, not this process")
     parser.add_argument("--model-store", help="folder of the models")
     parser.add_argument("--threads", type=int, help="numerics threads; 0 takes all cores")

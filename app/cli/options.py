@@ -3,10 +3,11 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
+from app.backends.domain import OnOod
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
 
@@ -122,3 +123,16 @@ def about_of(options: argparse.Namespace) -> "About":
     from app.training.export.publish import About, read_about
 
     return read_about(options.about) if options.about else About()
+
+
+def add_doubtful(parser: argparse.ArgumentParser) -> None:
+    """What becomes of structures whose answers are doubtful."""
+    parser.add_argument(
+        "--on-ood",
+        choices=get_args(OnOod),
+        default="warn",
+        help="whether what the model's training data never held is answered with a warning or refused",
+    )
+    parser.add_argument(
+        "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
+    )

@@ -18,11 +18,10 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import get_args
 
 from app.atoms.properties import NAMES
-from app.backends.domain import OnOod, check_on_ood
-from app.cli.options import settings_from
+from app.backends.domain import check_on_ood
+from app.cli.options import add_doubtful, settings_from
 from app.cli.predict.entries import (
     check_files,
     expanded,
@@ -86,15 +85,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
     add_relax_options(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
-    parser.add_argument(
-        "--on-ood",
-        choices=get_args(OnOod),
-        default="warn",
-        help="whether what the model's training data never held is answered with a warning or refused",
-    )
-    parser.add_argument(
-        "--allow-odd-electrons", action="store_true", help="answer for radicals, with a warning"
-    )
+    add_doubtful(parser)
     _add_output(parser)
     _add_place(parser)
 
