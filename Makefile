@@ -40,7 +40,7 @@ clean: ## remove the environment and what the tools have left
 
 $(SERVING): pyproject.toml client/pyproject.toml | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable client --editable '.[serve,cpu]'
+	$(BIN)/pip install --editable client --editable '.[serve,cpu,molecules]'
 	touch $@
 
 $(COMPLETE): pyproject.toml client/pyproject.toml constraints.txt | $(BIN)/pip
