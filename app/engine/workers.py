@@ -146,10 +146,10 @@ class Workers:
 
     def _flush(self) -> None:
         """Show the workers what arrived in one turn of the loop at once: it shares a batch."""
+        arrived, self._arrived = self._arrived, []
         with self._wake:
-            self._waiting.add(self._arrived)
+            self._waiting.add(arrived)
             self._wake.notify()
-        self._arrived.clear()
 
     def _run(self) -> None:
         while not isinstance(work := self._next(), Stop):
