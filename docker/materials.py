@@ -3,6 +3,7 @@
     python docker/materials.py > materials.json
 
 Licences are those that each package states of itself, as SPDX expressions where they can be told.
+The scripts of others in the page are told by the table of their folder.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
+from importlib.resources import files
 from typing import Any
 
 from packaging.requirements import Requirement
@@ -27,25 +29,41 @@ SPDX = {
 """SPDX's names of what packages call their licences otherwise."""
 UNSTATED = {"ase-db-backends": "LGPL-2.1-or-later"}
 """Licences that only a file of the package states."""
+VENDORED = re.compile(
+    r"\| `[^`]+` \| `(?P<name>[^`]+)`[^|]*\| (?P<version>\S+) \| (?P<licence>\S+) \|"
+)
+"""A line of the table of vendored scripts: folder, package, version, licence."""
 LONGEST = 60
 """Characters of a licence's name; what is longer is its text."""
 
 
 def main() -> None:
     """Print the bill of the environment that this runs in."""
-    json.dump(bill(distributions()), sys.stdout, indent=2)
+    table = files("app.page").joinpath("vendor/README.md").read_text(encoding="utf-8")
+    json.dump(bill(distributions(), scripts(table)), sys.stdout, indent=2)
     print()
 
 
-def bill(packages: Iterable[Distribution]) -> dict[str, Any]:
-    """The bill of materials of some packages."""
+def scripts(table: str) -> list[dict[str, Any]]:
+    """Components of the page's scripts, packages of npm, from the table that lists them."""
+    found = []
+    for line in VENDORED.finditer(table):
+        ref = f"pkg:npm/{line['name']}@{line['version']}"
+        about = {"type": "library", "bom-ref": ref, "name": line["name"], "purl": ref}
+        stated = [{"expression": line["licence"]}]
+        found.append({**about, "version": line["version"], "licenses": stated})
+    return found
+
+
+def bill(packages: Iterable[Distribution], more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """The bill of materials of some packages, and more components that need nothing."""
     known = {canonical(package.name): package for package in packages}
     refs = {name: f"pkg:pypi/{name}@{package.version}" for name, package in sorted(known.items())}
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "components": [_component(known[name], ref) for name, ref in refs.items()],
+        "components": [*(_component(known[name], ref) for name, ref in refs.items()), *more],
         "dependencies": [
             {
                 "ref": ref,

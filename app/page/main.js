@@ -9,7 +9,7 @@ import * as sketch from "./sketch.js";
 import * as source from "./source.js";
 
 const byId = (id) => document.getElementById(id);
-const BUTTONS = ["predict", "relax", "submit-job"];
+const BUTTONS = ["predict", "relax", "predict-job", "relax-job"];
 let running = null; // what ends the request that is under way
 let loaded = false; // whether the page knows the service's models
 
@@ -109,8 +109,8 @@ async function relax(signal) {
   }
 }
 
-async function submitJob() {
-  const asked = body(true);
+async function submitJob(relaxes) {
+  const asked = body(relaxes);
   if (!asked) return;
   const job = await submit(asked);
   jobs.add(job, byId("smiles").value.trim() || "a file");
@@ -136,7 +136,8 @@ async function begin() {
     busy("Computing …", ask);
   });
   byId("relax").addEventListener("click", () => busy("Relaxing …", relax));
-  byId("submit-job").addEventListener("click", () => busy("Submitting …", submitJob));
+  byId("predict-job").addEventListener("click", () => busy("Submitting …", () => submitJob(false)));
+  byId("relax-job").addEventListener("click", () => busy("Submitting …", () => submitJob(true)));
   byId("stop").addEventListener("click", () => running.abort());
   window.addEventListener("hashchange", showPart);
   showPart();

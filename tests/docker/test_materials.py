@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from docker.materials import bill, canonical, closure, licence
+from docker.materials import bill, canonical, closure, licence, scripts
+from tests.paths import ROOT
 
 ALLOWED = {
     *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "ISC"),
@@ -71,3 +72,13 @@ def test_the_bill_has_versions_licences_and_who_needs_whom(tmp_path: Path) -> No
         {"ref": "pkg:pypi/other-one@1.0", "dependsOn": []},
     ]
     assert canonical("Other.One") == "other-one"
+
+
+def test_the_scripts_of_the_page_are_in_the_bill() -> None:
+    vendor = ROOT / "app" / "page" / "vendor"
+    found = scripts((vendor / "README.md").read_text(encoding="utf-8"))
+    folders = [path for path in vendor.iterdir() if path.is_dir()]
+    assert {script["name"] for script in found} == {folder.name for folder in folders}
+    assert {s["licenses"][0]["expression"] for s in found} <= ALLOWED
+    assert found[0]["purl"] == f"pkg:npm/3dmol@{found[0]['version']}"
+    assert bill([], found)["components"] == found

@@ -47,7 +47,7 @@ def test_a_key_is_asked_for_kept_in_the_tab_and_sent_with_everything(
         page.fill("#content", ARGON)
         page.click("#relax")
         visit.expect("#state").to_contain_text("Done: converged")
-        page.click("#submit-job")
+        page.click("#relax-job")
         visit.expect("#job-list li p").to_contain_text("done: 1 of 1 answered")
         with page.expect_download() as waiting:
             page.get_by_role("link", name="xyz").click()

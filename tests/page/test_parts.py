@@ -1,5 +1,6 @@
 """Jobs and models on the page, and the page in all: narrow, dark, and for everybody (axe-core)."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,15 @@ OVERHANG = "() => document.documentElement.scrollWidth - document.documentElemen
 
 def test_a_job_is_submitted_followed_kept_and_forgotten(go: Go) -> None:
     with go() as visit:
-        visit.ask("CCO", "#submit-job")
+        visit.ask("CCO", "#predict-job")
         visit.expect("#job-list li p").to_contain_text("done: 1 of 1 answered")
         visit.page.reload()
         visit.expect("#job-list li p").to_contain_text("done: 1 of 1 answered")
         visit.expect("#job-list strong").to_have_text("CCO")
         with visit.page.expect_download() as waiting:
             visit.page.get_by_role("link", name="csv").click()
-        assert "C2H6O" in Path(waiting.value.path()).read_text()
+        (row,) = csv.DictReader(Path(waiting.value.path()).read_text().splitlines())
+        assert (row["formula"], row["converged"]) == ("C2H6O", "")
         visit.page.get_by_role("button", name="Forget").click()
         visit.page.reload()
         visit.expect("#job-list li").to_have_count(0)
