@@ -15,6 +15,7 @@ EquipotError
 │   ├── UnknownModel          no such model or version
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
 │   ├── ModelExists           versions are immutable
+│   ├── ModelInUse            what is needed cannot be taken away, or is on its way
 │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
 ├── Unauthorized              no key, or none that is known, where keys are wanted
 ├── Forbidden                 a key that may not do what it asks
@@ -92,6 +93,10 @@ class CorruptModel(StoreError):
 
 class ModelExists(StoreError):
     """This version is published already; versions are immutable."""
+
+
+class ModelInUse(StoreError):
+    """A model that others need, or that is being loaded or unloaded, so that it cannot be changed."""
 
 
 class CertificateRefused(StoreError):

@@ -120,6 +120,12 @@ def _counters(path: Path) -> dict[str, int]:
     return {name: int(value) for name, _, value in (line.partition(" ") for line in lines)}
 
 
+def resident_memory() -> int | None:
+    """Bytes that this process has in memory; None where the system does not say."""
+    resident = _entries(STATUS, "VmRSS")
+    return int(resident[0].split()[0]) * 1024 if resident else None
+
+
 def peak_memory() -> int:
     """Bytes, the largest that this process has ever had in memory."""
     unit = 1 if sys.platform == "darwin" else 1024

@@ -47,6 +47,12 @@ class Settings(BaseSettings):
         "structure has the first that is made for it",
     )
 
+    deployment_file: Path | None = Field(
+        default=None,
+        description="file of what /admin has changed: default, aliases, models loaded and unloaded; "
+        "empty: a change lasts until the end of the process",
+    )
+
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(
         default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
@@ -195,7 +201,7 @@ class Settings(BaseSettings):
             if isinstance(listed := values.get(name), str):
                 items = tuple(item.strip() for item in listed.split(",") if item.strip())
                 values = {**values, name: items}
-        for name in ("cache", "jobs_folder", "api_keys_file"):
+        for name in ("cache", "jobs_folder", "api_keys_file", "deployment_file"):
             if values.get(name) == "":
                 values = {**values, name: None}
         return values

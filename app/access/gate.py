@@ -85,7 +85,7 @@ class Gate:
             InvalidRequest: others than this machine may reach it, nobody needs a key, and nothing
                 says that this is meant.
         """
-        if self.wants_keys or allow_anonymous or _is_local(host):
+        if self.wants_keys or allow_anonymous or is_local(host):
             return
         raise InvalidRequest(
             f"setting host: {host or 'all addresses'} can be reached from other machines, and "
@@ -101,7 +101,8 @@ def _secret(authorization: str | None) -> str:
     return secret.strip()
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a host is this machine, by its address or name."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

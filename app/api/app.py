@@ -27,7 +27,17 @@ from app.api.errors import (
 from app.api.limits import BodyRoom
 from app.api.middleware import PREDICT_PATH, RequestMiddleware
 from app.api.openapi import complete
-from app.api.routes import alchemi, health, jobs, models, open_inference, page, predict, tools
+from app.api.routes import (
+    admin,
+    alchemi,
+    health,
+    jobs,
+    models,
+    open_inference,
+    page,
+    predict,
+    tools,
+)
 from app.api.tally import Tally
 from app.errors import EquipotError
 from app.jobs.jobs import Jobs
@@ -61,7 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
     app.state.relax_tally = Tally()
     app.state.body_limits = BodyLimits.of(service.settings)
-    for routes in (page, predict, jobs, models, open_inference, alchemi, health):
+    for routes in (page, predict, jobs, models, open_inference, alchemi, admin, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.
@@ -79,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(service.settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )

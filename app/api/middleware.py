@@ -84,7 +84,10 @@ class RequestMiddleware:
 
 def _context(scope: Scope) -> RequestContext:
     headers = Headers(scope=scope)
-    return RequestContext.of(headers.getlist(REQUEST_ID), headers.getlist("traceparent"))
+    address, _ = scope.get("client") or (None, None)
+    return RequestContext.of(
+        headers.getlist(REQUEST_ID), headers.getlist("traceparent"), address=address
+    )
 
 
 def _attributes(scope: Scope, route: str, status: int) -> dict[str, str | int]:

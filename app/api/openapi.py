@@ -23,6 +23,7 @@ from app.api.body_kinds import (
 from app.atoms.properties import NAMES
 from app.formats.registry import FORMATS, WRITERS
 from app.jobs.schemas import JobOut, JobsAnswer
+from app.protocol.admin import AdminAnswer, DefaultIn
 from app.protocol.alchemi.schemas import (
     Health,
     RelaxAnswer,
@@ -75,6 +76,8 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     ErrorBody,
     JobOut,
     JobsAnswer,
+    AdminAnswer,
+    DefaultIn,
     InferRequest,
     InferResponse,
     ModelMetadata,

@@ -47,6 +47,9 @@ class Admission:
         self._of: dict[Caller, tuple[int, int]] = {}
         self._empty = asyncio.Event()
         self._empty.set()
+        self._holders = 0
+        self._free = asyncio.Event()
+        self._free.set()
         self._speed = _Speed()
 
     @property
@@ -130,9 +133,31 @@ class Admission:
         """A batch is over; what is told to those who are turned away comes from it."""
         self._speed.add(atoms, seconds)
 
+    @property
+    def holders(self) -> int:
+        """Requests that will ask for places until they end."""
+        return self._holders
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """One who asks for places again and again; until the block ends, `let_go` waits."""
+        self._holders += 1
+        self._free.clear()
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            if not self._holders:
+                self._free.set()
+
+    async def let_go(self) -> None:
+        """Wait until nobody holds it, or until it is closed."""
+        await self._free.wait()
+
     async def close(self) -> None:
         """Admit nobody any more, and wait until all have left."""
         self._closed = True
+        self._free.set()
         await self._empty.wait()
 
 

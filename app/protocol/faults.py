@@ -16,6 +16,7 @@ TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
     errors.UnknownModel: (404, "unknown_model"),
     errors.CorruptModel: (503, "corrupt_model"),
     errors.ModelExists: (409, "model_exists"),
+    errors.ModelInUse: (409, "model_in_use"),
     errors.CertificateRefused: (409, "certificate_refused"),
     errors.Unauthorized: (401, "unauthorized"),
     errors.Forbidden: (403, "forbidden"),

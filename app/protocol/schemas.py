@@ -133,8 +133,8 @@ class PredictBody(_Wire):
 
     model: str | None = Field(
         default=None,
-        description="`name` for the newest version, or `name@version`; the service's default where not "
-        "given, or of several the one that is made for each structure",
+        description="`name` for the newest version, `name@version`, or an alias; the service's default "
+        "where not given, or of several the one that is made for each structure",
     )
     structures: Annotated[
         list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})
@@ -191,7 +191,12 @@ class ModelsAnswer(_Wire):
     models: list[ModelSummary]
     defaults: list[str] = Field(
         description="`name@version` of those that answer requests which name none: of several, in this "
-        "order, each structure has the first that is made for it"
+        "order, each structure has the first that is made for it; of several versions of an alias, "
+        "the one that the caller has"
+    )
+    aliases: dict[str, dict[str, float]] = Field(
+        description="further names, or names of models, and the percent of callers that each "
+        "`name@version` behind them answers"
     )
 
 

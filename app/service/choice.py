@@ -9,7 +9,8 @@ Nothing else is looked at: the same structure, asked alike, has the same model w
 it, and a job that goes on after a restart has it again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from app.atoms.structure import Structure
@@ -57,6 +58,14 @@ class Choice:
     def only(self) -> ModelRef | None:
         """The one model; None where there are several."""
         return None if self.is_open else ref_of(self.potentials[0])
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have all of them answer until the block ends, though others may not ask them any more."""
+        with ExitStack() as stack:
+            for potential in self.potentials:
+                stack.enter_context(potential.admission.hold())
+            yield
 
     def potential(self, entry: Entry, request: PredictRequest) -> Potential:
         """The model of an entry, for what a request asks; the first where that is no structure."""

@@ -1,6 +1,6 @@
 """Prometheus metrics of one app, in a registry of its own."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,6 +12,7 @@ from prometheus_client import (
 )
 
 from app.engine.budget import Cost
+from app.protocol.admin import Alias
 from app.protocol.faults import fault
 from app.protocol.response import Answered, Result
 from app.relax import Relaxed
@@ -79,6 +80,15 @@ class Metrics:
         )
         self.relaxations = self._counter("relaxations", "relaxations that ended", "model", "reason")
         self.steps = self._histogram("relaxation_steps", "steps of a relaxation", "model", STEPS)
+        self.alias_requests = self._counter(
+            "alias_requests", "requests that an alias gave a model", "alias", "model"
+        )
+        self.alias_share = Gauge(
+            "equipot_alias_share",
+            "percent of those who ask for an alias that a model answers",
+            ["alias", "model"],
+            registry=self.registry,
+        )
         labels = ["model", "digest", "backend", "architecture", "dtype"]
         self.info = Gauge(
             "equipot_model_info", "models that are served", labels, registry=self.registry
@@ -100,6 +110,13 @@ class Metrics:
         """
         self.info.remove(*_labels(card, digest))
         self.depth.remove(card.reference)
+
+    def shares(self, aliases: Mapping[str, Alias]) -> None:
+        """Aliases that are in force from now on."""
+        self.alias_share.clear()
+        for name, alias in aliases.items():
+            for model, share in alias.shares.items():
+                self.alias_share.labels(name, model).set(share)
 
     def answered(self, model: str, result: Result) -> None:
         """A structure has its result, of the model that was asked."""

@@ -2,28 +2,30 @@
 
 import asyncio
 import logging
-import math
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from app.engine.budget import Budget
-from app.engine.calibration_cache import CalibrationCache
-from app.engine.load import load_potential
 from app.engine.potential import Potential
-from app.errors import CorruptModel, EquipotError, Unavailable, UnknownModel
-from app.protocol.schemas import BudgetOut, ModelAnswer, ModelsAnswer, ModelSummary
+from app.errors import (
+    CorruptModel,
+    EquipotError,
+    ModelInUse,
+    Unavailable,
+    UnknownModel,
+)
+from app.service.deployment import Deployment, DeploymentFile
+from app.service.loader import Loader
 from app.service.metrics import Metrics
-from app.service.options import potential_options
 from app.service.reloads import Reloads
+from app.service.shares import chosen
+from app.service.wanted import Wanted
 from app.settings import Settings
 from app.store.card import ModelCard
 from app.store.store import ModelStore, is_version
-from app.store.summary import summary
-
-SUMMARY = {"description", "architecture", "elements", "cutoff", "takes_charge"}
-"""What of a card stands in the list of models."""
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +49,32 @@ class Models:
         store: where they come from.
         potentials: those that are served, by `name@version`.
         refused: those that are not, and why.
+        leaving: those that take no more requests and finish what they have, by the same.
+        deployment: what of the settings was changed since the start.
         state: of all of them.
         loaded: is set once they were loaded for the first time.
         reloads: what signals ask for.
+
+    Raises:
+        InvalidRequest: the file of the deployment is none, or cannot be read.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        self._options = potential_options(settings)
         self.store = ModelStore(settings.model_store)
-        self._cache = CalibrationCache(settings.cache)
+        self._loader = Loader(settings, self.store, metrics)
+        self._wanted = Wanted(settings, self.store)
         self.potentials: dict[str, Potential] = {}
         self.refused: dict[str, Refused] = {}
+        self.leaving: dict[str, Potential] = {}
+        self._leaves: set[asyncio.Task[None]] = set()
+        self._file = DeploymentFile(settings.deployment_file)
+        self.deployment = self._file.read()
+        metrics.shares(self.deployment.aliases)
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
         self.loaded = threading.Event()
-        self._changing = asyncio.Lock()
+        self._changing, self._deploying = asyncio.Lock(), asyncio.Lock()
         self.reloads = Reloads(self.reload)
 
     async def start(self) -> None:
@@ -70,7 +82,7 @@ class Models:
         began = time.perf_counter()
         async with self._changing:
             try:
-                wanted, strays = await asyncio.to_thread(self._look)
+                wanted, strays = await asyncio.to_thread(self._wanted.look, self.deployment)
             except OSError as error:
                 log.error("%s cannot be read: %s", self.store.root, error)
                 wanted, strays = [], {}
@@ -83,40 +95,135 @@ class Models:
         self.loaded.set()
 
     async def reload(self) -> None:
-        """Read the store again, while everything that is served goes on answering.
+        """As `read_again`, of which the log tells what went wrong; returns when those that leave have
+        left.
+        """
+        try:
+            leaves = await self.read_again()
+        except EquipotError as error:
+            log.error("nothing is reloaded: %s", error)
+            return
+        if leaves:
+            await asyncio.wait(leaves)
+
+    async def read_again(self) -> list[asyncio.Task[None]]:
+        """Read store and deployment again, while everything that is served goes on answering.
 
         New versions are loaded, warmed up, and found under their name from then on. Versions that
         are gone from the store, or no longer wanted, take no more requests, finish what they
         admitted, and leave. A version that cannot be loaded is refused, and what it was to replace
-        stays. Returns when those that leave have left; one reload waits for the one before it. A
-        store without any model changes nothing.
+        stays. One reload waits for the one before it. A store without any model changes nothing.
+
+        Returns:
+            What ends when those that leave have left.
+
+        Raises:
+            InvalidRequest: the file of the deployment is none, or cannot be read.
+            CorruptModel: the store cannot be read.
+            UnknownModel: it holds no model.
         """
         async with self._changing:
             if self.state == "stopping":
-                return
+                return []
+            if self._file.path is not None:
+                await self.deploy(lambda _: self._file.read(), write=False)
             try:
-                wanted, strays = await asyncio.to_thread(self._look)
+                has_models = await asyncio.to_thread(self.store.names)
+                wanted, strays = await asyncio.to_thread(self._wanted.look, self.deployment)
             except OSError as error:
-                log.error("nothing is reloaded: %s", error)
-                return
-            if not wanted:
-                log.error("nothing is reloaded: %s holds no model", self.store.root)
-                return
+                raise CorruptModel(str(error)) from None
+            if not has_models:
+                raise UnknownModel(f"{self.store.root} holds no model")
             self.refused = {key: refused for key, refused in self.refused.items() if key in wanted}
             self._refuse(strays)
             for reference in wanted:
-                if reference not in self.potentials:
+                if reference in self.leaving:
+                    log.error("model %s is still leaving, and not loaded again", reference)
+                elif not (reference in self.potentials or reference in self.deployment.unload):
                     await self._load(reference)
-            leaving = [
-                self.potentials.pop(key) for key in await asyncio.to_thread(self._unwanted, wanted)
-            ]
+            kept = {*wanted, *self.deployment.named}  # an alias may have come meanwhile
+            served = list(self.potentials)
+            leaves = self.leave(
+                await asyncio.to_thread(self._wanted.unwanted, served, kept, self.refused)
+            )
             order = {reference: number for number, reference in enumerate(wanted)}
             self.potentials = dict(
                 sorted(self.potentials.items(), key=lambda item: order.get(item[0], len(order)))
             )
             self._loaded()
             log.info("reloaded: %s", ", ".join(self.potentials) or "no model")
-            await asyncio.gather(*(self._leave(potential) for potential in leaving))
+            return leaves
+
+    async def load(self, reference: str) -> str:
+        """Have a version served that is in the store.
+
+        Args:
+            reference: `name` for the newest version of the store, or `name@version`.
+
+        Returns:
+            `name@version`.
+
+        Raises:
+            StoreError: there is none, it is sound no more, or it is being unloaded.
+            OutOfMemory: there is not enough memory for it.
+            BackendError: the runtime cannot use it.
+            Unavailable: the service is shutting down.
+        """
+        name, version = await asyncio.to_thread(self.store.resolve, reference)
+        key = f"{name}@{version}"
+        async with self._changing:
+            if self.state == "stopping":
+                raise Unavailable("the service is shutting down")
+            if key in self.leaving:
+                raise ModelInUse(
+                    f"model '{key}' is being unloaded, and finishes what it has; load it again when "
+                    "that has ended"
+                )
+            potential = None if key in self.potentials else await self._opened(key)
+            is_extra = key not in await asyncio.to_thread(self._wanted.stated)
+            await self.deploy(lambda deployment: deployment.loading(key, is_extra))
+            if potential is not None:
+                self._serve(potential)
+                self._loaded()
+        return key
+
+    async def deploy(
+        self, change: Callable[[Deployment], Deployment], write: bool = True
+    ) -> Deployment:
+        """Have other names and lists in force, and keep them.
+
+        Args:
+            change: makes the new deployment of the one in force; what it raises changes nothing.
+            write: whether it is new to the file, too.
+
+        Raises:
+            ModelInUse: somebody else has changed the file that keeps them.
+            InvalidRequest: it cannot be written.
+        """
+        async with self._deploying:
+            changed = change(self.deployment)
+            if write and changed != self.deployment:
+                await asyncio.to_thread(self._file.write, changed)
+            self.deployment = changed
+            self._metrics.shares(changed.aliases)
+        if self.state in ("ready", "failed"):
+            self._loaded()
+        return changed
+
+    def leave(self, references: Iterable[str]) -> list[asyncio.Task[None]]:
+        """Have versions take no more requests; what they have is finished.
+
+        Returns:
+            What ends when they have left.
+        """
+        leaves = []
+        for reference in references:
+            self.leaving[reference] = potential = self.potentials.pop(reference)
+            leaves.append(asyncio.create_task(self._leave(potential)))
+        for leave in leaves:
+            self._leaves.add(leave)
+            leave.add_done_callback(self._leaves.discard)
+        return leaves
 
     def drain(self) -> None:
         """Be ready no longer; what was admitted goes on."""
@@ -125,11 +232,16 @@ class Models:
     async def stop(self) -> None:
         """Refuse new requests and finish the admitted ones."""
         self.drain()
+        leaving = list(self.leaving.values())
+        await asyncio.gather(*(potential.admission.close() for potential in leaving))
         await self.reloads.stop()
-        await asyncio.gather(*(potential.stop() for potential in self.potentials.values()))
+        await asyncio.gather(
+            *(potential.stop() for potential in self.potentials.values()), *self._leaves
+        )
 
     def potential(self, reference: str) -> Potential:
-        """A model by its name; a bare one is its newest version.
+        """A model by its name, for the request that is answered; a bare one is what an alias of that
+        name gives it, or else its newest version.
 
         Raises:
             Unavailable: not ready yet, or shutting down.
@@ -137,27 +249,39 @@ class Models:
             CorruptModel: refused when it was to be loaded; says why.
         """
         self.check_ready()
-        key = self._key(reference)
-        if key in self.potentials:
-            return self.potentials[key]
-        if key in self.refused:
-            raise CorruptModel(f"model '{key}' is not served: {self.refused[key].reason}")
-        raise UnknownModel(f"no model '{reference}'; served: {', '.join(self.potentials)}")
+        return self._served(reference, self.key(reference))
 
     def asked(self, reference: str | None) -> list[Potential]:
-        """The model of a request, or where it names none the defaults, in their order.
+        """The model of a request, or where it names none the defaults, in their order; counts what
+        aliases stood for.
 
         Raises:
             StoreError, Unavailable: as for `potential`.
         """
         if reference is not None:
-            return [self.potential(reference)]
+            return [self._counted(reference)]
         try:
-            return [self.potential(name) for name in self._settings.default_model]
+            found = [self._counted(name) for name in self.default]
         except UnknownModel as error:
             raise UnknownModel(
                 f"the request names no model, and the default is not there: {error}"
             ) from None
+        return list(dict.fromkeys(found))
+
+    @property
+    def default(self) -> Sequence[str]:
+        """Models of requests that name none, as they were stated."""
+        return self.deployment.default or self._settings.default_model
+
+    @property
+    def loading(self) -> set[str]:
+        """`name@version` of those that are being loaded."""
+        return self._loader.loading
+
+    @property
+    def kept_in(self) -> str | None:
+        """The file that keeps changes over restarts."""
+        return None if self._file.path is None else str(self._file.path)
 
     def check_ready(self) -> None:
         """Whether requests may be answered.
@@ -174,46 +298,24 @@ class Models:
         }
         raise Unavailable(reasons[self.state])
 
-    def listed(self) -> ModelsAnswer:
-        """All models, served or refused."""
-        defaults = self.defaults()
-        served = [
-            ModelSummary(
-                name=potential.card.name,
-                version=potential.card.version,
-                status="ready",
-                default=reference in defaults,
-                digest=potential.digest,
-                **potential.card.model_dump(include=SUMMARY),
-            )
-            for reference, potential in self.potentials.items()
-        ]
-        refused = [_summary(model) for model in self.refused.values()]
-        return ModelsAnswer(models=served + refused, defaults=defaults)
-
     def defaults(self) -> list[str]:
-        """`name@version` of the models of requests that name none, in their order, as far as they are
-        served.
+        """`name@version` of the models of the request that is answered, if it names none, in their
+        order, as far as they are served.
         """
-        keys = [self._key(name) for name in self._settings.default_model]
+        keys = [self.key(name) for name in self.default]
         return [key for key in dict.fromkeys(keys) if key in self.potentials]
 
-    def card(self, reference: str) -> ModelAnswer:
-        """The whole card of one model.
+    def meant(self, reference: str) -> list[str]:
+        """`name@version` of all that a reference may mean, whoever asks."""
+        alias = self.deployment.aliases.get(reference)
+        return [self.key(reference)] if alias is None else list(alias.shares)
 
-        Raises:
-            UnknownModel: no such model.
-            CorruptModel: it is refused; says why.
-        """
-        potential = self.potential(reference)
-        return ModelAnswer(
-            status="ready",
-            digest=potential.digest,
-            runs_on=potential.runs_on,
-            summary=summary(potential.card),
-            budget=_shown(potential.workers.budget),
-            card=potential.card,
-        )
+    def key(self, reference: str) -> str:
+        """`name@version` of what a reference means for the request that is answered."""
+        if "@" in reference:
+            return reference
+        alias = self.deployment.aliases.get(reference)
+        return self._newest(reference) if alias is None else chosen(reference, alias)
 
     def newest_cards(self) -> list[ModelCard]:
         """Cards of the models that a bare name means, as far as these are served."""
@@ -223,9 +325,37 @@ class Models:
             if self._newest(potential.card.name) == key
         ]
 
-    def _key(self, reference: str) -> str:
-        """`name@version` of what a reference means."""
-        return reference if "@" in reference else self._newest(reference)
+    def check_served(self, key: str, reference: str) -> None:
+        """Whether a version is served that a name is to stand for.
+
+        Raises:
+            CorruptModel: it is refused; says why.
+            UnknownModel: it is not served; says how it can be.
+        """
+        if "@" in key and key not in self.potentials and key not in self.refused:
+            raise UnknownModel(
+                f"model '{key}' is not served; load it first (POST /admin/models/{key}/load); served: "
+                + (", ".join(self.potentials) or "none")
+            )
+        self._served(reference, key)
+
+    def _served(self, reference: str, key: str) -> Potential:
+        if key in self.potentials:
+            return self.potentials[key]
+        told = f"'{key}', which '{reference}' stands for," if key != reference else f"'{key}'"
+        if key in self.refused:
+            raise CorruptModel(f"model {told} is not served: {self.refused[key].reason}")
+        known = ", ".join([*self.deployment.aliases, *self.potentials])
+        if reference in self.deployment.aliases:
+            raise UnknownModel(f"model {told} is not served; served: {known}")
+        raise UnknownModel(f"no model '{reference}'; served: {known}")
+
+    def _counted(self, reference: str) -> Potential:
+        self.check_ready()
+        key = self.key(reference)
+        if reference in self.deployment.aliases:
+            self._metrics.alias_requests.labels(reference, key).inc()
+        return self._served(reference, key)
 
     def _newest(self, name: str) -> str:
         """`name@version` of the newest version that is served, or else refused."""
@@ -234,54 +364,6 @@ class Models:
             if versions:
                 return max(versions, key=_version)
         return name
-
-    def _look(self) -> tuple[list[str], dict[str, str]]:
-        """What is wanted of the store, and what of it can be no version, and why.
-
-        Raises:
-            OSError: the store cannot be read.
-        """
-        return self._wanted(), self.store.strays()
-
-    def _wanted(self) -> list[str]:
-        """References to load, the default models' first, in their order; a bare name only where the
-        store has no such model.
-        """
-        listed = [self._resolved(reference) for reference in self._settings.models] or [
-            f"{name}@{version}"
-            for name in self.store.names()
-            for version in reversed(self.store.versions(name))
-        ]
-        return sorted(dict.fromkeys(listed), key=self._rank)
-
-    def _rank(self, reference: str) -> int:
-        """Lower for what is to be loaded earlier: defaults, other versions of them, all others."""
-        defaults, name = self._settings.default_model, reference.partition("@")[0]
-        for known in (reference, name):
-            if known in defaults:
-                return defaults.index(known)
-        names = {default.partition("@")[0] for default in defaults}
-        return len(defaults) + (name not in names)
-
-    def _resolved(self, reference: str) -> str:
-        try:
-            name, version = self.store.resolve(reference)
-        except UnknownModel:
-            return reference
-        return f"{name}@{version}"
-
-    def _unwanted(self, wanted: list[str]) -> list[str]:
-        """Served versions that are to leave; one that is still in the store stays for a refused one
-        of its name.
-        """
-        refused = {key.partition("@")[0] for key in self.refused if key in wanted}
-        leaving = []
-        for key, potential in self.potentials.items():
-            name, version = potential.card.name, potential.card.version
-            stands_in = name in refused and version in self.store.versions(name)
-            if key not in wanted and not stands_in:
-                leaving.append(key)
-        return leaving
 
     def _loaded(self) -> None:
         """What follows when models were loaded: the state, and measuring the new ones."""
@@ -299,14 +381,15 @@ class Models:
         """What is wrong with each of several default models that is not served. A single one may be
         missing, since requests may name others.
         """
-        names = self._settings.default_model
+        names = self.default
         if len(names) == 1:
             return []
         return [
             f"the default model '{name}' (EQUIPOT_DEFAULT_MODEL) is not served: "
             + (self.refused[key].reason if key in self.refused else "it is not loaded or not there")
             for name in names
-            if (key := self._key(name)) not in self.potentials
+            for key in self.meant(name)
+            if key not in self.potentials
         ]
 
     def _failure(self) -> str:
@@ -317,8 +400,10 @@ class Models:
         return f"no model could be loaded: {reasons or f'{self.store.root} holds none'}"
 
     async def _leave(self, potential: Potential) -> None:
-        """Finish what the model admitted; nothing refers to it afterwards."""
+        """Finish what the model admitted, and what holds it; nothing refers to it afterwards."""
+        await potential.admission.let_go()
         await potential.stop()
+        del self.leaving[potential.reference]
         self._metrics.gone(potential.card, potential.digest)
         log.info("model %s is no longer served", potential.reference)
 
@@ -328,45 +413,27 @@ class Models:
             self.refused[reference] = Refused(reference, reason)
 
     async def _load(self, reference: str) -> None:
+        with suppress(EquipotError):  # it is refused, and the others are served
+            self._serve(await self._opened(reference))
+
+    async def _opened(self, reference: str) -> Potential:
+        """A version, warmed up; one that cannot be loaded is refused.
+
+        Raises:
+            EquipotError: as `Loader.load`.
+        """
         try:
-            potential = await asyncio.to_thread(self._open, reference)
-        except Exception as error:
-            log.error(
-                "model %s is refused: %s",
-                reference,
-                error,
-                exc_info=not isinstance(error, EquipotError),
-            )
+            return await self._loader.load(reference)
+        except EquipotError as error:
             self.refused[reference] = Refused(reference, str(error))
-            return
+            raise
+
+    def _serve(self, potential: Potential) -> None:
         potential.start()
-        self.refused.pop(reference, None)
+        self.refused.pop(potential.reference, None)
         self.potentials[potential.reference] = potential
         self._metrics.model(potential.card, potential.digest, lambda: potential.workers.depth)
         log.info("model %s is served (%s)", potential.reference, potential.digest[:12])
-
-    def _open(self, reference: str) -> Potential:
-        model = self.store.load(reference)
-        observer = self._metrics.observer(model.card.reference)
-        potential = load_potential(model, self._options, observer, self._cache)
-        potential.warm_up()
-        return potential
-
-
-def _summary(refused: Refused) -> ModelSummary:
-    name, _, version = refused.reference.partition("@")
-    number = int(version) if is_version(version) else None
-    return ModelSummary(name=name, version=number, status="refused", reason=refused.reason)
-
-
-def _shown(budget: Budget) -> BudgetOut:
-    return BudgetOut(
-        atoms=budget.atoms,
-        edges=budget.edges,
-        structures=budget.structures,
-        seconds=budget.seconds if math.isfinite(budget.seconds) else None,
-        source=budget.source,
-    )
 
 
 def _version(reference: str) -> int:

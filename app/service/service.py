@@ -1,6 +1,7 @@
 """Service: the one door for a request, from the message that asks to the one that answers."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -25,6 +26,7 @@ from app.protocol.lines import read_line
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import Answered, PredictResponse, Reply, Result
+from app.service.administration import Administration
 from app.service.answer import Course, answer, result_of
 from app.service.choice import Choice
 from app.service.embedding import Embedding
@@ -61,11 +63,12 @@ class Service:
         settings: as given.
         metrics: what it counts and measures.
         models: what it answers with.
+        administration: changes what that is.
         embedding: makes geometries of SMILES.
         gate: says who may ask.
 
     Raises:
-        InvalidRequest: the file of keys is none, or cannot be read.
+        InvalidRequest: the file of keys, or of the deployment, is none, or cannot be read.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -73,6 +76,7 @@ class Service:
         self.gate = Gate(settings.api_keys_file)
         self.metrics = Metrics()
         self.models = Models(settings, self.metrics)
+        self.administration = Administration(self.models)
         self._limits = request_limits(settings)
         self._safeguards = safeguards(settings)
         self.embedding = Embedding(self._limits, settings.max_atoms, settings.embed_seconds)
@@ -145,7 +149,8 @@ class Service:
                 yield entry
 
     async def stream(self, request: PredictRequest, kind: Kind) -> Stream:
-        """What answers a stream of structures.
+        """What answers a stream of structures; to be closed at its end, since its models stay until
+        then.
 
         Args:
             request: what is asked of each; its entries are not looked at.
@@ -163,8 +168,13 @@ class Service:
         if request.relax is not None:
             request = replace(request, relax=self._limits.bounded(request.relax))
         slow = kind in WRITERS and WRITERS[kind].starts_slowly
-        asked = (self.choice(request), request, kind, self._safeguards)
-        return await maybe_threaded(slow, Stream, *asked, self.metrics.answered, self._suggest)
+        choice = self.choice(request)
+        with ExitStack() as held:
+            held.enter_context(choice.held())
+            asked = (choice, request, kind, self._safeguards, self.metrics.answered, self._suggest)
+            stream = await maybe_threaded(slow, Stream, *asked)
+            stream.close = held.pop_all().close
+        return stream
 
     def follow(self, request: PredictRequest) -> Following:
         """The relaxation of one structure, to be told of while it goes on.
@@ -188,13 +198,34 @@ class Service:
         """
         return Choice(self.models.asked(request.model), request.on_ood)
 
+    @contextmanager
+    def asked(self, model: str | None) -> Iterator[Sequence[Potential]]:
+        """The models of a request whose body is still to come; they stay until the block ends.
+
+        Args:
+            model: that the request names, if any.
+
+        Raises:
+            StoreError: there is no such model, or it is not served.
+            Unavailable: the service is starting or shutting down.
+        """
+        choice = Choice(self.models.asked(model))
+        with choice.held():
+            yield choice.potentials
+
     async def stop(self) -> None:
         """Finish what was admitted, and end."""
         await self.models.stop()
         self.embedding.close()
 
-    async def predict(self, request: PredictRequest) -> PredictResponse:
+    async def predict(
+        self, request: PredictRequest, asked: Sequence[Potential] = ()
+    ) -> PredictResponse:
         """The results of a request that has been read.
+
+        Args:
+            request: what is asked.
+            asked: its models, where these are known already.
 
         Raises:
             InvalidRequest: out of domain is to be an error, which the model cannot tell.
@@ -203,10 +234,12 @@ class Service:
             Unavailable: the service is starting or shutting down.
         """
         told = self.metrics.answered, self._suggest
-        return await answer(self.choice(request), request, self._safeguards, *told)
+        choice = Choice(asked, request.on_ood) if asked else self.choice(request)
+        return await answer(choice, request, self._safeguards, *told)
 
     async def exchange(
         self,
+        asked: Sequence[Potential],
         size: int,
         read: Callable[[RequestLimits], Asking],
         write: Callable[[Asking, PredictResponse], T],
@@ -214,6 +247,7 @@ class Service:
         """The answer to a request of another protocol.
 
         Args:
+            asked: its models.
             size: bytes of the request.
             read: makes the request of them, within the limits that it is given.
             write: makes the answer of the results.
@@ -223,7 +257,7 @@ class Service:
         """
         with span("parse"):
             asking = await maybe_threaded(size > INLINE_BYTES, read, self._limits)
-        response = await self.predict(asking.request)
+        response = await self.predict(asking.request, asked)
         large = asking.request.n_atoms > INLINE_ATOMS
         with span("write"):
             return await maybe_threaded(large, write, asking, response)

@@ -1,7 +1,7 @@
 """Stream: structures come in and results go out as they finish, in bounded memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
@@ -55,7 +55,10 @@ class Stream:
     Attributes:
         models: which answer.
         sink: writes results.
+        close: is to be called at its end.
     """
+
+    close: Callable[[], None]
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ class RequestContext:
         id: by which client and log know it.
         traceparent: as it came, where it is one; where spans are made, that of the request's own.
         key: name of the key that it came with.
+        address: that it came from, where that is known.
         structures: that it asked about, so far.
         atoms: of these.
         spans: that were to be made of its parts, so far.
@@ -27,21 +28,25 @@ class RequestContext:
     id: str
     traceparent: str | None = None
     key: str | None = None
+    address: str | None = None
     structures: int = 0
     atoms: int = 0
     spans: int = 0
 
     @classmethod
-    def of(cls, ids: Sequence[str], traces: Sequence[str]) -> "RequestContext":
+    def of(
+        cls, ids: Sequence[str], traces: Sequence[str], address: str | None = None
+    ) -> "RequestContext":
         """A new request; what is no id is replaced, what is no trace is passed over.
 
         Args:
             ids: fields `X-Request-ID`.
             traces: fields `traceparent`.
+            address: that it comes from.
         """
         stated = len(ids) == 1 and REQUEST_ID.fullmatch(ids[0])
         trace = traces[0] if len(traces) == 1 and _is_trace(traces[0]) else None
-        return cls(ids[0] if stated else uuid.uuid4().hex, trace)
+        return cls(ids[0] if stated else uuid.uuid4().hex, trace, address=address)
 
     @property
     def trace_id(self) -> str | None:

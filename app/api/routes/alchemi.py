@@ -77,9 +77,8 @@ async def _infer(request: Request, counted: Counted) -> Response:
     check_origin(request, service.settings.cors_origins)
     _check_kind(request)
     model = _model(request)
-    service.models.asked(model)  # before the body is read
     room: BodyRoom = request.app.state.body_room
-    with room.share() as share:
+    with service.asked(model) as potentials, room.share() as share:
         body = await whole_body(request, request.app.state.body_limits, share)
 
         def read(limits: RequestLimits) -> Relaxation:
@@ -88,7 +87,7 @@ async def _infer(request: Request, counted: Counted) -> Response:
             return asked
 
         with cancelled_on_disconnect(request):
-            code, content, models = await service.exchange(len(body), read, encode)
+            code, content, models = await service.exchange(potentials, len(body), read, encode)
     return await sized_response(request, content, code, model_header(models), JSON)
 
 

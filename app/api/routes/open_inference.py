@@ -115,14 +115,13 @@ async def _infer(request: Request, reference: str) -> Response:
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     header = _header(request)
-    potential = service.models.potential(reference)
     room: BodyRoom = request.app.state.body_room
-    with room.share() as share:
+    with service.asked(reference) as (potential,), room.share() as share:
         body = await whole_body(request, request.app.state.body_limits, share)
         with cancelled_on_disconnect(request):
             known = outputs_of(potential.card)
             read = partial(decode, body, header, potential.reference, known)
-            encoded = await service.exchange(len(body), read, encode)
+            encoded = await service.exchange([potential], len(body), read, encode)
     return await _response(request, potential, encoded)
 
 

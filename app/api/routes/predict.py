@@ -104,6 +104,7 @@ async def _answer_lines(request: Request, accepts: Kind) -> Response:
     stream = await service.stream(asked_of_lines(_query(request)), accepts)
     room: BodyRoom = request.app.state.body_room
     with ExitStack() as stack:
+        stack.callback(stream.close)
         share = stack.enter_context(room.share())
         reader = LineReader(request, request.app.state.body_limits, share, service.models)
         await reader.begin()
@@ -121,7 +122,7 @@ async def _answer_as_lines(request: Request, read: PredictRequest) -> Response:
     stream = await service_of(request).stream(read, "lines")
     ended = asyncio.Event()
     ended.set()
-    return _streamed(request, stream, entries(), "lines", ended, lambda: None)
+    return _streamed(request, stream, entries(), "lines", ended, stream.close)
 
 
 def _answer_as_events(request: Request, read: PredictRequest) -> Response:
