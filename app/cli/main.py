@@ -17,6 +17,7 @@ COMMANDS = {
     "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",
     "mcp": "tools for a language model: predict, relax, conformers, jobs",
+    "admin": "load, unload and name the models of a running service",
     "keys": "make, list and revoke the keys of a service",
     "models": "list, show and verify the models of the store",
     "bench": "how fast a model and the service are on this machine",

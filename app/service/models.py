@@ -204,6 +204,7 @@ class Models:
             changed = change(self.deployment)
             if write and changed != self.deployment:
                 await asyncio.to_thread(self._file.write, changed)
+                log.info("deployment: %s", changed.model_dump_json(exclude_defaults=True))
             self.deployment = changed
             self._metrics.shares(changed.aliases)
         if self.state in ("ready", "failed"):
