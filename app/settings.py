@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.backends.device import DEVICE, BackendChoice
@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     )
     cache: Path | None = Field(
         default_factory=default_cache, description="folder of what was measured; empty: none"
+    )
+
+    answer_cache: ByteSize = Field(
+        default=ByteSize(0),
+        description="bytes of answers that are kept for who asks again; 0: none",
     )
 
     queue_structures: int = Field(

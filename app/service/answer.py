@@ -26,6 +26,7 @@ from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, PredictResponse, Result
 from app.relax import Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, relax
 from app.relax.bonds import changed_bonds
+from app.service.answer_cache import AnswerCache, key_of
 from app.service.choice import Choice, as_asked, ref_of
 from app.store.card import ModelCard
 from app.telemetry.context import count_structure
@@ -61,6 +62,7 @@ async def answer(
     safeguards: Safeguards,
     watch: Watch | None = None,
     suggest: Suggest | None = None,
+    cache: AnswerCache | None = None,
 ) -> PredictResponse:
     """The results of all entries, in their order. One that fails costs the others nothing.
 
@@ -70,6 +72,7 @@ async def answer(
         safeguards: where a relaxation is given up.
         watch: is told of each result.
         suggest: says of a structure with an element that the model does not know who knows it.
+        cache: of answers that were given before.
 
     Raises:
         Overloaded: the queue of a model is full; nothing is answered.
@@ -77,7 +80,7 @@ async def answer(
     """
 
     async def one(entry: Entry, potential: Potential) -> Result:
-        return await result_of(potential, entry, request, safeguards, watch, suggest)
+        return await result_of(potential, entry, request, safeguards, watch, suggest, cache=cache)
 
     entries = request.entries
     potentials = [choice.potential(entry, request) for entry in entries]
@@ -124,6 +127,7 @@ async def result_of(
     watch: Watch | None = None,
     suggest: Suggest | None = None,
     course: Course = WHOLE,
+    cache: AnswerCache | None = None,
 ) -> Result:
     """The result of one entry, whatever becomes of it; within `admission.admit`.
 
@@ -135,14 +139,36 @@ async def result_of(
         watch: is told of the result.
         suggest: says which models know the elements of a structure that this one does not.
         course: of its relaxation.
+        cache: of answers that were given before.
     """
     count_structure(entry.n_atoms)
-    result = await _result(potential, entry, request, safeguards, course)
+    asked = (potential, entry, request, safeguards, course)
+    result = await (_result(*asked) if cache is None else _kept_result(cache, *asked))
     if suggest and isinstance(result, UnsupportedElement):
         assert isinstance(entry.structure, Structure)
         result = UnsupportedElement(f"{result}; {suggest(entry.structure)}")
     if watch:
         watch(potential.reference, result)
+    return result
+
+
+async def _kept_result(
+    cache: AnswerCache,
+    potential: Potential,
+    entry: Entry,
+    request: PredictRequest,
+    safeguards: Safeguards,
+    course: Course,
+) -> Result:
+    """As `_result`, which is asked only for what is not kept; errors are not."""
+    key = None
+    if isinstance(entry.structure, Structure):
+        key = key_of(potential, entry, entry.structure, request)
+        if (kept := cache.get(potential.reference, key)) is not None:
+            return kept
+    result = await _result(potential, entry, request, safeguards, course)
+    if key is not None and isinstance(result, Answered):
+        cache.keep(key, result)
     return result
 
 

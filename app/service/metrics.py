@@ -80,6 +80,15 @@ class Metrics:
         )
         self.relaxations = self._counter("relaxations", "relaxations that ended", "model", "reason")
         self.steps = self._histogram("relaxation_steps", "steps of a relaxation", "model", STEPS)
+        self.cached = self._counter(
+            "answer_cache",
+            "structures by whether their answer was kept: hit or miss",
+            "model",
+            "outcome",
+        )
+        self.cache_bytes = Gauge(
+            "equipot_answer_cache_bytes", "bytes of answers that are kept", registry=self.registry
+        )
         self.alias_requests = self._counter(
             "alias_requests", "requests that an alias gave a model", "alias", "model"
         )

@@ -28,6 +28,7 @@ from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLi
 from app.protocol.response import Answered, PredictResponse, Reply, Result
 from app.service.administration import Administration
 from app.service.answer import Course, answer, result_of
+from app.service.answer_cache import AnswerCache
 from app.service.choice import Choice
 from app.service.embedding import Embedding
 from app.service.following import Following
@@ -79,6 +80,7 @@ class Service:
         self.administration = Administration(self.models)
         self._limits = request_limits(settings)
         self._safeguards = safeguards(settings)
+        self._cache = AnswerCache.of(settings.answer_cache, self.metrics)
         self.embedding = Embedding(self._limits, settings.max_atoms, settings.embed_seconds)
 
     async def answer(self, message: Message) -> Reply:
@@ -172,7 +174,7 @@ class Service:
         with ExitStack() as held:
             held.enter_context(choice.held())
             asked = (choice, request, kind, self._safeguards, self.metrics.answered, self._suggest)
-            stream = await maybe_threaded(slow, Stream, *asked)
+            stream = await maybe_threaded(slow, Stream, *asked, self._cache)
             stream.close = held.pop_all().close
         return stream
 
@@ -235,7 +237,7 @@ class Service:
         """
         told = self.metrics.answered, self._suggest
         choice = Choice(asked, request.on_ood) if asked else self.choice(request)
-        return await answer(choice, request, self._safeguards, *told)
+        return await answer(choice, request, self._safeguards, *told, self._cache)
 
     async def exchange(
         self,

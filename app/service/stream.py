@@ -15,6 +15,7 @@ from app.protocol.request import Entry, Kind, PredictRequest
 from app.protocol.response import Result
 from app.relax import Safeguards
 from app.service.answer import Suggest, Watch, answer
+from app.service.answer_cache import AnswerCache
 from app.service.choice import Choice
 from app.service.load import Load
 from app.service.threads import INLINE_ATOMS, maybe_threaded
@@ -51,6 +52,7 @@ class Stream:
         safeguards: where a relaxation is given up.
         watch: is told of each result.
         suggest: says of a structure with an element that the model does not know who knows it.
+        cache: of answers that were given before.
 
     Attributes:
         models: which answer.
@@ -68,9 +70,10 @@ class Stream:
         safeguards: Safeguards,
         watch: Watch,
         suggest: Suggest,
+        cache: AnswerCache | None = None,
     ) -> None:
         self._choice, self._request, self._kind = choice, request, kind
-        self._safeguards, self._watch, self._suggest = safeguards, watch, suggest
+        self._safeguards, self._told = safeguards, (watch, suggest, cache)
         self.models = choice.models
         self.sink = sink(kind, choice.only, request)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -147,9 +150,7 @@ class Stream:
         result: Result | None = None
         while result is None:
             try:
-                response = await answer(
-                    choice, request, self._safeguards, self._watch, self._suggest
-                )
+                response = await answer(choice, request, self._safeguards, *self._told)
                 result = response.results[0]
             except Overloaded as error:  # others fill the queue: the stream waits
                 await asyncio.sleep(min(error.retry_after, LONGEST_PAUSE))
