@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from app.errors import InvalidRequest, ModelInUse, UnknownModel
-from app.protocol.admin import LONGEST_NAME, AdminAnswer, Alias
+from app.protocol.admin import LONGEST_NAME, AdminAnswer, Alias, is_exact
 from app.service.deployment import Deployment
 from app.service.listing import administered, file_sizes
 from app.service.models import Models
@@ -139,7 +139,7 @@ class Administration:
         models = self._models
         there = {*models.potentials, *models.leaving, *models.loading, *models.refused, *known}
         there |= set(models.deployment.load)
-        found = [reference] if reference in there else self._of(reference)
+        found = [reference] if reference in there and is_exact(reference) else self._of(reference)
         if found:
             return found
         if reference in models.deployment.aliases:

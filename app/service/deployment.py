@@ -51,6 +51,10 @@ class Deployment(BaseModel):
         """Aliases that give a version a share."""
         return [name for name, alias in self.aliases.items() if reference in alias.shares]
 
+    def meant(self, name: str) -> list[str]:
+        """Versions that a name may stand for; none where it is no alias."""
+        return list(self.aliases[name].shares) if name in self.aliases else []
+
     @property
     def named(self) -> dict[str, None]:
         """Versions that an alias gives a share, each once."""
@@ -86,16 +90,18 @@ class DeploymentFile:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
+        self._read: bytes | None = None
         self._seen: bytes | None = None
 
-    def read(self) -> Deployment:
-        """The deployment of the file; none of its own where there is no file.
+    def read(self, current: Deployment) -> Deployment:
+        """The deployment of the file, to be accepted before another one is written; without a file the
+        current one.
 
         Raises:
             InvalidRequest: it cannot be read, or is none; says where.
         """
         if self.path is None:
-            return Deployment()
+            return current
         try:
             content = self._content()
             read = Deployment() if content is None else Deployment.model_validate_json(content)
@@ -103,17 +109,21 @@ class DeploymentFile:
             first = error.errors(include_input=False)[0]
             place = ".".join(map(str, first["loc"])) or "the file"
             told = re.sub("^Value error, ", "", first["msg"])
-            raise InvalidRequest(f"{self._told}: {place}: {told}") from None
+            raise InvalidRequest(f"{self._told} {place}: {told}") from None
         except OSError as error:
             raise InvalidRequest(f"{self._told} cannot be read: {error.strerror}") from None
-        self._seen = content
+        self._read = content
         return read
+
+    def accept(self) -> None:
+        """What was read last is in force."""
+        self._seen = self._read
 
     def write(self, deployment: Deployment) -> None:
         """Keep a deployment, at once and as a whole.
 
         Raises:
-            ModelInUse: somebody else has written the file since it was read.
+            ModelInUse: the file holds what was not accepted: somebody else has written it.
             InvalidRequest: it cannot be written.
         """
         if self.path is None:

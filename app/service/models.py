@@ -70,7 +70,8 @@ class Models:
         self.leaving: dict[str, Potential] = {}
         self._leaves: set[asyncio.Task[None]] = set()
         self._file = DeploymentFile(settings.deployment_file)
-        self.deployment = self._file.read()
+        self.deployment = self._file.read(Deployment())
+        self._file.accept()
         metrics.shares(self.deployment.aliases)
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
         self.loaded = threading.Event()
@@ -88,8 +89,13 @@ class Models:
                 wanted, strays = [], {}
             self._refuse(strays)
             for reference in wanted:
-                await self._load(reference)
+                if reference not in self.deployment.unload:
+                    await self._load(reference)
             self._loaded()
+        for key in self.deployment.named:
+            if key not in self.potentials:
+                names = ", ".join(self.deployment.names_of(key))
+                log.error("%s is not served, which has a share of: %s", key, names)
         served = ", ".join(self.potentials) or "no model"
         log.info("%s after %.2f s: %s", self.state, time.perf_counter() - began, served)
         self.loaded.set()
@@ -125,11 +131,10 @@ class Models:
         async with self._changing:
             if self.state == "stopping":
                 return []
-            if self._file.path is not None:
-                await self.deploy(lambda _: self._file.read(), write=False)
+            new = await asyncio.to_thread(self._file.read, self.deployment)
             try:
                 has_models = await asyncio.to_thread(self.store.names)
-                wanted, strays = await asyncio.to_thread(self._wanted.look, self.deployment)
+                wanted, strays = await asyncio.to_thread(self._wanted.look, new)
             except OSError as error:
                 raise CorruptModel(str(error)) from None
             if not has_models:
@@ -139,12 +144,16 @@ class Models:
             for reference in wanted:
                 if reference in self.leaving:
                     log.error("model %s is still leaving, and not loaded again", reference)
-                elif not (reference in self.potentials or reference in self.deployment.unload):
+                elif reference not in self.potentials:
                     await self._load(reference)
-            kept = {*wanted, *self.deployment.named}  # an alias may have come meanwhile
+            # Names change once all that they stand for is served.
+            await self.deploy(self._taken_over, write=False)
             served = list(self.potentials)
+            unwanted = await asyncio.to_thread(self._wanted.unwanted, served, wanted, self.refused)
             leaves = self.leave(
-                await asyncio.to_thread(self._wanted.unwanted, served, kept, self.refused)
+                key
+                for key in unwanted
+                if key in self.potentials and key not in self.deployment.named
             )
             order = {reference: number for number, reference in enumerate(wanted)}
             self.potentials = dict(
@@ -172,14 +181,14 @@ class Models:
         name, version = await asyncio.to_thread(self.store.resolve, reference)
         key = f"{name}@{version}"
         async with self._changing:
-            if self.state == "stopping":
-                raise Unavailable("the service is shutting down")
             if key in self.leaving:
                 raise ModelInUse(
                     f"model '{key}' is being unloaded, and finishes what it has; load it again when "
                     "that has ended"
                 )
             potential = None if key in self.potentials else await self._opened(key)
+            if self.state == "stopping":
+                raise Unavailable("the service is shutting down")
             is_extra = key not in await asyncio.to_thread(self._wanted.stated)
             await self.deploy(lambda deployment: deployment.loading(key, is_extra))
             if potential is not None:
@@ -210,6 +219,24 @@ class Models:
         if self.state in ("ready", "failed"):
             self._loaded()
         return changed
+
+    def _taken_over(self, deployment: Deployment) -> Deployment:
+        """The deployment of the file, if what it says anew can be served.
+
+        Raises:
+            StoreError: a version is not served.
+        """
+        new = self._file.read(deployment)
+        changed = {k: a for k, a in new.aliases.items() if deployment.aliases.get(k) != a}
+        for alias in changed.values():
+            for key in alias.shares:
+                self.check_served(key, key)
+        if new.default != deployment.default:
+            for name in new.default or ():
+                for key in new.meant(name) or [self.key(name)]:
+                    self.check_served(key, name)
+        self._file.accept()
+        return new
 
     def leave(self, references: Iterable[str]) -> list[asyncio.Task[None]]:
         """Have versions take no more requests; what they have is finished.
@@ -308,8 +335,7 @@ class Models:
 
     def meant(self, reference: str) -> list[str]:
         """`name@version` of all that a reference may mean, whoever asks."""
-        alias = self.deployment.aliases.get(reference)
-        return [self.key(reference)] if alias is None else list(alias.shares)
+        return self.deployment.meant(reference) or [self.key(reference)]
 
     def key(self, reference: str) -> str:
         """`name@version` of what a reference means for the request that is answered."""

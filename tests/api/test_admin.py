@@ -273,8 +273,18 @@ def test_changes_are_kept_where_there_is_a_file_and_the_file_may_be_written_by_h
     assert "was changed by somebody else" in first.refused("DELETE", "aliases/canary")[2]
     first.done("POST", "reload")
     assert (first.version(), first.states()["pairs@1"]) == (3, "loaded")
+    lacking = {"aliases": {"canary": {"shares": {"pairs@9": 100}}}}
+    for text, status, told in (
+        ("{", 422, "Invalid JSON"),
+        (json.dumps(kept | lacking), 503, "'pairs@9' is not served: model 'pairs' has no version"),
+    ):
+        file.write_text(text)
+        answer = first.ask("POST", "reload")
+        assert (answer.status_code, told in answer.text) == (status, True), answer.text
+        assert (first.version(), first.version("canary")) == (3, 2)
+        assert first.refused("DELETE", "aliases/canary")[:2] == (409, "model_in_use")
+        assert file.read_text() == text
     file.write_text("{")
-    assert first.refused("POST", "reload")[0] == 422
     with pytest.raises(InvalidRequest, match="EQUIPOT_DEPLOYMENT_FILE"):
         serve(deployment_file=file)
 

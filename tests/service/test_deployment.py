@@ -8,25 +8,28 @@ from app.errors import InvalidRequest, ModelInUse
 from app.protocol.admin import Alias
 from app.service.deployment import Deployment, DeploymentFile
 
+NONE = Deployment()
 CANARY = Alias(shares={"m@3": 90, "m@4": 10})
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     file = DeploymentFile(tmp_path / "deployment.json")
-    assert file.read() == Deployment()
+    assert file.read(NONE) == NONE
     kept = Deployment(default=("m", "n"), aliases={"m": CANARY}, load=("m@4",), unload=("n@1",))
     file.write(kept)
-    assert DeploymentFile(file.path).read() == kept
+    assert DeploymentFile(file.path).read(NONE) == kept
     assert [path.name for path in tmp_path.iterdir()] == ["deployment.json"]
 
 
 def test_what_somebody_else_wrote_is_not_written_over(tmp_path: Path) -> None:
     first, second = (DeploymentFile(tmp_path / "deployment.json") for _ in range(2))
-    first.read(), second.read()
     first.write(Deployment(default=("m",)))
     with pytest.raises(ModelInUse, match="POST /admin/reload"):
         second.write(Deployment(default=("n",)))
-    assert second.read().default == ("m",)
+    assert second.read(NONE).default == ("m",)
+    with pytest.raises(ModelInUse):
+        second.write(Deployment(default=("n",)))
+    second.accept()
     second.write(Deployment(default=("n",)))
 
 
@@ -49,7 +52,7 @@ def test_what_somebody_else_wrote_is_not_written_over(tmp_path: Path) -> None:
 def test_a_file_that_is_none_says_where(tmp_path: Path, text: str, told: str) -> None:
     (tmp_path / "deployment.json").write_text(text)
     with pytest.raises(InvalidRequest, match=f"EQUIPOT_DEPLOYMENT_FILE.*{told}"):
-        DeploymentFile(tmp_path / "deployment.json").read()
+        DeploymentFile(tmp_path / "deployment.json").read(NONE)
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
