@@ -118,6 +118,8 @@ class Metrics:
         What is true of the moment vanishes, what was counted keeps its value.
         """
         self.info.remove(*_labels(card, digest))
+        # The gauge refers to itself, and would keep the model until such circles are looked for.
+        self.depth.labels(card.reference).set_function(float)
         self.depth.remove(card.reference)
 
     def shares(self, aliases: Mapping[str, Alias]) -> None:
