@@ -7,7 +7,8 @@ from app.engine.budget import Budget
 from app.machine import free_memory, resident_memory
 from app.protocol.admin import AdminAnswer, AdminModel, Alias, Memory, State
 from app.protocol.schemas import BudgetOut, ModelAnswer, ModelsAnswer, ModelSummary
-from app.service.models import Models, Refused
+from app.service.models import Models
+from app.service.served import Refused
 from app.store.store import ModelStore, is_version
 from app.store.summary import summary
 
