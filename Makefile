@@ -11,7 +11,7 @@ SERVING := $(VENV)/.serving
 COMPLETE := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format clean
+.PHONY: help serve test lint format docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,11 @@ format: $(COMPLETE) ## let ruff fix and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(COMPLETE) ## the pages as a site in site/, made without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean: ## remove the environment and what the tools have left
-	rm -rf $(VENV) build dist client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(SERVING): pyproject.toml client/pyproject.toml | $(BIN)/pip
@@ -45,7 +48,7 @@ $(SERVING): pyproject.toml client/pyproject.toml | $(BIN)/pip
 
 $(COMPLETE): pyproject.toml client/pyproject.toml constraints.txt | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,dev]' --constraint constraints.txt
+	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,docs,dev]' --constraint constraints.txt
 	touch $(SERVING) $@
 
 $(BIN)/pip:

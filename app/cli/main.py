@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     chosen = next((word for word in given if word in COMMANDS), None)
     try:
-        parser = _parser(chosen)
+        parser = parser_of(chosen)
         options = parser.parse_args(given)
         if options.command is None:
             parser.print_help(sys.stderr)
@@ -107,16 +107,17 @@ def _leave_standard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
+def parser_of(command: str | None) -> argparse.ArgumentParser:
+    """The parser of the command line, with the options of one command."""
     parser = argparse.ArgumentParser(
         prog="equipot", description="Equivariant interatomic potentials, served."
     )
     parser.add_argument("--version", action="version", version=f"equipot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, help_text in COMMANDS.items():
-        command = commands.add_parser(name, help=help_text, description=help_text)
-        if name == chosen:
-            importlib.import_module(f"app.cli.{name}").configure(command)
+        subparser = commands.add_parser(name, help=help_text, description=help_text)
+        if name == command:
+            importlib.import_module(f"app.cli.{name}").configure(subparser)
     return parser
 
 
