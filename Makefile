@@ -48,7 +48,7 @@ $(SERVING): pyproject.toml client/pyproject.toml | $(BIN)/pip
 
 $(COMPLETE): pyproject.toml client/pyproject.toml constraints.txt | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,docs,dev]' --constraint constraints.txt
+	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,remote,docs,dev]' --constraint constraints.txt
 	touch $(SERVING) $@
 
 $(BIN)/pip:

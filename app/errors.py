@@ -16,6 +16,7 @@ EquipotError
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
 │   ├── ModelExists           versions are immutable
 │   ├── ModelInUse            what is needed cannot be taken away, or is on its way
+│   ├── UnreachableStore      a store at a URL that cannot be asked, read or written
 │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
 ├── Unauthorized              no key, or none that is known, where keys are wanted
 ├── Forbidden                 a key that may not do what it asks
@@ -97,6 +98,10 @@ class ModelExists(StoreError):
 
 class ModelInUse(StoreError):
     """A model that others need, or that is being loaded or unloaded, so that it cannot be changed."""
+
+
+class UnreachableStore(StoreError):
+    """A store at a URL cannot be asked, read or written."""
 
 
 class CertificateRefused(StoreError):

@@ -9,16 +9,9 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.backends.device import DEVICE, BackendChoice
-from app.store.location import DEFAULT_MODEL, default_store
+from app.store.location import DEFAULT_MODEL, Place, default_cache, default_store, located
 
 ENV_PREFIX = "EQUIPOT_"
-
-
-def default_cache() -> Path | None:
-    """`equipot` in the user's folder for caches; None where there is no such folder."""
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    home = os.environ.get("HOME", "")
-    return Path(given) / "equipot" if given else Path(home) / ".cache" / "equipot" if home else None
 
 
 def default_jobs_folder() -> Path | None:
@@ -35,7 +28,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
-    model_store: Path = Field(default_factory=default_store, description="folder of the models")
+    model_store: Place = Field(
+        default_factory=default_store, description="folder or URL of the models"
+    )
     models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="models to load, `name` or `name@version`, separated by commas; empty: the whole store",
@@ -94,7 +89,8 @@ class Settings(BaseSettings):
         default=True, description="measure models in idle moments, where the cache has no result"
     )
     cache: Path | None = Field(
-        default_factory=default_cache, description="folder of what was measured; empty: none"
+        default_factory=default_cache,
+        description="folder of what was measured, and of copies of models; empty: none",
     )
 
     answer_cache: ByteSize = Field(
@@ -210,6 +206,11 @@ class Settings(BaseSettings):
             if values.get(name) == "":
                 values = {**values, name: None}
         return values
+
+    @field_validator("model_store", mode="before")
+    @classmethod
+    def _is_a_place(cls, place: Place) -> Place:
+        return located(place)
 
     @field_validator("default_model")
     @classmethod

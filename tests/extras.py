@@ -1,6 +1,7 @@
 """Environments that lack what an extra of the distribution brings."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,7 @@ def modules_of(extra: str) -> list[str]:
     """Names of the modules that an extra installs, without what those bring."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     requirements = project["optional-dependencies"][extra]
-    return [requirement.partition(">")[0].replace("-", "_") for requirement in requirements]
+    return [re.split(r"[\[>]", each)[0].replace("-", "_") for each in requirements]
 
 
 def run_without(

@@ -24,7 +24,8 @@ from app.machine import machine
 from app.relax import RelaxOptions
 from app.service.options import potential_options
 from app.settings import Settings
-from app.store.store import ModelStore, StoredModel
+from app.store.location import open_store
+from app.store.store import StoredModel
 
 PARTS = ("backend", "relax", "service")
 
@@ -52,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write all numbers into a file, too"
     )
-    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
@@ -68,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """
     _check(options)
     settings = settings_from(options)
-    model = ModelStore(settings.model_store).load(options.model or settings.default_model[0])
+    model = open_store(settings.model_store, settings.cache).load(
+        options.model or settings.default_model[0]
+    )
     subject = _subject(settings, model, options)
     results = _described(subject)
     print(report.heading(results), flush=True)

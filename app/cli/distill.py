@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Sample, label, train, in rounds; say what the result is worth, and publish it if asked."""
     from app.cli.export import publish
-    from app.store.store import ModelStore
+    from app.store.location import open_store
     from app.training.distill.distill import (
         STUDENT,
         Distillation,
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
     (options.output / "report.json").write_text(text + "\n", encoding="utf-8")
     print("\n".join(report.lines))
     if options.publish is not None:
-        publish(folder, ModelStore(options.model_store), options.publish, about)
+        publish(folder, open_store(options.model_store), options.publish, about)
     return 0
 
 
@@ -131,15 +131,15 @@ def _check(options: argparse.Namespace) -> None:
 def _teacher(options: argparse.Namespace, stress: bool) -> "Reference":
     """What labels, with stresses where all structures are bulk."""
     from app.labelling.label import Reference
-    from app.store.store import ModelStore
+    from app.store.location import absolute, open_store
 
     properties = ("energy", "forces", "stress") if stress else ("energy", "forces")
     if options.calculator is not None:
         return Reference(options.calculator, json_object(options.options), properties)
-    stored = ModelStore(options.model_store).load(options.teacher)
+    stored = open_store(options.model_store).load(options.teacher)
     keywords: dict[str, Any] = {
         "model": stored.card.reference,
-        "store": str(options.model_store.resolve()),
+        "store": str(absolute(options.model_store)),
         "threads": 1,
     }
     return Reference("equipot:EquipotCalculator", keywords, properties)

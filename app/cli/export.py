@@ -32,9 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export, certify, publish; print what was published and how far it deviates from its model."""
-    from app.store.store import ModelStore
+    from app.store.location import open_store
 
-    store, about = ModelStore(options.model_store), about_of(options)
+    store, about = open_store(options.model_store), about_of(options)
     publish(options.run_folder, store, options.name, about, options.dtype, options.aoti)
     return 0
 

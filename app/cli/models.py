@@ -1,5 +1,5 @@
-"""`equipot models list|show|verify|calibrate|import`: what is in the store, whether it is sound, how
-fast it is, and models of other packages to put there.
+"""`equipot models list|show|verify|calibrate|import|pull|push`: what is in the store, whether it is
+sound, how fast it is, models of other packages to put there, and copies from and to other stores.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.cli import models_import
+from app.cli import models_import, models_remote
 from app.cli.options import settings_from
 from app.engine.budget import Cost
 from app.engine.calibration import Calibration, Measurement, calibrate_at_once, deviation
@@ -19,6 +19,7 @@ from app.engine.load import calibration_key, open_backend
 from app.errors import CorruptModel
 from app.service.options import batch_limits, potential_options
 from app.settings import Settings
+from app.store.location import open_store
 from app.store.store import ModelStore
 from app.store.summary import summary
 
@@ -30,6 +31,8 @@ ACTIONS = {
     "verify": "whether each file is what the card says",
     "calibrate": "measure how fast they are, and keep it",
     "import": "publish a model of another package",
+    "pull": "copy versions from a store at a URL",
+    "push": "copy versions to a store at a URL",
 }
 
 
@@ -42,15 +45,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "models", nargs="*", metavar="MODEL", help="`name` or `name@version`; all where not given"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
-    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
     parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
     parser.add_argument("--device", help="to calibrate on: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="to calibrate: auto, onnx or aoti")
     models_import.configure(parser)
+    models_remote.configure(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """List, show, verify or calibrate.
+    """List, show, verify, calibrate, import, pull or push.
 
     Returns:
         0, or 1 if a model that was asked for is corrupt; 2, and what can be done, without an action.
@@ -61,11 +65,16 @@ def run(options: argparse.Namespace) -> int:
     if options.action is None:
         options.explain()
         return 2
+    models_remote.check(options)
+    if options.action == "pull":
+        return models_remote.pull(options)
     settings = settings_from(options)
     if options.action == "import":
         return models_import.run(options, settings.model_store)
-    store = ModelStore(settings.model_store)
+    store = open_store(settings.model_store, settings.cache)
     references = [_exact(store, name) for name in options.models] or every_version(store)
+    if options.action == "push":
+        return models_remote.push(options, store, references)
     if options.action == "calibrate":
         return _calibrate(settings, references, options.json)
     states = [state(store, reference) for reference in references]
@@ -74,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps(states, indent=2, ensure_ascii=False))
     elif not states:
-        print(f"no model in {store.root}")
+        print(f"no model in {store.place}")
     else:
         print({"list": _list, "show": _show, "verify": _verify}[options.action](states))
     return 1 if any(entry["state"] != "sound" for entry in states) else 0
@@ -103,7 +112,7 @@ def _measure(settings: Settings, reference: str) -> Calibration:
         CorruptModel: its files are not what its card says.
         BackendError: the runtime is missing or cannot use the device.
     """
-    model = ModelStore(settings.model_store).load(reference)
+    model = open_store(settings.model_store, settings.cache).load(reference)
     options = potential_options(settings)
     backend = open_backend(model, options)
     return calibrate_at_once(backend, calibration_key(model, backend, options), "thorough")

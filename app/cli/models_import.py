@@ -8,6 +8,7 @@ from pathlib import Path
 from app.cli.export import report
 from app.cli.options import DTYPES, about_of, add_about
 from app.errors import InvalidRequest
+from app.store.location import Place, open_store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_about(group)
 
 
-def run(options: argparse.Namespace, store: Path) -> int:
+def run(options: argparse.Namespace, store: Place) -> int:
     """Import; print what was published, how far it is from its package, and the artifact from it.
 
     Raises:
         InvalidRequest: nothing to import, or too much.
     """
-    from app.store.store import ModelStore
     from app.training.importers.run import import_model
 
     if len(options.models) not in (1, 2):
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace, store: Path) -> int:
     published = import_model(
         what,
         Path(files[0]) if files else None,
-        ModelStore(store),
+        open_store(store),
         options.name,
         about_of(options),
         options.dtype or "float32",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from app.backends.domain import OnOod
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
+from app.store.location import located, own_store
 
 if TYPE_CHECKING:
     from app.training.export.publish import About
@@ -64,10 +65,10 @@ def add_model_store(parser: argparse.ArgumentParser) -> None:
     """Declare `--model-store` for commands that train, publish or measure."""
     parser.add_argument(
         "--model-store",
-        type=Path,
-        default=Path(os.environ.get("EQUIPOT_MODEL_STORE") or "model_store"),
-        metavar="DIR",
-        help="folder of the models (%(default)s, or $EQUIPOT_MODEL_STORE)",
+        type=located,
+        default=own_store(),
+        metavar="PLACE",
+        help="folder or URL of the models (%(default)s, or $EQUIPOT_MODEL_STORE)",
     )
 
 

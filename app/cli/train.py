@@ -92,11 +92,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, group: "ProcessGroup") -> int:
-    from app.store.store import ModelStore
+    from app.store.location import open_store
     from app.training.data.load import Finder
     from app.training.runs.folder import CommitteeFolder, RunFolder
 
-    store = ModelStore(options.model_store)
+    store = open_store(options.model_store)
     find = Finder(options.config.parent, data_root(options), data_cache(options))
     path = options.run or Path("runs") / run_name(options.config)
     config = group.share(lambda: _config(options, path, store))

@@ -17,8 +17,7 @@ from app.atoms.warnings import AnswerWarning
 from app.backends import Backend, load_backend
 from app.backends.device import BackendChoice
 from app.backends.domain import Domain, Known, OnOod, check_on_ood
-from app.store.location import DEFAULT_MODEL, default_store
-from app.store.store import ModelStore
+from app.store.location import DEFAULT_MODEL, Place, absolute, default_store, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +25,14 @@ class _Opening:
     """How a model of a store is opened, so that a copy can do it again."""
 
     model: str
-    store: Path
+    store: Place
     threads: int
     device: str
     backend: BackendChoice
 
     def __call__(self) -> Backend:
         return load_backend(
-            ModelStore(self.store).load(self.model),
+            open_store(self.store).load(self.model),
             threads=self.threads,
             device=self.device,
             backend=self.backend,
@@ -47,7 +46,7 @@ class LocalModel:
 
     Args:
         model: `name` or `name@version` of the store, or a backend; the bundled model by default.
-        store: folder of the models; by default `EQUIPOT_MODEL_STORE`, else `model_store` of the
+        store: folder or URL of the models; by default `EQUIPOT_MODEL_STORE`, else `model_store` of the
             working directory, else the one that comes with Equipot.
         threads: numerics threads; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
@@ -78,8 +77,8 @@ class LocalModel:
         self.allow_odd_electrons, self.on_ood = allow_odd_electrons, on_ood
         self._opening: _Opening | None = None
         if model is None or isinstance(model, str):
-            folder = (Path(store) if store else default_store()).resolve()
-            opening = _Opening(model or DEFAULT_MODEL, folder, threads, device, backend)
+            place = absolute(store or default_store())
+            opening = _Opening(model or DEFAULT_MODEL, place, threads, device, backend)
             self.backend = opening()
             self._opening = replace(opening, model=self.backend.card.reference)
         else:

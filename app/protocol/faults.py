@@ -17,6 +17,7 @@ TABLE: dict[type[errors.EquipotError], tuple[int, str]] = {
     errors.CorruptModel: (503, "corrupt_model"),
     errors.ModelExists: (409, "model_exists"),
     errors.ModelInUse: (409, "model_in_use"),
+    errors.UnreachableStore: (503, "unreachable_store"),
     errors.CertificateRefused: (409, "certificate_refused"),
     errors.Unauthorized: (401, "unauthorized"),
     errors.Forbidden: (403, "forbidden"),

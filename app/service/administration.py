@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.errors import InvalidRequest, ModelInUse, UnknownModel
 from app.protocol.admin import LONGEST_NAME, AdminAnswer, Alias, is_exact
@@ -129,7 +129,7 @@ class Administration:
         """Versions of a name that are served."""
         return [key for key in self._models.potentials if key.partition("@")[0] == name]
 
-    def _versions(self, reference: str, known: dict[str, int]) -> list[str]:
+    def _versions(self, reference: str, known: Collection[str]) -> list[str]:
         """Versions that a reference to unload means.
 
         Args:

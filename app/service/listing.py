@@ -1,6 +1,7 @@
 """What is told of the models of a service: to those who ask, and to who runs it."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 from app.engine.budget import Budget
@@ -53,7 +54,7 @@ def card(models: Models, reference: str) -> ModelAnswer:
     )
 
 
-def administered(models: Models, files: dict[str, int]) -> AdminAnswer:
+def administered(models: Models, files: Mapping[str, int | None]) -> AdminAnswer:
     """All versions, whatever their state.
 
     Args:
@@ -73,8 +74,10 @@ def administered(models: Models, files: dict[str, int]) -> AdminAnswer:
     )
 
 
-def file_sizes(store: ModelStore) -> dict[str, int]:
-    """Bytes of the files of each version that the store has; blocks."""
+def file_sizes(store: ModelStore) -> dict[str, int | None]:
+    """Bytes of the files of each version that the store has; None of those at a URL that were not
+    copied. Blocks.
+    """
     return {
         f"{name}@{version}": _size(store.root / name / str(version))
         for name in store.names()
@@ -82,12 +85,12 @@ def file_sizes(store: ModelStore) -> dict[str, int]:
     }
 
 
-def _size(folder: Path) -> int:
-    """Bytes of the files in a folder, as far as they are there."""
+def _size(folder: Path) -> int | None:
+    """Bytes of the files in a folder; None where they are not there."""
     try:
         return sum(path.lstat().st_size for path in folder.iterdir())
     except OSError:
-        return 0
+        return None
 
 
 def _model(models: Models, key: str, size: int | None) -> AdminModel:

@@ -14,6 +14,7 @@ from app.errors import (
     ModelInUse,
     Unavailable,
     UnknownModel,
+    UnreachableStore,
 )
 from app.service.deployment import Deployment, DeploymentFile
 from app.service.loader import Loader
@@ -62,8 +63,9 @@ class Models(Served):
         async with self._changing:
             try:
                 wanted, strays = await asyncio.to_thread(self._wanted.look, self.deployment)
-            except OSError as error:
-                log.error("%s cannot be read: %s", self.store.root, error)
+            except (OSError, UnreachableStore) as error:
+                self.unread = f"{self.store.place} cannot be read: {error}"
+                log.error("%s", self.unread)
                 wanted, strays = [], {}
             self._refuse(strays)
             for reference in wanted:
@@ -104,6 +106,7 @@ class Models(Served):
         Raises:
             InvalidRequest: the file of the deployment is none, or cannot be read.
             CorruptModel: the store cannot be read.
+            UnreachableStore: it is at a URL, which cannot be asked.
             UnknownModel: it holds no model.
         """
         async with self._changing:
@@ -116,7 +119,7 @@ class Models(Served):
             except OSError as error:
                 raise CorruptModel(str(error)) from None
             if not has_models:
-                raise UnknownModel(f"{self.store.root} holds no model")
+                raise UnknownModel(f"{self.store.place} holds no model")
             self.refused = {key: refused for key, refused in self.refused.items() if key in wanted}
             self._refuse(strays)
             for reference in wanted:

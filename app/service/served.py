@@ -11,7 +11,8 @@ from app.service.metrics import Metrics
 from app.service.shares import chosen
 from app.settings import Settings
 from app.store.card import ModelCard
-from app.store.store import ModelStore, is_version
+from app.store.location import open_store
+from app.store.store import is_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +34,17 @@ class Served:
         store: where they come from.
         potentials: those that are served, by `name@version`.
         refused: those that are not, and why.
+        unread: why the store could not be read at the start, if it could not.
         deployment: what of the settings was changed since the start.
         state: of all of them.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
-        self.store = ModelStore(settings.model_store)
+        self.store = open_store(settings.model_store, settings.cache)
         self.potentials: dict[str, Potential] = {}
         self.refused: dict[str, Refused] = {}
+        self.unread = ""
         self.deployment = Deployment()
         self.state: Literal["starting", "ready", "failed", "stopping"] = "starting"
 
@@ -180,7 +183,8 @@ class Served:
         if self.potentials:
             return "; ".join(self._lacking())
         reasons = "; ".join(refused.reason for refused in self.refused.values())
-        return f"no model could be loaded: {reasons or f'{self.store.root} holds none'}"
+        why = reasons or self.unread or f"{self.store.place} holds none"
+        return f"no model could be loaded: {why}"
 
 
 def _version(reference: str) -> int:

@@ -28,6 +28,7 @@ class Wanted:
 
         Raises:
             OSError: the store cannot be read.
+            UnreachableStore: it is at a URL, which cannot be asked.
         """
         wanted = dict.fromkeys([*self.stated(), *deployment.load, *deployment.named])
         defaults = deployment.default or self._settings.default_model
@@ -39,6 +40,7 @@ class Wanted:
 
         Raises:
             OSError: the store cannot be read.
+            UnreachableStore: it is at a URL, which cannot be asked.
         """
         return [self._resolved(reference) for reference in self._settings.models] or [
             f"{name}@{version}"

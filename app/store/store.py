@@ -63,6 +63,11 @@ class ModelStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
+    @property
+    def place(self) -> str:
+        """Where the models come from, for people."""
+        return str(self.root)
+
     def names(self) -> list[str]:
         """Names of the models that have at least one version.
 
@@ -134,21 +139,10 @@ class ModelStore:
             UnknownModel: no such name or version.
             CorruptModel: a file is missing or changed, or the card cannot be read.
         """
-        name, version = self.resolve(reference)
-        folder = self.root / name / str(version)
-        card, digest = _read_card(folder)
-        if (card.name, card.version) != (name, version):
-            raise CorruptModel(f"{folder}: its card is of {card.reference}")
-        try:
-            card.check_files()
-        except CorruptModel as error:
-            raise CorruptModel(f"{folder}: {error}") from None
-        for file, expected in card.files.items():
-            verify(folder, file, expected)
-        for artifact in card.artifacts:
-            if artifact.endswith(".onnx"):
-                _check_covered(folder, artifact, card)
-        return StoredModel(card, folder, digest)
+        return self._read(*self.resolve(reference))
+
+    def _read(self, name: str, version: int) -> StoredModel:
+        return read_version(self.root / name / str(version), name, version)
 
     @contextmanager
     def publish(self, card: ModelCard) -> Iterator[Publication]:
@@ -178,7 +172,7 @@ class ModelStore:
                 complete.model_dump_json(indent=2, exclude_defaults=False) + "\n"
             )
             _read_card(folder)
-            _let_everybody_read(folder)
+            let_everybody_read(folder)
             os.rename(folder, target)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -198,7 +192,35 @@ def _exists(card: ModelCard) -> str:
     return f"{card.reference} is published already; versions never change"
 
 
-def _let_everybody_read(folder: Path) -> None:
+def read_version(folder: Path, name: str, version: int, whole: bool = True) -> StoredModel:
+    """A version in a folder.
+
+    Args:
+        folder: with the files of the version.
+        name: that its card must have.
+        version: that its card must have.
+        whole: whether each file must have the digest on the card; else the card alone is read.
+
+    Raises:
+        CorruptModel: a file is missing or changed, or the card cannot be read.
+    """
+    card, digest = _read_card(folder)
+    if (card.name, card.version) != (name, version):
+        raise CorruptModel(f"{folder}: its card is of {card.reference}")
+    try:
+        card.check_files()
+    except CorruptModel as error:
+        raise CorruptModel(f"{folder}: {error}") from None
+    if whole:
+        for file, expected in card.files.items():
+            verify(folder, file, expected)
+        for artifact in card.artifacts:
+            if artifact.endswith(".onnx"):
+                _check_covered(folder, artifact, card)
+    return StoredModel(card, folder, digest)
+
+
+def let_everybody_read(folder: Path) -> None:
     """A server runs as another user than the one who trains."""
     folder.chmod(0o755)
     for path in folder.iterdir():

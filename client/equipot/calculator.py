@@ -68,7 +68,7 @@ class EquipotCalculator(Calculator):
     Args:
         model: `name` or `name@version`, of the service or of the store; by default the service's
             default, or the bundled model; or a backend of this process.
-        store: folder of the models; by default `EQUIPOT_MODEL_STORE`, else `model_store` of the
+        store: folder or URL of the models; by default `EQUIPOT_MODEL_STORE`, else `model_store` of the
             working directory, else the one that comes with Equipot.
         threads: numerics threads; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.

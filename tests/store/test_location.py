@@ -4,8 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
 from app.store import location
-from app.store.location import DEFAULT_MODEL, bundled_store, default_store, own_store
+from app.store.location import (
+    DEFAULT_MODEL,
+    absolute,
+    bundled_store,
+    default_store,
+    located,
+    own_store,
+)
 from app.store.store import ModelStore
 from tests.paths import MODEL_STORE
 
@@ -42,3 +50,11 @@ def test_an_installed_package_has_it_within(
     assert own_store() == Path("model_store")
     (package / "model_store").rmdir()
     assert default_store() == Path("model_store")
+
+
+def test_a_url_stays_as_it_is(monkeypatch):
+    monkeypatch.setenv("EQUIPOT_MODEL_STORE", "s3://bucket/models")
+    assert default_store() == own_store() == "s3://bucket/models"
+    assert absolute("s3://bucket/models") == located("s3://bucket/models") == "s3://bucket/models"
+    assert Settings().model_store == "s3://bucket/models"
+    assert absolute("models") == Path("models").resolve()

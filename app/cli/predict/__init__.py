@@ -52,7 +52,7 @@ from app.service.choice import ref_of
 from app.service.load import Load
 from app.service.options import potential_options, request_limits, safeguards
 from app.settings import Settings
-from app.store.store import ModelStore
+from app.store.location import open_store
 
 FAILED = 3
 """Exit code after an error that is not one of a structure."""
@@ -121,7 +121,7 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="a running service that answers, in the place of this process",
     )
-    parser.add_argument("--model-store", dest="model_store", help="folder of the models")
+    parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
@@ -286,7 +286,7 @@ def _load(settings: Settings, model: str | None) -> Potential:
     options = potential_options(settings)
     most = sys.maxsize
     return load_potential(
-        ModelStore(settings.model_store).load(model or settings.default_model[0]),
+        open_store(settings.model_store, settings.cache).load(model or settings.default_model[0]),
         replace(options, queue=UNLIMITED, max_atoms=most, max_edges=most),
         cache=CalibrationCache(settings.cache),
     )

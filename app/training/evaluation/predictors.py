@@ -13,7 +13,7 @@ from app.backends import Backend, load_backend
 from app.backends.device import BackendChoice, Device
 from app.errors import InputError, InvalidConfig, InvalidData
 from app.store.card import ModelCard
-from app.store.store import ModelStore
+from app.store.location import Place, open_store
 from app.training.data.batches import BatchSize, Collator
 from app.training.data.dataset import build_dataset
 from app.training.data.frames import LabelledFrame
@@ -29,7 +29,7 @@ Predictor = Callable[[Sequence[LabelledFrame]], Values]
 
 def open_predictor(
     model: str,
-    store: Path,
+    store: Place,
     device: str = "cpu",
     threads: int = 0,
     batch_size: int = 32,
@@ -40,7 +40,7 @@ def open_predictor(
 
     Args:
         model: folder of a run or of a committee, or a reference into the store.
-        store: folder of the models.
+        store: folder or URL of the models.
         device: `cpu`, `cuda` or `cuda:N`.
         threads: numerics threads; 0 takes all cores.
         batch_size: structures evaluated together.
@@ -57,7 +57,7 @@ def open_predictor(
     if is_run(Path(model)):
         return run_predictor(TrainedRun(Path(model)), device, threads, batch_size)
     opened = load_backend(
-        ModelStore(store).load(model), threads=threads, device=device, backend=backend
+        open_store(store).load(model), threads=threads, device=device, backend=backend
     )
     return backend_predictor(opened, batch_size)
 
