@@ -5,7 +5,6 @@ python -m recipes.crystals.nve --model sevennet-0 [--picoseconds 10]
 
 import argparse
 import time
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
@@ -13,7 +12,7 @@ from ase.build import bulk
 from ase.md.verlet import VelocityVerlet
 
 from app.atoms.structure import Floats
-from app.store.location import DEFAULT_MODEL, default_store
+from app.store.location import DEFAULT_MODEL, default_store, located
 from app.training.distill.sampling import heat
 from equipot import EquipotCalculator
 
@@ -38,7 +37,7 @@ def main() -> None:
     """Print drift, fluctuation and time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="`name` or `name@version`")
-    parser.add_argument("--model-store", type=Path, help="folder of the models")
+    parser.add_argument("--model-store", type=located, help="folder or URL of the models")
     parser.add_argument("--element", default="Si", help="of the crystal (Si)")
     parser.add_argument("--cells", type=int, default=2, help="cubic cells along each axis (2)")
     parser.add_argument("--picoseconds", type=float, default=10.0, help="(10)")

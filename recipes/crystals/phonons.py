@@ -16,7 +16,7 @@ from ase.filters import FrechetCellFilter
 from ase.optimize import LBFGS
 from ase.phonons import Phonons
 
-from app.store.location import DEFAULT_MODEL, default_store
+from app.store.location import DEFAULT_MODEL, default_store, located
 from equipot import EquipotCalculator
 
 CRYSTALS = {"Si": ("diamond", 5.43), "MgO": ("rocksalt", 4.21)}
@@ -52,7 +52,7 @@ def main() -> None:
     """Print a row for each crystal and point."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL, help="`name` or `name@version`")
-    parser.add_argument("--model-store", type=Path, help="folder of the models")
+    parser.add_argument("--model-store", type=located, help="folder or URL of the models")
     parser.add_argument("--only", choices=CRYSTALS, help="one of the crystals")
     parser.add_argument("--cells", type=int, default=4, help="of the supercell along each axis (4)")
     options = parser.parse_args()

@@ -23,8 +23,7 @@ from app.atoms.neighbors import build_graph
 from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
 from app.formats.ase_atoms import from_ase
-from app.store.location import default_store
-from app.store.store import ModelStore
+from app.store.location import default_store, located, open_store
 from app.training.importers.catalogue import FORMATS
 
 
@@ -80,12 +79,12 @@ def main() -> None:
     parser.add_argument("format", choices=FORMATS)
     parser.add_argument("file", type=Path, help="that the model was imported from")
     parser.add_argument("--model", required=True, help="`name` or `name@version`")
-    parser.add_argument("--model-store", type=Path, help="folder of the models")
+    parser.add_argument("--model-store", type=located, help="folder or URL of the models")
     parser.add_argument("--repeats", type=int, default=5, help="steps (5)")
     parser.add_argument("--only", help="one of the samples")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    stored = ModelStore(options.model_store or default_store()).load(options.model)
+    stored = open_store(options.model_store or default_store()).load(options.model)
     backend = load_backend(stored, threads=1)
     theirs = FORMATS[options.format].importer.calculator(options.file)
     print(

@@ -22,8 +22,7 @@ from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
 from app.protocol.response import Answered
 from app.relax import RelaxOptions
-from app.store.location import default_store
-from app.store.store import ModelStore
+from app.store.location import default_store, open_store
 from recipes.claim import claim
 from recipes.measures.ensemble import Array, Ensemble
 from recipes.measures.model import Model, add_model_options, opened
@@ -122,7 +121,7 @@ def summary(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _backend(options: argparse.Namespace) -> Backend:
-    stored = ModelStore(options.model_store or default_store()).load(options.model)
+    stored = open_store(options.model_store or default_store()).load(options.model)
     return load_backend(stored, threads=options.threads)
 
 

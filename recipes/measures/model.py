@@ -16,8 +16,7 @@ from app.protocol.response import Result
 from app.relax import RelaxOptions, Safeguards
 from app.service.answer import answer
 from app.service.choice import Choice
-from app.store.location import DEFAULT_MODEL, default_store
-from app.store.store import ModelStore
+from app.store.location import DEFAULT_MODEL, default_store, located, open_store
 
 AT_ONCE = 256
 """Structures of a request."""
@@ -63,7 +62,7 @@ class Model:
 @contextmanager
 def opened(options: argparse.Namespace) -> Iterator[Model]:
     """The model that the options name (`add_model_options`)."""
-    stored = ModelStore(options.model_store or default_store()).load(options.model)
+    stored = open_store(options.model_store or default_store()).load(options.model)
     potential = load_potential(stored, PotentialOptions(threads=options.threads))
     with asyncio.Runner() as runner:
         runner.run(_start(potential))
@@ -80,7 +79,7 @@ async def _start(potential: Potential) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which model, on how many threads, and where the numbers go."""
     parser.add_argument("--model", default=DEFAULT_MODEL, help="`name` or `name@version`")
-    parser.add_argument("--model-store", type=Path, help="folder of the models")
+    parser.add_argument("--model-store", type=located, help="folder or URL of the models")
     parser.add_argument("--threads", type=int, default=1, help="numerics threads (%(default)s)")
     parser.add_argument(
         "--output", type=Path, help="folder for a JSON file with everything that was measured"

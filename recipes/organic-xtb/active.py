@@ -26,7 +26,7 @@ from selection import select
 from app import errors
 from app.labelling.isolation import isolated
 from app.store.card import ModelCard
-from app.store.location import default_store
+from app.store.location import Place, default_store, located, open_store
 from app.store.store import ModelStore
 from equipot import EquipotError
 
@@ -126,15 +126,16 @@ def _takes(card: ModelCard, molecule: Molecule) -> bool:
     return elements | {"H"} <= set(card.elements) and (card.takes_charge or not charged)
 
 
-def _opened(models: list[str], store: Path | None, folder: Path) -> tuple[Path, list[ModelCard]]:
+def _opened(models: list[str], store: Place | None, folder: Path) -> tuple[Place, list[ModelCard]]:
     """A store and the models in it; of a training run's folder, its certified export."""
     runs = [model for model in models if Path(model).is_dir()]
     if runs and len(runs) < len(models):
         raise SystemExit("--model: folders of runs and names of models cannot be mixed")
-    place = folder / "store" if runs else (store or default_store())
+    own = folder / "store"
     if runs:
-        models = [_exported(Path(run), f"model-{number}", place) for number, run in enumerate(runs)]
-    return place, [ModelStore(place).load(model).card for model in models]
+        models = [_exported(Path(run), f"model-{number}", own) for number, run in enumerate(runs)]
+    place = own if runs else (store or default_store())
+    return place, [open_store(place).load(model).card for model in models]
 
 
 def _exported(run: Path, name: str, place: Path) -> str:
@@ -173,7 +174,11 @@ def _options() -> argparse.Namespace:
         metavar="NAME",
         help="of the store, or folder of a training run; again for another model to compare with",
     )
-    add("--store", type=Path, help="folder of the models (default: as for equipot predict)")
+    add(
+        "--store",
+        type=located,
+        help="folder or URL of the models (default: as for equipot predict)",
+    )
     add("--molecules", type=int, default=2000, help="to explore (default: %(default)s)")
     add("--frames", type=int, default=5000, help="to label, at most (default: %(default)s)")
     add(

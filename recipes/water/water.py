@@ -17,7 +17,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.io import read
 
-from app.store.store import ModelStore
+from app.store.location import located, open_store
 from equipot import EquipotCalculator
 from recipes.claim import claim
 from recipes.water.dynamics import Dynamics, Unstable
@@ -83,7 +83,7 @@ def _sample(dynamics: Dynamics, atoms: Atoms, options: argparse.Namespace) -> Un
 def _claim(options: argparse.Namespace, atoms: Atoms) -> None:
     """Note in the output folder what is run there; refuse a folder where something else was."""
     settings = {
-        "model": ModelStore(options.model_store).load(options.model).digest,
+        "model": open_store(options.model_store).load(options.model).digest,
         "start": hashlib.sha256(atoms.positions.tobytes()).hexdigest(),
         **{name: getattr(options, name) for name in ("picoseconds", "step", "temperature", "seed")},
     }
@@ -95,7 +95,7 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", help="name or name@version of the store")
-    parser.add_argument("--model-store", type=Path, default=Path("model_store"))
+    parser.add_argument("--model-store", type=located, default=Path("model_store"))
     parser.add_argument(
         "--test", type=Path, required=True, help="frames, one of which is the start"
     )
