@@ -79,13 +79,18 @@ def docker(words: list[str]) -> None:
     assert [word for word in words if _is_missing(word)] == []
 
 
+def kubectl(words: list[str]) -> None:
+    """Its folder is there."""
+    docker(words)
+
+
 def torchrun(words: list[str]) -> None:
     """What it starts can be started."""
     check(words[words.index("--") + 1 :])
 
 
 CHECKS: dict[str, Callable[[list[str]], None]] = {
-    check.__name__: check for check in (equipot, python, pip, curl, make, docker, torchrun)
+    check.__name__: check for check in (equipot, python, pip, curl, make, docker, kubectl, torchrun)
 }
 
 
