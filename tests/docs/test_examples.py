@@ -39,6 +39,7 @@ NOT_HERE = {
     "models import": "fetches or converts a model with torch: tests/training/importers",
     "sevennet-0": "that model is not bundled",
     "--model density": "its architecture is made in test_new_architecture.py",
+    "/admin/": "changes what the others are answered by: tests/api/test_admin.py",
     "MiniDrugBank.sdf": "a data set that is not part of the project",
 }
 """Words of commands that cannot run here, and why."""
