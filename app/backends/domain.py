@@ -6,6 +6,7 @@ atom how new it is.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 from app.atoms.decomposition import Piece
@@ -100,6 +101,14 @@ class Domain:
         self._check(told)
         return told
 
+    def stated(self, prediction: StructurePrediction) -> StructurePrediction:
+        """The prediction with the estimates of its errors that can be stated: with a charge that no
+        structure of the training data had there are none, since they were fitted to those that had.
+        """
+        if not any(_of_charge(self._known.trained_on, self._structure)):
+            return prediction
+        return replace(prediction, energy_variance=None, force_errors=None)
+
     def _of_geometry(self) -> tuple[AnswerWarning, ...]:
         texts = [self._when + joined(found.values()) for found in self._found if found]
         if self._known.trained_on is not None and self._when != AFTER:
@@ -179,7 +188,12 @@ def _of_the_whole(trained_on: TrainingRange, structure: Structure) -> Iterator[s
         yield "the structure is periodic, and the model was trained on molecules only"
     if molecular and trained_on.molecular is False:
         yield "the structure is a molecule, and the model was trained on periodic structures only"
-    charges = trained_on.charges
+    yield from _of_charge(trained_on, structure)
+
+
+def _of_charge(trained_on: TrainingRange | None, structure: Structure) -> Iterator[str]:
+    """What is told of the total charge."""
+    charges = None if trained_on is None else trained_on.charges
     if charges is not None and structure.charge not in charges and len(structure) > 1:
         known = ", ".join(map(str, charges))
         yield (

@@ -150,7 +150,8 @@ class LocalModel:
         graph = collate(graphs)
         evaluated = self.backend.energies(graph) if energies_alone else self.backend(graph)
         predictions = split(evaluated, graph)
-        return [(each, d.doubts(each)) for each, d in zip(predictions, domains, strict=True)]
+        pairs = zip(predictions, domains, strict=True)
+        return [(domain.stated(each), domain.doubts(each)) for each, domain in pairs]
 
 
 def _structure(

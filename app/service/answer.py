@@ -229,7 +229,7 @@ async def _single_point(
     domain = Domain(potential.known, structure, when, request.on_ood)
     derivatives = request.derivatives or request.relax is not None
     prediction = await potential.predict(structure, derivatives, request.caller, domain.look)
-    return prediction, domain.doubts(prediction)
+    return domain.stated(prediction), domain.doubts(prediction)
 
 
 async def _relaxed(
@@ -252,12 +252,17 @@ async def _relaxed(
     ask = (options, safeguards, request.caller, first.look, course.state, course.keep)
     with span("relax"):
         relaxed = await relax(potential, structure, *ask)
+    stated = replace(
+        relaxed,
+        initial=first.stated(relaxed.initial),
+        prediction=first.stated(relaxed.prediction),
+    )
     if not relaxed.steps:
-        return relaxed, first.doubts(relaxed.initial)
+        return stated, first.doubts(relaxed.initial)
     last = Domain(potential.known, relaxed.structure, AFTER, request.on_ood)
     assert relaxed.graph is not None
     await potential.graphs.show(Piece.whole(relaxed.graph), last.look)
-    return relaxed, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
+    return stated, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
 
 
 def _odd_electrons(

@@ -47,7 +47,7 @@ def main() -> None:
     known = [(m, r) for m in choose(ranked) if (r := cache.get(key(m))) and all(r["converged"])]
     with opened(options) as model:
         records = [
-            compared(model, molecule, reference) for molecule, reference in known[:MOLECULES]
+            compared(model, molecule, reference) for molecule, reference in known[: options.count]
         ]
         publish(options, model, [summary(records)], {"molecules": records})
 
@@ -154,6 +154,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--molecules", type=Path, required=True, help="SDF file")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the references")
+    parser.add_argument(
+        "--count", type=int, default=MOLECULES, help="molecules, at most (%(default)s)"
+    )
     add_model_options(parser)
     return parser.parse_args()
 

@@ -35,10 +35,12 @@ MATCHES = 10_000  # of a molecule onto itself, at most
 def main() -> None:
     """Measure and print."""
     options = _options()
-    molecules = read_molecules(options.molecules)
+    pairs = zip(read_molecules(options.molecules), read_structures(options.molecules), strict=True)
+    ranked = sorted(pairs, key=lambda pair: pair[0].rank)[: options.count]
+    molecules = [molecule for molecule, _ in ranked]
     cache = Cache(options.cache, "minima")
     with opened(options) as model:
-        stated = model.ask_frames(read_structures(options.molecules))
+        stated = model.ask_frames([frame for _, frame in ranked])
         points = model.ask([molecule.structure for molecule in molecules])
         ends = model.ask([molecule.structure for molecule in molecules], RelaxOptions())
         records = [
@@ -196,6 +198,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--molecules", type=Path, required=True, help="SDF file")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the references")
+    parser.add_argument("--count", type=int, help="molecules, at most (default: all)")
     add_model_options(parser)
     return parser.parse_args()
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from ase.calculators.calculator import CalculationFailed
@@ -46,7 +47,7 @@ def main() -> None:
         molecules = read_molecules(options.molecules)
         for kind in options.kinds:
             started, new = time.perf_counter(), 0
-            for job in jobs(kind, molecules, caches):
+            for job in islice(jobs(kind, molecules, caches), options.count):
                 if job.key not in caches[kind]:
                     caches[kind].add(job.key, attempted(job))
                     new += 1
@@ -60,7 +61,7 @@ def jobs(kind: str, molecules: list[Molecule], caches: dict[str, Cache]) -> Iter
     """What is to be computed of a kind, in an order that is the same in each run."""
     ranked = sorted(molecules, key=lambda molecule: molecule.rank)
     if kind == "minima":
-        for molecule in sorted(ranked, key=lambda molecule: len(molecule.numbers)):
+        for molecule in ranked:
             yield Job(kind, minima.key(molecule), partial(minima.reference, molecule))
     elif kind == "protonation":
         for pair in protonation.PAIRS:
@@ -98,6 +99,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, required=True, help="folder of the references")
     parser.add_argument(
         "--kinds", nargs="+", choices=KINDS, default=KINDS, help="which (default: all)"
+    )
+    parser.add_argument(
+        "--count",
+        type=int,
+        help="most of each kind: the first ones, in an order that is no other's",
     )
     return parser.parse_args()
 

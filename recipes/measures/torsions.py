@@ -40,7 +40,7 @@ def main() -> None:
     ranked = sorted(read_molecules(options.molecules), key=lambda molecule: molecule.rank)
     known = [(t, r) for t in choose(ranked) if (r := cache.get(t.key)) is not None]
     with opened(options) as model:
-        records = [compared(model, torsion, reference) for torsion, reference in known]
+        records = [compared(model, t, r) for t, r in known[: options.count]]
         publish(options, model, [summary(records)], {"torsions": records})
 
 
@@ -169,6 +169,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--molecules", type=Path, required=True, help="SDF file")
     parser.add_argument("--cache", type=Path, required=True, help="folder of the references")
+    parser.add_argument("--count", type=int, default=BONDS, help="bonds, at most (%(default)s)")
     add_model_options(parser)
     return parser.parse_args()
 

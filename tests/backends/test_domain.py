@@ -1,5 +1,7 @@
 """What a structure has that the training data never held."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,6 +103,13 @@ def test_a_crystal_for_a_model_of_molecules(card: ModelCard, full: ModelCard) ->
 
 def test_charges_that_were_never_seen(full: ModelCard) -> None:
     assert "charge 2; those of the training data are -1, 0" in told(full, water(0.96, charge=2))
+
+
+def test_of_such_charges_no_error_is_stated(full: ModelCard, card: ModelCard) -> None:
+    estimated = replace(still(water(1.0)), energy_variance=0.01, force_errors=np.full(3, 0.1))
+    for known, charge, states in ((full, -1, True), (full, 2, False), (card, 2, True)):
+        stated = Domain(Known(known), water(1.0, charge=charge)).stated(estimated)
+        assert (stated.energy_std is not None) is (stated.forces_std is not None) is states
 
 
 def test_single_atoms_are_known_or_not(full: ModelCard) -> None:
