@@ -23,6 +23,7 @@ from app.backends.findings import (
     lonely,
     novel,
     strong,
+    uncertain,
 )
 from app.errors import InvalidRequest, OutOfDomain
 from app.store.card import ModelCard
@@ -47,11 +48,13 @@ class Known:
     Attributes:
         trained_on: of the card; None where it does not know.
         tables: the same; None, too.
+        usual_forces: eV/Å, of the card's `uncertainty`; None where it has none.
     """
 
     def __init__(self, card: ModelCard) -> None:
         self.trained_on = card.trained_on
         self.tables = Tables(card.trained_on, card.cutoff) if card.trained_on else None
+        self.usual_forces = None if card.uncertainty is None else card.uncertainty.usual_forces
 
 
 class Domain:
@@ -171,6 +174,8 @@ def doubts_of_answer(
     texts = []
     if known.tables is not None and prediction.forces is not None:
         texts.append(joined(strong(known.tables, structure.numbers, prediction.forces)))
+    if known.usual_forces is not None and prediction.force_errors is not None:
+        texts.append(uncertain(known.usual_forces, prediction.force_errors))
     if prediction.novelty is not None:
         texts.append(joined(novel(structure.numbers, prediction.novelty)))
     return tuple(AnswerWarning("out_of_domain", text) for text in texts if text)

@@ -221,6 +221,19 @@ def novel(numbers: Integers, novelty: Floats) -> Iterator[Finding]:
         yield Finding(value, atom, f"{text}, limit 1)")
 
 
+def uncertain(usual: float, errors: Floats) -> str:
+    """That the estimated errors (N,) of a structure's forces, in eV/Å, are larger than usual, the root
+    mean square over its atoms; empty where they are not.
+    """
+    size = float(np.sqrt((errors**2).mean()))
+    if size <= usual:
+        return ""
+    return (
+        f"the forces are estimated to be off by {size:.3g} eV/Å, root mean square over the atoms; of "
+        f"structures like those of the training data, 99 % are below {usual:.3g} eV/Å"
+    )
+
+
 def joined(findings: Iterable[Finding]) -> str:
     """The worst findings in words, and how many more there are."""
     told = [each.text for each in sorted(findings, key=attrgetter("rank"), reverse=True)]

@@ -63,7 +63,7 @@ def _data(card: ModelCard) -> Iterator[str]:
         yield "Its card does not say what it was trained on: it cannot warn of what it never saw."
     if card.uncertainty is not None:
         yield (
-            "It estimates the error of each answer, and warns of atoms that are new to it; of "
+            "It estimates the error of each answer, and warns where it is large or atoms are new; of "
             f"structures like those that it knows, {100 * card.uncertainty.false_alarms:.2g} % are "
             "warned of without need."
         )

@@ -12,6 +12,7 @@ from app.atoms.structure import Structure
 from app.backends.domain import AFTER, BEFORE, Domain, Known, check_on_ood, doubts_of_answer
 from app.errors import InvalidRequest, OutOfDomain
 from app.store.card import ModelCard
+from app.store.certificate import Calibration, Uncertainty
 from app.store.training_range import TrainingRange
 
 RANGE = TrainingRange(
@@ -163,6 +164,18 @@ def test_atoms_that_are_new_to_the_model(pair_card: ModelCard) -> None:
         "atom 5 (C) is unlike those of the training data (novelty 2, limit 1); "
         "atom 0 (O) is unlike those of the training data (novelty 1.5, limit 1); and 1 more"
     )
+
+
+def test_forces_that_are_less_certain_than_usual(pair_card: ModelCard) -> None:
+    fit = Calibration(count=9, spearman=None, error_over_std=1.0, within_std=0.7)
+    usual = Uncertainty(energy=fit, forces=fit, false_alarms=0.01, usual_forces=0.2)
+    known = Known(pair_card.model_copy(update={"uncertainty": usual}))
+    sure = replace(still(water(1.0)), energy_variance=0.01, force_errors=np.full(3, 0.2))
+    unsure = replace(sure, force_errors=np.array([0.0, 0.3, 0.4]))
+    assert doubts_of_answer(known, water(1.0), sure) == ()
+    (warning,) = doubts_of_answer(known, water(1.0), unsure)
+    assert "off by 0.289 eV/Å" in warning.message
+    assert warning.message.endswith("99 % are below 0.2 eV/Å")
 
 
 def test_of_a_relaxation_it_is_told_which_geometry(full: ModelCard) -> None:

@@ -1,5 +1,6 @@
 """What measures organic models: the parts that need RDKit, and GFN2-xTB."""
 
+import importlib
 import json
 import sys
 
@@ -12,6 +13,7 @@ pytest.importorskip("tblite")
 from rdkit import Chem
 from scipy.spatial.transform import Rotation
 
+from recipes.measures import all as everything
 from recipes.measures import conformers, mini_drug_bank, references, torsions
 from recipes.measures.embedding import embedded
 from recipes.measures.molecules import Molecule, complete_charges, group_of, read_molecules
@@ -145,3 +147,16 @@ def test_structures_outside_are_sound_ones_gone_wrong():
     assert kinds["packed into a crystal"].is_bulk
     ratio = np.ptp(kinds["bohr taken for Å"].positions) / np.ptp(molecule.positions)
     assert ratio == pytest.approx(1 / 0.529177, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [[], ["--full"]], ids=["short", "full"])
+def test_all_measurements_are_given_options_that_they_have(tmp_path, monkeypatch, size):
+    paths = [f"--{name}" for name in ("molecules", "databases", "held-out", "cache", "output")]
+    given = [word for name in paths for word in (name, str(tmp_path))]
+    monkeypatch.setattr(sys, "argv", ["all", *given, "--model", "organic-xtb", *size])
+    options = everything._options()
+    for name in options.only:
+        module = importlib.import_module(f"recipes.measures.{name}")
+        for folder, arguments in everything.commands(name, options):
+            monkeypatch.setattr(sys, "argv", [name, *arguments, "--output", str(folder)])
+            assert module._options().model == "organic-xtb"

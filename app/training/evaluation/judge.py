@@ -30,7 +30,8 @@ not differ tell nothing."""
 SEEN = 0.999
 """Share of the training atoms of an element with a novelty below 1, where that leaves few alarms."""
 ALARMS = 0.01
-"""Largest share of held-out structures that may have an atom of novelty above 1."""
+"""Largest share of held-out structures that may have an atom of novelty above 1, and share of those
+whose forces have estimated errors that are larger than usual."""
 
 
 class Seen(NamedTuple):
@@ -213,13 +214,26 @@ def _rescaled(uncertainty: Uncertainty, held: Seen, other: Seen) -> Judged:
         (error.numpy(), (std * factor).numpy())
         for (error, std), factor in zip((energy, forces), factors, strict=True)
     ]
-    novelty = uncertainty(other.features, other.species).novelty
-    alarmed = len(torch.unique(other.structure[novelty > 1])) / len(other.energy)
+    told = uncertainty(other.features, other.species)
+    usual = _force_errors(told, other)
+    limit = float(usual.quantile(1 - ALARMS))
+    new = torch.zeros(len(usual), dtype=torch.bool)
+    new[other.structure[told.novelty > 1]] = True
+    alarmed = float((new | (usual > limit)).double().mean())
     of_energy, of_forces = (
         Calibration.model_validate(reliability(*pair).model_dump()) for pair in scaled
     )
-    judgement = Judgement(energy=of_energy, forces=of_forces, false_alarms=alarmed)
+    judgement = Judgement(
+        energy=of_energy, forces=of_forces, false_alarms=alarmed, usual_forces=limit
+    )
     return Judged(uncertainty, judgement, scaled[1])
+
+
+def _force_errors(estimates: ErrorEstimates, seen: Seen) -> Tensor:
+    """(F,), eV/Å: those of the frames' forces, root mean square over the atoms."""
+    squares = estimates.force_errors**2
+    sums = squares.new_zeros(len(seen.energy)).index_add(0, seen.structure, squares)
+    return (sums / torch.bincount(seen.structure, minlength=len(sums))).sqrt()
 
 
 def _variances(estimates: ErrorEstimates, seen: Seen) -> Tensor:

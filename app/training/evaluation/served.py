@@ -72,7 +72,7 @@ def _ask(url: str, model: str, frames: Sequence[LabelledFrame]) -> list[dict[str
 
 
 def _values(results: Sequence[Mapping[str, Any]]) -> Values:
-    states_std = "energy_std" in results[0]
+    states_std = all("energy_std" in result for result in results)  # with new charges there is none
     return Values(
         np.array([result["energy"] for result in results]),
         np.concatenate([np.array(result["forces"]).reshape(-1, 3) for result in results]),
