@@ -62,8 +62,9 @@ def _data(card: ModelCard) -> Iterator[str]:
     elif card.uncertainty is None:
         yield "Its card does not say what it was trained on: it cannot warn of what it never saw."
     if card.uncertainty is not None:
+        large = "" if card.uncertainty.usual_forces is None else "where it is large, and "
         yield (
-            "It estimates the error of each answer, and warns where it is large or atoms are new; of "
+            f"It estimates the error of each answer, and warns {large}of atoms that are new to it; of "
             f"structures like those that it knows, {100 * card.uncertainty.false_alarms:.2g} % are "
             "warned of without need."
         )

@@ -3,7 +3,8 @@
     python -m recipes.measures.torsions --molecules MiniDrugBank.sdf --cache FOLDER --model NAME
 
 Fifty bonds, turned from the minimum of GFN2-xTB by 15° at a time. Compared are the geometries whose
-energy GFN2-xTB puts within 1 eV of the lowest one: beyond, parts of the molecule collide.
+energy GFN2-xTB puts within 1 eV of the lowest one: beyond, parts of the molecule collide, and its
+charges may not converge at all.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from ase.calculators.calculator import CalculationFailed
 from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
@@ -103,47 +105,58 @@ def _neighbor(chemical: Chem.Mol, atom: int, other: int) -> int:
 
 
 def reference(torsion: Torsion, minimum: Record) -> Record:
-    """Energies in eV of GFN2-xTB, turning its own minimum."""
-    molecule, start = torsion.molecule, np.array(minimum["minimum"])
-    energies = [
-        gfn2.single_point(molecule.numbers, positions, molecule.charge)[0]
-        for positions in torsion.geometries(start)
-    ]
+    """Energies in eV of GFN2-xTB, turning its own minimum; None where its charges do not converge."""
+    start = np.array(minimum["minimum"])
+    energies = [_energy(torsion.molecule, positions) for positions in torsion.geometries(start)]
     return {"start": start.tolist(), "energies": energies}
 
 
+def _energy(molecule: Molecule, positions: Array) -> float | None:
+    try:
+        return gfn2.single_point(molecule.numbers, positions, molecule.charge)[0]
+    except CalculationFailed:
+        return None
+
+
 def compared(model: Model, torsion: Torsion, reference: Record) -> Record:
-    """Both profiles of a bond, in eV, and how they differ."""
+    """Both profiles of a bond, in eV, where the reference is low, and how they differ."""
     found: Record = {"name": torsion.key, "group": group_of(torsion.molecule)}
     molecule = torsion.molecule
+    low = low_ones(reference["energies"])
+    geometries = torsion.geometries(np.array(reference["start"]))
     results = model.ask(
         [
             structure_of(molecule.numbers, positions, molecule.charge)
-            for positions in torsion.geometries(np.array(reference["start"]))
+            for positions, chosen in zip(geometries, low, strict=True)
+            if chosen is not None
         ]
     )
     errors = [result for result in results if not isinstance(result, Answered)]
     if errors:
         return found | {"failed": f"{len(errors)} of {len(results)} geometries: {errors[0]}"}
     energies = [result.prediction.energy for result in results if isinstance(result, Answered)]
-    own, expected = np.array(energies), np.array(reference["energies"])
+    own, expected = np.array(energies), np.array([energy for energy in low if energy is not None])
     return (
         found | {"profile": own.tolist(), "reference": expected.tolist()} | deviation(own, expected)
     )
 
 
+def low_ones(energies: Sequence[float | None]) -> list[float | None]:
+    """Energies in eV that are near the lowest one, and None in the place of the others."""
+    lowest = min(energy for energy in energies if energy is not None)
+    return [e if e is not None and e - lowest < HIGHEST else None for e in energies]
+
+
 def deviation(own: Array, expected: Array) -> Record:
-    """How two profiles in eV differ where the expected one is low.
+    """How two profiles in eV differ.
 
     Returns:
         Root mean square deviation, in meV, of the profiles after the best shift, and the error of
         their height.
     """
-    low = expected - expected.min() < HIGHEST
-    own, expected = own[low], expected[low]
     difference = own - expected
     return {
-        "points": int(low.sum()),
+        "points": len(own),
         "rmse": 1e3 * float(difference.std()),
         "height": 1e3 * float(np.ptp(expected)),
         "height_error": 1e3 * float(np.ptp(own) - np.ptp(expected)),
