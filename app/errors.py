@@ -10,7 +10,8 @@ EquipotError
 │   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
 │   ├── StructureTooLarge     over a stated limit of atoms, structures or bytes
 │   ├── DoubtfulAnswer        an answer with a warning, where the request wants none
-│   └── OutOfDomain           beyond what the training data held, where the request wants that refused
+│   ├── OutOfDomain           beyond what the training data held, where the request wants that refused
+│   └── NotConverged          a relaxation that did not end in the minimum that a task needs
 ├── StoreError
 │   ├── UnknownModel          no such model or version
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
@@ -26,6 +27,7 @@ EquipotError
 ├── BackendError              the model failed or gave a number that is not finite
 ├── OutOfMemory               one structure needs more memory than there is
 ├── UnknownJob                no such job
+├── UnknownTask               no such task
 ├── Cancelled                 the job ended before there was a result
 ├── JobConflict               the key of another request
 └── TrainingError
@@ -78,6 +80,10 @@ class DoubtfulAnswer(InputError):
 
 class OutOfDomain(InputError):
     """Something that the model's training data never held, and the request wants that refused."""
+
+
+class NotConverged(InputError):
+    """A relaxation that did not end in a minimum, without which a task has no answer."""
 
 
 class StoreError(EquipotError):
@@ -146,6 +152,10 @@ class OutOfMemory(EquipotError):
 
 class UnknownJob(EquipotError):
     """No job of this id, or one that was removed."""
+
+
+class UnknownTask(EquipotError):
+    """No task of this name."""
 
 
 class Cancelled(EquipotError):

@@ -152,6 +152,12 @@ class Settings(BaseSettings):
         default=50.0, gt=0, description="Å; an atom further from its start is lost"
     )
 
+    max_task_evaluations: int = Field(
+        default=3000,
+        ge=1,
+        description="most evaluations of one structure by a task, besides its relaxations",
+    )
+
     mcp: bool = Field(default=False, description="whether language models may ask, at /mcp")
 
     jobs_folder: Path | None = Field(

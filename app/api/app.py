@@ -36,6 +36,7 @@ from app.api.routes import (
     open_inference,
     page,
     predict,
+    tasks,
     tools,
 )
 from app.api.tally import Tally
@@ -71,7 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.body_room = BodyRoom(service.settings.max_bodies_bytes)
     app.state.relax_tally = Tally()
     app.state.body_limits = BodyLimits.of(service.settings)
-    for routes in (page, predict, jobs, models, open_inference, alchemi, admin, health):
+    for routes in (page, predict, tasks, jobs, models, open_inference, alchemi, admin, health):
         app.include_router(routes.router)
     # The same endpoint once more, without FastAPI's solving of arguments: 10 µs a request instead
     # of 37.

@@ -55,6 +55,7 @@ from app.protocol.schemas import (
     Ready,
     StructureIn,
 )
+from app.protocol.tasks import TASK_ANSWERS, TASK_BODIES, TasksAnswer
 from app.relax import RelaxOptions
 
 REF = "#/components/schemas/{model}"
@@ -92,6 +93,9 @@ SCHEMAS: tuple[type[BaseModel], ...] = (
     RelaxError,
     RelaxStatus,
     Health,
+    TasksAnswer,
+    *TASK_BODIES.values(),
+    *TASK_ANSWERS.values(),
 )
 
 
@@ -323,8 +327,10 @@ def complete(app: FastAPI) -> None:
             types = schema.setdefault("components", {}).setdefault("schemas", {})
             types.update(definitions["$defs"])
             _add_access(schema)
-            items = types["PredictBody"]["properties"]["structures"]
-            items["items"] = {"anyOf": [ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
+            bodies: list[type[BaseModel]] = [PredictBody, *TASK_BODIES.values()]
+            for body in bodies:
+                items = types[body.__name__]["properties"]["structures"]
+                items["items"] = {"anyOf": [ref(item) for item in (StructureIn, FileIn, SmilesIn)]}
             types["RelaxRequest"]["properties"]["atoms"]["items"] = ref(RelaxAtoms)
         return app.openapi_schema or schema
 

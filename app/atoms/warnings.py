@@ -11,10 +11,14 @@ Code: TypeAlias = Literal[
     "odd_electrons",
     "out_of_domain",
     "bonds_changed",
+    "imaginary_frequencies",
+    "mechanically_unstable",
+    "points_missing",
     "stereo_chosen",
     "not_cleaned",
     "fragments_placed",
     "conformers_missing",
+    "conformers_left_out",
 ]
 
 CODES: dict[Code, str] = {
@@ -30,13 +34,19 @@ CODES: dict[Code, str] = {
     "the model was trained on; models whose card has neither `trained_on` nor `uncertainty` cannot "
     "tell",
     "bonds_changed": "bonds broke or formed while the structure was relaxed",
+    "imaginary_frequencies": "the structure of a task is no minimum along some modes, which are left "
+    "out of its thermochemistry",
+    "mechanically_unstable": "a crystal whose elastic tensor says that some strain lowers its energy",
+    "points_missing": "a profile has points whose relaxation did not converge, and no energies there",
     "stereo_chosen": "a SMILES leaves the stereochemistry of an atom or a double bond open; the "
     "geometry has one of the forms",
     "not_cleaned": "MMFF94 has no parameters for the molecule of a SMILES; its geometry is that of "
     "ETKDGv3, not cleaned",
     "fragments_placed": "a SMILES of several fragments does not say where they are; they were put "
     "beside each other",
-    "conformers_missing": "fewer conformers of a SMILES could be made than were asked for",
+    "conformers_missing": "fewer conformers of a molecule could be made than were asked for",
+    "conformers_left_out": "geometries that were made as conformers are none: their relaxation did not "
+    "converge, or changed bonds, a stereocentre or a double bond",
 }
 """What each code means; `docs/warnings.md` shows the same."""
 

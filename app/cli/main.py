@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from app import __version__
 from app.errors import EquipotError, InvalidRequest
@@ -14,6 +15,11 @@ COMMANDS = {
     "serve": "start the HTTP service",
     "predict": "energies, forces and relaxed structures of files, in this process or of a service",
     "relax": "the same as predict --relax",
+    "thermo": "frequencies, zero-point energy, U, H, S and G of molecules and adsorbates",
+    "conformers": "conformers of molecules, told apart and ranked, with Boltzmann weights",
+    "scan": "energy along a distance, an angle or a dihedral angle of molecules",
+    "eos": "equation of state of crystals: volume, bulk modulus and its derivative",
+    "elastic": "elastic tensor of crystals and moduli of polycrystals",
     "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",
     "mcp": "tools for a language model: predict, relax, conformers, jobs",
@@ -39,6 +45,8 @@ EXTRAS = {
     "export": "train",
 }
 """What to install for commands that need more than the package itself."""
+TASKS = ("thermo", "conformers", "scan", "eos", "elastic")
+"""Commands that are tasks, all of one module."""
 INTERRUPTED, BROKEN_PIPE = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 
 
@@ -74,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     """Run the command that the options name, and tell its errors in one line."""
-    command = importlib.import_module(f"app.cli.{options.command}")
+    command = _module(options.command)
     failed = getattr(command, "FAILED", 1)
     try:
         code = int(command.run(options))
@@ -89,6 +97,11 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         return _told(options.command, f"{file}{error.strerror or error}", failed)
+
+
+def _module(command: str) -> ModuleType:
+    """What has its options and runs it."""
+    return importlib.import_module(f"app.cli.{'task' if command in TASKS else command}")
 
 
 def _told(command: str | None, message: str, code: int) -> int:
@@ -117,7 +130,7 @@ def parser_of(command: str | None) -> argparse.ArgumentParser:
     for name, help_text in COMMANDS.items():
         subparser = commands.add_parser(name, help=help_text, description=help_text)
         if name == command:
-            importlib.import_module(f"app.cli.{name}").configure(subparser)
+            _module(name).configure(subparser, *((name,) if name in TASKS else ()))
     return parser
 
 

@@ -17,8 +17,8 @@ from app.jobs.pace import Pace
 from app.jobs.records import Record, pack
 from app.protocol.request import Entry
 from app.protocol.response import Result
-from app.service.answer import Course
 from app.service.load import Load
+from app.tasks import Course
 
 CAREFUL = 3
 """Attempts without any result, after which structures go one at a time: one may end the process."""

@@ -31,10 +31,10 @@ from app.jobs.store import JobStore
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry
 from app.protocol.response import Result
-from app.service.answer import Course
 from app.service.choice import Choice, ref_of
 from app.service.load import Load
 from app.service.service import Service
+from app.tasks import Course
 
 MOST_CHUNKS = 8
 """Chunks under way, of which one at most waits for places."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import ormsgpack
 
@@ -13,8 +14,12 @@ from app.protocol.intake import Intake
 from app.protocol.items import entries_of
 from app.protocol.query import asked
 from app.protocol.request import Entry, Message, PredictRequest, RequestLimits, Upload
-from app.protocol.schemas import PredictBody
+from app.protocol.schemas import AskBody, PredictBody
+from app.protocol.tasks import TASK_BODIES, TaskBody
 from app.protocol.validation import validate
+from app.tasks import TaskCall, TaskKind
+
+B = TypeVar("B", bound=AskBody)
 
 
 def decode(message: Message, limits: RequestLimits) -> PredictRequest:
@@ -34,36 +39,43 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
             f"query parameters ({names}) go with bodies of files; put them into the body"
         )
     else:
-        request = _from_document(DOCUMENTS[message.kind](message.body, limits), limits)
+        request = _from_document(
+            DOCUMENTS[message.kind](message.body, limits), message.task, limits
+        )
     if request.relax is not None:
         request = replace(request, relax=limits.bounded(request.relax))
+    if request.task is not None:
+        request = replace(request, task=limits.bounded_task(request.task))
     limits.check_atoms(request.n_atoms)
     return request
 
 
-def _from_document(document: object, limits: RequestLimits) -> PredictRequest:
-    body = parse_body(document)
+def _from_document(
+    document: object, task: TaskKind | None, limits: RequestLimits
+) -> PredictRequest:
+    body = parse_body(document, PredictBody if task is None else TASK_BODIES[task.name])
     limits.check_structures(len(body.structures))
     intake = Intake(limits)
     items = enumerate(body.structures)
     entries = [e for number, item in items for e in entries_of(item, number, intake, limits)]
-    explicit = body.properties is not None
-    properties = tuple(body.properties) if body.properties is not None else DEFAULT
-    return PredictRequest(
+    request = PredictRequest(
         entries=entries,
         model=body.model,
-        properties=properties,
-        relax=body.relax,
-        explicit=explicit,
         strict=body.strict,
         on_ood=body.on_ood,
         allow_odd_electrons=body.allow_odd_electrons,
     )
+    if task is not None and isinstance(body, TaskBody):
+        return replace(request, task=TaskCall(task, body.options))
+    assert isinstance(body, PredictBody)
+    explicit = body.properties is not None
+    properties = tuple(body.properties) if body.properties is not None else DEFAULT
+    return replace(request, properties=properties, relax=body.relax, explicit=explicit)
 
 
 def _from_files(files: Sequence[Upload], message: Message, limits: RequestLimits) -> PredictRequest:
     """A request on files; one that cannot be read is an error in its place, if it is not the only one."""
-    request, drawing = asked(message.query)
+    request, drawing = asked(message.query, message.task)
     intake, entries = Intake(limits), list[Entry]()
     for number, file in enumerate(files):
         try:
@@ -104,7 +116,7 @@ def _entries(value: object) -> int:
     return sum(_entries(item) for item in value if isinstance(item, dict | list))
 
 
-def parse_body(document: object) -> PredictBody:
+def parse_body(document: object, schema: type[B]) -> B:
     """The wire type of a decoded body.
 
     Raises:
@@ -115,7 +127,7 @@ def parse_body(document: object) -> PredictBody:
             "the body must be a JSON object with 'structures', or with the fields of one structure"
         )
     if "structures" not in document:
-        fields = PredictBody.model_fields
+        fields = schema.model_fields
         single = {key: value for key, value in document.items() if key not in fields}
         document = {key: value for key, value in document.items() if key in fields}
         if not single:
@@ -123,7 +135,7 @@ def parse_body(document: object) -> PredictBody:
                 "structures: missing; send a list of them, or the fields of one structure"
             )
         document["structures"] = [single]
-    return validate(PredictBody, document)
+    return validate(schema, document)
 
 
 DOCUMENTS: Mapping[str, Callable[[bytes, RequestLimits], object]] = {

@@ -79,6 +79,8 @@ def result_fields(entry: Entry, result: Result, request: PredictRequest) -> dict
     fields |= _values(result.prediction, request.properties, request.explicit)
     if result.relaxed is not None:
         fields["relaxed"] = _relaxed(result.relaxed)
+    if result.value is not None:
+        fields["value"] = result.value.model_dump(mode="json", exclude_none=True)
     if result.warnings:
         fields["warnings"] = [warning.as_json() for warning in result.warnings]
     return fields
@@ -178,6 +180,10 @@ def check_held(request: PredictRequest, kind: Kind) -> None:
     """
     if kind in WRITERS:
         WRITERS[kind].check()
+        if request.task is not None:
+            raise InvalidRequest(
+                f"format: {kind} does not hold what {request.task.kind.name} finds; ask for json"
+            )
     held = WRITERS[kind].holds if kind in WRITERS else request.properties
     missing = [name for name in request.properties if name not in held]
     if request.explicit and missing:

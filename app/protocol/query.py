@@ -1,6 +1,8 @@
 """What is asked beside a body of files: query parameters, fields of a form, options."""
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import get_args
 
 from app.atoms.properties import DEFAULT, NAMES, Name
@@ -10,18 +12,22 @@ from app.protocol.intake import Drawing
 from app.protocol.request import PredictRequest
 from app.protocol.validation import validate
 from app.relax import RelaxOptions
+from app.tasks import TaskCall, TaskKind
 
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 SWITCHES = ("strict", "allow_odd_electrons")
 DRAWING = ("conformers", "seed")
-QUERY = ("model", "properties", *SWITCHES, "on_ood", *DRAWING, "relax", *RELAX_FIELDS)
+COMMON = ("model", *SWITCHES, "on_ood", *DRAWING)
+QUERY = (*COMMON, "properties", "relax", *RELAX_FIELDS)
 ON_OOD: tuple[OnOod, ...] = get_args(OnOod)
 SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 LONGEST_NUMBER = 18
 """Digits."""
 
 
-def asked_of_lines(given: Sequence[tuple[str, str]]) -> PredictRequest:
+def asked_of_lines(
+    given: Sequence[tuple[str, str]], task: TaskKind | None = None
+) -> PredictRequest:
     """The request without its structures, of which each line says how its geometry is made.
 
     Raises:
@@ -30,38 +36,51 @@ def asked_of_lines(given: Sequence[tuple[str, str]]) -> PredictRequest:
     for name, _ in given:
         if name in DRAWING:
             raise InvalidRequest(f"query parameter {name}: state it in each line")
-    return asked(given)[0]
+    return asked(given, task)[0]
 
 
-def asked(given: Sequence[tuple[str, str]]) -> tuple[PredictRequest, Drawing]:
+def asked(
+    given: Sequence[tuple[str, str]], task: TaskKind | None = None
+) -> tuple[PredictRequest, Drawing]:
     """The request without its structures, and how geometries of SMILES are made.
+
+    Args:
+        given: names and values.
+        task: that is asked for, whose options stand among them in the place of a relaxation's.
 
     Raises:
         InvalidRequest: a parameter is unknown, given twice, or has a value that it cannot have.
     """
-    query = _once(given)
+    query = _once(given, QUERY if task is None else (*COMMON, *task.options.model_fields))
     request = PredictRequest(
         entries=[],
         model=query.get("model"),
-        properties=properties_from(query.get("properties")),
-        relax=_query_relax(query),
-        explicit="properties" in query,
         on_ood=_on_ood(query),
-        **{name: _switch(query, name, "false") for name in SWITCHES},
+        strict=_switch(query, "strict", "false"),
+        allow_odd_electrons=_switch(query, "allow_odd_electrons", "false"),
     )
+    if task is None:
+        request = replace(
+            request,
+            properties=properties_from(query.get("properties")),
+            relax=_query_relax(query),
+            explicit="properties" in query,
+        )
+    else:
+        request = replace(request, task=_query_task(task, query))
     return request, Drawing(**{name: _whole(query, name) for name in DRAWING if name in query})
 
 
-def _once(query: Sequence[tuple[str, str]]) -> dict[str, str]:
+def _once(query: Sequence[tuple[str, str]], known: Sequence[str]) -> dict[str, str]:
     values: dict[str, str] = {}
     for name, value in query:
         if name in values:
             raise InvalidRequest(f"query parameter {name[:80]}: is given twice; give it once")
         values[name] = value
     for name in values:
-        if name not in QUERY:
-            known = ", ".join(QUERY)
-            raise InvalidRequest(f"query parameter '{name[:80]}' is unknown; known are {known}")
+        if name not in known:
+            told = ", ".join(known)
+            raise InvalidRequest(f"query parameter '{name[:80]}' is unknown; known are {told}")
     return values
 
 
@@ -101,6 +120,33 @@ def _query_relax(query: Mapping[str, str]) -> RelaxOptions | None:
         return None
     try:
         return relax_from(options)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"query parameter {error}") from None
+
+
+def task_from(kind: TaskKind, texts: Mapping[str, object]) -> TaskCall:
+    """A task, from its options given as text; those with several values are JSON.
+
+    Raises:
+        InvalidRequest: naming the option, its value and what it may be.
+    """
+    return TaskCall(kind, validate(kind.options, dict(map(_parsed, texts.items())), strict=False))
+
+
+def _parsed(option: tuple[str, object]) -> tuple[str, object]:
+    """A list that is given as text, and everything else as it is."""
+    name, value = option
+    if not isinstance(value, str) or not value.startswith("["):
+        return option
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        raise InvalidRequest(f"{name}: '{value[:80]}' is no list as JSON has it") from None
+
+
+def _query_task(kind: TaskKind, query: Mapping[str, str]) -> TaskCall:
+    try:
+        return task_from(kind, {k: v for k, v in query.items() if k in kind.options.model_fields})
     except InvalidRequest as error:
         raise InvalidRequest(f"query parameter {error}") from None
 

@@ -1,7 +1,7 @@
 """What is asked: a message as it came, and the request that is read from it."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self, TypeAlias
 
 from app.access.caller import current_caller
@@ -15,6 +15,7 @@ from app.formats.notation import Smiles
 from app.formats.topology import Topology
 from app.protocol.model_ref import ModelRef
 from app.relax import RelaxOptions
+from app.tasks import TaskCall, TaskKind
 
 Kind: TypeAlias = str
 """How a message is written: `json`, `msgpack`, a format of `app.formats.registry` (`FORMATS` of one that
@@ -48,6 +49,7 @@ class Message:
         files: of a body that holds several, which then is not looked at.
         before: frames and lines before the first ones of the body, where that is a part of a text;
             for messages.
+        task: that is asked for; None where predictions are.
     """
 
     kind: Kind
@@ -56,6 +58,7 @@ class Message:
     accepts: Kind
     files: Sequence[Upload] = ()
     before: tuple[int, int] = (0, 0)
+    task: TaskKind | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class PredictRequest:
         model: `name`, `name@version`, or None for the default, or what is chosen of several.
         properties: what to answer.
         relax: how to relax, or None.
+        task: what is to be done beyond that, or None; then nothing is said of properties and relax.
         explicit: whether the properties were asked for by name.
         strict: whether a warning is an error.
         on_ood: whether what is out of the model's domain is answered with a warning or an error.
@@ -124,6 +128,7 @@ class PredictRequest:
     strict: bool = False
     on_ood: OnOod = "warn"
     allow_odd_electrons: bool = False
+    task: TaskCall | None = None
     caller: Hashable = field(default_factory=current_caller)
 
     @property
@@ -195,3 +200,11 @@ class RequestLimits:
         raise InvalidRequest(
             f"relax.steps: {options.steps}; at most {self.relax_steps} are allowed"
         )
+
+    def bounded_task(self, task: TaskCall) -> TaskCall:
+        """The same of a task.
+
+        Raises:
+            InvalidRequest: more steps or conformers are stated.
+        """
+        return replace(task, options=task.options.bounded(self.relax_steps, self.conformers))

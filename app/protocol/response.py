@@ -10,6 +10,7 @@ from app.protocol.faults import Fault, fault
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import Kind, PredictRequest
 from app.relax import Relaxed
+from app.tasks import TaskValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,13 @@ class Answered:
         prediction: for the structure as it was sent.
         relaxed: where its relaxation ended.
         warnings: what is doubtful about both.
+        value: what a task found, where one was asked for.
     """
 
     prediction: StructurePrediction
     relaxed: Relaxed | None = None
     warnings: tuple[AnswerWarning, ...] = ()
+    value: TaskValue | None = None
 
 
 Result: TypeAlias = Answered | EquipotError

@@ -123,13 +123,8 @@ def _switched(relax: object) -> object:
     return {True: {}, False: None}[relax] if isinstance(relax, bool) else relax
 
 
-class PredictBody(_Wire):
-    """Structures to evaluate.
-
-    The fields of a single structure may stand here in place of `structures`.
-    """
-
-    model_config = ConfigDict(json_schema_extra={"example": {"structures": [dict(WATER)]}})
+class AskBody(_Wire):
+    """Structures, and by which model and how they are answered."""
 
     model: str | None = Field(
         default=None,
@@ -139,12 +134,6 @@ class PredictBody(_Wire):
     structures: Annotated[
         list[Any], Field(min_length=1, json_schema_extra={"items": {"$ref": "StructureIn"}})
     ]
-    properties: Annotated[list[Name], Field(max_length=len(NAMES), fail_fast=True)] | None = Field(
-        default=None, description="default: energy, forces, and stress of bulk"
-    )
-    relax: Annotated[RelaxOptions | None, BeforeValidator(_switched)] = Field(
-        default=None, description="how to relax; true takes the defaults, false relaxes nothing"
-    )
     strict: bool = Field(default=False, description="whether a warning is an error")
     on_ood: OnOod = Field(
         default="warn",
@@ -154,6 +143,22 @@ class PredictBody(_Wire):
     allow_odd_electrons: bool = Field(
         default=False,
         description="whether models of closed shells answer for radicals, with a warning",
+    )
+
+
+class PredictBody(AskBody):
+    """Structures to evaluate.
+
+    The fields of a single structure may stand here in place of `structures`.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"example": {"structures": [dict(WATER)]}})
+
+    properties: Annotated[list[Name], Field(max_length=len(NAMES), fail_fast=True)] | None = Field(
+        default=None, description="default: energy, forces, and stress of bulk"
+    )
+    relax: Annotated[RelaxOptions | None, BeforeValidator(_switched)] = Field(
+        default=None, description="how to relax; true takes the defaults, false relaxes nothing"
     )
 
 

@@ -76,10 +76,12 @@ class Safeguards:
     Attributes:
         max_force: eV/Å; a longer force means that the structure has exploded.
         max_displacement: Å; an atom that is further from its start has flown off.
+        max_evaluations: that a task may take for one structure besides its relaxations.
     """
 
     max_force: float = 1000.0
     max_displacement: float = 50.0
+    max_evaluations: int = 3000
 
 
 @dataclass(frozen=True, slots=True)

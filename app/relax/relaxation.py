@@ -23,6 +23,7 @@ from app.engine.potential import Potential
 from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError
 from app.relax.cells import projector
+from app.relax.held import Held
 from app.relax.optimizers import OPTIMIZERS, Optimizer
 from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.rows import Rows, first_rows
@@ -42,6 +43,7 @@ async def relax(
     look: Look | None = None,
     state: RelaxationState | None = None,
     keep: Keep | None = None,
+    held: Held | None = None,
 ) -> Relaxed:
     """Move atoms, and the cell if asked, until no force is left; within `admission.admit`.
 
@@ -56,6 +58,7 @@ async def relax(
         look: is shown the graph of the structure as given, before it is evaluated.
         state: of a relaxation of the same structure that did not end; this one goes on from there.
         keep: is told of its state every few steps.
+        held: an internal coordinate that keeps its value; the structure has it there.
 
     Raises:
         InputError: the structure as given cannot be answered, or its cell cannot be relaxed as
@@ -64,11 +67,13 @@ async def relax(
     """
     potential.check(structure)
     allowed = projector(structure, options)
+    if held is not None:
+        held.projected(np.zeros_like(structure.positions), structure.positions, structure.fixed)
     start = structure if state is None else structure_at(structure, state.x)
     pairs = await potential.graphs.graph(start, SKIN)
     cutoff = potential.card.cutoff
     relaxation = Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
-    relaxation.keep = keep
+    relaxation.keep, relaxation.held = keep, held
     first = relaxation.graph
     if state is not None:
         first = await potential.graphs.graph(structure)
@@ -99,6 +104,7 @@ class Relaxation(Task[Relaxed]):
         optimizer: what the optimiser remembers.
         pairs: its Verlet list.
         keep: is told of its state every few steps.
+        held: an internal coordinate that keeps its value.
     """
 
     def __init__(
@@ -121,6 +127,7 @@ class Relaxation(Task[Relaxed]):
         self.steps = 0
         self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
         self.keep: Keep | None = None
+        self.held: Held | None = None
 
     @classmethod
     def advance(
@@ -237,6 +244,9 @@ def _forces(
     for relaxation, part in zip(relaxations, rows.split_atoms(on_atoms), strict=True):
         if relaxation.origin.fixed is not None:
             part[relaxation.origin.fixed] = 0.0
+        if relaxation.held is not None:
+            at = relaxation.graph.positions
+            part[:] = relaxation.held.projected(part, at, relaxation.origin.fixed)
     on_cells = np.zeros((len(relaxations), 3, 3))
     loose = [i for i, r in enumerate(relaxations) if r.options.cell != "fixed"]
     if loose:
@@ -310,10 +320,17 @@ def _move(
     rows = Rows(np.array([len(r.origin) for r in relaxations]))
     x = np.concatenate([r.x for r in relaxations])
     x = x + kind.moves([r.optimizer for r in relaxations], x, forces, rows)
+    lost: dict[Relaxation, Relaxed | EquipotError] = {}
     for relaxation, own in zip(relaxations, rows.split(x), strict=True):
+        if relaxation.held is not None:
+            try:
+                own[:-3] = relaxation.held.restored(own[:-3], relaxation.origin.fixed)
+            except InputError as error:
+                lost[relaxation] = relaxation.failed(error)
+                own[:] = relaxation.x
         relaxation.x = own
         relaxation.steps += 1
-    return _find_pairs(relaxations, x, rows)
+    return _find_pairs(relaxations, x, rows) | lost
 
 
 def _find_pairs(

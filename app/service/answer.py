@@ -7,11 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from app.atoms.decomposition import Piece
-from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.backends.domain import AFTER, BEFORE, Domain, When
 from app.engine.potential import Potential
 from app.errors import (
     DoubtfulAnswer,
@@ -24,13 +21,13 @@ from app.formats.notation import Smiles
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, PredictResponse, Result
-from app.relax import Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, relax
+from app.relax import Safeguards
 from app.relax.bonds import changed_bonds
 from app.service.answer_cache import AnswerCache, key_of
 from app.service.choice import Choice, as_asked, ref_of
 from app.store.card import ModelCard
+from app.tasks import WHOLE, Asking, Chemist, Course
 from app.telemetry.context import count_structure
-from app.telemetry.tracing import span
 
 log = logging.getLogger(__name__)
 
@@ -40,39 +37,31 @@ Suggest: TypeAlias = Callable[[Structure], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
-    """How the relaxation of an entry begins, and who follows it.
+class Aids:
+    """What answers need beside a model.
 
     Attributes:
-        state: of one that did not end, from which it goes on.
-        keep: is told of its state every few steps.
+        safeguards: where a relaxation, or a task, is given up.
+        watch: is told of each result.
+        suggest: says of a structure with an element that the model does not know who knows it.
+        chemist: answers what RDKit knows.
+        cache: of answers that were given before.
     """
 
-    state: RelaxationState | None = None
-    keep: Keep | None = None
+    safeguards: Safeguards
+    watch: Watch | None = None
+    suggest: Suggest | None = None
+    chemist: Chemist | None = None
+    cache: AnswerCache | None = None
 
 
-WHOLE = Course()
-"""From its beginning to its end, and nobody follows it."""
-
-
-async def answer(
-    choice: Choice,
-    request: PredictRequest,
-    safeguards: Safeguards,
-    watch: Watch | None = None,
-    suggest: Suggest | None = None,
-    cache: AnswerCache | None = None,
-) -> PredictResponse:
+async def answer(choice: Choice, request: PredictRequest, aids: Aids) -> PredictResponse:
     """The results of all entries, in their order. One that fails costs the others nothing.
 
     Args:
         choice: the model that was asked for, or those of which each structure has its own.
         request: what is asked.
-        safeguards: where a relaxation is given up.
-        watch: is told of each result.
-        suggest: says of a structure with an element that the model does not know who knows it.
-        cache: of answers that were given before.
+        aids: what answers need beside a model.
 
     Raises:
         Overloaded: the queue of a model is full; nothing is answered.
@@ -80,7 +69,7 @@ async def answer(
     """
 
     async def one(entry: Entry, potential: Potential) -> Result:
-        return await result_of(potential, entry, request, safeguards, watch, suggest, cache=cache)
+        return await result_of(potential, entry, request, aids)
 
     entries = request.entries
     potentials = [choice.potential(entry, request) for entry in entries]
@@ -123,11 +112,8 @@ async def result_of(
     potential: Potential,
     entry: Entry,
     request: PredictRequest,
-    safeguards: Safeguards,
-    watch: Watch | None = None,
-    suggest: Suggest | None = None,
+    aids: Aids,
     course: Course = WHOLE,
-    cache: AnswerCache | None = None,
 ) -> Result:
     """The result of one entry, whatever becomes of it; within `admission.admit`.
 
@@ -135,20 +121,17 @@ async def result_of(
         potential: the model that was asked for.
         entry: of the request.
         request: what is asked.
-        safeguards: where a relaxation is given up.
-        watch: is told of the result.
-        suggest: says which models know the elements of a structure that this one does not.
+        aids: what answers need beside a model.
         course: of its relaxation.
-        cache: of answers that were given before.
     """
     count_structure(entry.n_atoms)
-    asked = (potential, entry, request, safeguards, course)
-    result = await (_result(*asked) if cache is None else _kept_result(cache, *asked))
-    if suggest and isinstance(result, UnsupportedElement):
+    asked = (potential, entry, request, aids, course)
+    result = await (_result(*asked) if aids.cache is None else _kept_result(aids.cache, *asked))
+    if aids.suggest and isinstance(result, UnsupportedElement):
         assert isinstance(entry.structure, Structure)
-        result = UnsupportedElement(f"{result}; {suggest(entry.structure)}")
-    if watch:
-        watch(potential.reference, result)
+        result = UnsupportedElement(f"{result}; {aids.suggest(entry.structure)}")
+    if aids.watch:
+        aids.watch(potential.reference, result)
     return result
 
 
@@ -157,7 +140,7 @@ async def _kept_result(
     potential: Potential,
     entry: Entry,
     request: PredictRequest,
-    safeguards: Safeguards,
+    aids: Aids,
     course: Course,
 ) -> Result:
     """As `_result`, which is asked only for what is not kept; errors are not."""
@@ -166,7 +149,7 @@ async def _kept_result(
         key = key_of(potential, entry, entry.structure, request)
         if (kept := cache.get(potential.reference, key)) is not None:
             return kept
-    result = await _result(potential, entry, request, safeguards, course)
+    result = await _result(potential, entry, request, aids, course)
     if key is not None and isinstance(result, Answered):
         cache.keep(key, result)
     return result
@@ -176,7 +159,7 @@ async def _result(
     potential: Potential,
     entry: Entry,
     request: PredictRequest,
-    safeguards: Safeguards,
+    aids: Aids,
     course: Course,
 ) -> Result:
     if isinstance(entry.structure, EquipotError):
@@ -184,7 +167,7 @@ async def _result(
     if isinstance(entry.structure, Smiles):
         return InvalidStructure("a SMILES, of which no geometry has been made")
     try:
-        return await _answered(potential, entry, entry.structure, request, safeguards, course)
+        return await _answered(potential, entry, entry.structure, request, aids, course)
     except EquipotError as error:
         return error
     except Exception as error:
@@ -197,72 +180,36 @@ async def _answered(
     entry: Entry,
     structure: Structure,
     request: PredictRequest,
-    safeguards: Safeguards,
+    aids: Aids,
     course: Course,
 ) -> Answered:
     warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
     structure = as_asked(structure, request.allow_odd_electrons)
-    relaxed = None
-    if request.relax is None:
-        prediction, doubts = await _single_point(potential, structure, request)
+    asking = Asking(
+        potential,
+        request.caller,
+        aids.safeguards,
+        request.on_ood,
+        course if request.task is None else WHOLE,
+        entry.topology,
+        aids.chemist,
+    )
+    relaxed, value = None, None
+    if request.task is not None:
+        done = await request.task.run(asking, structure)
+        relaxed, value, doubts = done.relaxed, done.value, done.warnings
+    elif request.relax is not None:
+        relaxed, doubts = await asking.relaxed(structure, request.relax)
     else:
-        relaxed, doubts = await _relaxed(
-            potential, structure, request, request.relax, safeguards, course
-        )
+        prediction, doubts = await asking.single_point(structure, request.derivatives)
+    if relaxed is not None:
         prediction = relaxed.initial
         warnings += changed_bonds(structure, relaxed.structure)
     warnings += doubts
     if warnings and request.strict:
         told = "; ".join(f"{warning.code}: {warning.message}" for warning in warnings)
         raise DoubtfulAnswer(f"{told} (an error since the request is strict)")
-    return Answered(prediction, relaxed, tuple(warnings))
-
-
-async def _single_point(
-    potential: Potential, structure: Structure, request: PredictRequest, when: When = ""
-) -> tuple[StructurePrediction, tuple[AnswerWarning, ...]]:
-    """The prediction for a structure, and what of it is out of domain.
-
-    Raises:
-        OutOfDomain: something is, and the request wants that refused.
-    """
-    domain = Domain(potential.known, structure, when, request.on_ood)
-    derivatives = request.derivatives or request.relax is not None
-    prediction = await potential.predict(structure, derivatives, request.caller, domain.look)
-    return domain.stated(prediction), domain.doubts(prediction)
-
-
-async def _relaxed(
-    potential: Potential,
-    structure: Structure,
-    request: PredictRequest,
-    options: RelaxOptions,
-    safeguards: Safeguards,
-    course: Course,
-) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
-    """Where a relaxation ended, and what is out of domain of its first and of its last geometry.
-
-    Raises:
-        OutOfDomain: something is, and the request wants that refused; of the first geometry, before
-            anything is relaxed.
-    """
-    if request.on_ood == "error":
-        await _single_point(potential, structure, request, BEFORE)
-    first = Domain(potential.known, structure, BEFORE, request.on_ood)
-    ask = (options, safeguards, request.caller, first.look, course.state, course.keep)
-    with span("relax"):
-        relaxed = await relax(potential, structure, *ask)
-    stated = replace(
-        relaxed,
-        initial=first.stated(relaxed.initial),
-        prediction=first.stated(relaxed.prediction),
-    )
-    if not relaxed.steps:
-        return stated, first.doubts(relaxed.initial)
-    last = Domain(potential.known, relaxed.structure, AFTER, request.on_ood)
-    assert relaxed.graph is not None
-    await potential.graphs.show(Piece.whole(relaxed.graph), last.look)
-    return stated, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
+    return Answered(prediction, relaxed, tuple(warnings), value)
 
 
 def _odd_electrons(

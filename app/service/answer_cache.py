@@ -90,6 +90,7 @@ def key_of(
         None if structure.fixed is None else structure.fixed.tobytes(),
         [(warning.code, warning.message) for warning in entry.warnings],
         None if request.relax is None else request.relax.model_dump(),
+        _of_task(entry, request),
         request.derivatives,
         request.strict,
         request.on_ood,
@@ -99,3 +100,10 @@ def key_of(
     for array in (structure.numbers, structure.positions, structure.cell, structure.pbc):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.digest()
+
+
+def _of_task(entry: Entry, request: PredictRequest) -> tuple[str, dict[str, Any], str] | None:
+    """What the answer of a task depends on: its options, and bonds that are stated."""
+    if request.task is None:
+        return None
+    return request.task.kind.name, request.task.options.model_dump(), repr(entry.topology)

@@ -1,14 +1,19 @@
 """Embedding: geometries for the SMILES of a request, beside the event loop and within limits."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from app.errors import EquipotError, StructureTooLarge
 from app.formats.notation import Smiles
 from app.formats.smiles import Conformers, Embedder
 from app.protocol.request import Entry, RequestLimits
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Embedding:
@@ -49,6 +54,19 @@ class Embedding:
             drawn += new
         return drawn
 
+    async def ask(self, question: Mapping[str, Any], what: str) -> dict[str, Any]:
+        """What the process of an `Embedder` answers, within the time that a request may take.
+
+        Args:
+            question: as of `Embedder.ask`.
+            what: is wanted, for an error.
+
+        Raises:
+            InputError: there is no answer; says why.
+        """
+        async with self._turn:
+            return await self._threaded(self._embedder.ask, question, what, self._seconds)
+
     def close(self) -> None:
         """End the process that makes geometries."""
         self._embedder.close()
@@ -68,10 +86,12 @@ class Embedding:
         return conformer_entries(replace(entry, id=name), smiles, conformers)
 
     async def _made(self, smiles: Smiles, seconds: float) -> Conformers:
+        return await self._threaded(self._embedder.embed, smiles, self._max_atoms, seconds)
+
+    async def _threaded(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call that blocks; cancelled, it ends the process."""
         loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(
-            self._thread, self._embedder.embed, smiles, self._max_atoms, seconds
-        )
+        work = loop.run_in_executor(self._thread, partial(call, *args, **kwargs))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:

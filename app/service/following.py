@@ -9,9 +9,10 @@ from app.errors import EquipotError, InvalidRequest, InvalidStructure
 from app.protocol import events
 from app.protocol.request import PredictRequest
 from app.protocol.response import PredictResponse
-from app.relax import RelaxationState, Safeguards
-from app.service.answer import Course, Suggest, Watch, result_of
+from app.relax import RelaxationState
+from app.service.answer import Aids, result_of
 from app.service.choice import Choice, ref_of
+from app.tasks import Course
 
 
 class Following:
@@ -23,9 +24,7 @@ class Following:
     Args:
         choice: the model, or those of which the structure has its own.
         request: for the relaxation of one structure.
-        safeguards: where it is given up.
-        watch: is told when it has ended.
-        suggest: says who knows an element that the model does not.
+        aids: what answers need beside a model.
 
     Raises:
         InputError: no relaxation, not one structure, or one that could not be read.
@@ -40,14 +39,11 @@ class Following:
         self,
         choice: Choice,
         request: PredictRequest,
-        safeguards: Safeguards,
-        watch: Watch,
-        suggest: Suggest,
+        aids: Aids,
     ) -> None:
         self._structure = followed(request)
         potential = choice.potential(request.entries[0], request)
-        self._potential, self._request, self._safeguards = potential, request, safeguards
-        self._watch, self._suggest = watch, suggest
+        self._potential, self._request, self._aids = potential, request, aids
         self.model = ref_of(potential)
         self._state: RelaxationState | None = None
         self._news = asyncio.Event()
@@ -85,8 +81,7 @@ class Following:
 
         course = Course(keep=keep)
         (entry,) = self._request.entries
-        asked = (self._potential, entry, self._request, self._safeguards)
-        result = await result_of(*asked, self._watch, self._suggest, course)
+        result = await result_of(self._potential, entry, self._request, self._aids, course)
         return PredictResponse(self.model, self._request, [result])
 
     def _tell(self, state: RelaxationState) -> None:

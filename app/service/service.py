@@ -27,7 +27,7 @@ from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.protocol.response import Answered, PredictResponse, Reply, Result
 from app.service.administration import Administration
-from app.service.answer import Course, answer, result_of
+from app.service.answer import Aids, answer, result_of
 from app.service.answer_cache import AnswerCache
 from app.service.choice import Choice
 from app.service.embedding import Embedding
@@ -39,6 +39,7 @@ from app.service.stream import Stream
 from app.service.suggestions import who_knows
 from app.service.threads import INLINE_ATOMS, INLINE_BYTES, maybe_threaded
 from app.settings import Settings
+from app.tasks import Course
 from app.telemetry.tracing import span
 
 
@@ -79,9 +80,12 @@ class Service:
         self.models = Models(settings, self.metrics)
         self.administration = Administration(self.models)
         self._limits = request_limits(settings)
-        self._safeguards = safeguards(settings)
-        self._cache = AnswerCache.of(settings.answer_cache, self.metrics)
         self.embedding = Embedding(self._limits, settings.max_atoms, settings.embed_seconds)
+        self._aids = Aids(
+            safeguards(settings), self.metrics.answered, self._suggest, self.embedding.ask
+        )
+        cache = AnswerCache.of(settings.answer_cache, self.metrics)
+        self._cached = replace(self._aids, cache=cache)
 
     async def answer(self, message: Message) -> Reply:
         """The reply to a message. A structure that cannot be answered has its own error in it.
@@ -169,12 +173,13 @@ class Service:
             raise InvalidRequest(f"format: {kind} holds one structure, and no stream of them")
         if request.relax is not None:
             request = replace(request, relax=self._limits.bounded(request.relax))
+        if request.task is not None:
+            request = replace(request, task=self._limits.bounded_task(request.task))
         slow = kind in WRITERS and WRITERS[kind].starts_slowly
         choice = self.choice(request)
         with ExitStack() as held:
             held.enter_context(choice.held())
-            asked = (choice, request, kind, self._safeguards, self.metrics.answered, self._suggest)
-            stream = await maybe_threaded(slow, Stream, *asked, self._cache)
+            stream = await maybe_threaded(slow, Stream, choice, request, kind, self._cached)
             stream.close = held.pop_all().close
         return stream
 
@@ -187,8 +192,7 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        told = self.metrics.answered, self._suggest
-        return Following(self.choice(request), request, self._safeguards, *told)
+        return Following(self.choice(request), request, self._aids)
 
     def choice(self, request: PredictRequest) -> Choice:
         """The models that may answer a request.
@@ -235,9 +239,8 @@ class Service:
             Overloaded: the queue is full; says when to come back.
             Unavailable: the service is starting or shutting down.
         """
-        told = self.metrics.answered, self._suggest
         choice = Choice(asked, request.on_ood) if asked else self.choice(request)
-        return await answer(choice, request, self._safeguards, *told, self._cache)
+        return await answer(choice, request, self._cached)
 
     async def exchange(
         self,
@@ -280,9 +283,8 @@ class Service:
             Unavailable: the model is shutting down.
         """
         atoms = len(entry.structure) if isinstance(entry.structure, Structure) else 0
-        told = self.metrics.answered, self._suggest
         with potential.admission.admit(1, atoms, request.caller):
-            return await result_of(potential, entry, request, self._safeguards, *told, course)
+            return await result_of(potential, entry, request, self._aids, course)
 
     def _suggest(self, structure: Structure) -> str:
         return who_knows(self.models.newest_cards(), structure)

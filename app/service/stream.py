@@ -13,9 +13,7 @@ from app.protocol.encode import fits
 from app.protocol.lines import sink
 from app.protocol.request import Entry, Kind, PredictRequest
 from app.protocol.response import Result
-from app.relax import Safeguards
-from app.service.answer import Suggest, Watch, answer
-from app.service.answer_cache import AnswerCache
+from app.service.answer import Aids, answer
 from app.service.choice import Choice
 from app.service.load import Load
 from app.service.threads import INLINE_ATOMS, maybe_threaded
@@ -49,10 +47,7 @@ class Stream:
         choice: the model, or those of which each structure has its own.
         request: what is asked of each structure; its entries are not looked at.
         kind: how results are written.
-        safeguards: where a relaxation is given up.
-        watch: is told of each result.
-        suggest: says of a structure with an element that the model does not know who knows it.
-        cache: of answers that were given before.
+        aids: what answers need beside a model.
 
     Attributes:
         models: which answer.
@@ -67,13 +62,10 @@ class Stream:
         choice: Choice,
         request: PredictRequest,
         kind: Kind,
-        safeguards: Safeguards,
-        watch: Watch,
-        suggest: Suggest,
-        cache: AnswerCache | None = None,
+        aids: Aids,
     ) -> None:
         self._choice, self._request, self._kind = choice, request, kind
-        self._safeguards, self._told = safeguards, (watch, suggest, cache)
+        self._aids = aids
         self.models = choice.models
         self.sink = sink(kind, choice.only, request)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -150,7 +142,7 @@ class Stream:
         result: Result | None = None
         while result is None:
             try:
-                response = await answer(choice, request, self._safeguards, *self._told)
+                response = await answer(choice, request, self._aids)
                 result = response.results[0]
             except Overloaded as error:  # others fill the queue: the stream waits
                 await asyncio.sleep(min(error.retry_after, LONGEST_PAUSE))

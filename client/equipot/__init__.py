@@ -18,6 +18,7 @@ from equipot.errors import (
     InvalidRequest,
     InvalidStructure,
     JobConflict,
+    NotConverged,
     OutOfDomain,
     OutOfMemory,
     Overloaded,
@@ -29,6 +30,7 @@ from equipot.errors import (
     Unavailable,
     UnknownJob,
     UnknownModel,
+    UnknownTask,
     UnsupportedCharge,
     UnsupportedElement,
 )
@@ -61,6 +63,7 @@ __all__ = [
     "Job",
     "JobConflict",
     "Model",
+    "NotConverged",
     "OutOfDomain",
     "OutOfDomainWarning",
     "OutOfMemory",
@@ -78,6 +81,7 @@ __all__ = [
     "Unavailable",
     "UnknownJob",
     "UnknownModel",
+    "UnknownTask",
     "UnsupportedCharge",
     "UnsupportedElement",
 ]

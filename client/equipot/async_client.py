@@ -21,7 +21,15 @@ from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import Source, exchange_async
 from equipot.errors import TimedOut
 from equipot.job import Job, State
-from equipot.options import AllOptions, RelaxCall
+from equipot.options import (
+    AllOptions,
+    ConformersCall,
+    ElasticCall,
+    EosCall,
+    RelaxCall,
+    ScanCall,
+    ThermoCall,
+)
 from equipot.progress import bar
 from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
 from equipot.results import Result, Results
@@ -59,16 +67,7 @@ class AsyncClient:
         **options: Unpack[AllOptions],
     ) -> Results:
         """See `Client.predict`."""
-        items = list(items_of(structures))
-        if calls.is_small(items) and not progress:
-            return await self.run(calls.predict(items, options))
-        with bar(progress, len(items)) as shown:
-            async with aclosing(self._stream(_given(items), options, WINDOW)) as results:
-                found = []
-                async for result in results:
-                    found.append(result)
-                    shown.add()
-        return calls.in_order(found)
+        return await self._answered(structures, progress, *calls.asked(None, options))
 
     async def relax(
         self,
@@ -85,10 +84,76 @@ class AsyncClient:
         structures: AnyStructure | Iterable[AnyStructure] | AsyncIterable[AnyStructure],
         *,
         window: int = WINDOW,
-        **options: Unpack[AllOptions],
+        task: str | None = None,
+        **options: Any,
     ) -> AsyncGenerator[Result, None]:
         """See `Client.stream`; structures may come asynchronously, too."""
-        return self._stream(_items(structures), options, window)
+        return self._stream(_items(structures), *calls.asked(task, options), window)
+
+    async def task(
+        self,
+        name: str,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Any,
+    ) -> Results:
+        """See `Client.task`."""
+        return await self._answered(structures, progress, *calls.asked(name, options))
+
+    async def thermo(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ThermoCall],
+    ) -> Results:
+        """See `Client.thermo`."""
+        return await self.task("thermo", structures, progress=progress, **options)
+
+    async def conformers(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ConformersCall],
+    ) -> Results:
+        """See `Client.conformers`."""
+        return await self.task("conformers", structures, progress=progress, **options)
+
+    async def scan(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ScanCall],
+    ) -> Results:
+        """See `Client.scan`."""
+        return await self.task("scan", structures, progress=progress, **options)
+
+    async def eos(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[EosCall],
+    ) -> Results:
+        """See `Client.eos`."""
+        return await self.task("eos", structures, progress=progress, **options)
+
+    async def elastic(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ElasticCall],
+    ) -> Results:
+        """See `Client.elastic`."""
+        return await self.task("elastic", structures, progress=progress, **options)
+
+    async def tasks(self) -> list[dict[str, Any]]:
+        """See `Client.tasks`."""
+        return await self.run(calls.tasks())
 
     async def models(self) -> list[dict[str, Any]]:
         """See `Client.models`."""
@@ -119,6 +184,20 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    async def _answered(
+        self, structures: Any, progress: bool, path: str, options: Mapping[str, Any]
+    ) -> Results:
+        items = list(items_of(structures))
+        if calls.is_small(items) and not progress:
+            return await self.run(calls.predict(items, path, options))
+        with bar(progress, len(items)) as shown:
+            async with aclosing(self._stream(_given(items), path, options, WINDOW)) as results:
+                found = []
+                async for result in results:
+                    found.append(result)
+                    shown.add()
+        return calls.in_order(found)
+
     async def _done(self, step: Request | Wait) -> Outcome:
         if isinstance(step, Wait):
             await asyncio.sleep(step.seconds)
@@ -134,9 +213,13 @@ class AsyncClient:
             return error
 
     async def _stream(
-        self, items: AsyncIterator[Item], options: Mapping[str, Any], window: int
+        self,
+        items: AsyncIterator[Item],
+        path: str,
+        options: Mapping[str, Any],
+        window: int,
     ) -> AsyncGenerator[Result, None]:
-        flow, url = self.config.flow(options, window), httpx.URL(self.config.url)
+        flow, url = self.config.flow(options, window, path), httpx.URL(self.config.url)
         tls, source = self.config.context(), Source(items)
         wait: float | None = 0.0
         try:

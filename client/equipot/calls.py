@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from equipot.arrays import pack, unpack
-from equipot.errors import UnknownModel
-from equipot.options import RelaxOptions
+from equipot.errors import UnknownModel, UnknownTask
+from equipot.options import AskOptions, RelaxOptions
 from equipot.request import Call, Request
 from equipot.results import Model, Result, Results
 from equipot.structures import Item
@@ -17,6 +17,7 @@ MOST_ITEMS = 256
 MOST_ATOMS = 20_000
 """Of one request, unless one structure has more."""
 PREDICT = "/predict"
+TASKS = "/tasks"
 
 
 def is_small(items: Sequence[Item]) -> bool:
@@ -25,14 +26,20 @@ def is_small(items: Sequence[Item]) -> bool:
     return len(items) <= MOST_ITEMS and (atoms <= MOST_ATOMS or len(items) == 1)
 
 
-def predict(items: Sequence[Item], options: Mapping[str, Any]) -> Call[Results]:
-    """One request for all items; what cannot be sent has its error in its place."""
+def predict(items: Sequence[Item], path: str, options: Mapping[str, Any]) -> Call[Results]:
+    """One request for all items; what cannot be sent has its error in its place.
+
+    Args:
+        items: the structures.
+        path: where.
+        options: what is asked of all.
+    """
     sent = [(index, item) for index, item in enumerate(items) if item.error is None]
     results = [failed(item, index) for index, item in enumerate(items) if item.error is not None]
     if sent:
         body = {**options, "structures": [dict(item.fields) for _, item in sent]}
         headers = {"Content-Type": MSGPACK, "Accept": MSGPACK}
-        response = yield Request("POST", PREDICT, headers=headers, content=pack(body))
+        response = yield Request("POST", path, headers=headers, content=pack(body))
         answer = unpack(response.content)
         model = Model.of(answer["model"])
         places = _places(answer["results"], sent)
@@ -78,6 +85,33 @@ def relaxing(options: Mapping[str, Any]) -> dict[str, Any]:
     how = {name: value for name, value in options.items() if name in names}
     others = {name: value for name, value in options.items() if name not in names}
     return {**others, "relax": how or True}
+
+
+def tasks() -> Call[list[dict[str, Any]]]:
+    """All tasks of the service."""
+    response = yield Request("GET", TASKS)
+    listed: list[dict[str, Any]] = response.json()["tasks"]
+    return listed
+
+
+def asked(task: str | None, options: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Where something is asked for, and what of it.
+
+    Args:
+        task: name of a task; None where predictions are asked for.
+        options: a task's own stand beside those of its request.
+
+    Raises:
+        UnknownTask: that is no name of a task.
+    """
+    if task is None:
+        return PREDICT, options
+    if not re.fullmatch(r"[a-z][a-z-]*", task):
+        raise UnknownTask("unknown_task", f"no task '{task:.80}'")
+    names = AskOptions.__annotations__
+    own = {name: value for name, value in options.items() if name not in names}
+    others = {name: value for name, value in options.items() if name in names}
+    return f"{TASKS}/{task}", {**others, "options": own}
 
 
 def _places(

@@ -15,7 +15,15 @@ from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import exchange
 from equipot.errors import TimedOut
 from equipot.job import Job, State
-from equipot.options import AllOptions, RelaxCall
+from equipot.options import (
+    AllOptions,
+    ConformersCall,
+    ElasticCall,
+    EosCall,
+    RelaxCall,
+    ScanCall,
+    ThermoCall,
+)
 from equipot.progress import bar
 from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
 from equipot.results import Result, Results
@@ -87,14 +95,7 @@ class Client:
             ServiceError: nothing is answered: unknown model, wrong option.
             ConnectionFailed: the service cannot be reached.
         """
-        items = list(items_of(structures))
-        if calls.is_small(items) and not progress:
-            return self.run(calls.predict(items, options))
-        with (
-            bar(progress, len(items)) as shown,
-            closing(self._stream(iter(items), options, WINDOW)) as results,
-        ):
-            return calls.in_order(_counted(results, shown.add))
+        return self._answered(structures, progress, *calls.asked(None, options))
 
     def relax(
         self,
@@ -115,16 +116,120 @@ class Client:
         structures: AnyStructure | Iterable[AnyStructure],
         *,
         window: int = WINDOW,
-        **options: Unpack[AllOptions],
+        task: str | None = None,
+        **options: Any,
     ) -> Generator[Result, None, None]:
         """Results as they finish, in no order, while structures are still taken: of any number, with
         `window` of them in memory at most. Take results steadily: the service leaves a reader that
         takes nothing for long. Proxies of the environment are not used.
 
+        Args:
+            structures: one or many.
+            window: the most of them that are under way.
+            task: name of a task that is asked for in the place of predictions.
+            options: as those of `predict`, or of `task`.
+
         Raises:
             EquipotError: as `predict`; what has been given before stays right.
         """
-        return self._stream(items_of(structures), options, window)
+        return self._stream(items_of(structures), *calls.asked(task, options), window)
+
+    def task(
+        self,
+        name: str,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Any,
+    ) -> Results:
+        """What a whole task finds for each structure: `value` of each result, beside the relaxed
+        structure and its numbers.
+
+        Args:
+            name: of the task, as `tasks` has it.
+            structures: one or many.
+            progress: whether a bar says how far it is.
+            options: the task's own, and what `predict` takes but for `properties` and `relax`.
+
+        Raises:
+            UnknownTask: the service has none of this name.
+            EquipotError: as `predict`.
+        """
+        return self._answered(structures, progress, *calls.asked(name, options))
+
+    def thermo(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ThermoCall],
+    ) -> Results:
+        """Frequencies, zero-point energy, U, H, S and G of the minimum near each structure.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("thermo", structures, progress=progress, **options)
+
+    def conformers(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ConformersCall],
+    ) -> Results:
+        """Conformers of each molecule, told apart and ranked; `atoms` are those of the lowest one.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("conformers", structures, progress=progress, **options)
+
+    def scan(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ScanCall],
+    ) -> Results:
+        """The energy of each molecule along a distance, an angle or a dihedral angle.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("scan", structures, progress=progress, **options)
+
+    def eos(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[EosCall],
+    ) -> Results:
+        """The equation of state of each crystal.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("eos", structures, progress=progress, **options)
+
+    def elastic(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[ElasticCall],
+    ) -> Results:
+        """The elastic tensor of each crystal, and moduli.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("elastic", structures, progress=progress, **options)
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """All tasks of the service, with the schemas of their options and of what they find."""
+        return self.run(calls.tasks())
 
     def models(self) -> list[dict[str, Any]]:
         """All models of the store, served or refused, with the reason."""
@@ -185,6 +290,19 @@ class Client:
                 weakref.finalize(self, self._opened.close)
             return self._opened.http
 
+    def _answered(
+        self, structures: Any, progress: bool, path: str, options: Mapping[str, Any]
+    ) -> Results:
+        """The results of all structures, in the order asked, in one request or as a stream."""
+        items = list(items_of(structures))
+        if calls.is_small(items) and not progress:
+            return self.run(calls.predict(items, path, options))
+        with (
+            bar(progress, len(items)) as shown,
+            closing(self._stream(iter(items), path, options, WINDOW)) as results,
+        ):
+            return calls.in_order(_counted(results, shown.add))
+
     def _done(self, step: Request | Wait) -> Outcome:
         if isinstance(step, Wait):
             time.sleep(step.seconds)
@@ -199,9 +317,13 @@ class Client:
             return error
 
     def _stream(
-        self, items: Iterator[Item], options: Mapping[str, Any], window: int
+        self,
+        items: Iterator[Item],
+        path: str,
+        options: Mapping[str, Any],
+        window: int,
     ) -> Generator[Result, None, None]:
-        flow, url = self.config.flow(options, window), httpx.URL(self.config.url)
+        flow, url = self.config.flow(options, window, path), httpx.URL(self.config.url)
         tls = self.config.context()
         while True:
             try:

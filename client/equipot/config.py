@@ -78,10 +78,10 @@ class Config:
             context.load_verify_locations(self.verify)
         return context
 
-    def flow(self, options: Mapping[str, Any], window: int) -> Flow:
+    def flow(self, options: Mapping[str, Any], window: int, path: str) -> Flow:
         """A stream."""
-        query = query_of(options)
-        return Flow(httpx.URL(self.url), query, self.all_headers(), self.retry, window)
+        url = httpx.URL(self.url.rstrip("/") + path, params=query_of(options))
+        return Flow(url, self.all_headers(), self.retry, window)
 
 
 def built(

@@ -11,9 +11,10 @@ EquipotError
 │   │   ├── UnsupportedCharge     a charge or spin that the model cannot take into account
 │   │   ├── StructureTooLarge     over a stated limit of atoms, structures or bytes
 │   │   ├── DoubtfulAnswer        an answer with a warning, where the request wants none
-│   │   └── OutOfDomain           beyond what the training data held, where that is to be refused
+│   │   ├── OutOfDomain           beyond what the training data held, where that is to be refused
+│   │   └── NotConverged          a relaxation that did not end in the minimum that a task needs
 │   ├── Unauthorized, Forbidden   no key that the service knows; one that may not do this
-│   ├── UnknownModel, CorruptModel, UnknownJob, JobConflict
+│   ├── UnknownModel, CorruptModel, UnknownJob, JobConflict, UnknownTask
 │   ├── Cancelled                 the job ended before there was a result
 │   ├── Overloaded, Unavailable   after all attempts that were to be made
 │   │   └── RateLimited           the same: the key asks too often, or for too much at a time
@@ -101,6 +102,10 @@ class OutOfDomain(InputError):
     """Something that the model's training data never held, and that is to be refused."""
 
 
+class NotConverged(InputError):
+    """A relaxation that did not end in a minimum, without which a task has no answer."""
+
+
 class Unauthorized(ServiceError):
     """No key, or none that the service knows."""
 
@@ -119,6 +124,10 @@ class CorruptModel(ServiceError):
 
 class UnknownJob(ServiceError):
     """No job of this id, or one that was removed."""
+
+
+class UnknownTask(ServiceError):
+    """No task of this name."""
 
 
 class JobConflict(ServiceError):
@@ -166,11 +175,13 @@ TYPES: dict[str, type[ServiceError]] = {
     "too_large": StructureTooLarge,
     "doubtful_answer": DoubtfulAnswer,
     "out_of_domain": OutOfDomain,
+    "not_converged": NotConverged,
     "unauthorized": Unauthorized,
     "forbidden": Forbidden,
     "unknown_model": UnknownModel,
     "corrupt_model": CorruptModel,
     "unknown_job": UnknownJob,
+    "unknown_task": UnknownTask,
     "job_conflict": JobConflict,
     "cancelled": Cancelled,
     "overloaded": Overloaded,

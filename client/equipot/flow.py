@@ -14,7 +14,7 @@ import h11
 import httpx
 
 from equipot.arrays import plain
-from equipot.calls import PREDICT, failed
+from equipot.calls import failed
 from equipot.errors import ConnectionFailed, EquipotError, StructureTooLarge, error_of
 from equipot.request import Retry, is_passing, service_error
 from equipot.results import AnswerWarning, Model, Result
@@ -31,8 +31,7 @@ class Flow:
     """What a stream has to send and what it has got.
 
     Args:
-        url: of the service.
-        query: what is asked of all structures.
+        url: where structures are sent, with what is asked of all of them.
         headers: of each request.
         retry: how often to begin anew without a result in between.
         window: the most structures that are under way.
@@ -44,14 +43,13 @@ class Flow:
     def __init__(
         self,
         url: httpx.URL,
-        query: Mapping[str, str],
         headers: Mapping[str, str],
         retry: Retry,
         window: int,
     ) -> None:
         if window < 1:
             raise ValueError(f"window: {window}; at least one structure is under way")
-        self._target = str(httpx.URL(url.raw_path.decode().rstrip("/") + PREDICT, params=query))
+        self._target = url.raw_path.decode()
         host = url.netloc.decode()
         self._headers: list[tuple[str, str]] = [("Host", host), *headers.items()]
         self._headers += [("Content-Type", LINES), ("Accept", LINES)]

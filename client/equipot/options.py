@@ -26,23 +26,31 @@ class RelaxOptions(TypedDict, total=False):
     smax: float
 
 
-class PredictOptions(TypedDict, total=False):
-    """What is asked of all structures.
+class AskOptions(TypedDict, total=False):
+    """By which model structures are answered, and how.
 
     Attributes:
         model: `name` or `name@version`; the service's default where not given, or of several defaults
             the one that is made for each structure.
-        properties: some of `energy`, `forces`, `stress`, `energies`.
         strict: whether a warning is an error.
         on_ood: what becomes of what the model's training data never held.
         allow_odd_electrons: whether models of closed shells answer for radicals, with a warning.
     """
 
     model: str
-    properties: list[Literal["energy", "forces", "stress", "energies"]]
     strict: bool
     on_ood: Literal["warn", "error"]
     allow_odd_electrons: bool
+
+
+class PredictOptions(AskOptions, total=False):
+    """What is asked of all structures.
+
+    Attributes:
+        properties: some of `energy`, `forces`, `stress`, `energies`.
+    """
+
+    properties: list[Literal["energy", "forces", "stress", "energies"]]
 
 
 class AllOptions(PredictOptions, total=False):
@@ -59,6 +67,140 @@ class RelaxCall(PredictOptions, RelaxOptions, total=False):
     """What is asked of all structures, and how they are relaxed, side by side."""
 
 
+class TaskOptions(TypedDict, total=False):
+    """What all tasks have: how structures are relaxed first.
+
+    Attributes:
+        fmax_eV_per_A: eV/Å; a relaxation is converged when no force is longer.
+        max_steps: of a relaxation.
+    """
+
+    fmax_eV_per_A: float
+    max_steps: int
+
+
+class ThermoOptions(TaskOptions, total=False):
+    """What `thermo` is asked for.
+
+    Attributes:
+        temperature_K: K.
+        pressure_Pa: Pa, of an ideal gas.
+        treatment: as which structures are treated.
+        symmetry_number: found where it is not stated.
+        symmetry_tolerance_A: Å by which atoms may miss each other's places when it is found.
+        low_modes: what the entropy of low modes is taken from.
+        rotor_cutoff_per_cm: cm⁻¹, where a mode is half a rotor.
+        displacement_A: Å by which atoms are moved for the Hessian.
+        normal_modes: whether the modes' shapes are told.
+        hessian: whether the Hessian is told.
+    """
+
+    temperature_K: float
+    pressure_Pa: float
+    treatment: Literal["auto", "ideal_gas", "harmonic"]
+    symmetry_number: int
+    symmetry_tolerance_A: float
+    low_modes: Literal["harmonic", "quasi_rrho"]
+    rotor_cutoff_per_cm: float
+    displacement_A: float
+    normal_modes: bool
+    hessian: bool
+
+
+class ConformersOptions(TaskOptions, total=False):
+    """What `conformers` is asked for.
+
+    Attributes:
+        count: geometries that are made, besides the given one.
+        random_seed: of their random numbers.
+        window_eV: eV above the lowest one; those beyond are not told.
+        keep: most that are told.
+        temperature_K: K, of their weights.
+        same_energy_eV: eV by which two that are the same may differ.
+        same_rmsd_A: Å, the same of their atoms.
+    """
+
+    count: int
+    random_seed: int
+    window_eV: float
+    keep: int
+    temperature_K: float
+    same_energy_eV: float
+    same_rmsd_A: float
+
+
+class ConformersCall(AskOptions, ConformersOptions, total=False):
+    """What is asked of `conformers`, and by which model it is answered, side by side."""
+
+
+class ScanOptions(TaskOptions, total=False):
+    """What `scan` is asked for.
+
+    Attributes:
+        atoms: two of a distance, three of an angle, four of a dihedral angle, by their numbers.
+        range_deg: degrees, the first and the last value of an angle.
+        range_A: Å, the same of a distance.
+        points: values, at even steps.
+    """
+
+    atoms: list[int]
+    range_deg: tuple[float, float]
+    range_A: tuple[float, float]
+    points: int
+
+
+class ScanCall(AskOptions, ScanOptions, total=False):
+    """What is asked of `scan`, and by which model it is answered, side by side."""
+
+
+class EosOptions(TaskOptions, total=False):
+    """What `eos` is asked for.
+
+    Attributes:
+        cell: what of the cell is relaxed first.
+        smax_GPa: GPa; the cell is at rest when no component of its stress is larger.
+        form: equation that is fitted.
+        points: volumes.
+        volume_range: largest change of the volume, either way, over that at rest.
+        relax_ions: whether atoms come to rest at each volume.
+    """
+
+    cell: Literal["full", "isotropic", "fixed"]
+    smax_GPa: float
+    form: Literal["birch_murnaghan", "vinet", "murnaghan"]
+    points: int
+    volume_range: float
+    relax_ions: bool
+
+
+class EosCall(AskOptions, EosOptions, total=False):
+    """What is asked of `eos`, and by which model it is answered, side by side."""
+
+
+class ElasticOptions(TaskOptions, total=False):
+    """What `elastic` is asked for.
+
+    Attributes:
+        cell: what of the cell is relaxed first.
+        smax_GPa: GPa; the cell is at rest when no component of its stress is larger.
+        strain: largest strain, either way.
+        relax_ions: whether atoms come to rest under strain.
+    """
+
+    cell: Literal["full", "isotropic", "fixed"]
+    smax_GPa: float
+    strain: float
+    relax_ions: bool
+
+
+class ElasticCall(AskOptions, ElasticOptions, total=False):
+    """What is asked of `elastic`, and by which model it is answered, side by side."""
+
+
+class ThermoCall(AskOptions, ThermoOptions, total=False):
+    """What is asked of `thermo`, and by which model it is answered, side by side."""
+
+
 def query_of(options: Mapping[str, Any]) -> dict[str, str]:
     """Options as parameters of a query."""
     fields = {name: value for name, value in options.items() if value is not None}
@@ -67,6 +209,7 @@ def query_of(options: Mapping[str, Any]) -> dict[str, str]:
         fields |= {"relax": True, **relax}
     elif relax:
         fields["relax"] = True
+    fields |= fields.pop("options", {})
     return {name: _word(value) for name, value in fields.items()}
 
 

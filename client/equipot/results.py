@@ -93,6 +93,7 @@ class Result:
         forces_std: (N,) eV/Å, the same.
         warnings: what is doubtful.
         relaxation: how it ended, where one was asked for.
+        value: what a task found, by the names of its fields; None where none was asked for.
         structure: fields of the structure that the numbers belong to, or the frame of XYZ that it was
             sent as; None where not known.
     """
@@ -109,6 +110,7 @@ class Result:
     forces_std: Floats | None = None
     warnings: tuple[AnswerWarning, ...] = ()
     relaxation: Relaxation | None = None
+    value: Mapping[str, Any] | None = None
     structure: Mapping[str, Any] | None = None
 
     @property
@@ -191,6 +193,7 @@ class Result:
             model,
             warnings=warnings + told,
             relaxation=relaxation,
+            value=fields.get("value"),
             structure=structure,
             energy=values.get("energy"),
             forces=_floats(values.get("forces")),

@@ -39,15 +39,15 @@ def called(service: Running, *asked: tuple[str, dict[str, Any]]) -> list[Any]:
 
 def test_conformers_are_ranked_and_differ(service: Running) -> None:
     pytest.importorskip("rdkit")
-    asked = {"smiles": "CCCO", "n_conformers": 6, "fmax_eV_per_A": 0.01}
+    asked = {"structures": [{"smiles": "CCCO"}], "options": {"count": 6}}
     (result,) = called(service, ("conformers", asked))
-    rows = result.structured_content["rows"]
-    energies = [row["relative_energy_kJ_per_mol"] for row in rows]
-    assert 1 < len(rows) <= 6
+    (row,) = result.structured_content["rows"]
+    energies = [conformer["relative_energy_eV"] for conformer in row["conformers"]]
+    assert 1 < len(energies) <= 6
     assert energies[0] == 0
     assert energies == sorted(energies)
-    assert sum(row["boltzmann_weight_298_K"] for row in rows) == pytest.approx(1, abs=1e-3)
-    assert all(row["converged"] for row in rows)
+    assert sum(c["weight"] for c in row["conformers"]) == pytest.approx(1)
+    assert "positions_A" not in row["conformers"][0]
 
 
 def test_a_molecule_is_checked_and_relaxed(service: Running) -> None:
@@ -64,6 +64,21 @@ def test_a_molecule_is_checked_and_relaxed(service: Running) -> None:
     assert row["converged"]
     assert row["max_force_eV_per_A"] < 0.03
     assert row["energy_std_eV"] > 0
+
+
+def test_a_task_is_a_tool(service: Running) -> None:
+    water = {"content": "3\nx\nO 0 0 0.1\nH 0 0.76 -0.48\nH 0 -0.76 -0.48\n"}
+    wrong, found = called(
+        service,
+        ("thermo", {"structures": [water], "options": {"temperature": 400}}),
+        ("thermo", {"structures": [water], "options": {"temperature_K": 400, "hessian": True}}),
+    )
+    assert wrong.is_error
+    (row,) = found.structured_content["rows"]
+    assert row["formula"] == "H2O"
+    assert row["temperature_K"] == 400
+    assert len(row["frequencies_per_cm"]) == 3
+    assert "hessian_eV_per_A2" not in row
 
 
 def test_files_of_the_service_are_not_its_callers(service: Running) -> None:

@@ -13,13 +13,14 @@ from ase.build import bulk
 from ase.io import read, write
 
 from app.cli.main import main
+from app.tasks import TASKS
 from equipot import EquipotCalculator
 from tests.api.server import running
 from tests.paths import ROOT
 
 mcp = pytest.importorskip("mcp")
 TOOLS = {
-    *("list_models", "check", "predict", "relax", "conformers"),
+    *("list_models", "check", "predict", "relax", *TASKS),
     *("submit_job", "job_status", "cancel_job", "results"),
 }
 Script = Callable[[Any], Awaitable[None]]

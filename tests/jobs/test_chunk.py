@@ -13,8 +13,8 @@ from app.jobs.leases import Lease
 from app.jobs.records import Record, unpack_records
 from app.protocol.request import Entry
 from app.protocol.response import Result
-from app.service.answer import Course
 from app.service.load import Load
+from app.tasks import Course
 
 COUNT = 6
 

@@ -14,6 +14,7 @@ from app.protocol.response import Answered
 from app.relax import RelaxOptions
 from app.service.answer_cache import AnswerCache, key_of
 from app.service.metrics import Metrics
+from app.tasks import TASKS, TaskCall
 
 DIMER = Structure(np.array([18, 18]), np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 3.9]]))
 
@@ -67,6 +68,8 @@ def test_what_is_taken_is_to_the_last_bit_what_was_kept_and_nobody_elses() -> No
         ({}, {"relax": RelaxOptions()}),
         ({}, {"relax": RelaxOptions(fmax=0.01)}),
         ({}, {"properties": ("energy",)}),
+        ({}, {"task": TaskCall(TASKS["thermo"], TASKS["thermo"].options())}),
+        ({}, {"task": TaskCall(TASKS["thermo"], TASKS["thermo"].options(pressure_Pa=1e5))}),
         ({}, {"strict": True}),
         ({}, {"on_ood": "error"}),
         ({}, {"allow_odd_electrons": True}),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
@@ -34,7 +35,10 @@ from app.protocol.query import asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest
 from app.protocol.response import Reply
 from app.service.stream import Stream
+from app.tasks import TaskKind
 
+HELD = ("msgpack", "lines")
+"""Kinds of bodies that are answered in kind where a task is asked for."""
 STREAMED = ("lines", *(kind for kind, written in WRITERS.items() if not written.single))
 """Kinds of answers to a body of lines."""
 
@@ -44,19 +48,28 @@ router = APIRouter(tags=["predict"])
 @router.post(PREDICT_PATH, summary="Energies, forces, stress; relaxed structures", **PREDICT)
 async def predict(request: Request) -> Response:
     """Evaluate structures with a model, and relax them if asked."""
+    return await answered(request)
+
+
+async def answered(request: Request, task: TaskKind | None = None) -> Response:
+    """The answer to a request for predictions, or for a task."""
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     kind = content_kind(request)
     follows = accepts_events(request)
-    accepts = "json" if follows else answer_kind(request, kind if kind in SAME else "json")
+    accepts = (
+        "json"
+        if follows
+        else answer_kind(request, kind if kind in (SAME if task is None else HELD) else "json")
+    )
     service.models.check_ready()
     if follows and kind == "lines":
         raise InvalidRequest("text/event-stream follows one structure, and no stream of lines")
     if kind == "lines":
-        return await _answer_lines(request, accepts)
+        return await _answer_lines(request, accepts, task)
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
-        message = await _message(request, kind, accepts, share)
+        message = replace(await _message(request, kind, accepts, share), task=task)
         with cancelled_on_disconnect(request):
             if follows and message.accepts == "json":
                 return _answer_as_events(request, await service.read(message))
@@ -91,7 +104,7 @@ def _query(request: Request) -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.query_params.multi_items() if name != FORMAT]
 
 
-async def _answer_lines(request: Request, accepts: Kind) -> Response:
+async def _answer_lines(request: Request, accepts: Kind, task: TaskKind | None) -> Response:
     """Answer lines while they come."""
     if content_encoding(request) not in ("", "identity"):
         raise HTTPException(415, "a stream of lines is read as it comes, and not decompressed")
@@ -101,7 +114,7 @@ async def _answer_lines(request: Request, accepts: Kind) -> Response:
             known = ", ".join(STREAMED)
             raise InvalidRequest(f"format: {accepts} holds no stream; ask for one of {known}")
         accepts = "lines"
-    stream = await service.stream(asked_of_lines(_query(request)), accepts)
+    stream = await service.stream(asked_of_lines(_query(request), task), accepts)
     room: BodyRoom = request.app.state.body_room
     with ExitStack() as stack:
         stack.callback(stream.close)

@@ -7,7 +7,7 @@ whatever the number of structures.
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -30,7 +30,7 @@ from app.cli.predict.entries import (
     read_standard_input,
 )
 from app.cli.predict.flight import Answer
-from app.cli.predict.output import Form, Json, Output, Records, Xyz, open_output
+from app.cli.predict.output import Form, Json, Output, Records, Text, Xyz, open_output
 from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all, answers_of
@@ -50,7 +50,7 @@ from app.protocol.request import PredictRequest
 from app.relax import RelaxOptions
 from app.service.choice import ref_of
 from app.service.load import Load
-from app.service.options import potential_options, request_limits, safeguards
+from app.service.options import potential_options, request_limits
 from app.settings import Settings
 from app.store.location import open_store
 
@@ -58,8 +58,10 @@ FAILED = 3
 """Exit code after an error that is not one of a structure."""
 FORMS: dict[str, Callable[[ModelRef, PredictRequest], Form]] = {
     kind: partial(Records, kind=kind) for kind in WRITERS
-} | {"xyz": Xyz, "json": Json}
+} | {"xyz": Xyz, "json": Json, "text": Text}
 """What results are written as."""
+PREDICTED = tuple(name for name in FORMS if name != "text")
+"""The same of predictions."""
 HERE = ("model_store", "threads", "device", "backend", "deterministic")
 """Options of a model in this process."""
 SUFFIXES = {written.suffix: kind for kind, written in WRITERS.items()} | {".json": "json"}
@@ -67,6 +69,14 @@ SUFFIXES = {written.suffix: kind for kind, written in WRITERS.items()} | {".json
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Files, model, what to answer and how."""
+    add_input(parser)
+    parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
+    add_relax_options(parser)
+    add_output(parser, PREDICTED, "as the name of the output says, else xyz")
+
+
+def add_input(parser: argparse.ArgumentParser) -> None:
+    """What is read, by which model it is answered, and what becomes of doubts."""
     parser.add_argument(
         "files",
         nargs="+",
@@ -82,21 +92,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", help="`name` or `name@version`; the default model where not given"
     )
-    parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
-    add_relax_options(parser)
     parser.add_argument("--strict", action="store_true", help="take warnings for errors")
     add_doubtful(parser)
-    _add_output(parser)
     _add_place(parser)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    """What is made of notations, and where results go."""
-    parser.add_argument(
-        "--to",
-        choices=FORMS,
-        help="format to write; by default, as the name of the output says, else xyz",
-    )
+def add_output(parser: argparse.ArgumentParser, forms: Sequence[str], default: str) -> None:
+    """What is made of notations, and where results go.
+
+    Args:
+        parser: to which the options are added.
+        forms: names of formats that can be written.
+        default: which of them is written where none is stated, in words.
+    """
+    parser.add_argument("--to", choices=forms, help=f"format to write; by default, {default}")
     parser.add_argument("--json", action="store_true", help="the same as --to json")
     parser.add_argument(
         "--conformers", type=int, default=1, help="geometries that are made of each SMILES (1)"
@@ -142,11 +151,24 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = settings_from(options)
     options.files = expanded(options.files)
-    request = _request(options, settings)
+    return answer_files(options, settings, _request(options, settings))
+
+
+def answer_files(
+    options: argparse.Namespace, settings: Settings, request: PredictRequest, default: str = "xyz"
+) -> int:
+    """Answer a request for all files, and write what is answered; returns as `run`.
+
+    Args:
+        options: of the command line.
+        settings: that they override.
+        request: what is asked of each structure.
+        default: form in which it is written where nothing says another one.
+    """
     _check_paths(options)
     _check_place(options)
     drawing = _drawing(options)
-    form = _form(options, request)
+    form = _form(options, request, default)
     given = read_standard_input(options.files)
     reads = read_entries(
         options.files,
@@ -160,7 +182,7 @@ def run(options: argparse.Namespace) -> int:
         answering, model, window = _answering(options, request, settings)
     with _told(options), _open(options, request, model, form) as (output, tally):
         share = max((read.share for read in islice(reads, tally.structures)), default=0.0)
-        report = Report(tally, share)
+        report = Report(tally, share, command=options.command)
         stopped = asyncio.run(answer_all(answering, reads, window, output, report))
     report.summarize(model.reference)
     if stopped is not None:
@@ -182,7 +204,7 @@ def _drawing(options: argparse.Namespace) -> Drawing:
     return drawing
 
 
-def _form(options: argparse.Namespace, request: PredictRequest) -> str:
+def _form(options: argparse.Namespace, request: PredictRequest, default: str) -> str:
     """The format to write.
 
     Raises:
@@ -191,7 +213,7 @@ def _form(options: argparse.Namespace, request: PredictRequest) -> str:
     if options.json and options.to not in (None, "json"):
         raise InvalidRequest(f"--json and --to {options.to} are stated; state one")
     suffix = options.output.suffix.lower() if options.output is not None else ""
-    form: str = "json" if options.json else options.to or SUFFIXES.get(suffix, "xyz")
+    form: str = "json" if options.json else options.to or SUFFIXES.get(suffix, default)
     check_held(request, form)
     return form
 
@@ -275,10 +297,9 @@ def _answering(
         return service.answers_of(options.server, model, request), model, window
     potential = _load(settings, options.model)
     check_on_ood(potential.card, request.on_ood)
-    window = Load.window(
-        potential.workers.budget, request.relax is not None, settings.device == "cpu"
-    )
-    return answers_of(potential, request, safeguards(settings)), ref_of(potential), window
+    relaxes = request.relax is not None or request.task is not None
+    window = Load.window(potential.workers.budget, relaxes, settings.device == "cpu")
+    return answers_of(potential, request, settings), ref_of(potential), window
 
 
 def _load(settings: Settings, model: str | None) -> Potential:

@@ -3,11 +3,11 @@
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
@@ -16,9 +16,15 @@ from app.errors import EquipotError, InvalidRequest
 from app.formats.extxyz.comment_line import read_pairs
 from app.formats.registry import WRITERS
 from app.protocol.encode import ORJSON_OPTIONS, head_fields, record, result_fields
+from app.protocol.faults import fault
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
+
+SMALL = 6
+"""Rows of a table that people are shown."""
+LISTED = 9
+"""Numbers of a list that people are shown."""
 
 
 class Written(NamedTuple):
@@ -148,6 +154,45 @@ class Json(Form):
                 return
             yield Written(Outcome.of_fields(fields), begin + len(content))
             begin += len(line)
+
+
+class Text(Form):
+    """What a task finds, in lines for people: all that is one number or word."""
+
+    between = b"\n"
+    rewrites = False
+
+    def result(self, entry: Entry, result: Result) -> bytes:
+        """See `Form`."""
+        name = entry.id or "structure"
+        if isinstance(result, EquipotError):
+            return f"{name}: {fault(result).code}: {result}\n".encode()
+        assert result.value is not None
+        lines = [f"{name}"]
+        lines += [f"  {key:<32} {_shown(v)}" for key, v in _plain(result.value.model_dump())]
+        return "\n".join((*lines, "")).encode()
+
+
+def _plain(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values of what can be told in a line; numbers in a list are cut after the first few."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _plain(value, f"{before}{name}.")
+        elif isinstance(value, list) and value and not isinstance(value[0], int | float | str):
+            for number, each in enumerate(value[:LISTED]):
+                if isinstance(each, dict):
+                    yield from _plain(each, f"{before}{name}.{number}.")
+                elif len(value) <= SMALL and isinstance(each[0], int | float):
+                    yield f"{before}{name}.{number}", each
+        elif value is not None:
+            yield before + name, value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        more = f" … ({len(value)})" if len(value) > LISTED else ""
+        return " ".join(map(_shown, value[:LISTED])) + more
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
 
 
 class Output:

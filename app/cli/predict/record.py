@@ -55,6 +55,7 @@ class Record(BaseModel):
             "on_ood": request.on_ood,
             "allow_odd_electrons": request.allow_odd_electrons,
             "relax": request.relax and request.relax.model_dump(mode="json"),
+            "task": request.task and request.task.options.model_dump(mode="json"),
         }
         inputs = tuple(None if is_stream(file) else _digest(file) for file in files)
         return cls(

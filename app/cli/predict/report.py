@@ -11,7 +11,6 @@ from app.cli.predict.flight import Finished
 from app.cli.predict.tally import Outcome, Tally, counted
 from app.protocol.response import Answered
 
-PREFIX = "equipot predict: "
 WIDTH = 24
 """Characters of the bar."""
 CLEAR = "\r\033[K"
@@ -25,6 +24,7 @@ class Report:
         share: of the input that they are from.
         stream: where to; standard error.
         clock: seconds.
+        command: that is run.
 
     Attributes:
         tally: of all results.
@@ -36,7 +36,9 @@ class Report:
         share: float = 0.0,
         stream: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
+        command: str = "predict",
     ) -> None:
+        self._prefix = f"equipot {command}: "
         self.tally = tally
         self._stream = sys.stderr if stream is None else stream
         self._terminal = self._stream.isatty()
@@ -59,7 +61,7 @@ class Report:
     def say(self, line: str) -> None:
         """A line that stays."""
         clear = CLEAR if self._terminal else ""
-        print(f"{clear}{PREFIX}{line}", file=self._stream, flush=True)
+        print(f"{clear}{self._prefix}{line}", file=self._stream, flush=True)
 
     def show(self, under_way: int) -> None:
         """Draw the bar, on a terminal."""

@@ -23,7 +23,6 @@ from app.protocol.response import Result as Ours
 from app.relax import Relaxed
 from app.service.load import BATCHES, Load
 from equipot import AsyncClient, Client, ConnectionFailed, Result
-from equipot.options import AllOptions, RelaxOptions
 
 
 def model_of(client: Client, name: str | None) -> tuple[ModelRef, Load]:
@@ -63,7 +62,8 @@ async def answers_of(url: str, model: ModelRef, request: PredictRequest) -> Asyn
 
     async def read() -> None:
         async with AsyncClient(url) as client:
-            stream = client.stream(given(), window=2**31, **options_of(model, request))
+            task = None if request.task is None else request.task.kind.name
+            stream = client.stream(given(), window=2**31, task=task, **options_of(model, request))
             async with aclosing(stream) as results:
                 async for result in results:
                     entry, future = waiting.pop(result.index)
@@ -92,19 +92,21 @@ async def answers_of(url: str, model: ModelRef, request: PredictRequest) -> Asyn
         await asyncio.wait([reading])
 
 
-def options_of(model: ModelRef, request: PredictRequest) -> AllOptions:
+def options_of(model: ModelRef, request: PredictRequest) -> dict[str, Any]:
     """What is asked of a service for a request of this package; its energy always."""
-    options = AllOptions(
-        model=model.reference,
-        strict=request.strict,
-        on_ood=request.on_ood,
-        allow_odd_electrons=request.allow_odd_electrons,
-    )
+    options: dict[str, Any] = {
+        "model": model.reference,
+        "strict": request.strict,
+        "on_ood": request.on_ood,
+        "allow_odd_electrons": request.allow_odd_electrons,
+    }
     if request.explicit:
         options["properties"] = list(dict.fromkeys(["energy", *request.properties]))
     if request.relax is not None:
         stated = request.relax.model_dump(mode="json", exclude_unset=True)
-        options["relax"] = cast(RelaxOptions, stated) if stated else True
+        options["relax"] = stated or True
+    if request.task is not None:
+        options |= request.task.options.model_dump(mode="json", exclude_unset=True)
     return options
 
 
@@ -126,7 +128,10 @@ def _result(entry: Entry, result: Result, request: PredictRequest) -> Ours:
     if entry.warnings and request.strict:
         text = "; ".join(f"{each.code}: {each.message}" for each in entry.warnings)
         return DoubtfulAnswer(f"{text} (an error since the request is strict)")
-    return replace(_answered(entry, result), warnings=(*entry.warnings, *told))
+    answered = replace(_answered(entry, result), warnings=(*entry.warnings, *told))
+    if request.task is None:
+        return answered
+    return replace(answered, value=request.task.kind.value.model_validate(result.value))
 
 
 def _answered(entry: Entry, result: Result) -> Answered:

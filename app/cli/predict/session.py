@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import replace
@@ -13,10 +14,12 @@ from app.cli.predict.report import Report
 from app.engine.potential import Potential
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
-from app.relax import Safeguards
-from app.service.answer import answer
+from app.service.answer import Aids, answer
 from app.service.choice import Choice
+from app.service.embedding import Embedding
 from app.service.load import Load
+from app.service.options import request_limits, safeguards
+from app.settings import Settings
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """End a run in order; the second one ends it at once."""
@@ -26,18 +29,21 @@ REDRAWN = 0.25
 
 @asynccontextmanager
 async def answers_of(
-    potential: Potential, request: PredictRequest, safeguards: Safeguards
+    potential: Potential, request: PredictRequest, settings: Settings
 ) -> AsyncIterator[Answer]:
     """What answers an entry with a model of this process, for the length of a block.
 
     Args:
         potential: the model.
         request: what is asked of each entry.
-        safeguards: where a relaxation is given up.
+        settings: that say where it is given up.
     """
 
+    embedding = Embedding(request_limits(settings), sys.maxsize, settings.embed_seconds)
+    aids = Aids(safeguards(settings), chemist=embedding.ask)
+
     async def one(entry: Entry) -> Result:
-        response = await answer(Choice([potential]), replace(request, entries=[entry]), safeguards)
+        response = await answer(Choice([potential]), replace(request, entries=[entry]), aids)
         return response.results[0]
 
     potential.start()
@@ -45,6 +51,7 @@ async def answers_of(
         yield one
     finally:
         await potential.stop()
+        embedding.close()
 
 
 async def answer_all(

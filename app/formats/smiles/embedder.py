@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Self
@@ -117,18 +118,35 @@ class Embedder:
             raise type(error)(f"{smiles}: {error}") from None
 
     def _conformers(self, smiles: Smiles, most_atoms: int, seconds: float) -> Conformers:
+        asked = {"text": smiles.text, "conformers": smiles.conformers, "seed": smiles.seed}
+        question = {"do": "embed", **asked, "most_atoms": most_atoms}
+        what = f"{smiles.conformers} conformers"
+        return Conformers.of(self.ask(question, what, seconds))
+
+    def ask(self, question: Mapping[str, Any], what: str, seconds: float) -> dict[str, Any]:
+        """What the process answers.
+
+        Args:
+            question: `do` names a function that the process knows, the rest are its arguments.
+            what: is wanted, for an error.
+            seconds: that it may take, without the start of the process.
+
+        Raises:
+            InvalidRequest: RDKit is not installed.
+            InputError: there is no answer; says why.
+            StructureTooLarge: there is none in time.
+        """
+        if not is_available():
+            raise InvalidRequest(MISSING)
         with self._lock:
-            process = self._alive() or self._start()
-            asked = {"text": smiles.text, "conformers": smiles.conformers, "seed": smiles.seed}
-            answer = self._ask(process, {**asked, "most_atoms": most_atoms}, seconds)
+            answer = self._ask(self._alive() or self._start(), question, seconds)
         if answer is None:
             raise errors.StructureTooLarge(
-                f"no {smiles.conformers} conformers within {seconds:.3g} s; ask for fewer, or send 3D "
-                "coordinates"
+                f"no {what} within {seconds:.3g} s; ask for fewer, or send 3D coordinates"
             )
         if "error" in answer:
             raise _error(answer["error"], answer["message"])
-        return Conformers.of(answer)
+        return answer
 
     def abandon(self) -> None:
         """End what is being made: nobody wants it any more."""
@@ -162,12 +180,12 @@ class Embedder:
         return process
 
     def _ask(
-        self, process: "subprocess.Popen[bytes]", question: dict[str, Any], seconds: float
+        self, process: "subprocess.Popen[bytes]", question: Mapping[str, Any], seconds: float
     ) -> dict[str, Any] | None:
         """The answer; None where there is none in time, or the process has died of the question."""
         assert process.stdin is not None
         try:
-            process.stdin.write(orjson.dumps(question) + b"\n")
+            process.stdin.write(orjson.dumps(question, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
             process.stdin.flush()
             line = _line(process, seconds)
         except BrokenPipeError:

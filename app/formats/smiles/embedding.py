@@ -47,7 +47,7 @@ def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, A
     if any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
         raise InvalidStructure("an atom '*', which is no element; name it")
     warnings = _open_stereo(molecule)
-    found = _conformers(molecule, conformers, seed)
+    found = make_conformers(molecule, conformers, seed)
     if found < conformers:
         told = (
             f"{found} of {conformers} conformers could be made; change the seed, or ask for fewer"
@@ -58,13 +58,13 @@ def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, A
         _part(molecule, fragments)
         told = f"{len(fragments)} fragments, whose places beside each other nobody has stated"
         warnings.append(("fragments_placed", told))
-    warnings += _clean(molecule)
+    warnings += clean(molecule)
     Chem.Kekulize(molecule, clearAromaticFlags=True)
     atoms = list(molecule.GetAtoms())
     return {
         "numbers": [atom.GetAtomicNum() for atom in atoms],
         "positions": [c.GetPositions().tolist() for c in molecule.GetConformers()],
-        "bonds": [_bond(bond) for bond in molecule.GetBonds()],
+        "bonds": [bond_of(bond) for bond in molecule.GetBonds()],
         "charges": _pairs([atom.GetFormalCharge() for atom in atoms]),
         "radicals": _pairs([atom.GetNumRadicalElectrons() for atom in atoms]),
         "masses": _pairs([atom.GetIsotope() for atom in atoms]),
@@ -83,7 +83,7 @@ def _read(text: str) -> Chem.Mol:
     return Chem.MolFromSmiles(text)
 
 
-def _conformers(molecule: Chem.Mol, conformers: int, seed: int) -> int:
+def make_conformers(molecule: Chem.Mol, conformers: int, seed: int) -> int:
     """Make them, from random coordinates where others lead nowhere; how many there are."""
     options: Any = rdDistGeom.ETKDGv3()
     options.randomSeed = seed
@@ -125,7 +125,8 @@ def _part(molecule: Chem.Mol, fragments: Any) -> None:
         conformer.SetPositions(positions)
 
 
-def _clean(molecule: Chem.Mol) -> list[tuple[str, str]]:
+def clean(molecule: Chem.Mol) -> list[tuple[str, str]]:
+    """Clean all geometries by MMFF94; the doubt where it cannot."""
     if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
         told = "MMFF94 has no parameters for the molecule; its geometry is that of ETKDGv3 alone"
         return [("not_cleaned", told)]
@@ -135,7 +136,8 @@ def _clean(molecule: Chem.Mol) -> list[tuple[str, str]]:
     return []
 
 
-def _bond(bond: Chem.Bond) -> tuple[int, int, int]:
+def bond_of(bond: Chem.Bond) -> tuple[int, int, int]:
+    """Kind, and the two atoms."""
     return round(bond.GetBondTypeAsDouble()) or 8, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
 
 

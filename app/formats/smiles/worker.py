@@ -7,6 +7,7 @@ costs nobody else anything.
 import os
 import resource
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -25,12 +26,20 @@ def serve() -> None:
     from rdkit import rdBase
 
     from app.formats.smiles.embedding import embed
+    from app.formats.smiles.ensemble import compare, conformers
+
+    work: dict[str, Callable[..., dict[str, Any]]] = {
+        "embed": embed,
+        "conformers": conformers,
+        "compare": compare,
+    }
 
     rdBase.DisableLog("rdApp.*")
 
     def answer(line: bytes) -> dict[str, Any]:
         try:
-            return embed(**orjson.loads(line))
+            question = orjson.loads(line)
+            return work[question.pop("do")](**question)
         except InputError as error:
             return {"error": type(error).__name__, "message": str(error)}
         except MemoryError:

@@ -67,7 +67,7 @@ class Asking:
 async def predicted(client: AsyncClient, items: list[Item], options: Mapping[str, Any]) -> Results:
     """The results of one request; a file that cannot be read has its error in its place."""
     asked = {name: value for name, value in options.items() if value is not None}
-    return await client.run(calls.predict(items, asked))
+    return await client.run(calls.predict(items, *calls.asked(None, asked)))
 
 
 def _told(error: errors.EquipotError) -> str:

@@ -1,4 +1,4 @@
-"""Tools that compute: try out, predict, relax, conformers."""
+"""Tools that compute: try out, predict, relax."""
 
 import time
 from collections.abc import Mapping
@@ -8,9 +8,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.integrations.mcp import conformers as ranking
 from app.integrations.mcp.asking import Asking, predicted
-from app.integrations.mcp.given import Given
 from app.integrations.mcp.options import (
     Cell,
     Force,
@@ -125,36 +123,6 @@ class Computing:
         async with self._asking.client(context) as client:
             results = await predicted(client, self._asking.items(structures), asked)
         return self._answer(results)
-
-    async def conformers(
-        self,
-        smiles: str,
-        context: Context,
-        n_conformers: Annotated[int, Field(ge=1, le=100, description="that are made")] = 20,
-        seed: Annotated[int, Field(ge=1)] = 1,
-        model: ModelName = None,
-        fmax_eV_per_A: Force = 0.02,
-        max_steps: Steps = 1000,
-        allow_odd_electrons: Odd = False,
-    ) -> Answer:
-        """Conformers of a molecule: made from its SMILES, relaxed, duplicates counted once,
-        ranked by energy (vacuum, no entropy), with Boltzmann weights by energy. Those that did
-        not converge are left out, and told.
-        """
-        asked = common(model, strict=False, odd=allow_odd_electrons)
-        asked["relax"] = relaxation(fmax_eV_per_A, max_steps, "fixed")
-        async with self._asking.client(context) as client:
-            items = self._asking.items([Given(smiles=smiles)], n_conformers, seed)
-            results = await predicted(client, items, asked)
-        ended = [r for r in results if r.relaxation is not None and r.relaxation.converged]
-        distinct = ranking.ranked(ended)
-        answer = self._answer(Results(distinct))
-        answer["rows"] = ranking.rows(distinct)[:ROWS]
-        missing = len(results) - len(ended)
-        left_out = [f"not_converged: {missing} of {len(results)} are left out"] if missing else []
-        answer["warnings"] = left_out + doubts(results)
-        answer["failed"] = len(results.failed)
-        return answer
 
     def _answer(self, results: Results) -> Answer:
         answer = answer_of(results)

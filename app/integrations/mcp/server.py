@@ -12,9 +12,10 @@ from app import __version__
 from app.integrations.mcp.asking import Asking, Connect
 from app.integrations.mcp.computing import Computing
 from app.integrations.mcp.looking import Looking, write_xyz
+from app.integrations.mcp.tasks import task_tools
 
 INSTRUCTIONS = (
-    "Energies, forces, relaxed structures and conformers of molecules and crystals by machine-learned "
+    "Energies, forces, relaxed structures, conformers and thermochemistry of molecules and crystals by machine-learned "
     "interatomic potentials. Units are in the names of fields. Tell the user of warnings: they come "
     "first, and say where an answer is doubtful. Check before long runs; answers are kept under "
     "answer_id for other tools, and `results` writes them to files. A model knows some elements only "
@@ -41,7 +42,7 @@ def build(connect: Connect, files: bool) -> MCPServer[Any]:
         (computing.check, COMPUTES),
         (computing.predict, COMPUTES),
         (computing.relax, COMPUTES),
-        (computing.conformers, COMPUTES),
+        *((task, COMPUTES) for task in task_tools(asking)),
         (looking.submit_job, SUBMITS),
         (looking.job_status, READS),
         (looking.cancel_job, ENDS),

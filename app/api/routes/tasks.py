@@ -1,0 +1,45 @@
+"""`/tasks`: whole tasks in one call."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter, Request, Response
+
+from app.api.openapi_tasks import TASK, TASKS_LISTED
+from app.api.routes.common import get, json_response
+from app.api.routes.predict import answered
+from app.errors import UnknownTask
+from app.protocol.tasks import shown
+from app.tasks import TASKS, TaskKind
+
+PATH = "/tasks"
+router = APIRouter(tags=["tasks"])
+
+
+@get(router, PATH, summary="All tasks, and what may be asked of them", **TASKS_LISTED)
+async def tasks() -> Response:
+    """Names, what each is for, and the schemas of its options and of what it finds."""
+    return json_response(shown())
+
+
+def _endpoint(kind: TaskKind) -> Callable[[Request], Awaitable[Response]]:
+    async def task(request: Request) -> Response:
+        return await answered(request, kind)
+
+    return task
+
+
+for _kind in TASKS.values():
+    router.post(
+        f"{PATH}/{_kind.name}",
+        name=_kind.name,
+        summary=_kind.summary[0].upper() + _kind.summary[1:],
+        description=(_kind.options.__doc__ or "").strip(),
+        operation_id=_kind.name.replace("-", "_"),
+        **TASK[_kind.name],
+    )(_endpoint(_kind))
+
+
+@router.post(f"{PATH}/{{name}}", include_in_schema=False)
+async def unknown(name: str) -> Response:
+    """There is no such task."""
+    raise UnknownTask(f"no task '{name[:80]}'; there are {', '.join(TASKS)}")

@@ -1,0 +1,76 @@
+"""`equipot thermo` and all other tasks: a command each, with the task's own options."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from app.cli import predict
+from app.cli.options import settings_from
+from app.cli.predict.entries import expanded
+from app.protocol.query import task_from
+from app.protocol.request import PredictRequest
+from app.service.options import request_limits
+from app.tasks import TASKS
+
+FAILED = predict.FAILED
+FORMS = ("text", "json")
+"""What is written of what a task finds."""
+
+
+def configure(parser: argparse.ArgumentParser, name: str) -> None:
+    """Files, model, and the options of a task."""
+    predict.add_input(parser)
+    own = parser.add_argument_group(f"options of {name}")
+    for field, described in TASKS[name].options.model_fields.items():
+        how: dict[str, Any] = {"dest": field, "help": _help(described)}
+        kinds = {*_kinds(described.annotation)}
+        if bool in kinds:
+            how |= {"action": argparse.BooleanOptionalAction, "default": None}
+        elif int in kinds or float in kinds:
+            how["type"] = float if float in kinds else int
+        else:
+            how["choices"] = get_args(described.annotation)
+        if tuple in kinds:
+            how |= {"nargs": "+"}
+        if described.is_required():
+            how["required"] = True
+        own.add_argument(f"--{field.replace('_', '-')}", **how)
+    predict.add_output(parser, FORMS, "json where the name of the output says so, else text")
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    yield get_origin(annotation) or annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
+
+
+def _help(described: FieldInfo) -> str:
+    if described.is_required():
+        return f"{described.description} (required)"
+    default = described.default
+    return f"{described.description} ({'none' if default is None or default is False else default})"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do a task for the structures of all files.
+
+    Returns:
+        As `predict`.
+    """
+    settings = settings_from(options)
+    options.files = expanded(options.files)
+    kind = TASKS[options.command]
+    stated = {name: getattr(options, name) for name in kind.options.model_fields}
+    task = task_from(kind, {name: value for name, value in stated.items() if value is not None})
+    request = PredictRequest(
+        entries=[],
+        model=options.model,
+        task=task if options.server else request_limits(settings).bounded_task(task),
+        strict=options.strict,
+        on_ood=options.on_ood,
+        allow_odd_electrons=options.allow_odd_electrons,
+    )
+    return predict.answer_files(options, settings, request, default="text")

@@ -1,0 +1,30 @@
+"""Tasks: what a chemist asks as a whole, made of relaxations and of batches of single points.
+
+A task is described once, by a `TaskKind`: its options, its result, and a coroutine that runs it for one
+structure by the model's queue. Routes, their schemas, the client, the command line and the tools of
+language models follow from that.
+"""
+
+from app.tasks.asking import WHOLE, Asking, Chemist, Course
+from app.tasks.conformers.conformers import CONFORMERS
+from app.tasks.crystals.elastic import ELASTIC
+from app.tasks.crystals.eos import EOS
+from app.tasks.kind import Done, TaskCall, TaskKind, TaskOptions, TaskValue
+from app.tasks.scan.scan import SCAN
+from app.tasks.thermo.thermo import THERMO
+
+TASKS: dict[str, TaskKind] = {kind.name: kind for kind in (THERMO, CONFORMERS, SCAN, EOS, ELASTIC)}
+"""All of them, by their names."""
+
+__all__ = [
+    "TASKS",
+    "WHOLE",
+    "Asking",
+    "Chemist",
+    "Course",
+    "Done",
+    "TaskCall",
+    "TaskKind",
+    "TaskOptions",
+    "TaskValue",
+]

@@ -1,0 +1,203 @@
+"""Asking: a model, asked by way of its queue for what one structure's answer is made of."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias, TypeVar
+
+from app.atoms.decomposition import Piece
+from app.atoms.prediction import StructurePrediction
+from app.atoms.structure import Structure
+from app.atoms.warnings import AnswerWarning
+from app.backends.domain import AFTER, BEFORE, Domain, OnOod, When
+from app.engine.potential import Potential
+from app.errors import NotConverged, StructureTooLarge
+from app.formats.topology import Topology
+from app.relax import Held, Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, relax
+from app.telemetry.tracing import span
+
+BATCHES = 3
+"""Batches whose copies may be under way: two are evaluated, one waits."""
+LEAST = 6
+"""Copies of one structure that may be under way however many structures are admitted."""
+T = TypeVar("T")
+
+
+Chemist: TypeAlias = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
+"""Answers a question for the process of an `Embedder`, and is told what is wanted, for errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How the relaxation of an entry begins, and who follows it.
+
+    Attributes:
+        state: of one that did not end, from which it goes on.
+        keep: is told of its state every few steps.
+    """
+
+    state: RelaxationState | None = None
+    keep: Keep | None = None
+
+
+WHOLE = Course()
+"""From its beginning to its end, and nobody follows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A model, and for whom it is asked; within `admission.admit`.
+
+    Attributes:
+        potential: the model.
+        caller: for whom; callers take turns.
+        safeguards: where a relaxation, or a task, is given up.
+        on_ood: whether what is out of domain is told or refused.
+        course: of a relaxation.
+        topology: of the structure, where its file or its SMILES states it.
+        chemist: answers what RDKit knows; None where nobody does.
+    """
+
+    potential: Potential
+    caller: Hashable
+    safeguards: Safeguards
+    on_ood: OnOod = "warn"
+    course: Course = WHOLE
+    topology: Topology | None = None
+    chemist: Chemist | None = None
+
+    async def single_point(
+        self, structure: Structure, derivatives: bool = True, when: When = ""
+    ) -> tuple[StructurePrediction, tuple[AnswerWarning, ...]]:
+        """The prediction for a structure, and what of it is out of domain.
+
+        Raises:
+            OutOfDomain: something is, and that is to be refused.
+            EquipotError: as `Potential.predict`.
+        """
+        domain = Domain(self.potential.known, structure, when, self.on_ood)
+        ask = (structure, derivatives, self.caller, domain.look)
+        prediction = await self.potential.predict(*ask)
+        return domain.stated(prediction), domain.doubts(prediction)
+
+    async def relaxed(
+        self, structure: Structure, options: RelaxOptions, held: Held | None = None
+    ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
+        """Where a relaxation ended, and what is out of domain of its first and its last geometry.
+
+        Args:
+            structure: where to begin.
+            options: how to relax.
+            held: an internal coordinate that keeps its value.
+
+        Raises:
+            OutOfDomain: something is, and that is to be refused; of the first geometry, before
+                anything is relaxed.
+            EquipotError: as `relax`.
+        """
+        if self.on_ood == "error":
+            await self.single_point(structure, when=BEFORE)
+        first = Domain(self.potential.known, structure, BEFORE, self.on_ood)
+        course = self.course.state, self.course.keep
+        ask = (options, self.safeguards, self.caller, first.look, *course)
+        with span("relax"):
+            relaxed = await relax(self.potential, structure, *ask, held)
+        stated = replace(
+            relaxed,
+            initial=first.stated(relaxed.initial),
+            prediction=first.stated(relaxed.prediction),
+        )
+        if not relaxed.steps:
+            return stated, first.doubts(relaxed.initial)
+        last = Domain(self.potential.known, relaxed.structure, AFTER, self.on_ood)
+        assert relaxed.graph is not None
+        await self.potential.graphs.show(Piece.whole(relaxed.graph), last.look)
+        return stated, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
+
+    async def minimum(
+        self, structure: Structure, options: RelaxOptions
+    ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
+        """The minimum that a relaxation leads to, and what is out of domain on the way.
+
+        Raises:
+            NotConverged: it did not end there.
+            EquipotError: as `relaxed`.
+        """
+        relaxed, doubts = await self.relaxed(structure, options)
+        if not relaxed.converged:
+            raise NotConverged(
+                f"the relaxation ended after {relaxed.steps} steps without a minimum "
+                f"({relaxed.reason}; {relaxed.criterion}, {relaxed.fmax:.3g} eV/Å are left); "
+                "state more max_steps, or begin with a better geometry"
+            )
+        return relaxed, doubts
+
+    async def predict(
+        self, structures: Sequence[Structure], what: str
+    ) -> list[StructurePrediction]:
+        """Energies, forces and stress of copies of one structure, in as few batches as they take.
+
+        Args:
+            structures: all with as many atoms.
+            what: they are, for an error.
+
+        Raises:
+            StructureTooLarge: more than one structure's answer may take.
+            EquipotError: one of them has no answer.
+        """
+        self.check(len(structures), what)
+
+        async def one(structure: Structure) -> StructurePrediction:
+            return await self.potential.predict(structure, caller=self.caller)
+
+        return await self.each(one, structures)
+
+    async def each(
+        self, work: Callable[[Structure], Awaitable[T]], structures: Sequence[Structure]
+    ) -> list[T]:
+        """What some work gives for each of some structures, with a few batches of them under way.
+
+        Args:
+            work: on one structure, by way of the model's queue.
+            structures: all with as many atoms.
+
+        Raises:
+            Exception: of one of them, at once.
+        """
+        begun: list[asyncio.Future[T]] = []
+        under_way: set[asyncio.Future[T]] = set()
+        try:
+            for structure in structures:
+                while len(under_way) >= self._width(len(structure)):
+                    ended, under_way = await asyncio.wait(
+                        under_way, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    for each in ended:
+                        each.result()
+                begun.append(asyncio.ensure_future(work(structure)))
+                under_way.add(begun[-1])
+            return await asyncio.gather(*begun)
+        finally:
+            for each in begun:
+                each.cancel()
+            await asyncio.gather(*begun, return_exceptions=True)
+
+    def _width(self, atoms: int) -> int:
+        """Copies with so many atoms that may be under way: the share of this structure of some batches,
+        among all that are admitted.
+        """
+        budget, (admitted, _) = self.potential.workers.budget, self.potential.admission.admitted
+        fitting = min(budget.structures, budget.atoms / atoms)
+        return max(LEAST, int(BATCHES * fitting / max(1, admitted)))
+
+    def check(self, count: int, what: str) -> None:
+        """Whether one structure's answer may take so many evaluations.
+
+        Raises:
+            StructureTooLarge: it may not.
+        """
+        most = self.safeguards.max_evaluations
+        if count > most:
+            raise StructureTooLarge(
+                f"the task takes {count} {what}; at most {most} are allowed (max_task_evaluations)"
+            )

@@ -1,0 +1,1 @@
+"""Conformers: made by RDKit, relaxed in one batch, compared, ranked."""

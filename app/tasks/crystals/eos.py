@@ -1,0 +1,121 @@
+"""`eos`: the equation of state of a crystal, from energies at several volumes."""
+
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from app.atoms.structure import Floats, Structure
+from app.errors import NotConverged
+from app.relax.options import GPA
+from app.tasks.asking import Asking
+from app.tasks.crystals.strained import CrystalOptions, at_rest, deformed, relaxed_ions
+from app.tasks.kind import Done, TaskKind, TaskValue
+
+FORMS = {"birch_murnaghan": "birchmurnaghan", "vinet": "vinet", "murnaghan": "murnaghan"}
+"""Names of ASE's."""
+
+
+class EosOptions(CrystalOptions):
+    """Relax crystals, change their volume in steps with atoms at rest, and fit an equation of state."""
+
+    form: Literal["birch_murnaghan", "vinet", "murnaghan"] = Field(
+        default="birch_murnaghan", description="equation that is fitted, of third order"
+    )
+    points: int = Field(default=9, ge=5, le=51, description="volumes")
+    volume_range: float = Field(
+        default=0.06,
+        gt=0,
+        le=0.3,
+        description="largest change of the volume, either way, over that at rest",
+    )
+    relax_ions: bool = Field(default=True, description="whether atoms come to rest at each volume")
+
+
+class EosValue(TaskValue):
+    """The equation of state of a crystal; energies and volumes are of the cell that was sent."""
+
+    form: Literal["birch_murnaghan", "vinet", "murnaghan"]
+    volume_A3: float = Field(description="V0, where the energy is lowest")
+    volume_per_atom_A3: float
+    energy_eV: float = Field(description="E0, there")
+    bulk_modulus_GPa: float = Field(description="B0")
+    bulk_modulus_derivative: float = Field(description="B0', by the pressure")
+    residual_eV: float = Field(description="root mean square of what the fit leaves")
+    volumes_A3: list[float]
+    energies_eV: list[float]
+    pressures_GPa: list[float] = Field(description="of the stress that the model gives there")
+
+
+async def run(asking: Asking, structure: Structure, options: EosOptions) -> Done:
+    """Relax a crystal, and fit its energies at several volumes.
+
+    Raises:
+        InvalidStructure: it does not repeat in all directions.
+        NotConverged: it has no minimum, or none at one of the volumes, or none within them.
+    """
+    relaxed, doubts = await at_rest(asking, structure, options)
+    ratios = 1.0 + np.linspace(-options.volume_range, options.volume_range, options.points)
+    cells = [deformed(relaxed.structure, np.eye(3) * ratio ** (1 / 3)) for ratio in ratios]
+    names = [f"{ratio:.3f} times the volume at rest" for ratio in ratios]
+    if options.relax_ions:
+        ended = await relaxed_ions(asking, cells, names, options.ions)
+        predictions = [each.prediction for each in ended]
+    else:
+        predictions = await asking.predict(cells, "strained cells")
+    volumes = np.array([cell.volume for cell in cells])
+    energies = np.array([prediction.energy for prediction in predictions])
+    stress = np.array([prediction.stress for prediction in predictions])
+    energy, modulus, derivative, volume, residual = fitted(volumes, energies, options.form)
+    if not volumes[0] < volume < volumes[-1]:
+        raise NotConverged(
+            f"the energy is lowest at {volume:.4g} Å³, outside of the volumes from {volumes[0]:.4g} to "
+            f"{volumes[-1]:.4g} Å³; relax the cell first (cell), or state a larger volume_range"
+        )
+    value = EosValue(
+        form=options.form,
+        volume_A3=volume,
+        volume_per_atom_A3=volume / len(structure),
+        energy_eV=energy,
+        bulk_modulus_GPa=modulus / GPA,
+        bulk_modulus_derivative=derivative,
+        residual_eV=residual,
+        volumes_A3=volumes.tolist(),
+        energies_eV=energies.tolist(),
+        pressures_GPa=(-np.trace(stress, axis1=1, axis2=2) / 3.0 / GPA).tolist(),
+    )
+    return Done(value, relaxed, doubts)
+
+
+def fitted(
+    volumes: Floats, energies: Floats, form: str
+) -> tuple[float, float, float, float, float]:
+    """E0 in eV, B0 in eV/Å³, B0', V0 in Å³, and what the fit leaves, in eV.
+
+    Args:
+        volumes: (K,), Å³.
+        energies: (K,), eV.
+        form: of the equation.
+
+    Raises:
+        NotConverged: the equation does not fit.
+    """
+    from ase import eos
+
+    fit = eos.EquationOfState(volumes, energies, FORMS[form])
+    try:
+        fit.fit(warn=False)
+    except (RuntimeError, ValueError) as error:
+        raise NotConverged(f"{form} does not fit the energies: {error}") from None
+    energy, modulus, derivative, volume = map(float, fit.eos_parameters)
+    left = getattr(eos, FORMS[form])(volumes, *fit.eos_parameters) - energies
+    return energy, modulus, derivative, volume, float(np.sqrt(np.mean(left**2)))
+
+
+EOS = TaskKind(
+    "eos",
+    "equation of state of crystals: equilibrium volume, bulk modulus and its derivative",
+    EosOptions,
+    EosValue,
+    run,
+)

@@ -1,0 +1,1 @@
+"""Scans: the energy along an internal coordinate, with everything else at rest."""

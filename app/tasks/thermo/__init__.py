@@ -1,0 +1,1 @@
+"""Thermochemistry: minimum, Hessian, harmonic frequencies, and what statistics makes of them."""

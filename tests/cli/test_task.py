@@ -1,0 +1,57 @@
+"""`equipot thermo`: a task of files, in this process or by a service."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import main as command
+from app.cli.main import main
+from app.tasks import TASKS
+from tests.api.server import running
+from tests.paths import MODEL_STORE
+
+XYZ = "3\nProperties=species:S:1:pos:R:3 id=water\nO 0 0 0.1\nH 0 0.76 -0.48\nH 0 -0.76 -0.48\n"
+
+
+def test_each_task_is_a_command() -> None:
+    assert set(TASKS) == set(command.TASKS) <= set(command.COMMANDS)
+
+
+def test_text_and_json_here_and_of_a_service(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EQUIPOT_CACHE", "")
+    file = tmp_path / "water.xyz"
+    file.write_text(XYZ + "1\nProperties=species:S:1:pos:R:3 id=bad\nSi 0 0 0\n")
+    asked = [str(file), "--temperature-K", "350", "--normal-modes"]
+    here = ["--model-store", str(MODEL_STORE), "--threads", "1"]
+    assert main(["thermo", *asked, *here]) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("water\n  treatment ")
+    assert "\nbad: unsupported_element: " in told.out
+    assert "gibbs_energy_eV" in told.out
+    assert "normal_modes" not in told.out
+    assert "1 of 2 structures answered" in told.err
+    output = tmp_path / "found.json"
+    assert main(["thermo", *asked, *here, "-o", str(output)]) == 1
+    with running(MODEL_STORE, default_model="organic-xtb", threads=1) as server:
+        of_service = ["--server", f"http://127.0.0.1:{server.port}", "--json"]
+        assert main(["thermo", *asked, *of_service]) == 1
+    (own, _), (served, bad) = (
+        json.loads(text)["results"] for text in (output.read_text(), capsys.readouterr().out)
+    )
+    assert bad["status"] == "error"
+    assert len(served["value"]["normal_modes"]) == 3
+    for name, value in own["value"].items():
+        if isinstance(value, float):
+            assert served["value"][name] == pytest.approx(value, abs=1e-2), name
+
+
+def test_options_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "water.xyz"
+    file.write_text(XYZ)
+    assert main(["thermo", str(file), "--temperature-K", "0"]) == 2
+    assert "temperature_K: Input should be greater than 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["thermo", str(file), "--to", "xyz"])

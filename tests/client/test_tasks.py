@@ -1,0 +1,67 @@
+"""Tasks by the client; its types are those of the tasks."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from ase.build import molecule
+
+from app.tasks import TASKS
+from equipot import AsyncClient, Client, NotConverged, UnknownTask, options
+from tests.api.server import Running, running
+from tests.paths import MODEL_STORE
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Running]:
+    with running(MODEL_STORE, default_model="organic-xtb", threads=1) as server:
+        yield server
+
+
+@pytest.fixture
+def client(service: Running) -> Iterator[Client]:
+    with Client(f"http://127.0.0.1:{service.port}") as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_options_are_those_of_the_tasks(name: str) -> None:
+    words = "".join(word.capitalize() for word in name.split("-"))
+    stated = getattr(options, f"{words}Options").__annotations__
+    assert list(stated) == list(TASKS[name].options.model_fields)
+    assert callable(getattr(Client, name.replace("-", "_")))
+    assert callable(getattr(AsyncClient, name.replace("-", "_")))
+
+
+def test_thermochemistry(client: Client) -> None:
+    water, bad, again = client.thermo(
+        [molecule("H2O"), molecule("SiH4"), molecule("H2O")], temperature_K=350.0, strict=False
+    )
+    assert not bad.ok
+    assert water.value is not None
+    assert again.value is not None
+    assert water.value["temperature_K"] == 350
+    assert water.value["gibbs_energy_eV"] == pytest.approx(again.value["gibbs_energy_eV"], abs=1e-5)
+    assert water.energy == pytest.approx(water.value["energy_eV"])
+    assert water.relaxation is not None
+    assert water.relaxation.converged
+    assert len(water.atoms) == 3
+    (cold,) = client.thermo(molecule("H2O"), max_steps=0)
+    assert isinstance(cold.error, NotConverged)
+
+
+def test_streams_and_names(client: Client, service: Running) -> None:
+    given = [molecule("H2O"), molecule("CH4")]
+    found = sorted(client.stream(given, task="thermo", hessian=True), key=lambda r: r.index)
+    assert [len(r.value["hessian_eV_per_A2"]) for r in found if r.value] == [9, 15]
+    assert [task["name"] for task in client.tasks()] == list(TASKS)
+    with pytest.raises(UnknownTask, match="no task 'none'"):
+        client.task("none", molecule("H2O"))
+
+    async def ask() -> float:
+        async with AsyncClient(f"http://127.0.0.1:{service.port}") as client:
+            (result,) = await client.thermo(molecule("CH4"), progress=True)
+        assert result.value is not None
+        return float(result.value["symmetry_number"])
+
+    assert asyncio.run(ask()) == 12

@@ -1,0 +1,97 @@
+"""Doing tasks with any backend, a calculator of ASE's among them."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from ase.data import chemical_symbols
+
+from app.atoms.graph import Graph, separate
+from app.atoms.prediction import Prediction
+from app.atoms.structure import Floats, Structure
+from app.backends import Backend
+from app.backends.pair import PairBackend
+from app.engine.budget import Budget
+from app.engine.potential import Potential, PotentialOptions
+from app.formats.topology import Topology
+from app.relax import Safeguards
+from app.store.card import ModelCard
+from app.tasks import TASKS, Asking, Chemist, Done
+
+
+def done(backend: Backend, task: str, structure: Structure, **options: Any) -> Done:
+    """What a task finds for one structure, with options as those of `done_all`; raises its error."""
+    return done_all(backend, task, [structure], **options)[0]
+
+
+def done_all(
+    backend: Backend,
+    task: str,
+    structures: list[Structure],
+    most: int = 3000,
+    topology: Topology | None = None,
+    chemist: Chemist | None = None,
+    **options: Any,
+) -> list[Done]:
+    """The same of several, side by side."""
+    kind = TASKS[task]
+
+    async def main() -> list[Done]:
+        potential = Potential(backend, "", Budget(4096, 10**6, 64), PotentialOptions())
+        potential.start()
+        asking = Asking(
+            potential, None, Safeguards(max_evaluations=most), topology=topology, chemist=chemist
+        )
+        asked = kind.options(**options)
+        try:
+            with potential.admission.admit(len(structures), 1):
+                return await asyncio.gather(*(kind.run(asking, s, asked) for s in structures))
+        finally:
+            await potential.stop()
+
+    return asyncio.run(main())
+
+
+def structure_of(atoms: Atoms, fixed: list[int] | None = None, **state: Any) -> Structure:
+    held = None
+    if fixed is not None:
+        held = np.isin(np.arange(len(atoms)), fixed)
+    cell, pbc = np.array(atoms.cell), np.array(atoms.pbc)
+    return Structure(atoms.numbers, atoms.positions, cell, pbc, fixed=held, **state)
+
+
+def atoms_of(structure: Structure) -> Atoms:
+    return Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
+
+
+class Oracle(PairBackend):
+    """Calculators of ASE's as a backend: a new one for each structure, one after the other."""
+
+    def __init__(self, card: ModelCard, calculator: Callable[[], Calculator]) -> None:
+        known = {s: next(iter(card.pair.values())) for s in chemical_symbols[1:87]}
+        super().__init__(card.model_copy(update={"elements": tuple(known), "pair": known}))
+        self._calculator, self._lock = calculator, threading.Lock()
+
+    def __call__(self, graph: Graph) -> Prediction:
+        with self._lock:
+            parts = [self._one(each) for each in separate(graph)]
+        energies, forces, stress = zip(*parts, strict=True)
+        shares = [np.full(len(f), e / len(f)) for e, f in zip(energies, forces, strict=True)]
+        return Prediction(
+            np.array(energies), np.concatenate(shares), np.concatenate(forces), np.array(stress)
+        )
+
+    def energies(self, graph: Graph) -> Prediction:
+        return self(graph)
+
+    def _one(self, graph: Graph) -> tuple[float, Floats, Floats]:
+        atoms = Atoms(graph.numbers, graph.positions, cell=graph.cell[0], pbc=graph.pbc[0])
+        atoms.calc = self._calculator()
+        stress = np.full((3, 3), np.nan)
+        if atoms.pbc.all():
+            stress = atoms.get_stress(voigt=False)
+        return atoms.get_potential_energy(), atoms.get_forces(), stress
