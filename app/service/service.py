@@ -51,7 +51,7 @@ class Asks(Protocol):
         """The same, as it is asked here."""
 
 
-Asking = TypeVar("Asking", bound=Asks)
+AnyAsks = TypeVar("AnyAsks", bound=Asks)
 T = TypeVar("T")
 
 
@@ -246,8 +246,8 @@ class Service:
         self,
         asked: Sequence[Potential],
         size: int,
-        read: Callable[[RequestLimits], Asking],
-        write: Callable[[Asking, PredictResponse], T],
+        read: Callable[[RequestLimits], AnyAsks],
+        write: Callable[[AnyAsks, PredictResponse], T],
     ) -> T:
         """The answer to a request of another protocol.
 
