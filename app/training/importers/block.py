@@ -9,9 +9,9 @@ import torch
 from e3nn import o3
 from torch import Tensor
 
+from app.atoms.irreps import Irrep
 from app.training.importers import e3nn_layers as layers
 from app.training.importers.imported import StateReader
-from app.training.models.angular import Irrep
 from app.training.models.convolution import products_of
 from app.training.models.equivariant import SCALAR
 

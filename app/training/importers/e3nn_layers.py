@@ -8,7 +8,7 @@ from e3nn import o3
 from e3nn.math import normalize2mom
 from torch import Tensor
 
-from app.training.models.angular import Irrep
+from app.atoms.irreps import Irrep
 from app.training.models.convolution import Product
 from app.training.models.equivariant import SCALAR
 

@@ -17,6 +17,7 @@ from ase.data import chemical_symbols
 from e3nn import o3
 from torch import Tensor
 
+from app.atoms.irreps import Irrep, harmonic_irreps
 from app.errors import TrainingError
 from app.store.imported import Imported
 from app.training.importers import e3nn_layers as layers
@@ -24,7 +25,6 @@ from app.training.importers.imported import ImportedModel, StateReader, finished
 from app.training.importers.inert import Inert, irreps_of, load_module
 from app.training.importers.source import digest_of
 from app.training.models import Statistics
-from app.training.models.angular import Irrep, harmonic_irreps
 from app.training.models.contraction import polynomials
 from app.training.models.convolution import products_of
 from app.training.models.equivariant import SCALAR, Channels

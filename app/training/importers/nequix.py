@@ -20,13 +20,13 @@ from e3nn import o3
 from scipy.special import ndtri
 from torch import Tensor
 
+from app.atoms.irreps import Irrep
 from app.errors import TrainingError
 from app.store.imported import Imported
 from app.training.importers.block import NequIPBlock
 from app.training.importers.imported import ImportedModel, StateReader, finished
 from app.training.importers.source import digest_of
 from app.training.models import Statistics
-from app.training.models.angular import Irrep
 from app.training.models.equivariant import SCALAR
 from app.training.models.nequip import NequIPConfig
 

@@ -17,6 +17,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from e3nn import o3
 from torch import Tensor
 
+from app.atoms.irreps import Irrep
 from app.errors import TrainingError
 from app.store.imported import Imported
 from app.training.importers import e3nn_layers as layers
@@ -25,7 +26,6 @@ from app.training.importers.imported import ImportedModel, StateReader, finished
 from app.training.importers.pickled import load_pickled
 from app.training.importers.source import digest_of
 from app.training.models import Statistics
-from app.training.models.angular import Irrep
 from app.training.models.equivariant import SCALAR
 from app.training.models.nequip import NequIPConfig
 

@@ -19,22 +19,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from app.training.models.angular import (
-    Irrep,
-    SphericalHarmonics,
-    coupling,
-    couplings,
-    harmonic_irreps,
-    slices,
-    width,
-)
+from app.atoms.irreps import Irrep, harmonic_irreps, slices, width
+from app.backends.allegro_tables import SCALAR, path_basis, product_paths, tensor_irreps
+from app.training.models.angular import SphericalHarmonics
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.inputs import LocalInputs
 from app.training.models.layers import SILU_GAIN, linear, mlp
 from app.training.models.network import Network
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
-
-SCALAR: Irrep = (0, 1)
 
 
 class AllegroConfig(ArchitectureConfig):
@@ -115,7 +107,7 @@ class Allegro(Network):
         harmonics = harmonic_irreps(config.l_max, mirror)
         degrees = [l for l, _ in harmonics for _ in range(2 * l + 1)]
         self.register_buffer("degree", torch.tensor(degrees), persistent=False)
-        plan = tensor_irreps(config)
+        plan = tensor_irreps(config.l_max, config.num_layers, config.parity)
         self.layers = nn.ModuleList(
             AllegroLayer(config, harmonics, plan[i], plan[i + 1], last=i + 1 == config.num_layers)
             for i in range(config.num_layers)
@@ -256,11 +248,11 @@ class EnvironmentProduct(nn.Module):
         self, channels: int, ins: list[Irrep], harmonics: list[Irrep], outs: list[Irrep]
     ) -> None:
         super().__init__()
-        paths = [(a, b, o) for o in outs for a in ins for b in harmonics if o in couplings(a, b)]
+        paths = product_paths(ins, harmonics, outs)
         self.num_scalar_paths = sum(o == SCALAR for _, _, o in paths)
         self.widths = [self.num_scalar_paths, *(2 * l + 1 for l, _ in outs[1:])]
         self.in_width = width(ins)
-        basis = _path_basis(paths, ins, harmonics, outs)
+        basis = torch.from_numpy(path_basis(paths, ins, harmonics, outs))
         self.register_buffer(
             "basis", basis.flatten(1).to(torch.get_default_dtype()), persistent=False
         )
@@ -321,57 +313,6 @@ class ChannelMix(nn.Module):
         mixed = [self.scalar @ scalars]
         mixed += [w @ t.flatten(2) for w, t in zip(self.tensor, tensors, strict=True)]
         return torch.cat([m.reshape(n, m.shape[1], -1, k) for m in mixed], dim=2)
-
-
-def tensor_irreps(config: AllegroConfig) -> list[list[Irrep]]:
-    """Irreps of the tensors before each layer and after the last: all that can still reach the
-    energy.
-
-    The scalar comes first in every list.
-    """
-    mirror = config.parity != "none"
-    harmonics = harmonic_irreps(config.l_max, mirror)
-    parities = {"full": (1, -1), "natural": (), "none": (1,)}[config.parity]
-    allowed = {(l, p) for l in range(config.l_max + 1) for p in parities} | set(harmonics)
-    reach = [set(harmonics)]
-    for _ in range(config.num_layers):
-        reach.append({o for a in reach[-1] for b in harmonics for o in couplings(a, b)} & allowed)
-    reach[-1] = {SCALAR}
-    for i in range(config.num_layers - 1, 0, -1):
-        useful = {a for a in reach[i] if any(reach[i + 1] & couplings(a, b) for b in harmonics)}
-        reach[i] = useful | {SCALAR}
-    return [
-        harmonics,
-        *(sorted(irreps, key=lambda irrep: (irrep[0], -irrep[1])) for irreps in reach[1:]),
-    ]
-
-
-def _path_basis(
-    paths: list[tuple[Irrep, Irrep, Irrep]],
-    ins: list[Irrep],
-    harmonics: list[Irrep],
-    outs: list[Irrep],
-) -> Tensor:
-    """(paths, environment, out, in) float64: the coupling of each path, where its components stand.
-
-    Scalar paths come first and have an output each; paths that share one are normalised by their
-    number.
-    """
-    scalar_paths = sum(o == SCALAR for _, _, o in paths)
-    at_in = dict(zip(ins, slices(ins), strict=True))
-    at_environment = dict(zip(harmonics, slices(harmonics), strict=True))
-    out_slices = slices([SCALAR] * scalar_paths + outs[1:])
-    at_out = dict(zip(outs[1:], out_slices[scalar_paths:], strict=True))
-    basis = torch.zeros(
-        len(paths), width(harmonics), out_slices[-1].stop, width(ins), dtype=torch.float64
-    )
-    for n, (a, b, o) in enumerate(paths):
-        shared = 1 if o == SCALAR else sum(q == o for _, _, q in paths)
-        where = out_slices[n] if o == SCALAR else at_out[o]
-        basis[n, at_environment[b], where, at_in[a]] = coupling(a, b, o).permute(
-            1, 2, 0
-        ) / math.sqrt(shared)
-    return basis
 
 
 def _expansion(harmonics: list[Irrep]) -> Tensor:

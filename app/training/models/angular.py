@@ -1,44 +1,12 @@
-"""Functions of the direction: irreps, spherical harmonics, and the couplings between them."""
+"""Functions of the direction: spherical harmonics, and the couplings between irreps, as tensors."""
 
-import itertools
 import math
 
 import torch
 from e3nn import o3
 from torch import Tensor, nn
 
-Irrep = tuple[int, int]
-"""Degree l and parity p = ±1."""
-
-
-def width(irreps: list[Irrep]) -> int:
-    """Number of components of one copy of each irrep."""
-    return sum(2 * l + 1 for l, _ in irreps)
-
-
-def slices(irreps: list[Irrep]) -> list[slice]:
-    """Where each irrep's components lie in their concatenation."""
-    ends = [0]
-    for l, _ in irreps:
-        ends.append(ends[-1] + 2 * l + 1)
-    return [slice(a, b) for a, b in itertools.pairwise(ends)]
-
-
-def harmonic_irreps(l_max: int, mirror: bool) -> list[Irrep]:
-    """Irreps of the harmonics; without `mirror` all count as even, which leaves SO(3)."""
-    return [(l, (-1) ** l if mirror else 1) for l in range(l_max + 1)]
-
-
-def both_parities(l_max: int) -> list[Irrep]:
-    """Irreps of the harmonics, then those of the other parity."""
-    natural = harmonic_irreps(l_max, True)
-    return natural + [(l, -p) for l, p in natural]
-
-
-def couplings(left: Irrep, right: Irrep) -> set[Irrep]:
-    """The irreps in the product of two."""
-    (a, p), (b, q) = left, right
-    return {(l, p * q) for l in range(abs(a - b), a + b + 1)}
+from app.atoms.irreps import Irrep
 
 
 def coupling(left: Irrep, right: Irrep, out: Irrep) -> Tensor:

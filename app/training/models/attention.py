@@ -24,7 +24,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep
+from app.atoms.irreps import Irrep
 from app.training.models.equivariant import (
     SCALAR,
     SIGMOID_GAIN,

@@ -5,15 +5,10 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from app.atoms.pair_terms import ENVELOPE_POWER, REACH, SATURATION
 from app.training.models.inputs import LocalInputs
 from app.training.models.pairs import lengths_below, of_both, radii
 from app.training.models.radial import PolynomialEnvelope
-
-SATURATION = 3.0
-"""How soon an atom counts as bound: one bond gives it 1 − exp(−3) of its energy."""
-REACH = 2.0
-"""Sums of covalent radii after which a bond has ended."""
-ENVELOPE_POWER = 6
 
 
 class Binding(nn.Module):

@@ -17,7 +17,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep, coupling, couplings
+from app.atoms.irreps import Irrep, couplings
+from app.training.models.angular import coupling
 from app.training.models.equivariant import Channels, Features
 from app.training.models.gather import gather
 from app.training.models.layers import mlp

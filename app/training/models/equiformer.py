@@ -32,7 +32,8 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep, SphericalHarmonics, both_parities, harmonic_irreps
+from app.atoms.irreps import Irrep, both_parities, harmonic_irreps
+from app.training.models.angular import SphericalHarmonics
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.attention import Attention, Edges, RadialNetwork, Shape
 from app.training.models.checkpointing import checkpointed

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep
+from app.atoms.irreps import Irrep
 from app.training.models.layers import SILU_GAIN
 
 SCALAR: Irrep = (0, 1)

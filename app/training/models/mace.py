@@ -23,7 +23,9 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from app.training.models.angular import SphericalHarmonics, harmonic_irreps
+from app.atoms.irreps import harmonic_irreps
+from app.atoms.pair_terms import Screening
+from app.training.models.angular import SphericalHarmonics
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.contraction import SymmetricContraction
 from app.training.models.convolution import Convolution, Couplings, Edges
@@ -33,7 +35,7 @@ from app.training.models.layers import SILU_GAIN, linear
 from app.training.models.network import Elementwise, Network, SpeciesAxes
 from app.training.models.pairs import of_both, radii
 from app.training.models.radial import AgnesiTransform, BesselBasis, PolynomialEnvelope
-from app.training.models.repulsion import Repulsion, Screening
+from app.training.models.repulsion import Repulsion
 
 SCREENING = Screening(
     coulomb=14.3996,

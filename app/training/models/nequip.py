@@ -25,7 +25,8 @@ from e3nn.o3 import Irreps
 from pydantic import Field, PositiveInt, field_validator, model_validator
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep, SphericalHarmonics, couplings, harmonic_irreps
+from app.atoms.irreps import Irrep, couplings, harmonic_irreps
+from app.training.models.angular import SphericalHarmonics
 from app.training.models.architecture import ArchitectureConfig
 from app.training.models.convolution import Convolution, Couplings, Edges
 from app.training.models.equivariant import SCALAR, Channels, EquivariantLinear, Features

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from app.training.models.angular import Irrep, coupling, couplings, slices, width
+from app.atoms.irreps import Irrep, couplings, slices, width
+from app.training.models.angular import coupling
 from app.training.models.equivariant import Channels, Features, added_up
 
 

@@ -2,38 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from ase.data import atomic_numbers
 from torch import Tensor, nn
 
+from app.atoms.pair_terms import UNIVERSAL, Screening
 from app.training.models.inputs import LocalInputs
 from app.training.models.pairs import lengths_below, of_both, radii
 from app.training.models.radial import PolynomialEnvelope
-
-
-class Screening(NamedTuple):
-    """Constants of the repulsion; those of the publication, unless said otherwise.
-
-    Attributes:
-        coulomb: eV Å: e²/4πε₀.
-        length: Å, of the denominator Z_i^x + Z_j^x.
-        exponent: x.
-        shares: c_k.
-        decays: d_k.
-        power: of the envelope.
-    """
-
-    coulomb: float = 14.399645
-    length: float = 0.8854 * 0.529177
-    exponent: float = 0.23
-    shares: tuple[float, ...] = (0.18175, 0.50986, 0.28022, 0.02817)
-    decays: tuple[float, ...] = (3.19980, 0.94229, 0.40290, 0.20162)
-    power: int = 6
-
-
-UNIVERSAL = Screening()
 
 
 class Repulsion(nn.Module):

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from app.training.models import AllegroConfig, Statistics, build_model
-from app.training.models.allegro import tensor_irreps
+from app.backends.allegro_tables import tensor_irreps
 from tests.contracts import BackendContract, evaluate
 from tests.structures import random_molecule
 from tests.training.cards import reference
@@ -71,9 +71,9 @@ class TestAllegroWithoutParity(BackendContract):
 
 
 def test_only_irreps_that_reach_the_energy_are_kept():
-    two_layers = tensor_irreps(AllegroConfig(l_max=2, num_layers=2))
+    two_layers = tensor_irreps(l_max=2, num_layers=2, parity="full")
     assert two_layers == [[(0, 1), (1, -1), (2, 1)], [(0, 1), (1, -1), (2, 1)], [(0, 1)]]
-    three_layers = tensor_irreps(AllegroConfig(l_max=1, num_layers=3))
+    three_layers = tensor_irreps(l_max=1, num_layers=3, parity="full")
     assert three_layers[1] == [(0, 1), (1, 1), (1, -1)]
 
 

@@ -2,14 +2,8 @@ import pytest
 import torch
 from e3nn import o3
 
-from app.training.models.angular import (
-    SphericalHarmonics,
-    coupling,
-    couplings,
-    harmonic_irreps,
-    slices,
-    width,
-)
+from app.atoms.irreps import couplings, harmonic_irreps, slices, width
+from app.training.models.angular import SphericalHarmonics, coupling
 
 
 @pytest.fixture(autouse=True)

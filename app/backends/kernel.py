@@ -1,0 +1,198 @@
+"""Exported Allegros in the native kernel: the distribution `equipot-kernel`, C++ on a CPU.
+
+It takes a version's weights rather than its ONNX file, and is loaded where it is installed and can
+run the version. Its functions give up Python's lock, so that portions run side by side.
+"""
+
+import ctypes
+import importlib
+import weakref
+from collections.abc import Mapping, Sequence
+from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int64, c_uint8, c_void_p
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.backends.artifact import ERRORS, OUTPUTS, Execution, Feeds
+from app.backends.device import Device
+from app.backends.exported import ExportedBackend
+from app.backends.kernel_network import read_networks
+from app.errors import BackendError
+from app.machine import worker_threads
+from app.store.card import ModelCard
+
+SLOTS_PER_RUN = 2048
+"""Edge slots of a portion: some ten tiles of the kernel."""
+MESSAGE_BYTES = 512
+
+
+class _Tensor(ctypes.Structure):
+    """`EquipotTensor`."""
+
+    _fields_ = (
+        ("name", c_char_p),
+        ("reals", POINTER(c_double)),
+        ("integers", POINTER(c_int64)),
+        ("count", c_int64),
+    )
+
+
+class _Portion(ctypes.Structure):
+    """`EquipotPortion`."""
+
+    _fields_ = (
+        ("atoms", c_int64),
+        ("slots", c_int64),
+        ("species", POINTER(c_int64)),
+        ("neighbor_species", POINTER(c_int64)),
+        ("edge_vectors", POINTER(c_float)),
+        ("mask", POINTER(c_uint8)),
+        ("charge", POINTER(c_float)),
+        ("energies", POINTER(c_double)),
+        ("edge_gradients", POINTER(c_float)),
+        ("errors", POINTER(c_double)),
+    )
+
+
+_TYPES = {
+    "species": (np.int64, c_int64),
+    "neighbor_species": (np.int64, c_int64),
+    "edge_vectors": (np.float32, c_float),
+    "mask": (np.bool_, c_uint8),
+    "charge": (np.float32, c_float),
+}
+
+
+class KernelArtifact:
+    """A network, opened in a library of the kernel.
+
+    Args:
+        library: for one level of vector instructions.
+        network: as `app.backends.kernel_network` makes it.
+
+    Raises:
+        BackendError: an array is missing, or of another size than the config says.
+    """
+
+    def __init__(self, library: ctypes.CDLL, network: Mapping[str, NDArray[Any]]) -> None:
+        self._library = library
+        taken = ("species", "neighbor_species", "edge_vectors", "mask")
+        self.inputs = (*taken, "charge") if network["takes_charge"] else taken
+        held = {name: np.ascontiguousarray(values) for name, values in network.items()}
+        tensors = (_Tensor * len(held))(*(_tensor(*pair) for pair in held.items()))
+        message = _message()
+        library.equipot_allegro_open.restype = c_void_p
+        handle = library.equipot_allegro_open(
+            tensors, c_int64(len(held)), message, c_int64(len(message))
+        )
+        if not handle:
+            raise BackendError(f"the kernel cannot make the network: {message.value.decode()}")
+        self._network = c_void_p(handle)
+        weakref.finalize(self, library.equipot_allegro_close, self._network)
+
+    @property
+    def execution(self) -> Execution:
+        """How it runs."""
+        return Execution.PLAIN
+
+    def run(self, wanted: Sequence[str], feeds: Feeds) -> list[NDArray[Any]]:
+        """See `Artifact`.
+
+        Raises:
+            RuntimeError: it fails, such as for want of memory; with its message.
+        """
+        n, k = feeds["mask"].shape
+        given = {name: np.ascontiguousarray(feeds[name], _TYPES[name][0]) for name in self.inputs}
+        energies, errors = np.empty(n), np.empty((len(ERRORS), n))
+        gradients = np.empty((n, k, 3), np.float32)
+        pointers = {name: _pointer(array, _TYPES[name][1]) for name, array in given.items()}
+        portion = _Portion(n, k, **pointers, energies=_pointer(energies, c_double))
+        if OUTPUTS[1] in wanted:
+            portion.edge_gradients = _pointer(gradients, c_float)
+        if set(ERRORS) & set(wanted):
+            portion.errors = _pointer(errors, c_double)
+        message = _message()
+        if self._library.equipot_allegro_run(
+            self._network, ctypes.byref(portion), message, c_int64(len(message))
+        ):
+            raise RuntimeError(message.value.decode())
+        answers = dict(zip((*OUTPUTS, *ERRORS), (energies, gradients, *errors), strict=True))
+        return [answers[name] for name in wanted]
+
+
+def open_kernel(
+    card: ModelCard,
+    folder: Path,
+    threads: int = 0,
+    device: str = "cpu",
+    deterministic: bool = False,
+    slots: int = SLOTS_PER_RUN,
+    level: str = "",
+) -> ExportedBackend:
+    """A model in the native kernel.
+
+    Args:
+        card: what the model is.
+        folder: where its weights, config and statistics are.
+        threads: portions evaluated at the same time, whoever calls; 0 takes all cores the process
+            may use.
+        device: `cpu`.
+        deterministic: no portion has atoms of two structures.
+        slots: most edge slots of a portion.
+        level: vector instructions, of `equipot_kernel.LEVELS`; the best ones here if empty.
+
+    Raises:
+        BackendError: the kernel is not installed, or cannot run the model; says why.
+    """
+    if Device.of(device).is_cuda:
+        raise BackendError(
+            f"the kernel is for the CPU, not for '{device}'; choose it, or choose backend 'onnx'"
+        )
+    kernel = require_kernel()
+    try:
+        name = level or kernel.best_level()
+        library = kernel.library(name)
+    except OSError as error:
+        raise BackendError(f"the kernel cannot be loaded: {error}") from error
+    artifacts = [KernelArtifact(library, network) for network in read_networks(card, folder)]
+    return ExportedBackend(
+        card,
+        artifacts,
+        artifacts,
+        runtime=f"equipot-kernel {kernel.version()} with {name}",
+        threads=worker_threads(threads),
+        slots=slots,
+        deterministic=deterministic,
+    )
+
+
+def require_kernel() -> ModuleType:
+    """The module `equipot_kernel`.
+
+    Raises:
+        BackendError: it is not installed.
+    """
+    try:
+        return importlib.import_module("equipot_kernel")
+    except ModuleNotFoundError:
+        raise BackendError(
+            "the native kernel is not installed; run: pip install equipot-kernel, or choose backend 'onnx'"
+        ) from None
+
+
+def _tensor(name: str, values: NDArray[Any]) -> _Tensor:
+    kind, field = (
+        (c_int64, "integers") if values.dtype == np.int64 else (c_double, "reals")
+    )
+    return _Tensor(name.encode(), count=values.size, **{field: _pointer(values, kind)})
+
+
+def _pointer(array: NDArray[Any], kind: Any) -> Any:
+    return array.ctypes.data_as(POINTER(kind))
+
+
+def _message() -> Any:
+    return (c_char * MESSAGE_BYTES)()

@@ -1,0 +1,678 @@
+#include "tile.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace equipot {
+namespace {
+
+// x^n
+inline Vector power(Vector x, int n) {
+  Vector out = splat(1.0f);
+  for (; n > 0; n >>= 1, x *= x)
+    if (n & 1) out *= x;
+  return out;
+}
+
+struct Envelope {
+  Vector value, slope;
+};
+
+// u(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2) and du/dx; zero from x = 1 on.
+inline Envelope polynomial(Vector x, int p) {
+  const float a = -0.5f * (p + 1) * (p + 2), b = float(p) * (p + 2), c = -0.5f * p * (p + 1);
+  const Vector before = power(x, p - 1);
+  const Vector value = 1.0f + before * x * (a + x * (b + x * c));
+  const Vector slope = before * (p * a + x * ((p + 1) * b + x * ((p + 2) * c)));
+  return {x < 1.0f ? value : Vector{}, x < 1.0f ? slope : Vector{}};
+}
+
+// out[first + r] = sum_q map[at[q] + r step] in[columns[q]], for `count` rows of a block from `row` on.
+template <int count, int vectors>
+inline void apply_rows(const Block& block, int row, const float* map, int entry, const float* in,
+                       int in_stride, float* out, int stride) {
+  Vector sums[count][vectors] = {};
+  const int apart = block.step * entry;
+  map += size_t(row) * apart;
+  const int columns = int(block.columns.size());
+  for (int q = 0; q < columns; ++q) {
+    const float* from = in + size_t(block.columns[q]) * in_stride;
+    const float* weights = map + size_t(block.at[q]) * entry;
+    Vector values[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) values[v] = load(from + v * width);
+#pragma GCC unroll 7
+    for (int r = 0; r < count; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) sums[r][v] += weights[r * apart] * values[v];
+  }
+#pragma GCC unroll 7
+  for (int r = 0; r < count; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) store(out + (row + r) * stride + v * width, sums[r][v]);
+}
+
+// All rows of a block, of edges `begin` to `end`; `out` is the block's first row.
+template <int vectors>
+inline void apply_vectors(const Block& block, const float* map, int entry, const float* in,
+                          int in_stride, float* out, int stride) {
+  int row = 0;
+  for (; block.rows - row >= 7; row += 7)
+    apply_rows<7, vectors>(block, row, map, entry, in, in_stride, out, stride);
+  for (; block.rows - row >= 5; row += 5)
+    apply_rows<5, vectors>(block, row, map, entry, in, in_stride, out, stride);
+  for (; block.rows - row >= 3; row += 3)
+    apply_rows<3, vectors>(block, row, map, entry, in, in_stride, out, stride);
+  for (; row < block.rows; ++row)
+    apply_rows<1, vectors>(block, row, map, entry, in, in_stride, out, stride);
+}
+
+inline void apply(const Block& block, const float* map, int entry, const float* in, float* out,
+                  int stride, int begin, int end) {
+  int edge = begin;
+  for (; end - edge > width; edge += 2 * width)
+    apply_vectors<2>(block, map, entry, in + edge, stride, out + edge, stride);
+  if (edge < end) apply_vectors<1>(block, map, entry, in + edge, stride, out + edge, stride);
+}
+
+// Edges `begin` to `end` of some rows, copied to vectors one after the other, with zeros at the end.
+inline void copy_segment(const float* from, size_t stride, int rows, int begin, int end,
+                         float* out) {
+  for (int row = 0; row < rows; ++row, from += stride)
+    for (int edge = begin; edge < end; edge += width, out += width)
+      store(out, first(load(from + edge), end - edge));
+}
+
+// sums[row r, column q] += sum over edges of left[row r] right[columns[q]], lane by lane.
+template <int count>
+inline void multiply_rows(const Block& block, int row, const float* left, const float* right,
+                          int vectors, float* sums) {
+  const int columns = int(block.columns.size()), stride = vectors * width;
+  left += size_t(block.first + row) * stride;
+  sums += size_t(row) * block.step * width;
+  for (int q = 0; q < columns; ++q) {
+    const float* from = right + size_t(block.columns[q]) * stride;
+    Vector products[count] = {};
+    for (int v = 0; v < stride; v += width) {
+      const Vector value = load(from + v);
+#pragma GCC unroll 7
+      for (int r = 0; r < count; ++r) products[r] += load(left + r * stride + v) * value;
+    }
+#pragma GCC unroll 7
+    for (int r = 0; r < count; ++r)
+      store(sums + (size_t(block.at[q]) + r * block.step) * width, products[r]);
+  }
+}
+
+inline void multiply_segments(const Block& block, const float* left, const float* right,
+                              int vectors, float* sums) {
+  int row = 0;
+  for (; block.rows - row >= 5; row += 5)
+    multiply_rows<5>(block, row, left, right, vectors, sums);
+  for (; block.rows - row >= 3; row += 3)
+    multiply_rows<3>(block, row, left, right, vectors, sums);
+  for (; row < block.rows; ++row) multiply_rows<1>(block, row, left, right, vectors, sums);
+}
+
+}  // namespace
+
+Tile::Tile(const Network& network, Arena& arena, int most_edges, bool gradient)
+    : network_(network),
+      arena_(arena),
+      stride_((most_edges + width - 1) / width * width + width),
+      gradient_(gradient) {
+  neighbor_.resize(stride_);
+  atom_of_.resize(stride_);
+  arena_.restart();
+  lay_out();
+  if (arena_.reserve()) {
+    arena_.restart();
+    lay_out();
+  }
+  begins_.push_back(0);
+}
+
+void Tile::lay_out() {
+  const Network& n = network_;
+  const int weights = n.channels * n.degrees;
+  int ins = 0, outs = 0, products = 0, pairs = 0;
+  for (const Layer& layer : n.layers) {
+    ins = std::max(ins, layer.product.in_width);
+    outs = std::max(outs, layer.product.others);
+    products = std::max(products, layer.product.scalars);
+    pairs = std::max(pairs, layer.product.pairs);
+  }
+  const int tape = gradient_ ? 1 : 0;
+  vectors_ = rows(3), directions_ = rows(3), distance_ = rows(1);
+  envelope_ = rows(1), envelope_slope_ = rows(1), seed_ = rows(1), pair_slope_ = rows(1);
+  bessels_ = rows(n.bessels), bessel_slopes_ = rows(n.bessels);
+  harmonics_ = rows(n.harmonics);
+  x_ = rows(n.scalars), one_ = rows(n.most_rows), two_ = rows(n.most_rows);
+  products_ = rows(n.channels * products), outputs_ = rows(n.channels * outs);
+  features_ = arena_.take(size_t(tile_atoms) * n.features);
+  first_ = rows(weights), embedded_ = rows(n.scalars);
+  centres_ = arena_.take(size_t(tile_atoms) * n.embedding_width);
+  const int vectors = stride_ / width * width;
+  segment_ = arena_.take(size_t(vectors) * std::max(n.harmonics, ins + outs + products));
+  const auto slopes = [&](const std::vector<int>& widths) {
+    std::vector<float*> out;
+    for (int one : widths) out.push_back(rows(tape * one));
+    return out;
+  };
+  const auto hidden = [](const Mlp& mlp) {
+    std::vector<int> widths;
+    for (const Linear& linear : mlp) widths.push_back(linear.forward.columns());
+    return widths;
+  };
+  embedding_slopes_ = slopes(hidden(n.embedding));
+  tapes_.clear();
+  for (const Layer& layer : n.layers) {
+    const size_t map = size_t(layer.product.pairs) * n.padded_channels;
+    tapes_.push_back({rows(weights), rows(n.channels * layer.product.in_width),
+                      arena_.take(map * tile_atoms), rows(n.scalars), slopes(hidden(layer.rest))});
+  }
+  std::vector<int> widths;
+  for (const Linear& linear : n.readout) widths.push_back(linear.forward.rows());
+  readout_slopes_ = slopes(widths);
+  grad_x_ = rows(tape * n.scalars), grad_tensors_ = rows(tape * n.channels * ins);
+  grad_weights_ = rows(tape * weights), grad_harmonics_ = rows(tape * n.harmonics);
+  grad_envelope_ = rows(tape), maps_grad_ = arena_.take(size_t(tape) * pairs * width);
+}
+
+void Tile::begin_atom(int species, float charge) {
+  species_.resize(atoms_), charge_.resize(atoms_), begins_.resize(atoms_ + 1);
+  species_.push_back(species);
+  charge_.push_back(charge);
+  begins_.push_back(edges_);
+  ++atoms_;
+}
+
+void Tile::add_edge(int neighbor_species, const float* vector) {
+  for (int axis = 0; axis < 3; ++axis) vectors_[axis * stride_ + edges_] = vector[axis];
+  neighbor_[edges_] = neighbor_species;
+  atom_of_[edges_] = atoms_ - 1;
+  begins_[atoms_] = ++edges_;
+}
+
+void Tile::evaluate() {
+  padded_ = (edges_ + width - 1) / width * width;
+  for (int edge = edges_; edge < padded_; ++edge) {  // anything that is no special case
+    for (int axis = 0; axis < 3; ++axis) vectors_[axis * stride_ + edge] = axis == 0 ? 1.0f : 0.0f;
+    neighbor_[edge] = 0;
+    atom_of_[edge] = 0;
+  }
+  std::fill(seed_ + edges_, seed_ + padded_, 0.0f);
+  energies_.assign(atoms_, 0.0);
+  geometry();
+  embed();
+  for (size_t l = 0; l < tapes_.size(); ++l)
+    forward(network_.layers[l], tapes_[l], l + 1 < tapes_.size() ? tapes_[l + 1].tensors : nullptr);
+  read_out();
+  pair_terms();
+  if (!gradient_) return;
+  std::fill_n(grad_harmonics_, size_t(network_.harmonics) * stride_, 0.0f);
+  std::fill_n(grad_envelope_, stride_, 0.0f);
+  backward_readout();
+  for (size_t l = tapes_.size(); l-- > 0;) backward(network_.layers[l], tapes_[l]);
+  backward_embedding();
+  backward_geometry();
+}
+
+// Distances, directions, the envelope u, the radial basis b_n(r) u(r) and the harmonics.
+void Tile::geometry() {
+  const Network& n = network_;
+  for (int edge = 0; edge < padded_; ++edge) {
+    const float x = vectors_[edge], y = vectors_[stride_ + edge], z = vectors_[2 * stride_ + edge];
+    distance_[edge] = std::sqrt(x * x + y * y + z * z);
+  }
+  const float inverse = 1 / n.cutoff, norm = std::sqrt(2 / n.cutoff);
+  for (int edge = 0; edge < padded_; edge += width) {
+    const Vector r = load(distance_ + edge), r_inverse = 1.0f / r;
+    const Envelope u = polynomial(r * inverse, n.power);
+    store(envelope_ + edge, u.value);
+    store(envelope_slope_ + edge, u.slope * inverse);
+    for (int b = 0; b < n.bessels; ++b) {  // sqrt(2/r_c) sin(n pi r/r_c) / r
+      const SineCosine at = of_half_turns(r * ((b + 1) * inverse));
+      const Vector value = at.sine * (norm * r_inverse);
+      const float frequency = float((b + 1) * 3.14159265358979323846) * inverse;
+      const Vector slope = at.cosine * (norm * frequency * r_inverse) - value * r_inverse;
+      store(bessels_ + b * stride_ + edge, value * u.value);
+      store(bessel_slopes_ + b * stride_ + edge, slope * u.value + value * u.slope * inverse);
+    }
+    store(harmonics_ + edge, splat(1.0f));
+    for (int axis = 0; axis < 3; ++axis) {
+      const Vector direction = load(vectors_ + axis * stride_ + edge) * r_inverse;
+      store(directions_ + axis * stride_ + edge, direction);
+      if (n.degrees > 1)
+        store(harmonics_ + (1 + axis) * stride_ + edge, direction * 1.7320508075688772f);
+    }
+    for (int row = 4; row < n.harmonics; ++row) store(harmonics_ + row * stride_ + edge, Vector{});
+    for (const Network::Step& step : n.steps) {
+      float* out = harmonics_ + step.out * stride_ + edge;
+      store(out, load(out) + step.value * load(harmonics_ + step.left * stride_ + edge) *
+                                 load(harmonics_ + step.right * stride_ + edge));
+    }
+  }
+}
+
+// x = u MLP(W b + a_centre + q c + q^2 d + a_neighbour), and the first tensors w x Y.
+void Tile::embed() {
+  const Network& n = network_;
+  for (int atom = 0; atom < atoms_; ++atom)
+    for (int f = 0; f < n.embedding_width; ++f) {
+      const int species = species_[atom];
+      float value = n.centre[species * n.embedding_width + f];
+      if (n.takes_charge) {
+        const float* of_charge = &n.charge[size_t(species) * 2 * n.embedding_width + f];
+        value += charge_[atom] * (of_charge[0] + charge_[atom] * of_charge[n.embedding_width]);
+      }
+      centres_[f * tile_atoms + atom] = value;
+    }
+  for (int f = 0; f < n.embedding_width; ++f) {
+    const float *neighbors = &n.neighbor[size_t(f) * n.elements], *centres = centres_ + f * tile_atoms;
+    float* out = one_ + f * stride_;
+    for (int edge = 0; edge < padded_; ++edge)
+      out[edge] = neighbors[neighbor_[edge]] + centres[atom_of_[edge]];
+  }
+  n.radial.forward.multiply(bessels_, stride_, one_, stride_, padded_, true);
+  silu(one_, gradient_ ? embedding_slopes_[0] : nullptr, n.embedding_width);
+  run(n.embedding, one_, embedded_, embedding_slopes_);
+  for (int f = 0; f < n.scalars; ++f)
+    for (int edge = 0; edge < padded_; edge += width)
+      store(x_ + f * stride_ + edge, load(embedded_ + f * stride_ + edge) * load(envelope_ + edge));
+  n.first_weights.forward.multiply(x_, stride_, first_, stride_, padded_);
+  for (int c = 0; c < n.channels; ++c)
+    for (int i = 0; i < n.harmonics; ++i) {
+      const float* weight = first_ + (c * n.degrees + n.degree[i]) * stride_;
+      float* out = tapes_[0].tensors + (c * n.harmonics + i) * stride_;
+      for (int edge = 0; edge < padded_; edge += width)
+        store(out + edge, load(weight + edge) * load(harmonics_ + i * stride_ + edge));
+    }
+}
+
+void Tile::forward(const Layer& layer, LayerTape& tape, float* next) {
+  const Network& n = network_;
+  const Product& product = layer.product;
+  environment(layer, tape);
+  const size_t map = size_t(product.pairs) * n.padded_channels;
+  for (int atom = 0; atom < atoms_; ++atom) {
+    const int begin = begins_[atom], end = begins_[atom + 1];
+    for (int c = 0; begin < end && c < n.channels; ++c)
+      for (const Block& block : product.by_out) {
+        const int others = block.first - product.scalars;
+        float* out = others < 0 ? products_ + (c * product.scalars + block.first) * stride_
+                                : outputs_ + (c * product.others + others) * stride_;
+        apply(block, tape.maps + atom * map + c, n.padded_channels,
+              tape.tensors + size_t(c) * product.in_width * stride_, out, stride_, begin, end);
+      }
+  }
+  // x <- (x + a u MLP(x, products)) / sqrt(1 + a^2)
+  layer.old.forward.multiply(x_, stride_, one_, stride_, padded_);
+  layer.fresh.forward.multiply(products_, stride_, one_, stride_, padded_, true);
+  silu(one_, gradient_ ? tape.slopes[0] : nullptr, layer.old.forward.rows());
+  run(layer.rest, one_, tape.update, tape.slopes);
+  for (int f = 0; f < n.scalars; ++f)
+    for (int edge = 0; edge < padded_; edge += width) {
+      float* x = x_ + f * stride_ + edge;
+      const Vector update = load(tape.update + f * stride_ + edge) * load(envelope_ + edge);
+      store(x, (load(x) + update * layer.amount) * layer.norm);
+    }
+  if (layer.last) return;
+  const int apart = (1 + product.others) * stride_;  // channels of the next tensors
+  layer.mix_scalar.forward.multiply(products_, stride_, next, apart, padded_);
+  for (size_t k = 0, component = 0; k < layer.mix_tensor.size(); ++k)
+    for (int m = 0; m < layer.mix_widths[k]; ++m, ++component)
+      layer.mix_tensor[k].forward.multiply(outputs_ + component * stride_,
+                                           product.others * stride_,
+                                           next + (1 + component) * stride_, apart, padded_);
+}
+
+// e[c, j] = sum over an atom's edges of w[c, degree(j)] Y[j], and the maps that they make.
+void Tile::environment(const Layer& layer, LayerTape& tape) {
+  const Network& n = network_;
+  const Product& product = layer.product;
+  layer.environment.forward.multiply(x_, stride_, tape.weights, stride_, padded_);
+  std::vector<float> sums(size_t(n.harmonics) * n.padded_channels);
+  for (int atom = 0; atom < atoms_; ++atom) {
+    const int begin = begins_[atom], end = begins_[atom + 1];
+    if (begin == end) continue;
+    const int vectors = (end - begin + width - 1) / width * width;
+    copy_segment(harmonics_, stride_, n.harmonics, begin, end, segment_);
+    for (int c = 0; c < n.channels; ++c)
+      for (int d = 0; d < n.degrees; ++d) {
+        const float* weight = tape.weights + (c * n.degrees + d) * stride_ + begin;
+        for (int j = d * d; j < (d + 1) * (d + 1); ++j) {
+          Vector total = {};
+          for (int edge = 0; edge < vectors; edge += width)
+            total += first(load(weight + edge), end - begin - edge) *
+                     load(segment_ + j * vectors + edge);
+          sums[j * n.padded_channels + c] = sum(total);
+        }
+      }
+    float* maps = tape.maps + size_t(atom) * product.pairs * n.padded_channels;
+    std::fill_n(maps, size_t(product.pairs) * n.padded_channels, 0.0f);
+    for (int c = 0; c < n.padded_channels; c += width) {
+      Vector total = {};
+      for (size_t t = 0; t < product.by_pair.size(); ++t) {
+        const Product::Term& term = product.by_pair[t];
+        total += load(&product.coefficients[size_t(term.coefficients) * n.padded_channels + c]) *
+                 load(&sums[term.environment * n.padded_channels + c]);
+        if (t + 1 == product.by_pair.size() || product.by_pair[t + 1].pair != term.pair) {
+          store(maps + size_t(term.pair) * n.padded_channels + c, total);
+          total = Vector{};
+        }
+      }
+    }
+  }
+}
+
+// The features of an atom: its edges' sums of what the last layer reads. Energies are their products
+// with that layer's weights.
+void Tile::read_out() {
+  const Network& n = network_;
+  const float* hidden = x_;
+  float* buffers[] = {one_, two_};
+  for (size_t k = 0; k < n.readout.size(); ++k) {
+    float* out = buffers[k % 2];
+    n.readout[k].forward.multiply(hidden, stride_, out, stride_, padded_);
+    silu(out, gradient_ ? readout_slopes_[k] : nullptr, n.readout[k].forward.rows());
+    hidden = out;
+  }
+  for (int atom = 0; atom < atoms_; ++atom) {
+    const int begin = begins_[atom], end = begins_[atom + 1];
+    const double scale = n.scale[species_[atom]];
+    float* features = features_ + size_t(atom) * n.features;
+    for (int f = 0; f < n.features; ++f) {
+      Vector total = {};
+      for (int edge = begin; edge < end; edge += width)
+        total += first(load(hidden + f * stride_ + edge), end - edge);
+      features[f] = float(sum(total) * scale);
+      energies_[atom] += double(n.last[f]) * features[f];
+    }
+    std::fill(seed_ + begin, seed_ + end, float(scale));
+  }
+}
+
+void Tile::pair_terms() {
+  std::fill_n(pair_slope_, stride_, 0.0f);
+  if (network_.repulsion.given) repulsion();
+  if (network_.binding.given) binding();
+}
+
+// Z_i Z_j / r phi(r w) u(r / R) and its slope, phi(x) = sum_k c_k exp(-d_k x).
+void Tile::repulsion() {
+  const Repulsion& terms = network_.repulsion;
+  float *charges = one_, *widths = one_ + stride_, *reaches = two_, *energies = two_ + stride_;
+  for (int edge = 0; edge < padded_; ++edge) {
+    const int pair = species_[atom_of_[edge]] * network_.elements + neighbor_[edge];
+    charges[edge] = terms.charges[pair];
+    widths[edge] = terms.widths[pair];
+    reaches[edge] = terms.reaches[pair];
+  }
+  for (int edge = 0; edge < padded_; edge += width) {
+    const Vector r = load(distance_ + edge), w = load(widths + edge);
+    const Vector reach = load(reaches + edge), inverse = 1.0f / r;
+    Vector screening = {}, slope = {};
+    for (int k = 0; k < 4; ++k) {
+      const Vector term = terms.shares[k] * exponential(r * w * -terms.decays[k]);
+      screening += term;
+      slope -= term * w * terms.decays[k];
+    }
+    const Envelope u = polynomial(r / reach, terms.power);
+    const Vector bare = load(charges + edge) * inverse;
+    const Vector value = bare * screening * u.value;
+    const Vector change = bare * (slope * u.value + screening * u.slope / reach) - value * inverse;
+    const auto inside = r < reach;
+    store(energies + edge, inside ? value : Vector{});
+    store(pair_slope_ + edge, load(pair_slope_ + edge) + (inside ? change : Vector{}));
+  }
+  for (int atom = 0; atom < atoms_; ++atom)
+    for (int edge = begins_[atom]; edge < begins_[atom + 1]; ++edge)
+      energies_[atom] += energies[edge];
+}
+
+// b_i (1 - exp(-s n_i)), n_i = sum_j u(r / R), and its slope b_i s exp(-s n_i) u'(r / R) / R.
+void Tile::binding() {
+  const Binding& terms = network_.binding;
+  float *reaches = two_, *bonds = one_, *slopes = one_ + stride_;
+  for (int edge = 0; edge < padded_; ++edge)
+    reaches[edge] = terms.reaches[species_[atom_of_[edge]] * network_.elements + neighbor_[edge]];
+  for (int edge = 0; edge < padded_; edge += width) {
+    const Vector reach = load(reaches + edge);
+    const Envelope u = polynomial(load(distance_ + edge) / reach, terms.power);
+    store(bonds + edge, u.value);
+    store(slopes + edge, u.slope / reach);
+  }
+  for (int atom = 0; atom < atoms_; ++atom) {
+    double count = 0;
+    for (int edge = begins_[atom]; edge < begins_[atom + 1]; ++edge) count += bonds[edge];
+    const double energy = terms.energies[species_[atom]], left = std::exp(-terms.saturation * count);
+    energies_[atom] += energy * (1 - left);
+    const float slope = float(energy * terms.saturation * left);
+    for (int edge = begins_[atom]; edge < begins_[atom + 1]; ++edge)
+      pair_slope_[edge] += slope * slopes[edge];
+  }
+}
+
+// values <- silu(values) = h s(h), and its slope s (1 + h (1 - s)) where it is wanted.
+void Tile::silu(float* values, float* slopes, int rows) {
+  for (int row = 0; row < rows; ++row)
+    for (int edge = 0; edge < padded_; edge += width) {
+      const int at = row * stride_ + edge;
+      const Vector h = load(values + at), s = 1.0f / (1.0f + exponential(-h)), out = h * s;
+      store(values + at, out);
+      if (slopes) store(slopes + at, s + out * (1.0f - s));
+    }
+}
+
+void Tile::times(float* values, const float* factors, int rows) {
+  for (int row = 0; row < rows; ++row)
+    for (int edge = 0; edge < padded_; edge += width) {
+      const int at = row * stride_ + edge;
+      store(values + at, load(values + at) * load(factors + at));
+    }
+}
+
+// `in` is one_; slopes[k] are those of the layer before linear k, the first of which exist already.
+void Tile::run(const Mlp& mlp, const float* in, float* out, const std::vector<float*>& slopes) {
+  float* buffers[] = {two_, one_};
+  for (size_t k = 0; k < mlp.size(); ++k) {
+    const bool end = k + 1 == mlp.size();
+    float* to = end ? out : buffers[k % 2];
+    mlp[k].forward.multiply(in, stride_, to, stride_, padded_);
+    if (!end) silu(to, gradient_ ? slopes[k + 1] : nullptr, mlp[k].forward.rows());
+    in = to;
+  }
+}
+
+// From the gradient by the output, in one_, to that by what went into the SiLU before the first layer.
+void Tile::run_back(const Mlp& mlp, const float* gradient, float* out,
+                    const std::vector<float*>& slopes) {
+  float* buffers[] = {two_, one_};
+  for (size_t k = mlp.size(), step = 0; k-- > 0; ++step) {
+    float* to = k == 0 ? out : buffers[step % 2];
+    mlp[k].backward.multiply(gradient, stride_, to, stride_, padded_);
+    times(to, slopes[k], mlp[k].forward.columns());
+    gradient = to;
+  }
+}
+
+void Tile::backward_readout() {
+  const Network& n = network_;
+  float* gradient = n.readout.empty() ? grad_x_ : one_;
+  for (int f = 0; f < n.features; ++f)
+    for (int edge = 0; edge < padded_; edge += width)
+      store(gradient + f * stride_ + edge, load(seed_ + edge) * n.last[f]);
+  float* buffers[] = {two_, one_};
+  for (size_t k = n.readout.size(), step = 0; k-- > 0; ++step) {
+    times(gradient, readout_slopes_[k], n.readout[k].forward.rows());
+    float* to = k == 0 ? grad_x_ : buffers[step % 2];
+    n.readout[k].backward.multiply(gradient, stride_, to, stride_, padded_);
+    gradient = to;
+  }
+}
+
+// What `forward` does, in reverse: from grad_x_ and grad_tensors_ by what comes out to those by what
+// went in.
+void Tile::backward(const Layer& layer, LayerTape& tape) {
+  const Network& n = network_;
+  const Product& product = layer.product;
+  const float factor = layer.amount * layer.norm;
+  for (int edge = 0; edge < padded_; edge += width) {
+    const Vector u = load(envelope_ + edge) * factor;
+    Vector by_envelope = {};
+    for (int f = 0; f < n.scalars; ++f) {
+      const int at = f * stride_ + edge;
+      const Vector gradient = load(grad_x_ + at);
+      by_envelope += gradient * load(tape.update + at);
+      store(one_ + at, gradient * u);
+      store(grad_x_ + at, gradient * layer.norm);
+    }
+    store(grad_envelope_ + edge, load(grad_envelope_ + edge) + by_envelope * factor);
+  }
+  float* hidden = layer.rest.size() % 2 ? two_ : one_;
+  run_back(layer.rest, one_, hidden, tape.slopes);
+  layer.old.backward.multiply(hidden, stride_, grad_x_, stride_, padded_, true);
+  layer.fresh.backward.multiply(hidden, stride_, products_, stride_, padded_);
+  if (!layer.last) {
+    const int apart = (1 + product.others) * stride_;
+    layer.mix_scalar.backward.multiply(grad_tensors_, apart, products_, stride_, padded_, true);
+    for (size_t k = 0, component = 0; k < layer.mix_tensor.size(); ++k)
+      for (int m = 0; m < layer.mix_widths[k]; ++m, ++component)
+        layer.mix_tensor[k].backward.multiply(grad_tensors_ + (1 + component) * stride_, apart,
+                                              outputs_ + component * stride_,
+                                              product.others * stride_, padded_);
+  }
+  backward_product(layer, tape);
+  layer.environment.backward.multiply(grad_weights_, stride_, grad_x_, stride_, padded_, true);
+}
+
+// From the gradients by products_ and outputs_ to those by the tensors, by the weights of the
+// environment and by the harmonics.
+void Tile::backward_product(const Layer& layer, LayerTape& tape) {
+  const Network& n = network_;
+  const Product& product = layer.product;
+  const int outs = product.scalars + product.others;
+  std::vector<float> by_environment(n.harmonics);
+  for (int atom = 0; atom < atoms_; ++atom) {
+    const int begin = begins_[atom], end = begins_[atom + 1];
+    if (begin == end) continue;
+    const int vectors = (end - begin + width - 1) / width, wide = vectors * width;
+    float *left = segment_, *right = segment_ + size_t(outs) * wide;
+    const float* maps = tape.maps + size_t(atom) * product.pairs * n.padded_channels;
+    for (int c = 0; c < n.channels; ++c) {
+      copy_segment(products_ + c * product.scalars * stride_, stride_, product.scalars, begin, end,
+                   left);
+      copy_segment(outputs_ + c * product.others * stride_, stride_, product.others, begin, end,
+                   left + product.scalars * wide);
+      const float* tensors = tape.tensors + c * product.in_width * stride_;
+      copy_segment(tensors, stride_, product.in_width, begin, end, right);
+      float* by_tensors = grad_tensors_ + c * product.in_width * stride_;
+      for (const Block& block : product.by_in)
+        for (int v = 0; v < wide; v += 2 * width) {
+          float* out = by_tensors + block.first * stride_ + begin + v;
+          if (wide - v > width)
+            apply_vectors<2>(block, maps + c, n.padded_channels, left + v, wide, out, stride_);
+          else
+            apply_vectors<1>(block, maps + c, n.padded_channels, left + v, wide, out, stride_);
+        }
+      for (const Block& block : product.by_out)
+        multiply_segments(block, left, right, vectors, maps_grad_);
+      std::fill(by_environment.begin(), by_environment.end(), 0.0f);
+      Vector total = {};
+      for (size_t t = 0; t < product.by_environment.size(); ++t) {
+        const Product::Term& term = product.by_environment[t];
+        total += product.coefficients[size_t(term.coefficients) * n.padded_channels + c] *
+                 load(maps_grad_ + size_t(term.pair) * width);
+        if (t + 1 == product.by_environment.size() ||
+            product.by_environment[t + 1].environment != term.environment) {
+          by_environment[term.environment] = sum(total);
+          total = Vector{};
+        }
+      }
+      for (int d = 0; d < n.degrees; ++d) {
+        const int row = (c * n.degrees + d) * stride_;
+        for (int edge = begin; edge < end; edge += width) {
+          const Vector weight = load(tape.weights + row + edge);
+          Vector by_weight = {};
+          for (int j = d * d; j < (d + 1) * (d + 1); ++j) {
+            float* by_harmonic = grad_harmonics_ + j * stride_ + edge;
+            by_weight += by_environment[j] * load(harmonics_ + j * stride_ + edge);
+            store(by_harmonic, load(by_harmonic) + first(by_environment[j] * weight, end - edge));
+          }
+          store(grad_weights_ + row + edge, by_weight);
+        }
+      }
+    }
+  }
+}
+
+// Through the first tensors and the embedding, to the gradient by the radial basis, in one_.
+void Tile::backward_embedding() {
+  const Network& n = network_;
+  for (int c = 0; c < n.channels; ++c)
+    for (int d = 0; d < n.degrees; ++d) {
+      const int row = (c * n.degrees + d) * stride_;
+      for (int edge = 0; edge < padded_; edge += width) {
+        const Vector weight = load(first_ + row + edge);
+        Vector by_weight = {};
+        for (int j = d * d; j < (d + 1) * (d + 1); ++j) {
+          float* by_harmonic = grad_harmonics_ + j * stride_ + edge;
+          const Vector gradient = load(grad_tensors_ + (c * n.harmonics + j) * stride_ + edge);
+          by_weight += gradient * load(harmonics_ + j * stride_ + edge);
+          store(by_harmonic, load(by_harmonic) + gradient * weight);
+        }
+        store(grad_weights_ + row + edge, by_weight);
+      }
+    }
+  n.first_weights.backward.multiply(grad_weights_, stride_, grad_x_, stride_, padded_, true);
+  for (int edge = 0; edge < padded_; edge += width) {
+    const Vector u = load(envelope_ + edge);
+    Vector by_envelope = load(grad_envelope_ + edge);
+    for (int f = 0; f < n.scalars; ++f) {
+      const int at = f * stride_ + edge;
+      by_envelope += load(grad_x_ + at) * load(embedded_ + at);
+      store(one_ + at, load(grad_x_ + at) * u);
+    }
+    store(grad_envelope_ + edge, by_envelope);
+  }
+  float* hidden = n.embedding.size() % 2 ? two_ : one_;
+  run_back(n.embedding, one_, hidden, embedding_slopes_);
+  float* by_basis = hidden == one_ ? two_ : one_;
+  n.radial.backward.multiply(hidden, stride_, by_basis, stride_, padded_);
+  for (int edge = 0; edge < padded_; edge += width) {
+    Vector slope = load(pair_slope_ + edge) + load(grad_envelope_ + edge) * load(envelope_slope_ + edge);
+    for (int b = 0; b < n.bessels; ++b)
+      slope += load(by_basis + b * stride_ + edge) * load(bessel_slopes_ + b * stride_ + edge);
+    store(pair_slope_ + edge, slope);
+  }
+}
+
+// The gradient by the vector: s d + (g - d (d . g)) / r, of the slope s by the distance and the
+// gradient g by the direction d. It takes the place of the vectors.
+void Tile::backward_geometry() {
+  const Network& n = network_;
+  for (int edge = 0; edge < padded_; edge += width) {
+    for (size_t i = n.steps.size(); i-- > 0;) {
+      const Network::Step& step = n.steps[i];
+      const Vector gradient = step.value * load(grad_harmonics_ + step.out * stride_ + edge);
+      float *left = grad_harmonics_ + step.left * stride_ + edge,
+            *right = grad_harmonics_ + step.right * stride_ + edge;
+      store(left, load(left) + gradient * load(harmonics_ + step.right * stride_ + edge));
+      store(right, load(right) + gradient * load(harmonics_ + step.left * stride_ + edge));
+    }
+    const Vector inverse = 1.0f / load(distance_ + edge), slope = load(pair_slope_ + edge);
+    Vector direction[3], gradient[3] = {}, along = {};
+    for (int axis = 0; axis < 3; ++axis) {
+      direction[axis] = load(directions_ + axis * stride_ + edge);
+      if (n.degrees > 1)
+        gradient[axis] = load(grad_harmonics_ + (1 + axis) * stride_ + edge) * 1.7320508075688772f;
+      along += direction[axis] * gradient[axis];
+    }
+    for (int axis = 0; axis < 3; ++axis)
+      store(vectors_ + axis * stride_ + edge,
+            slope * direction[axis] + (gradient[axis] - direction[axis] * along) * inverse);
+  }
+}
+
+}  // namespace equipot
