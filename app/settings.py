@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         default="cpu", description="where models are evaluated: cpu, cuda or cuda:N"
     )
     backend: BackendChoice = Field(
-        default="auto", description="what runs exported models: auto, onnx or aoti"
+        default="auto", description="what runs exported models: auto, onnx, aoti or kernel"
     )
 
     deterministic: bool = Field(

@@ -8,7 +8,7 @@ from app.errors import BackendError
 
 DEVICE = r"cpu|cuda(:\d+)?"
 """Names of devices."""
-BackendChoice: TypeAlias = Literal["auto", "onnx", "aoti"]
+BackendChoice: TypeAlias = Literal["auto", "onnx", "aoti", "kernel"]
 """What runs exported models; `auto` measures."""
 
 

@@ -26,6 +26,8 @@ from app.store.card import ModelCard
 
 SLOTS_PER_RUN = 2048
 """Edge slots of a portion: some ten tiles of the kernel."""
+INTERFACE = 1
+"""`EQUIPOT_INTERFACE` of the header whose structures are repeated below."""
 MESSAGE_BYTES = 512
 
 
@@ -157,6 +159,11 @@ def open_kernel(
         library = kernel.library(name)
     except OSError as error:
         raise BackendError(f"the kernel cannot be loaded: {error}") from error
+    if (interface := library.equipot_interface()) != INTERFACE:
+        raise BackendError(
+            f"equipot-kernel {kernel.version()} has interface {interface}, and {INTERFACE} is wanted; "
+            "install the one that belongs to this version of equipot"
+        )
     artifacts = [KernelArtifact(library, network) for network in read_networks(card, folder)]
     return ExportedBackend(
         card,
@@ -184,9 +191,7 @@ def require_kernel() -> ModuleType:
 
 
 def _tensor(name: str, values: NDArray[Any]) -> _Tensor:
-    kind, field = (
-        (c_int64, "integers") if values.dtype == np.int64 else (c_double, "reals")
-    )
+    kind, field = (c_int64, "integers") if values.dtype == np.int64 else (c_double, "reals")
     return _Tensor(name.encode(), count=values.size, **{field: _pointer(values, kind)})
 
 

@@ -5,10 +5,11 @@ The config is read here again, not by the trainer's own class, which serving doe
 it says that is not known here is refused by its name.
 """
 
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
@@ -22,21 +23,26 @@ from app.backends.allegro_tables import (
     SCALAR,
     Parity,
     harmonic_step,
-    path_basis,
+    path_entries,
     product_paths,
     tensor_irreps,
 )
 from app.errors import BackendError
 from app.store.card import ModelCard, member_files
+from app.store.files import opened
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 """By name; numbers are float64 or int64."""
 
 CONFIG, STATISTICS = "config.yaml", "statistics.json"
 WEIGHTS, UNCERTAINTY = "weights.safetensors", "uncertainty.safetensors"
-NEGLIGIBLE = 1e-12
-"""Entries of a table that are zero but for rounding."""
-Widths: TypeAlias = tuple[int, ...]
+MOST_LAYERS, WIDEST = 64, 1 << 14
+"""Far beyond what anybody trains: what a config says is not believed before the weights agree."""
+TEXT_BYTES = 16 << 20
+"""The largest config or statistics."""
+
+Width: TypeAlias = Annotated[int, Field(ge=1, le=WIDEST)]
+Widths: TypeAlias = Annotated[tuple[Width, ...], Field(max_length=MOST_LAYERS)]
 
 
 class AllegroShape(BaseModel):
@@ -50,15 +56,15 @@ class AllegroShape(BaseModel):
     repulsion: Literal["zbl", "none"] = "none"
     binding: bool = False
     l_max: int = Field(ge=0, le=8)
-    num_layers: int = Field(ge=1)
-    num_scalars: int = Field(ge=1)
-    num_tensors: int = Field(ge=1)
+    num_layers: int = Field(ge=1, le=MOST_LAYERS)
+    num_scalars: Width
+    num_tensors: Width
     parity: Parity
     two_body_mlp: Widths
     latent_mlp: Widths
     readout_mlp: Widths
-    num_bessels: int = Field(ge=1)
-    envelope_power: int = Field(ge=2)
+    num_bessels: Width
+    envelope_power: int = Field(ge=2, le=WIDEST)
 
 
 def read_networks(card: ModelCard, folder: Path) -> list[Arrays]:
@@ -66,35 +72,48 @@ def read_networks(card: ModelCard, folder: Path) -> list[Arrays]:
 
     Args:
         card: what the version is.
-        folder: where its files are, whose digests have been compared.
+        folder: where its files are.
 
     Raises:
         BackendError: it is none that the kernel can run; says why.
+        CorruptModel: a file cannot be read.
     """
-    import yaml
-    from safetensors.numpy import load_file
-
+    yaml, safetensors = (
+        importlib.import_module("yaml"),
+        importlib.import_module("safetensors.numpy"),
+    )
+    weights = member_files(WEIGHTS, card.members)
+    heads = [UNCERTAINTY] if card.uncertainty is not None else []
+    _check_files(card, [CONFIG, STATISTICS, *weights, *heads])
     if card.dtype != "float32":
         raise BackendError(f"the kernel computes in float32, and {card.reference} in {card.dtype}")
-    for file in (CONFIG, STATISTICS, WEIGHTS):
-        if not (folder / file).is_file():
+
+    def arrays(file: str) -> dict[str, NDArray[Any]]:
+        with opened(folder, file) as content:
+            found: dict[str, NDArray[Any]] = safetensors.load(content.read())
+        return found
+
+    def text(file: str) -> bytes:
+        with opened(folder, file, TEXT_BYTES) as content:
+            return content.read()
+
+    shape = _shape(yaml.safe_load(text(CONFIG)), card)
+    binding_energies = json.loads(text(STATISTICS)).get("binding_energies", {})
+    shared = tables(shape, card.elements, binding_energies)
+    for head in heads:
+        shared |= _uncertainty(arrays(head))
+    return [shared | parameters(arrays(file)) for file in weights]
+
+
+def _check_files(card: ModelCard, files: Sequence[str]) -> None:
+    """Whether a published version has the files, which then have the digests on its card."""
+    for file in files:
+        if card.files and file not in card.files:
             raise BackendError(f"{card.reference} has no {file}, of which the kernel is made")
-    shape = _shape(yaml.safe_load((folder / CONFIG).read_text()), card)
-    statistics = json.loads((folder / STATISTICS).read_text())
-    shared = tables(shape, card.elements, statistics.get("binding_energies", {}))
-    if card.uncertainty is not None:
-        shared |= _uncertainty(load_file(folder / UNCERTAINTY))
-    members = (folder / file for file in member_files(WEIGHTS, card.members))
-    return [shared | parameters(load_file(file)) for file in members]
 
 
 def _shape(config: Mapping[str, Any], card: ModelCard) -> AllegroShape:
     section = config["model"]
-    if section.get("architecture") != "allegro":
-        raise BackendError(
-            f"the kernel runs Allegro, and {card.reference} is of architecture "
-            f"'{section.get('architecture')}'"
-        )
     try:
         return AllegroShape.model_validate(section)
     except ValidationError as error:
@@ -136,19 +155,14 @@ def tables(
 
 def _steps(l_max: int) -> Arrays:
     """Each degree of the harmonics from the one before it, from degree 2 on."""
-    columns: list[NDArray[Any]] = [np.zeros((3, 0), dtype=np.int64)]
-    values: list[Floats] = [np.zeros(0)]
+    places, values = [np.zeros((3, 0), dtype=np.int64)], [np.zeros(0)]
     for l in range(1, l_max):
-        left, right, out, value = _entries(harmonic_step(l))
-        columns.append(np.array([(l + 1) ** 2 + out, l**2 + left, 1 + right]))
+        (left, right, out), value = harmonic_step(l)
+        places.append(np.stack([l**2 + left, 1 + right, (l + 1) ** 2 + out]))
         values.append(value)
-    out, left, right = np.concatenate(columns, axis=1)
-    return {
-        "steps.out": out,
-        "steps.left": left,
-        "steps.right": right,
-        "steps.value": np.concatenate(values),
-    }
+    names = ("steps.left", "steps.right", "steps.out")
+    arrays: Arrays = dict(zip(names, np.concatenate(places, axis=1), strict=True))
+    return arrays | {"steps.value": np.concatenate(values)}
 
 
 def _products(shape: AllegroShape) -> Arrays:
@@ -160,7 +174,7 @@ def _products(shape: AllegroShape) -> Arrays:
         ins, outs = plan[layer], plan[layer + 1]
         paths = product_paths(ins, harmonics, outs)
         scalars = sum(o == SCALAR for _, _, o in paths)
-        path, environment, out, at, value = _entries(path_basis(paths, ins, harmonics, outs))
+        (path, environment, out, at), value = path_entries(paths, ins, harmonics, outs)
         found = {
             "ins": [2 * l + 1 for l, _ in ins],
             "outs": [1] * scalars + [2 * l + 1 for l, _ in outs[1:]],
@@ -175,12 +189,6 @@ def _products(shape: AllegroShape) -> Arrays:
         arrays |= {f"{name}.{key}": np.array(v, dtype=np.int64) for key, v in found.items()}
         arrays[f"{name}.value"] = value
     return arrays
-
-
-def _entries(tensor: Floats) -> tuple[NDArray[Any], ...]:
-    """The indices of the entries that are not zero, and the entries."""
-    where = np.nonzero(np.abs(tensor) > NEGLIGIBLE)
-    return (*where, tensor[where])
 
 
 def _repulsion(elements: Sequence[str], cutoff: float) -> Arrays:

@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
-    parser.add_argument("--backend", help="what runs an exported model: auto, onnx or aoti")
+    parser.add_argument("--backend", help="what runs an exported model: auto, onnx, aoti or kernel")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -71,6 +71,8 @@ def report(published: "StoredModel") -> None:
         ):
             print(f"  {key:16} {value:.1e} ({allowed:.0e})")
     _report("artifact", card.certificate)
+    if card.kernel is not None:
+        _report(card.kernel.runtime, card.kernel.certificate)
     if card.aoti is not None:
         _report(
             f"packages for {card.aoti.machine} with {card.aoti.capability}", card.aoti.certificate

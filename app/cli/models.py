@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
     parser.add_argument("--threads", help="to calibrate with; 0 takes all cores")
     parser.add_argument("--device", help="to calibrate on: cpu, cuda or cuda:N")
-    parser.add_argument("--backend", help="to calibrate: auto, onnx or aoti")
+    parser.add_argument("--backend", help="to calibrate: auto, onnx, aoti or kernel")
     models_import.configure(parser)
     models_remote.configure(parser)
 

@@ -46,6 +46,13 @@ class Packages(Part):
     certificate: Certificate | None = None
 
 
+class Kernel(Part):
+    """The native kernel that was found to give what the model gives."""
+
+    runtime: str = Field(description="name and version, and the vector instructions that it used")
+    certificate: Certificate
+
+
 class PairParameters(Part):
     """Lennard-Jones parameters of one element."""
 
@@ -131,6 +138,10 @@ class ModelCard(Part):
     probe: Probe | None = Field(default=None, description="none on cards of before there were any")
     aoti: Packages | None = Field(
         default=None, description="none where the version has no packages of AOTInductor"
+    )
+    kernel: Kernel | None = Field(
+        default=None,
+        description="none where the kernel was not there at the export, or cannot run the model",
     )
     pair: dict[str, PairParameters] = Field(default_factory=dict)
     files: dict[FileName, Digest] = Field(

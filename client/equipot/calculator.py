@@ -72,7 +72,7 @@ class EquipotCalculator(Calculator):
             working directory, else the one that comes with Equipot.
         threads: numerics threads; 0 takes all cores.
         device: `cpu`, `cuda` or `cuda:N`.
-        backend: what runs a model of the store: `auto`, `onnx` or `aoti`.
+        backend: what runs a model of the store: `auto`, `onnx`, `aoti` or `kernel`.
         allow_odd_electrons: whether a model of closed shells computes radicals all the same.
         on_ood: what becomes of atoms that are beyond what the model's training data held: `warn`
             computes them, with an `OutOfDomainWarning` for the first ones after others that are

@@ -10,6 +10,10 @@ extern "C" {
 
 #define EQUIPOT_API __attribute__((visibility("default")))
 
+/* Raised whenever anything below changes. */
+#define EQUIPOT_INTERFACE 1
+EQUIPOT_API int equipot_interface(void);
+
 /* One array: `reals` or `integers` points to its `count` numbers, row by row, and the other is null. */
 typedef struct {
   const char* name;

@@ -133,6 +133,8 @@ void run(const Network& network, const EquipotPortion& portion) {
 
 }  // namespace
 
+int equipot_interface(void) { return EQUIPOT_INTERFACE; }
+
 int equipot_level(void) {
 #if defined(__x86_64__)
   __builtin_cpu_init();

@@ -70,7 +70,7 @@ Product read_product(const Tensors& tensors, const std::string& name, int channe
 
   product.coefficients.resize(size_t(terms) * padded_channels);
   for (int t = 0; t < terms; ++t) {
-    product.by_pair.push_back({pair_of[out[t]][in[t]], environment[t], t});
+    product.by_pair.push_back({pair_of[out[t]][in[t]], environment[t], t, false});
     for (int c = 0; c < channels; ++c)
       product.coefficients[size_t(t) * padded_channels + c] =
           float(normalization * value[t] * weights[size_t(c) * paths + path[t]]);
@@ -80,6 +80,10 @@ Product read_product(const Tensors& tensors, const std::string& name, int channe
                    [](const auto& a, const auto& b) { return a.pair < b.pair; });
   std::stable_sort(product.by_environment.begin(), product.by_environment.end(),
                    [](const auto& a, const auto& b) { return a.environment < b.environment; });
+  for (int t = 0; t < terms; ++t)
+    product.by_environment[t].last =
+        t + 1 == terms ||
+        product.by_environment[t + 1].environment != product.by_environment[t].environment;
   return product;
 }
 
@@ -116,6 +120,7 @@ Network::Network(const Tensors& tensors)
       power(tensors.integer("envelope_power")),
       cutoff(float(tensors.real("cutoff"))),
       takes_charge(tensors.integer("takes_charge") != 0) {
+  if (degrees > most_degrees) throw std::invalid_argument("l_max is larger than 8");
   const std::vector<int> step_out = tensors.integers("steps.out"),
                          step_left = tensors.integers("steps.left"),
                          step_right = tensors.integers("steps.right");

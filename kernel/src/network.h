@@ -33,6 +33,7 @@ struct Block {
 struct Product {
   struct Term {
     int pair, environment, coefficients;
+    bool last;  // of its environment component, in `by_environment`
   };
   int in_width, scalars, others, pairs;  // of the outputs, the scalars of each path come first
   std::vector<Block> by_out, by_in;      // the same entries, as rows of outputs and as rows of inputs
@@ -72,6 +73,8 @@ struct Uncertainty {
   int hidden;
   std::vector<double> mean, whiten, reach, weight, bias, out, shift, growth;
 };
+
+constexpr int most_degrees = 9, most_harmonics = most_degrees * most_degrees;
 
 struct Network {
   explicit Network(const Tensors& tensors);

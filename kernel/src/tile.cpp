@@ -114,6 +114,28 @@ inline void multiply_segments(const Block& block, const float* left, const float
   for (; row < block.rows; ++row) multiply_rows<1>(block, row, left, right, vectors, sums);
 }
 
+// by_environment[c, j] = sum over the terms of j of coefficients[term, c] maps[c, pair], for so many
+// channels; the lanes of `maps` are added up at last.
+template <int channels>
+inline void contract(const Product& product, const float* coefficients, int entry,
+                     const float* maps, float* by_environment, int environments) {
+  Vector totals[channels] = {};
+  const size_t map = size_t(product.pairs) * width;
+  for (size_t t = 0; t < product.by_environment.size(); ++t) {
+    const Product::Term& term = product.by_environment[t];
+    const float* factors = coefficients + size_t(term.coefficients) * entry;
+#pragma GCC unroll 4
+    for (int c = 0; c < channels; ++c)
+      totals[c] += factors[c] * load(maps + c * map + size_t(term.pair) * width);
+    if (!term.last) continue;
+#pragma GCC unroll 4
+    for (int c = 0; c < channels; ++c) {
+      by_environment[c * environments + term.environment] = sum(totals[c]);
+      totals[c] = Vector{};
+    }
+  }
+}
+
 }  // namespace
 
 Tile::Tile(const Network& network, Arena& arena, int most_edges, bool gradient)
@@ -176,7 +198,7 @@ void Tile::lay_out() {
   readout_slopes_ = slopes(widths);
   grad_x_ = rows(tape * n.scalars), grad_tensors_ = rows(tape * n.channels * ins);
   grad_weights_ = rows(tape * weights), grad_harmonics_ = rows(tape * n.harmonics);
-  grad_envelope_ = rows(tape), maps_grad_ = arena_.take(size_t(tape) * pairs * width);
+  grad_envelope_ = rows(tape), maps_grad_ = arena_.take(size_t(tape) * pairs * width * block_channels);
 }
 
 void Tile::begin_atom(int species, float charge) {
@@ -553,56 +575,64 @@ void Tile::backward_product(const Layer& layer, LayerTape& tape) {
   const Network& n = network_;
   const Product& product = layer.product;
   const int outs = product.scalars + product.others;
-  std::vector<float> by_environment(n.harmonics);
+  float by_environment[block_channels * most_harmonics] = {};
+  const size_t map = size_t(product.pairs) * width;
   for (int atom = 0; atom < atoms_; ++atom) {
     const int begin = begins_[atom], end = begins_[atom + 1];
     if (begin == end) continue;
     const int vectors = (end - begin + width - 1) / width, wide = vectors * width;
     float *left = segment_, *right = segment_ + size_t(outs) * wide;
     const float* maps = tape.maps + size_t(atom) * product.pairs * n.padded_channels;
-    for (int c = 0; c < n.channels; ++c) {
-      copy_segment(products_ + c * product.scalars * stride_, stride_, product.scalars, begin, end,
-                   left);
-      copy_segment(outputs_ + c * product.others * stride_, stride_, product.others, begin, end,
-                   left + product.scalars * wide);
-      const float* tensors = tape.tensors + c * product.in_width * stride_;
-      copy_segment(tensors, stride_, product.in_width, begin, end, right);
-      float* by_tensors = grad_tensors_ + c * product.in_width * stride_;
-      for (const Block& block : product.by_in)
-        for (int v = 0; v < wide; v += 2 * width) {
-          float* out = by_tensors + block.first * stride_ + begin + v;
-          if (wide - v > width)
-            apply_vectors<2>(block, maps + c, n.padded_channels, left + v, wide, out, stride_);
-          else
-            apply_vectors<1>(block, maps + c, n.padded_channels, left + v, wide, out, stride_);
-        }
-      for (const Block& block : product.by_out)
-        multiply_segments(block, left, right, vectors, maps_grad_);
-      std::fill(by_environment.begin(), by_environment.end(), 0.0f);
-      Vector total = {};
-      for (size_t t = 0; t < product.by_environment.size(); ++t) {
-        const Product::Term& term = product.by_environment[t];
-        total += product.coefficients[size_t(term.coefficients) * n.padded_channels + c] *
-                 load(maps_grad_ + size_t(term.pair) * width);
-        if (t + 1 == product.by_environment.size() ||
-            product.by_environment[t + 1].environment != term.environment) {
-          by_environment[term.environment] = sum(total);
-          total = Vector{};
-        }
-      }
-      for (int d = 0; d < n.degrees; ++d) {
-        const int row = (c * n.degrees + d) * stride_;
-        for (int edge = begin; edge < end; edge += width) {
-          const Vector weight = load(tape.weights + row + edge);
-          Vector by_weight = {};
-          for (int j = d * d; j < (d + 1) * (d + 1); ++j) {
-            float* by_harmonic = grad_harmonics_ + j * stride_ + edge;
-            by_weight += by_environment[j] * load(harmonics_ + j * stride_ + edge);
-            store(by_harmonic, load(by_harmonic) + first(by_environment[j] * weight, end - edge));
+    for (int c = 0, group; c < n.channels; c += group) {
+      group = std::min(block_channels, n.channels - c);
+      for (int g = 0; g < group; ++g) {
+        copy_segment(products_ + (c + g) * product.scalars * stride_, stride_, product.scalars,
+                     begin, end, left);
+        copy_segment(outputs_ + (c + g) * product.others * stride_, stride_, product.others, begin,
+                     end, left + product.scalars * wide);
+        const int tensors = (c + g) * product.in_width * stride_;
+        copy_segment(tape.tensors + tensors, stride_, product.in_width, begin, end, right);
+        for (const Block& block : product.by_in)
+          for (int v = 0; v < wide; v += 2 * width) {
+            float* out = grad_tensors_ + tensors + block.first * stride_ + begin + v;
+            const float* weights = maps + c + g;
+            if (wide - v > width)
+              apply_vectors<2>(block, weights, n.padded_channels, left + v, wide, out, stride_);
+            else
+              apply_vectors<1>(block, weights, n.padded_channels, left + v, wide, out, stride_);
           }
-          store(grad_weights_ + row + edge, by_weight);
-        }
+        for (const Block& block : product.by_out)
+          multiply_segments(block, left, right, vectors, maps_grad_ + g * map);
       }
+      const float* coefficients = product.coefficients.data() + c;
+      if (group == block_channels)
+        contract<block_channels>(product, coefficients, n.padded_channels, maps_grad_,
+                                 by_environment, n.harmonics);
+      else
+        for (int g = 0; g < group; ++g)
+          contract<1>(product, coefficients + g, n.padded_channels, maps_grad_ + g * map,
+                      by_environment + g * n.harmonics, n.harmonics);
+      for (int g = 0; g < group; ++g)
+        backward_environment(tape, c + g, begin, end, by_environment + g * n.harmonics);
+    }
+  }
+}
+
+// From the gradient by an atom's environment to those by weights and harmonics of its edges.
+void Tile::backward_environment(LayerTape& tape, int channel, int begin, int end,
+                                const float* gradient) {
+  const Network& n = network_;
+  for (int d = 0; d < n.degrees; ++d) {
+    const int row = (channel * n.degrees + d) * stride_;
+    for (int edge = begin; edge < end; edge += width) {
+      const Vector weight = load(tape.weights + row + edge);
+      Vector by_weight = {};
+      for (int j = d * d; j < (d + 1) * (d + 1); ++j) {
+        float* by_harmonic = grad_harmonics_ + j * stride_ + edge;
+        by_weight += gradient[j] * load(harmonics_ + j * stride_ + edge);
+        store(by_harmonic, load(by_harmonic) + first(gradient[j] * weight, end - edge));
+      }
+      store(grad_weights_ + row + edge, by_weight);
     }
   }
 }

@@ -8,8 +8,9 @@
 
 namespace equipot {
 
-constexpr int tile_edges = 192;  // unless a single atom has more
+constexpr int tile_edges = 144;  // unless a single atom has more
 constexpr int tile_atoms = 64;
+constexpr int block_channels = 4;  // of the tensor product's gradient
 
 // Arrays are (rows, edges), `stride` floats a row. The edges of an atom follow those of the one
 // before it without padding. What is done atom by atom is done a vector of edges at a time; the last
@@ -49,6 +50,8 @@ class Tile {
   void backward_readout();
   void backward(const Layer& layer, LayerTape& tape);
   void backward_product(const Layer& layer, LayerTape& tape);
+  void backward_environment(LayerTape& tape, int channel, int begin, int end,
+                            const float* gradient);
   void backward_embedding();
   void backward_geometry();
 

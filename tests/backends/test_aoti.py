@@ -238,12 +238,12 @@ def with_packages(model: StoredModel, **fields: str) -> StoredModel:
 def refused(
     model: StoredModel, match: str, caplog: pytest.LogCaptureFixture, **options: str
 ) -> None:
-    """That packages are asked for is an error; `auto` takes the artifact and says why."""
+    """That packages are asked for is an error; `auto` takes something else and says why."""
     with pytest.raises(BackendError, match=match):
         load_backend(model, backend="aoti", **options)
     with caplog.at_level(logging.INFO, "app.backends.choice"):
-        assert "onnxruntime" in load_backend(model).runtime
-    assert f"{model.card.name}@{model.card.version} runs on onnx: " in caplog.text
+        assert "AOTInductor" not in load_backend(model).runtime
+    assert f"{model.card.name}@{model.card.version} does not run on aoti: " in caplog.text
 
 
 def test_another_version_of_torch_is_refused(bundled, caplog):

@@ -1,7 +1,8 @@
 """From a training run to a certified version in the model store."""
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -11,18 +12,23 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors.torch import save_file
 
+from app.atoms.structure import Structure
 from app.backends.aoti import open_aoti
+from app.backends.kernel import open_kernel
 from app.backends.onnx import open_onnx
-from app.errors import InvalidConfig
-from app.store.card import ARTIFACT, ENERGIES, NAME_PATTERN, ModelCard, member_files
+from app.errors import BackendError, InvalidConfig
+from app.store.card import ARTIFACT, ENERGIES, NAME_PATTERN, Kernel, ModelCard, member_files
 from app.store.store import ModelStore, StoredModel
 from app.training.export.aoti import compile_packages, packages_for_here
 from app.training.export.certificate import certify
 from app.training.export.onnx import cut_energies, export_onnx
 from app.training.export.probe import probe_of
 from app.training.export.publishable import Publishable
+from app.training.models.network import Network
 
 WEIGHTS = "weights.safetensors"
+log = logging.getLogger(__name__)
+
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -93,7 +99,8 @@ def export(
 
     Raises:
         InvalidConfig: no model can have this name.
-        CertificateRefused: the artifact deviates from the model; nothing is published.
+        CertificateRefused: the artifact, or what the native kernel makes of the weights, deviates
+            from the model; nothing is published.
         TrainingError: packages cannot be compiled here; nothing is published.
         ModelExists: another process published this version meanwhile.
     """
@@ -109,8 +116,13 @@ def export(
             export_onnx(model, publication.folder / artifact)
             cut_energies(publication.folder / artifact, publication.folder / energies)
         progress("certifying")
+        for weights, file in zip(run.weights, member_files(WEIGHTS, card.members), strict=True):
+            save_file(weights, publication.folder / file)
+        for file, content in run.files().items():
+            (publication.folder / file).write_bytes(content)
         exact = run.answering(torch.float64)
         certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
+        kernel = _certified_kernel(card, publication.folder, exact, run.held_out())
         if packages is not None:
             progress("compiling packages of AOTInductor")
             compile_packages(models, packages, publication.folder)
@@ -120,13 +132,21 @@ def export(
             )
         probe = probe_of(exact, card, certificate.tolerance)
         publication.card = card.model_copy(
-            update={"certificate": certificate, "probe": probe, "aoti": packages}
+            update={"certificate": certificate, "probe": probe, "aoti": packages, "kernel": kernel}
         )
-        for weights, file in zip(run.weights, member_files(WEIGHTS, card.members), strict=True):
-            save_file(weights, publication.folder / file)
-        for file, content in run.files().items():
-            (publication.folder / file).write_bytes(content)
     return store.load(f"{name}@{card.version}")
+
+
+def _certified_kernel(
+    card: ModelCard, folder: Path, exact: Sequence[Network], held_out: Sequence[Structure]
+) -> Kernel | None:
+    """The native kernel and its certificate, where it is installed and can run the model."""
+    try:
+        backend = open_kernel(card, folder)
+    except BackendError as error:
+        log.info("%s is not certified in the native kernel: %s", card.reference, error)
+        return None
+    return Kernel(runtime=backend.runtime, certificate=certify(backend, exact, held_out))
 
 
 def card_of(

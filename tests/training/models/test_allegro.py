@@ -5,8 +5,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from app.training.models import AllegroConfig, Statistics, build_model
 from app.backends.allegro_tables import tensor_irreps
+from app.training.models import AllegroConfig, Statistics, build_model
 from tests.contracts import BackendContract, evaluate
 from tests.structures import random_molecule
 from tests.training.cards import reference
