@@ -11,7 +11,7 @@ SERVING := $(VENV)/.serving
 COMPLETE := $(VENV)/.complete
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint format docs clean
+.PHONY: help serve test sanitize lint format docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ serve: $(SERVING) ## start the service with the bundled model on port 8000 (PORT
 # in one process.
 test: lint ## lint, types, import rules and tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+sanitize: $(COMPLETE) ## the native kernel's tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+	PYTHON=$(BIN)/python kernel/sanitize.sh
 
 lint: $(COMPLETE) ## ruff, mypy and import-linter only
 	$(BIN)/ruff check --no-cache .
@@ -38,17 +41,26 @@ docs: $(COMPLETE) ## the pages as a site in site/, made without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove the environment and what the tools have left
-	rm -rf $(VENV) build dist site client/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist site client/dist kernel/build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -type d -name __pycache__ -prune -exec rm -rf {} +
 
-$(SERVING): pyproject.toml client/pyproject.toml | $(BIN)/pip
+# The native kernel is compiled, where there is a compiler; without it Allegro runs in ONNX Runtime.
+KERNEL := kernel/pyproject.toml kernel/CMakeLists.txt $(wildcard kernel/src/* kernel/equipot_kernel/*.py)
+define install_kernel
+$(BIN)/pip install ./kernel $(1) \
+	    || echo 'equipot-kernel could not be compiled (GCC 12 or Clang 12 and newer), so that Allegro runs in ONNX Runtime' >&2
+endef
+
+$(SERVING): pyproject.toml client/pyproject.toml $(KERNEL) | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
 	$(BIN)/pip install --editable client --editable '.[serve,cpu,molecules]'
+	$(call install_kernel)
 	touch $@
 
-$(COMPLETE): pyproject.toml client/pyproject.toml constraints.txt | $(BIN)/pip
+$(COMPLETE): pyproject.toml client/pyproject.toml $(KERNEL) constraints.txt | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
 	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,remote,docs,dev]' --constraint constraints.txt
+	$(call install_kernel,--constraint constraints.txt)
 	touch $(SERVING) $@
 
 $(BIN)/pip:

@@ -1,12 +1,14 @@
-"""One evaluation, timed: our model in eager torch and in ONNX Runtime, beside a peer of the same
-size.
+"""One evaluation, timed: our model in eager torch, in ONNX Runtime and in the native kernel, beside
+a peer of the same size.
 
     python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python
+    python -m benchmarks.inference --threads 1 --processor-time
     python -m benchmarks.inference --device cuda --aspirins 64 4096 --silicon 5 20 --slots 262144
 
 Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists,
-the others are from there to energy, forces and (crystal) stress, or, in `onnx energies`, to the
-energy alone. On a GPU, ONNX Runtime is measured in each way to run a session, and on the CPU
+the others are from there to energy, forces and (crystal) stress, or, in `onnx energies` and `kernel
+energies`, to the energy alone. Processor time is for a machine with other work on it; the peer is
+left out then. On a GPU, ONNX Runtime is measured in each way to run a session, and on the CPU
 besides; inputs and answers of eager torch and of the peer stay on the device, in their favour. In
 each round every implementation measures every system, one right after the other; ratios are taken
 within a round. What cannot be measured is listed with the reason. How to make the peer's
@@ -18,16 +20,21 @@ import os
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 
 import torch
+import yaml
+from safetensors.torch import save_file
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graphs
 from app.backends.exported import ExportedBackend
+from app.backends.kernel import open_kernel
+from app.backends.kernel_network import CONFIG, STATISTICS, WEIGHTS
 from app.backends.onnx import open_onnx
 from app.backends.onnx_session import Execution
 from app.formats.ase_atoms import from_ase
@@ -83,6 +90,13 @@ class Own:
         export_onnx(self.model, folder / ARTIFACT)
         cut_energies(folder / ARTIFACT, folder / ENERGIES)
         self.model.requires_grad_(False).to(options.device)
+        files = {
+            CONFIG: yaml.safe_dump({"model": config.model_dump(mode="json")}),
+            STATISTICS: statistics_of(options).model_dump_json(),
+        }
+        for name, text in files.items():
+            (folder / name).write_text(text)
+        save_file(self.model.state_dict(), folder / WEIGHTS)
         self.base = "onnx" if options.device == "cpu" else f"onnx {max(Execution).name.lower()}"
 
     def measures(self) -> Measures:
@@ -91,17 +105,25 @@ class Own:
         if device != "cpu":
             ways = {"onnx on the CPU": ways["onnx"]}
             ways |= {f"onnx {way.name.lower()}": self.opened(device, way) for way in Execution}
-        alone = ways[self.base]
+        alone = {name: ways[name] for name in [self.base]}
+        if device == "cpu":
+            ways["kernel"] = alone["kernel"] = cache(
+                partial(open_kernel, self.card, self.folder, self.options.threads)
+            )
+        clock = time.process_time if self.options.processor_time else time.perf_counter
         for system, graph in self.graphs.items():
             some = self.structures[system]
             calls = {
                 "graph": partial(build_graphs, some, self.card.cutoff),
                 "eager": self.eager(graph),
                 **{name: lambda o=opened, g=graph: o()(g) for name, opened in ways.items()},
-                "onnx energies": lambda g=graph: alone().energies(g),
+                **{
+                    f"{name.partition(' ')[0]} energies": lambda o=opened, g=graph: o().energies(g)
+                    for name, opened in alone.items()
+                },
             }
             for name, call in calls.items():
-                yield (system, f"{OWN} {name}"), measured(call)
+                yield (system, f"{OWN} {name}"), measured(call, clock)
 
     def opened(self, device: str, execution: Execution | None) -> Callable[[], ExportedBackend]:
         """The exported model, opened when it is first asked for."""
@@ -168,6 +190,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--slots", type=int, default=0, help="most edges of a run; 0 lets the backend choose"
     )
+    parser.add_argument(
+        "--processor-time", action="store_true", help="of this process, instead of wall time"
+    )
     add_sizes(parser)
     add_systems(parser)
     return parser.parse_args()
@@ -183,7 +208,7 @@ def main() -> None:
     with ExitStack() as stack:
         own = Own(options, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         measures, parameters = dict(own.measures()), f"{own.parameters} ({OWN})"
-        if options.peer_python:
+        if options.peer_python and not options.processor_time:
             words = as_arguments(options, *SYSTEMS)
             peer = started(options.peer_python, "benchmarks.peers.nequip_allegro", words)
             try:
@@ -194,7 +219,10 @@ def main() -> None:
                 measures |= dict(Peer(worker, own.graphs).measures())
                 parameters += f", {worker.description['parameters']} ({PEER})"
         times, missing = in_turns(measures, options.rounds, options.seconds)
-    where = f"{options.device}, {options.threads} thread(s), float32, {options.rounds} rounds"
+    clock = "processor time" if options.processor_time else "wall time"
+    where = (
+        f"{options.device}, {options.threads} thread(s), float32, {options.rounds} rounds, {clock}"
+    )
     print(f"{machine()}; {where}; parameters: {parameters}\n")
     print_table(times, own)
     print_missing(missing)

@@ -1,4 +1,4 @@
-"""Wall-clock medians of calls that take turns, and tables of them; standard library only."""
+"""Medians of the times of calls that take turns, and tables of them; standard library only."""
 
 import statistics
 import sys
@@ -11,22 +11,27 @@ Measure = Callable[[int], float]
 """Median ms of so many calls."""
 
 
-def median_ms(call: Callable[[], object], repeats: int, warmup: int = 1) -> float:
-    """Median wall time of a call, ms, after some that do not count."""
+def median_ms(
+    call: Callable[[], object],
+    repeats: int,
+    warmup: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Median time of a call by a clock, ms, after some that do not count."""
     for _ in range(warmup):
         call()
-    return statistics.median(_once(call) for _ in range(repeats))
+    return statistics.median(_once(call, clock) for _ in range(repeats))
 
 
-def _once(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _once(call: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
     call()
-    return 1e3 * (time.perf_counter() - start)
+    return 1e3 * (clock() - start)
 
 
-def measured(call: Callable[[], object]) -> Measure:
+def measured(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> Measure:
     """The measure of a call; the first three do not count, which may record and tune."""
-    return lambda repeats: median_ms(call, repeats, warmup=3)
+    return lambda repeats: median_ms(call, repeats, warmup=3, clock=clock)
 
 
 def in_turns(

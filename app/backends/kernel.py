@@ -8,7 +8,7 @@ import ctypes
 import importlib
 import weakref
 from collections.abc import Mapping, Sequence
-from ctypes import POINTER, c_char, c_char_p, c_double, c_float, c_int64, c_uint8, c_void_p
+from ctypes import c_char, c_char_p, c_int64, c_void_p
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,8 +24,8 @@ from app.errors import BackendError
 from app.machine import worker_threads
 from app.store.card import ModelCard
 
-SLOTS_PER_RUN = 2048
-"""Edge slots of a portion: some ten tiles of the kernel."""
+SLOTS_PER_RUN = 4096
+"""Edge slots of a portion: some thirty tiles of the kernel."""
 INTERFACE = 1
 """`EQUIPOT_INTERFACE` of the header whose structures are repeated below."""
 MESSAGE_BYTES = 512
@@ -36,8 +36,8 @@ class _Tensor(ctypes.Structure):
 
     _fields_ = (
         ("name", c_char_p),
-        ("reals", POINTER(c_double)),
-        ("integers", POINTER(c_int64)),
+        ("reals", c_void_p),
+        ("integers", c_void_p),
         ("count", c_int64),
     )
 
@@ -48,23 +48,23 @@ class _Portion(ctypes.Structure):
     _fields_ = (
         ("atoms", c_int64),
         ("slots", c_int64),
-        ("species", POINTER(c_int64)),
-        ("neighbor_species", POINTER(c_int64)),
-        ("edge_vectors", POINTER(c_float)),
-        ("mask", POINTER(c_uint8)),
-        ("charge", POINTER(c_float)),
-        ("energies", POINTER(c_double)),
-        ("edge_gradients", POINTER(c_float)),
-        ("errors", POINTER(c_double)),
+        ("species", c_void_p),
+        ("neighbor_species", c_void_p),
+        ("edge_vectors", c_void_p),
+        ("mask", c_void_p),
+        ("charge", c_void_p),
+        ("energies", c_void_p),
+        ("edge_gradients", c_void_p),
+        ("errors", c_void_p),
     )
 
 
 _TYPES = {
-    "species": (np.int64, c_int64),
-    "neighbor_species": (np.int64, c_int64),
-    "edge_vectors": (np.float32, c_float),
-    "mask": (np.bool_, c_uint8),
-    "charge": (np.float32, c_float),
+    "species": np.int64,
+    "neighbor_species": np.int64,
+    "edge_vectors": np.float32,
+    "mask": np.bool_,
+    "charge": np.float32,
 }
 
 
@@ -107,15 +107,15 @@ class KernelArtifact:
             RuntimeError: it fails, such as for want of memory; with its message.
         """
         n, k = feeds["mask"].shape
-        given = {name: np.ascontiguousarray(feeds[name], _TYPES[name][0]) for name in self.inputs}
+        given = {name: np.ascontiguousarray(feeds[name], _TYPES[name]) for name in self.inputs}
         energies, errors = np.empty(n), np.empty((len(ERRORS), n))
         gradients = np.empty((n, k, 3), np.float32)
-        pointers = {name: _pointer(array, _TYPES[name][1]) for name, array in given.items()}
-        portion = _Portion(n, k, **pointers, energies=_pointer(energies, c_double))
+        pointers = {name: array.ctypes.data for name, array in given.items()}
+        portion = _Portion(n, k, **pointers, energies=energies.ctypes.data)
         if OUTPUTS[1] in wanted:
-            portion.edge_gradients = _pointer(gradients, c_float)
+            portion.edge_gradients = gradients.ctypes.data
         if set(ERRORS) & set(wanted):
-            portion.errors = _pointer(errors, c_double)
+            portion.errors = errors.ctypes.data
         message = _message()
         if self._library.equipot_allegro_run(
             self._network, ctypes.byref(portion), message, c_int64(len(message))
@@ -191,12 +191,8 @@ def require_kernel() -> ModuleType:
 
 
 def _tensor(name: str, values: NDArray[Any]) -> _Tensor:
-    kind, field = (c_int64, "integers") if values.dtype == np.int64 else (c_double, "reals")
-    return _Tensor(name.encode(), count=values.size, **{field: _pointer(values, kind)})
-
-
-def _pointer(array: NDArray[Any], kind: Any) -> Any:
-    return array.ctypes.data_as(POINTER(kind))
+    field = "integers" if values.dtype == np.int64 else "reals"
+    return _Tensor(name.encode(), count=values.size, **{field: values.ctypes.data})
 
 
 def _message() -> Any:

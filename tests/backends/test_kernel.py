@@ -2,7 +2,6 @@
 installed.
 """
 
-import json
 import logging
 import shutil
 import sys
