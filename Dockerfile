@@ -1,4 +1,4 @@
-# The service on a CPU: numpy, ONNX Runtime and FastAPI, without torch. Other images are under docker/.
+# The service on a CPU: numpy, ONNX Runtime, the native kernel and FastAPI, without torch. Other images are under docker/.
 ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
@@ -12,7 +12,10 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY client client
-RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./client . \
+COPY kernel kernel
+# The compiler is left behind with this stage.
+RUN apt-get update && apt-get install --yes --no-install-recommends g++ cmake make && rm -rf /var/lib/apt/lists/*
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./client ./kernel . \
     && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl
 # What a finished environment does not need: ASE's plots (matplotlib and what it brings), tests, pip. The rest is listed
 # in materials.json, with versions and licences.
@@ -61,7 +64,7 @@ ENV PATH=/opt/equipot/bin:${PATH} \
     EQUIPOT_DRAIN_TIMEOUT=8
 WORKDIR /srv/equipot
 RUN equipot models verify \
-    && python3 -c "import app.api.app, app.jobs.opened, psycopg; from app.backends.onnx_runtime import require_onnxruntime as r; r()"
+    && python3 -c "import app.api.app, app.jobs.opened, psycopg; from app.backends.onnx_runtime import require_onnxruntime as r; r(); import equipot_kernel as k; k.library()"
 # Jobs outlive the container in a volume.
 VOLUME /var/lib/equipot
 USER 10001:10001

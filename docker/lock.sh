@@ -11,13 +11,13 @@ lock() {
     {
         echo "# What the images install, each file by its sha256; made by docker/lock.sh."
         uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-            --no-emit-index-url --no-emit-package equipot-client --quiet "$@"
+            --no-emit-index-url --no-emit-package equipot-client --no-emit-package equipot-kernel --quiet "$@"
     } > "docker/requirements-$name.lock.new"
     mv "docker/requirements-$name.lock.new" "docker/requirements-$name.lock"
 }
 
-lock cpu pyproject.toml --extra serve --extra postgres --extra cpu
+lock cpu pyproject.toml --extra serve --extra postgres --extra cpu --extra kernel
 lock gpu pyproject.toml --extra serve --extra postgres --extra gpu
 lock trainer pyproject.toml --extra train --extra cpu recipes/organic-xtb/requirements.txt --constraint constraints.txt
 lock tables --no-deps recipes/organic-xtb/tables.txt
-sed -n 's/^requires = \["\(hatchling.*\)"\]$/\1/p' pyproject.toml | lock build -
+sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml kernel/pyproject.toml | lock build -

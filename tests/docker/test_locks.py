@@ -15,8 +15,9 @@ from tests.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 CLIENT = tomllib.loads((ROOT / "client" / "pyproject.toml").read_text())["project"]
+KERNEL = tomllib.loads((ROOT / "kernel" / "pyproject.toml").read_text())
 LOCKS = {
-    "cpu": ("serve", "postgres", "cpu"),
+    "cpu": ("serve", "postgres", "cpu", "kernel"),
     "gpu": ("serve", "postgres", "gpu"),
     "trainer": ("train", "cpu"),
     "tables": (),
@@ -39,12 +40,14 @@ def asked(name: str, extras: tuple[str, ...]) -> list[Requirement]:
     if name == "tables":
         return recipe_asks("tables.txt")
     if not extras:
-        return [Requirement(text) for text in PROJECT["build-system"]["requires"]]
+        requires = [project["build-system"]["requires"] for project in (PROJECT, KERNEL)]
+        return [Requirement(text) for texts in requires for text in texts]
     project = PROJECT["project"]
     optional = [text for extra in extras for text in project["optional-dependencies"][extra]]
     texts = [Requirement(text) for text in (*project["dependencies"], *optional)]
-    texts = [text for text in texts if text.name != CLIENT["name"]]
-    texts += [Requirement(text) for text in CLIENT["dependencies"]]
+    own = [CLIENT, KERNEL["project"]] if "kernel" in extras else [CLIENT]
+    texts = [text for text in texts if text.name not in {each["name"] for each in own}]
+    texts += [Requirement(text) for each in own for text in each["dependencies"]]
     return [*texts, *(recipe_asks("requirements.txt") if name == "trainer" else ())]
 
 

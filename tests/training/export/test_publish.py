@@ -82,7 +82,7 @@ class TestExportedArtifact(ServedContract):
     @pytest.fixture(scope="class", params=[1, 2], ids=["one thread", "two threads"])
     @classmethod
     def backend(cls, store, request):
-        return load_backend(store.load("random"), threads=request.param)
+        return load_backend(store.load("random"), threads=request.param, backend="onnx")
 
 
 def test_the_card_says_what_was_exported_and_how_well(store):
