@@ -59,7 +59,7 @@ class _Portion(ctypes.Structure):
     )
 
 
-_TYPES = {
+_TYPES: dict[str, Any] = {
     "species": np.int64,
     "neighbor_species": np.int64,
     "edge_vectors": np.float32,
@@ -107,7 +107,9 @@ class KernelArtifact:
             RuntimeError: it fails, such as for want of memory; with its message.
         """
         n, k = feeds["mask"].shape
-        given = {name: np.ascontiguousarray(feeds[name], _TYPES[name]) for name in self.inputs}
+        given: dict[str, NDArray[Any]] = {
+            name: np.ascontiguousarray(feeds[name], _TYPES[name]) for name in self.inputs
+        }
         energies, errors = np.empty(n), np.empty((len(ERRORS), n))
         gradients = np.empty((n, k, 3), np.float32)
         pointers = {name: array.ctypes.data for name, array in given.items()}

@@ -83,35 +83,55 @@ inline void copy_segment(const float* from, size_t stride, int rows, int begin, 
       store(out, first(load(from + edge), end - edge));
 }
 
-// sums[row r, column q] += sum over edges of left[row r] right[columns[q]], lane by lane.
-template <int count>
+// sums[row r, column q] = sum over edges of left[row r] right[columns[q]], lane by lane, for `count`
+// rows of a block of outputs from `row` on and up to two vectors of edges.
+template <int count, int vectors>
 inline void multiply_rows(const Block& block, int row, const float* left, const float* right,
-                          int vectors, float* sums) {
-  const int columns = int(block.columns.size()), stride = vectors * width;
-  left += size_t(block.first + row) * stride;
-  sums += size_t(row) * block.step * width;
-  for (int q = 0; q < columns; ++q) {
-    const float* from = right + size_t(block.columns[q]) * stride;
-    Vector products[count] = {};
-    for (int v = 0; v < stride; v += width) {
-      const Vector value = load(from + v);
-#pragma GCC unroll 7
-      for (int r = 0; r < count; ++r) products[r] += load(left + r * stride + v) * value;
+                          int stride, bool add, float* sums) {
+  Vector rows[count][vectors];
+#pragma GCC unroll 5
+  for (int r = 0; r < count; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v)
+      rows[r][v] = load(left + size_t(block.first + row + r) * stride + v * width);
+  float* out = sums + (size_t(block.at[0]) + size_t(row) * block.step) * width;
+  const int apart = block.step * width;
+  for (const int column : block.columns) {
+    Vector values[vectors];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) values[v] = load(right + size_t(column) * stride + v * width);
+#pragma GCC unroll 5
+    for (int r = 0; r < count; ++r) {
+      Vector total = add ? load(out + r * apart) : Vector{};
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v) total += rows[r][v] * values[v];
+      store(out + r * apart, total);
     }
-#pragma GCC unroll 7
-    for (int r = 0; r < count; ++r)
-      store(sums + (size_t(block.at[q]) + r * block.step) * width, products[r]);
+    out += width;
   }
+}
+
+template <int vectors>
+inline void multiply_vectors(const Block& block, const float* left, const float* right, int stride,
+                             bool add, float* sums) {
+  int row = 0;
+  for (; block.rows - row >= 5; row += 5)
+    multiply_rows<5, vectors>(block, row, left, right, stride, add, sums);
+  for (; block.rows - row >= 3; row += 3)
+    multiply_rows<3, vectors>(block, row, left, right, stride, add, sums);
+  for (; row < block.rows; ++row)
+    multiply_rows<1, vectors>(block, row, left, right, stride, add, sums);
 }
 
 inline void multiply_segments(const Block& block, const float* left, const float* right,
                               int vectors, float* sums) {
-  int row = 0;
-  for (; block.rows - row >= 5; row += 5)
-    multiply_rows<5>(block, row, left, right, vectors, sums);
-  for (; block.rows - row >= 3; row += 3)
-    multiply_rows<3>(block, row, left, right, vectors, sums);
-  for (; row < block.rows; ++row) multiply_rows<1>(block, row, left, right, vectors, sums);
+  if (block.columns.empty()) return;
+  const int stride = vectors * width;
+  int v = 0;
+  for (; vectors - v > 1; v += 2)
+    multiply_vectors<2>(block, left + v * width, right + v * width, stride, v > 0, sums);
+  if (v < vectors)
+    multiply_vectors<1>(block, left + v * width, right + v * width, stride, v > 0, sums);
 }
 
 // by_environment[c, j] = sum over the terms of j of coefficients[term, c] maps[c, pair], for so many

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 import torch
 from e3nn import o3
 
-from app.atoms.irreps import couplings, harmonic_irreps, slices, width
+from app.atoms.irreps import couplings, harmonic_irreps, slices, width, wigner_3j
+from app.backends.allegro_tables import harmonic_step
 from app.training.models.angular import SphericalHarmonics, coupling
 
 
@@ -44,3 +46,20 @@ def test_components_of_irreps_lie_one_after_the_other():
     assert irreps == [(0, 1), (1, -1), (2, 1)]
     assert width(irreps) == 9
     assert slices(irreps) == [slice(0, 1), slice(1, 4), slice(4, 9)]
+
+
+@pytest.mark.parametrize("left", range(5))
+@pytest.mark.parametrize("right", range(5))
+def test_tables_without_e3nn_are_those_of_e3nn(left, right):
+    for out in range(abs(left - right), left + right + 1):
+        expected = o3.wigner_3j(left, right, out, dtype=torch.float64).numpy()
+        np.testing.assert_allclose(wigner_3j(left, right, out), expected, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("degree", range(1, 6))
+def test_the_kernels_steps_of_the_harmonics_are_the_trainers(degree):
+    (left, right, out), values = harmonic_step(degree)
+    dense = np.zeros((2 * degree + 1, 3, 2 * degree + 3))
+    dense[left, right, out] = values
+    trainers = getattr(SphericalHarmonics(degree + 1), f"step{degree}").numpy()
+    np.testing.assert_allclose(dense, trainers.reshape(dense.shape), rtol=0, atol=1e-12)
