@@ -48,7 +48,7 @@ clean: ## remove the environment and what the tools have left
 KERNEL := kernel/pyproject.toml kernel/CMakeLists.txt $(wildcard kernel/src/* kernel/equipot_kernel/*.py)
 define install_kernel
 $(BIN)/pip install ./kernel $(1) \
-	    || echo 'equipot-kernel could not be compiled (GCC 12 or Clang 12 and newer), so that Allegro runs in ONNX Runtime' >&2
+	    || echo 'equipot-kernel could not be compiled (GCC 12 or newer), so that Allegro runs in ONNX Runtime' >&2
 endef
 
 $(SERVING): pyproject.toml client/pyproject.toml $(KERNEL) | $(BIN)/pip

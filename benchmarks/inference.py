@@ -108,7 +108,13 @@ class Own:
         alone = {name: ways[name] for name in [self.base]}
         if device == "cpu":
             ways["kernel"] = alone["kernel"] = cache(
-                partial(open_kernel, self.card, self.folder, self.options.threads)
+                partial(
+                    open_kernel,
+                    self.card,
+                    self.folder,
+                    self.options.threads,
+                    level=self.options.kernel_level,
+                )
             )
         clock = time.process_time if self.options.processor_time else time.perf_counter
         for system, graph in self.graphs.items():
@@ -192,6 +198,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--processor-time", action="store_true", help="of this process, instead of wall time"
+    )
+    parser.add_argument(
+        "--kernel-level",
+        default="",
+        help="AVX-512, AVX2 or baseline; the processor's best if empty",
     )
     add_sizes(parser)
     add_systems(parser)

@@ -7,7 +7,7 @@ it says that is not known here is refused by its name.
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -38,8 +38,6 @@ CONFIG, STATISTICS = "config.yaml", "statistics.json"
 WEIGHTS, UNCERTAINTY = "weights.safetensors", "uncertainty.safetensors"
 MOST_LAYERS, WIDEST = 64, 1 << 14
 """Far beyond what anybody trains: what a config says is not believed before the weights agree."""
-TEXT_BYTES = 16 << 20
-"""The largest config or statistics."""
 
 Width: TypeAlias = Annotated[int, Field(ge=1, le=WIDEST)]
 Widths: TypeAlias = Annotated[tuple[Width, ...], Field(max_length=MOST_LAYERS)]
@@ -75,34 +73,34 @@ def read_networks(card: ModelCard, folder: Path) -> list[Arrays]:
         folder: where its files are.
 
     Raises:
-        BackendError: it is none that the kernel can run; says why.
-        CorruptModel: a file cannot be read.
+        BackendError: it is none that the kernel can run, or a file cannot be read; says why.
     """
-    yaml, safetensors = (
-        importlib.import_module("yaml"),
-        importlib.import_module("safetensors.numpy"),
-    )
     weights = member_files(WEIGHTS, card.members)
     heads = [UNCERTAINTY] if card.uncertainty is not None else []
     _check_files(card, [CONFIG, STATISTICS, *weights, *heads])
     if card.dtype != "float32":
         raise BackendError(f"the kernel computes in float32, and {card.reference} in {card.dtype}")
-
-    def arrays(file: str) -> dict[str, NDArray[Any]]:
-        with opened(folder, file) as content:
-            found: dict[str, NDArray[Any]] = safetensors.load(content.read())
-        return found
-
-    def text(file: str) -> bytes:
-        with opened(folder, file, TEXT_BYTES) as content:
-            return content.read()
-
-    shape = _shape(yaml.safe_load(text(CONFIG)), card)
-    binding_energies = json.loads(text(STATISTICS)).get("binding_energies", {})
-    shared = tables(shape, card.elements, binding_energies)
+    yaml, tensors = map(importlib.import_module, ("yaml", "safetensors.numpy"))
+    shape = _shape(_content(folder, CONFIG, yaml.safe_load, card), card)
+    statistics = _content(folder, STATISTICS, json.loads, card)
+    shared = tables(shape, card.elements, statistics.get("binding_energies", {}))
     for head in heads:
-        shared |= _uncertainty(arrays(head))
-    return [shared | parameters(arrays(file)) for file in weights]
+        shared |= _uncertainty(_content(folder, head, tensors.load, card))
+    return [shared | parameters(_content(folder, file, tensors.load, card)) for file in weights]
+
+
+def _content(
+    folder: Path, file: str, parse: Callable[[bytes], Any], card: ModelCard
+) -> dict[str, Any]:
+    """The mapping in a file of a version."""
+    try:
+        with opened(folder, file) as content:
+            found = parse(content.read())
+    except Exception as error:  # each library has its own errors for what is not in its format
+        raise BackendError(f"the kernel cannot read {file} of {card.reference}: {error}") from error
+    if not isinstance(found, dict):
+        raise BackendError(f"the kernel cannot read {file} of {card.reference}: it is no mapping")
+    return found
 
 
 def _check_files(card: ModelCard, files: Sequence[str]) -> None:
@@ -113,9 +111,8 @@ def _check_files(card: ModelCard, files: Sequence[str]) -> None:
 
 
 def _shape(config: Mapping[str, Any], card: ModelCard) -> AllegroShape:
-    section = config["model"]
     try:
-        return AllegroShape.model_validate(section)
+        return AllegroShape.model_validate(config.get("model"))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, ("model", *fault["loc"])))

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <stdexcept>
 
 namespace equipot {
 namespace {
@@ -184,6 +186,10 @@ void Tile::lay_out() {
     products = std::max(products, layer.product.scalars);
     pairs = std::max(pairs, layer.product.pairs);
   }
+  const int64_t most =
+      std::max({n.channels * std::max({ins, outs, products, n.degrees}), n.most_rows, n.harmonics});
+  if (most * stride_ > INT32_MAX)
+    throw std::length_error("an atom has too many neighbours for a network of this width");
   const int tape = gradient_ ? 1 : 0;
   vectors_ = rows(3), directions_ = rows(3), distance_ = rows(1);
   envelope_ = rows(1), envelope_slope_ = rows(1), seed_ = rows(1), pair_slope_ = rows(1);

@@ -255,6 +255,19 @@ def test_weights_of_another_size_are_refused(changed):
     refused(changed, "no 'scale' was given")
 
 
+def test_a_committee_has_a_network_a_member(changed):
+    weights = load_file(changed.folder / "weights.safetensors")
+    other = {**weights, "model.scale": weights["model.scale"] * 1.1}
+    save_file(other, changed.folder / "weights-1.safetensors")
+    alone = changed.card.model_copy(update={"uncertainty": None, "files": {}})
+    graph = build_graph(random_molecule(alone, 9, seed=9), alone.cutoff)
+    committee = open_kernel(alone.model_copy(update={"members": 2}), changed.folder)(graph)
+    first = open_kernel(alone, changed.folder)(graph)
+    save_file(other, changed.folder / "weights.safetensors")
+    second = open_kernel(alone, changed.folder)(graph)
+    np.testing.assert_allclose(committee.forces, (first.forces + second.forces) / 2, atol=1e-12)
+
+
 def test_files_without_a_digest_are_not_read(changed):
     files = {k: v for k, v in changed.card.files.items() if k != "weights.safetensors"}
     card = changed.card.model_copy(update={"files": files})
