@@ -20,12 +20,13 @@ struct Envelope {
   Vector value, slope;
 };
 
-// u(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2) and du/dx; zero from x = 1 on.
+// u(x) = 1 - (p+1)(p+2)/2 x^p + p(p+2) x^(p+1) - p(p+1)/2 x^(p+2), and its slope
+// -p(p+1)(p+2)/2 x^(p-1) (1-x)^2; zero from x = 1 on.
 inline Envelope polynomial(Vector x, int p) {
   const float a = -0.5f * (p + 1) * (p + 2), b = float(p) * (p + 2), c = -0.5f * p * (p + 1);
   const Vector before = power(x, p - 1);
   const Vector value = 1.0f + before * x * (a + x * (b + x * c));
-  const Vector slope = before * (p * a + x * ((p + 1) * b + x * ((p + 2) * c)));
+  const Vector slope = p * a * before * (1.0f - x) * (1.0f - x);
   return {x < 1.0f ? value : Vector{}, x < 1.0f ? slope : Vector{}};
 }
 
@@ -280,16 +281,16 @@ void Tile::geometry() {
     store(envelope_ + edge, u.value);
     store(envelope_slope_ + edge, u.slope * inverse);
     for (int b = 0; b < n.bessels; ++b) {  // sqrt(2/r_c) sin(n pi r/r_c) / r
-      const SineCosine at = of_half_turns(r * ((b + 1) * inverse));
+      const SineCosine at = of_half_turns(r * float((b + 1) / double(n.cutoff)));
       const Vector value = at.sine * (norm * r_inverse);
-      const float frequency = float((b + 1) * 3.14159265358979323846) * inverse;
+      const float frequency = float((b + 1) * 3.14159265358979323846 / n.cutoff);
       const Vector slope = at.cosine * (norm * frequency * r_inverse) - value * r_inverse;
       store(bessels_ + b * stride_ + edge, value * u.value);
       store(bessel_slopes_ + b * stride_ + edge, slope * u.value + value * u.slope * inverse);
     }
     store(harmonics_ + edge, splat(1.0f));
     for (int axis = 0; axis < 3; ++axis) {
-      const Vector direction = load(vectors_ + axis * stride_ + edge) * r_inverse;
+      const Vector direction = load(vectors_ + axis * stride_ + edge) / r;
       store(directions_ + axis * stride_ + edge, direction);
       if (n.degrees > 1)
         store(harmonics_ + (1 + axis) * stride_ + edge, direction * 1.7320508075688772f);

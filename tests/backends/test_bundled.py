@@ -40,7 +40,10 @@ def batches() -> list[list[Graph]]:
 
 @pytest.mark.parametrize(("device", "execution"), WAYS)
 def test_answers_are_those_of_the_cpu_within_the_tolerance_of_the_card(device, execution, batches):
-    allowed, alone = MODEL.card.certificate.tolerance, load_backend(MODEL, threads=1)
+    allowed, alone = (
+        MODEL.card.certificate.tolerance,
+        load_backend(MODEL, threads=1, backend="onnx"),
+    )
     backend = open_onnx(MODEL.card, MODEL.folder, device=device, execution=execution)
     for batch in batches:
         together = collate(batch)

@@ -66,7 +66,7 @@ def cramp(backend, slots, monkeypatch):
 
 
 def test_a_batch_beyond_the_memory_is_halved_until_it_fits(bundled, monkeypatch):
-    backend = load_backend(bundled, threads=1)
+    backend = load_backend(bundled, threads=1, backend="onnx")
     graphs = [
         build_graph(cluster(bundled.card.elements, 12, seed=n), bundled.card.cutoff)
         for n in range(8)
@@ -83,7 +83,7 @@ def test_a_batch_beyond_the_memory_is_halved_until_it_fits(bundled, monkeypatch)
 
 
 def test_one_structure_beyond_the_memory_is_an_error_of_its_own(bundled, monkeypatch):
-    backend = load_backend(bundled, threads=1)
+    backend = load_backend(bundled, threads=1, backend="onnx")
     sizes = (12, 100, 12)
     graphs = [
         build_graph(cluster(bundled.card.elements, n, seed=n), bundled.card.cutoff) for n in sizes

@@ -13,7 +13,7 @@ class TestBundledModel(ServedContract):
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls, bundled):
-        return load_backend(bundled)
+        return load_backend(bundled, backend="onnx")
 
 
 def test_a_file_that_is_no_artifact_is_refused(bundled, tmp_path):

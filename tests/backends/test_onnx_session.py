@@ -93,7 +93,7 @@ def test_each_execution_gives_the_numbers_of_a_plain_run(artifacts, name, execut
 
 def test_a_buffer_that_is_used_again_holds_nothing_of_the_run_before(allegro):
     """Structures of one bucket, large and small: what one leaves behind, the next would see."""
-    plain = load_backend(allegro, threads=1)
+    plain = load_backend(allegro, threads=1, backend="onnx")
     bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.GRAPHS)
     graphs = [
         build_graph(cluster(ELEMENTS, n, seed=n), allegro.card.cutoff) for n in (16, 9, 12, 1, 16)
@@ -112,7 +112,7 @@ def test_no_more_buffers_are_kept_than_allowed(allegro, monkeypatch):
     bound = open_onnx(allegro.card, allegro.folder, threads=1, execution=Execution.BUCKETS)
     for atoms in (8, 40, 70):
         graph = build_graph(cluster(ELEMENTS, atoms, seed=atoms), allegro.card.cutoff)
-        expected = load_backend(allegro, threads=1)(graph)
+        expected = load_backend(allegro, threads=1, backend="onnx")(graph)
         np.testing.assert_allclose(bound(graph).forces, expected.forces, rtol=0, atol=1e-4)
     assert [artifact.kept for artifact in bound.artifacts] == [1]
 
@@ -201,7 +201,7 @@ def test_a_gpu_that_is_not_there_is_an_error(allegro, execution):
 @pytest.mark.parametrize("execution", list(Execution))
 def test_a_gpu_gives_the_numbers_of_the_cpu(allegro, execution):
     graph = build_graphs([cluster(ELEMENTS, n, seed=n) for n in (2, 9, 30)], allegro.card.cutoff)
-    expected = load_backend(allegro)(graph)
+    expected = load_backend(allegro, backend="onnx")(graph)
     backend = open_onnx(allegro.card, allegro.folder, device="cuda:0", execution=execution)
     for _ in range(3):
         np.testing.assert_allclose(backend(graph).forces, expected.forces, rtol=0, atol=1e-3)
