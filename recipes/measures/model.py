@@ -14,7 +14,7 @@ from app.formats.frame import Frame
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
 from app.relax import RelaxOptions, Safeguards
-from app.service.answer import answer
+from app.service.answer import Aids, answer
 from app.service.choice import Choice
 from app.store.location import DEFAULT_MODEL, default_store, located, open_store
 
@@ -56,7 +56,7 @@ class Model:
 
     async def _answer(self, entries: list[Entry], relax: RelaxOptions | None) -> list[Result]:
         request = PredictRequest(entries, relax=relax)
-        return (await answer(Choice([self.potential]), request, Safeguards())).results
+        return (await answer(Choice([self.potential]), request, Aids(Safeguards()))).results
 
 
 @contextmanager
