@@ -22,21 +22,23 @@ from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry
 from app.protocol.response import Answered, Result
 from app.relax import RelaxationState, Relaxed
-from app.relax.optimizers import Fire, Lbfgs
+from app.relax.internal import Internal, Pairs
+from app.relax.optimizers import Fire, Lbfgs, ScaledLbfgs
+from app.relax.primitives import Primitives
 
 ARRAY, OBJECT, ERROR = 1, 2, 3
 CLASSES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
         *(Structure, StructurePrediction, AnswerWarning, Entry, Answered),
-        *(Relaxed, RelaxationState, Fire, Lbfgs),
+        *(Relaxed, RelaxationState, Fire, Lbfgs, ScaledLbfgs, Internal, Pairs, Primitives),
         *(Topology, Smiles, ModelRef),
     )
 }
 TUPLES = {
     "Entry": ("warnings",),
     "Answered": ("warnings",),
-    "Lbfgs": ("last",),
+    **dict.fromkeys(("Lbfgs", "ScaledLbfgs", "Internal"), ("last",)),
     "Topology": ("bonds",),
 }
 """Fields that are tuples, which MessagePack has no word for."""
@@ -117,6 +119,6 @@ def _value(tag: int, data: bytes) -> Any:
         values[field] = None if values[field] is None else tuple(values[field])
     if name == "Topology":
         values["bonds"] = tuple(Bond(*bond) for bond in values["bonds"])
-    if name == "Lbfgs":
+    if name in ("Lbfgs", "ScaledLbfgs"):
         values["history"] = [tuple(step) for step in values["history"]]
     return CLASSES[name](**values)

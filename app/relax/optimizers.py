@@ -1,4 +1,4 @@
-"""FIRE and L-BFGS as ASE has them, with its parameters, a step of many structures at once."""
+"""FIRE and L-BFGS as ASE has them, and scaled L-BFGS; a step of many structures at once."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from app.atoms.ragged import ranges
-from app.atoms.structure import Floats
+from app.atoms.structure import Floats, Structure
 from app.relax.rows import Rows
 
 MAX_STEP = 0.2
@@ -25,7 +25,14 @@ class Optimizer(ABC):
 
     @classmethod
     @abstractmethod
-    def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
+    def moves(
+        cls,
+        states: Sequence[Self],
+        x: Floats,
+        forces: Floats,
+        rows: Rows,
+        origins: Sequence[Structure],
+    ) -> Floats:
         """The next displacements of B structures, whose states go on.
 
         Args:
@@ -33,6 +40,7 @@ class Optimizer(ABC):
             x: (M, 3), Å, where the rows of all structures are.
             forces: (M, 3), eV/Å, on them.
             rows: which row is whose.
+            origins: the structures as they were given.
 
         Returns:
             (M, 3), Å.
@@ -56,7 +64,14 @@ class Fire(Optimizer):
     downhill: int = 0
 
     @classmethod
-    def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
+    def moves(
+        cls,
+        states: Sequence[Self],
+        x: Floats,
+        forces: Floats,
+        rows: Rows,
+        origins: Sequence[Structure],
+    ) -> Floats:
         """See `Optimizer`."""
         moved = np.array([s.velocity is not None for s in states])
         still = [
@@ -108,7 +123,14 @@ class Lbfgs(Optimizer):
     last: tuple[Floats, Floats] | None = None
 
     @classmethod
-    def moves(cls, states: Sequence[Self], x: Floats, forces: Floats, rows: Rows) -> Floats:
+    def moves(
+        cls,
+        states: Sequence[Self],
+        x: Floats,
+        forces: Floats,
+        rows: Rows,
+        origins: Sequence[Structure],
+    ) -> Floats:
         """See `Optimizer`."""
         for state, own_x, own_forces in zip(states, rows.split(x), rows.split(forces), strict=True):
             state._remember(own_x.copy(), own_forces.copy())
@@ -128,11 +150,16 @@ class Lbfgs(Optimizer):
         order = sorted(range(len(states)), key=lambda i: -len(states[i].history))
         rows_in_order = ranges(rows.starts[order], rows.lengths[order])
         histories = [states[i].history for i in order]
+        softness = np.array([states[i]._softness() for i in order])
         moves = np.empty_like(forces)
         moves[rows_in_order] = _direction(
-            histories, forces[rows_in_order], Rows(rows.n_atoms[order])
+            histories, softness, forces[rows_in_order], Rows(rows.n_atoms[order])
         )
         return moves
+
+    def _softness(self) -> float:
+        """Å²/eV, the inverse of the curvature that is taken where nothing is known of it."""
+        return 1.0 / ALPHA
 
     def _turn(self) -> None:
         """Take the curvatures that are negative for positive ones, which leads downhill."""
@@ -147,11 +174,25 @@ class Lbfgs(Optimizer):
         self.last = x, forces
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"fire": Fire, "lbfgs": Lbfgs}
+@dataclass(slots=True)
+class ScaledLbfgs(Lbfgs):
+    """L-BFGS that begins with the curvature of the last pair, y·y / s·y, where that is positive.
+
+    Nocedal & Wright, Numerical Optimization, 2nd ed., eq. 7.20.
+    """
+
+    def _softness(self) -> float:
+        if not self.history or self.history[-1][2] <= 0.0:
+            return 1.0 / ALPHA
+        _, y, rho = self.history[-1]
+        return 1.0 / (rho * float(np.vdot(y, y)))
 
 
 def _direction(
-    histories: Sequence[list[tuple[Floats, Floats, float]]], forces: Floats, rows: Rows
+    histories: Sequence[list[tuple[Floats, Floats, float]]],
+    softness: Floats,
+    forces: Floats,
+    rows: Rows,
 ) -> Floats:
     """(M, 3) directions of structures that stand in order of their histories, the longest first."""
     q = -forces
@@ -161,7 +202,7 @@ def _direction(
         weight = rho * part.dot(s, q[:end])
         q[:end] -= part.spread(weight) * y
         weights.append(weight)
-    q /= ALPHA
+    q *= rows.spread(softness)
     for (part, end, s, y, rho), weight in zip(reversed(past), reversed(weights), strict=True):
         q[:end] += part.spread(weight - rho * part.dot(y, q[:end])) * s
     return -q

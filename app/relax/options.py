@@ -42,8 +42,11 @@ class RelaxOptions(BaseModel):
         description="eV/Å; converged when no force is longer",
     )
     steps: int = Field(default=1000, ge=0, description="most optimiser steps")
-    optimizer: Literal["fire", "lbfgs"] = Field(
-        default="lbfgs", description="FIRE or L-BFGS, in ASE's variants"
+    optimizer: Literal["auto", "internal", "scaled-lbfgs", "lbfgs", "fire"] = Field(
+        default="lbfgs",
+        description="L-BFGS in redundant internal coordinates (`internal`) or scaled by its last pair "
+        "(`scaled-lbfgs`), L-BFGS or FIRE in ASE's variants (`lbfgs`, `fire`), or what suits the "
+        "structure (`auto`)",
     )
     cell: Annotated[CellFreedom, BeforeValidator(_freedom)] = Field(
         default="fixed",

@@ -23,8 +23,9 @@ from app.engine.potential import Potential
 from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError
 from app.relax.cells import projector
+from app.relax.choice import OPTIMIZERS, optimizer_for
 from app.relax.held import Held
-from app.relax.optimizers import OPTIMIZERS, Optimizer
+from app.relax.optimizers import Optimizer
 from app.relax.options import Relaxed, RelaxOptions, Safeguards
 from app.relax.rows import Rows, first_rows
 from app.relax.state import KEPT_EVERY, Keep, RelaxationState, structure_at
@@ -125,7 +126,7 @@ class Relaxation(Task[Relaxed]):
         self.sound: tuple[Floats, Graph, StructurePrediction, float] | None = None
         self.initial: StructurePrediction | None = None
         self.steps = 0
-        self.optimizer: Optimizer = OPTIMIZERS[options.optimizer]()
+        self.optimizer = optimizer_for(origin, options)
         self.keep: Keep | None = None
         self.held: Held | None = None
 
@@ -228,7 +229,7 @@ def take_step(
             ends[relaxation] = relaxation.ended("steps")
     own = dict(zip(relaxations, rows.split(forces), strict=True))
     for kind in OPTIMIZERS.values():
-        going = [r for r in relaxations if r not in ends and isinstance(r.optimizer, kind)]
+        going = [r for r in relaxations if r not in ends and type(r.optimizer) is kind]
         if going:
             ends |= _move(kind, going, np.concatenate([own[r] for r in going]))
     return ends
@@ -319,7 +320,8 @@ def _move(
     """One optimiser step; the ends of relaxations that cannot be evaluated after it."""
     rows = Rows(np.array([len(r.origin) for r in relaxations]))
     x = np.concatenate([r.x for r in relaxations])
-    x = x + kind.moves([r.optimizer for r in relaxations], x, forces, rows)
+    optimizers, origins = [r.optimizer for r in relaxations], [r.origin for r in relaxations]
+    x = x + kind.moves(optimizers, x, forces, rows, origins)
     lost: dict[Relaxation, Relaxed | EquipotError] = {}
     for relaxation, own in zip(relaxations, rows.split(x), strict=True):
         if relaxation.held is not None:

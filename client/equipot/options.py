@@ -10,7 +10,7 @@ class RelaxOptions(TypedDict, total=False):
     Attributes:
         fmax: eV/Å; converged when no atom's force is longer.
         steps: the most steps.
-        optimizer: in ASE's variants.
+        optimizer: `lbfgs` and `fire` are in ASE's variants; `auto` takes one that suits the structure.
         cell: what of a cell may change.
         fixed_axes: lattice vectors that stay as they are.
         pressure: eV/Å³ that the cell relaxes under.
@@ -19,7 +19,7 @@ class RelaxOptions(TypedDict, total=False):
 
     fmax: float
     steps: int
-    optimizer: Literal["lbfgs", "fire"]
+    optimizer: Literal["auto", "internal", "scaled-lbfgs", "lbfgs", "fire"]
     cell: bool | Literal["full", "isotropic", "lengths"]
     fixed_axes: list[Literal["a", "b", "c"]]
     pressure: float

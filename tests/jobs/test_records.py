@@ -1,6 +1,6 @@
 """Results and states are kept to the last bit."""
 
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -17,7 +17,9 @@ from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered, PredictResponse
 from app.relax import RelaxationState, Relaxed
-from app.relax.optimizers import Fire, Lbfgs, Optimizer
+from app.relax.internal import Internal, Pairs
+from app.relax.optimizers import Fire, Lbfgs, Optimizer, ScaledLbfgs
+from app.relax.primitives import find_primitives
 
 RNG = np.random.default_rng(1)
 CRYSTAL = Structure(
@@ -70,6 +72,10 @@ def same(one: Any, other: Any) -> bool:
         return one.dtype == other.dtype and np.array_equal(one, other)
     if isinstance(one, list | tuple):
         return type(one) is type(other) and all(map(same, one, other))
+    if is_dataclass(one):
+        return type(one) is type(other) and all(
+            same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one)
+        )
     return bool(one == other)
 
 
@@ -80,6 +86,14 @@ def same(one: Any, other: Any) -> bool:
         Fire(),
         Lbfgs([(RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3)), 0.1)], (np.ones(2), np.ones(3))),
         Lbfgs(),
+        ScaledLbfgs(*([(RNG.normal(size=(5, 3)),) * 2 + (0.1,)], (np.ones(2), np.ones(3)))),
+        Internal(),
+        Internal(
+            find_primitives(CRYSTAL),
+            CRYSTAL.positions,
+            Pairs(*RNG.normal(size=(2, 3, 6)), RNG.normal(size=(3, 3))),
+            (np.ones(6), np.zeros(6)),
+        ),
     ],
 )
 def test_states_of_relaxations(optimizer: Optimizer) -> None:

@@ -40,9 +40,12 @@ def whole(
     return asyncio.run(main()), states
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "fire"])
 @pytest.mark.parametrize(
-    ("atoms", "cell"), [(cluster(13, 4), "fixed"), (strained_crystal(), "full")]
+    ("atoms", "cell", "optimizer"),
+    [
+        *((cluster(13, 4), "fixed", name) for name in ("lbfgs", "fire", "internal")),
+        *((strained_crystal(), "full", name) for name in ("lbfgs", "fire", "scaled-lbfgs")),
+    ],
 )
 def test_it_goes_on_from_any_state_to_the_same_end(
     backend: PairBackend, atoms: Atoms, cell: str, optimizer: str
