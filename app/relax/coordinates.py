@@ -12,7 +12,7 @@ from app.atoms.structure import Booleans, Floats, Integers
 from app.relax.primitives import PAIRS, SLOTS, Primitives
 from app.relax.wilson import DERIVED
 
-CARTESIAN = 1.0
+CARTESIAN = 0.3
 """eV/Å², stiffness of each Cartesian coordinate; these are coordinates as well, so that the model
 Hessian is definite and whole molecules have a place.
 """

@@ -9,7 +9,9 @@ Cartesian coordinates is P = Bᵀ K B. A step takes one evaluation, and no energ
   of the model's, whatever the energy's is.
 - The direction is L-BFGS's (Nocedal, Math. Comp. 35, 773 (1980)) with H₀ = B P⁻¹ Bᵀ. Its two loops are
   triangular systems of the products s·y (Byrd, Nocedal & Schnabel, Math. Program. 63, 129 (1994)).
-- The step follows the curved coordinates: to where q has changed by as much as the direction says.
+- The step follows the curved coordinates: to where q has changed by as much as the direction says. Its
+  length is bounded; the bound is halved where the mean of the gradients at both ends of a step says that
+  it led uphill.
 
 Coordinates are made again, and what was learnt is forgotten, where they do not fit any more: an angle
 has become straight or a bend an angle, atoms have come together or bonds are broken.
@@ -18,7 +20,7 @@ has become straight or a bend an angle, atoms have come together or bonds are br
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from ase.data import covalent_radii
@@ -33,8 +35,12 @@ MEMORY = 20
 """Steps that are remembered."""
 SOFTEST = 0.05
 """The least curvature along a step, of the model's."""
-MAX_STEP, MAX_CURVED = 0.2, 0.3
-"""Å, of the atom that moves most, before and after the step is curved."""
+MAX_STEP, MAX_CURVED, LEAST_STEP = 0.2, 0.3, 0.02
+"""Å, of the atom that moves most: before the step is curved, after it, and where steps fail."""
+GROWTH = 1.2
+"""Of the longest step, up to `MAX_STEP`, after each that led downhill."""
+NOTHING = 1e-24
+"""eV, of the model along a step, that is rounding and teaches nothing."""
 CURVINGS = 2
 """Corrections of a step."""
 LOOK_EVERY = 0.3
@@ -91,12 +97,14 @@ class Internal(Optimizer):
         looked: (N, 3), Å, where the atoms were when its bonds were last looked at.
         pairs: what the last steps taught; None before the second.
         last: coordinates and gradient of the last step, (C,) each.
+        radius: Å that the atom that moves most may move.
     """
 
     primitives: Primitives | None = None
     looked: Floats | None = None
     pairs: Pairs | None = None
     last: tuple[Floats, Floats] | None = None
+    radius: float = MAX_STEP
 
     @classmethod
     def moves(
@@ -144,11 +152,15 @@ class Internal(Optimizer):
             turns = self.coordinates.turns
             s[turns] = wrapped(s[turns])
             model = stiffness * s
+            if s @ (gradient + self.last[1]) > 0.0:
+                self.radius = max(self.radius / 2.0, LEAST_STEP)
+            else:
+                self.radius = min(self.radius * GROWTH, MAX_STEP)
             expected, found = float(s @ model), float(s @ y)
             if found < SOFTEST * expected:
                 kept = (1.0 - SOFTEST) * expected / (expected - found)
                 y = kept * y + (1.0 - kept) * model
-            if expected > 0.0:
+            if expected > NOTHING:
                 none = Pairs(np.empty((0, len(s))), np.empty((0, len(s))), np.empty((0, 0)))
                 self.pairs = (self.pairs or none).and_one(s, y)
         self.last = q, gradient
@@ -192,11 +204,8 @@ class _Step:
 
     def moves(self, forces: Floats) -> Floats:
         """(3 N,), Å, of forces (3 N,), eV/Å."""
-        coordinates, lapack = self._coordinates, _lapack()
-        self._factors = [
-            lapack.dpotrf(hessian.T, lower=0, clean=0, overwrite_a=1)[0]
-            for hessian in coordinates.hessians(self._derivatives)
-        ]
+        coordinates = self._coordinates
+        self._factors = [_factor(hessian) for hessian in coordinates.hessians(self._derivatives)]
         straight = self._solved(forces)
         downhill = self._along(straight)
         self._remember(-coordinates.constants * downhill)
@@ -207,7 +216,8 @@ class _Step:
                 self._states[b].forget()
                 move[:] = model
                 coordinates.parts(wanted)[b][:] = coordinates.parts(downhill)[b]
-        scale = np.minimum(1.0, MAX_STEP / np.maximum(coordinates.longest(moves), TINY))
+        radii = np.array([state.radius for state in self._states])
+        scale = np.minimum(1.0, radii / np.maximum(coordinates.longest(moves), TINY))
         wanted *= np.repeat(scale, coordinates.lengths)
         return self._curved(moves * coordinates.spread(scale), wanted)
 
@@ -258,6 +268,17 @@ class _Step:
 
     def _back(self, pulls: Floats) -> Floats:
         return self._coordinates.back(self._derivatives, pulls)
+
+
+def _factor(hessian: Floats) -> Floats:
+    """Cholesky's, for `dpotrs`, of the lower triangle.
+
+    It exists of all finite ones; another one's is NaN, with which its structure's relaxation ends.
+    """
+    factor, failed = _lapack().dpotrf(hessian.T, lower=0, clean=0, overwrite_a=1)
+    if failed:
+        factor[:] = np.nan
+    return cast(Floats, factor)
 
 
 def _free(structure: Structure) -> Booleans:

@@ -43,10 +43,10 @@ class RelaxOptions(BaseModel):
     )
     steps: int = Field(default=1000, ge=0, description="most optimiser steps")
     optimizer: Literal["auto", "internal", "scaled-lbfgs", "lbfgs", "fire"] = Field(
-        default="lbfgs",
-        description="L-BFGS in redundant internal coordinates (`internal`) or scaled by its last pair "
-        "(`scaled-lbfgs`), L-BFGS or FIRE in ASE's variants (`lbfgs`, `fire`), or what suits the "
-        "structure (`auto`)",
+        default="auto",
+        description="what suits the structure (`auto`): L-BFGS in redundant internal coordinates "
+        "(`internal`), or scaled by its last pair (`scaled-lbfgs`); or L-BFGS or FIRE in ASE's variants "
+        "(`lbfgs`, `fire`)",
     )
     cell: Annotated[CellFreedom, BeforeValidator(_freedom)] = Field(
         default="fixed",

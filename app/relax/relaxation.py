@@ -73,8 +73,8 @@ async def relax(
     start = structure if state is None else structure_at(structure, state.x)
     pairs = await potential.graphs.graph(start, SKIN)
     cutoff = potential.card.cutoff
-    relaxation = Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller)
-    relaxation.keep, relaxation.held = keep, held
+    relaxation = Relaxation(structure, options, safeguards, allowed, pairs, cutoff, caller, held)
+    relaxation.keep = keep
     first = relaxation.graph
     if state is not None:
         first = await potential.graphs.graph(structure)
@@ -95,6 +95,7 @@ class Relaxation(Task[Relaxed]):
         pairs: its graph within the cutoff and the skin.
         cutoff: Å, of the model.
         caller: for whom it is relaxed.
+        held: an internal coordinate that keeps its value.
 
     Attributes:
         x: (N + 3, 3), Å, rows that are being evaluated (see `app.relax.rows`).
@@ -105,7 +106,6 @@ class Relaxation(Task[Relaxed]):
         optimizer: what the optimiser remembers.
         pairs: its Verlet list.
         keep: is told of its state every few steps.
-        held: an internal coordinate that keeps its value.
     """
 
     def __init__(
@@ -117,6 +117,7 @@ class Relaxation(Task[Relaxed]):
         pairs: Graph,
         cutoff: float,
         caller: Hashable,
+        held: Held | None = None,
     ) -> None:
         super().__init__(pick(pairs, cutoff)[0], caller)
         self.origin, self.options, self.safeguards = origin, options, safeguards
@@ -126,9 +127,9 @@ class Relaxation(Task[Relaxed]):
         self.sound: tuple[Floats, Graph, StructurePrediction, float] | None = None
         self.initial: StructurePrediction | None = None
         self.steps = 0
-        self.optimizer = optimizer_for(origin, options)
+        self.optimizer = optimizer_for(origin, options, held)
         self.keep: Keep | None = None
-        self.held: Held | None = None
+        self.held = held
 
     @classmethod
     def advance(

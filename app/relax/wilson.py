@@ -14,6 +14,9 @@ from app.atoms.structure import Floats
 Derived: TypeAlias = tuple[Floats, Callable[[], Floats]]
 """Values, (n,), and what makes their derivatives, (3 k, n), by the k points of each."""
 
+LEAST = 1e-12
+"""Least divisor: derivatives of straight angles are finite, and not to be used."""
+
 
 def bonds(p: Floats) -> Derived:
     """Lengths, Å, of points p (3, 2, n)."""
@@ -31,7 +34,7 @@ def angles(p: Floats) -> Derived:
     """Angles, rad, at the second of points p (3, 3, n)."""
     (u, v), (u_length, v_length) = _arms(p)
     cosine, normal = _dot(u, v), cross(u, v)
-    sine = np.sqrt(_dot(normal, normal))
+    sine = np.maximum(np.sqrt(_dot(normal, normal)), LEAST)
 
     def derivatives() -> Floats:
         first = (cosine * u - v) / (u_length * sine)
@@ -67,7 +70,7 @@ def torsions(p: Floats) -> Derived:
     g_length = np.sqrt(_dot(g, g))
 
     def derivatives() -> Floats:
-        a_by, b_by = a / _dot(a, a), b / _dot(b, b)
+        a_by, b_by = a / np.maximum(_dot(a, a), LEAST), b / np.maximum(_dot(b, b), LEAST)
         first, last = -g_length * a_by, g_length * b_by
         inner = _dot(f, g) / g_length * a_by - _dot(h, g) / g_length * b_by
         return np.concatenate([first, inner - first, -inner - last, last])

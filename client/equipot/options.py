@@ -10,7 +10,8 @@ class RelaxOptions(TypedDict, total=False):
     Attributes:
         fmax: eV/Å; converged when no atom's force is longer.
         steps: the most steps.
-        optimizer: `lbfgs` and `fire` are in ASE's variants; `auto` takes one that suits the structure.
+        optimizer: `auto` takes the one of the next two that suits the structure; `lbfgs` and `fire` are
+            in ASE's variants.
         cell: what of a cell may change.
         fixed_axes: lattice vectors that stay as they are.
         pressure: eV/Å³ that the cell relaxes under.

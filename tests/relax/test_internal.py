@@ -152,7 +152,7 @@ def test_bonds_that_form_on_the_way_get_coordinates(organic: Backend) -> None:
 
 def test_an_angle_that_becomes_straight_becomes_a_bend() -> None:
     state, structure, rows = Internal(), from_ase(molecule("H2O")), Rows(np.array([3]))
-    for angle, bends in ((120.0, 0), (172.0, 0), (179.9, 3), (165.0, 3), (150.0, 0)):
+    for angle, bends in ((120.0, 0), (172.0, 0), (180.0, 3), (165.0, 3), (150.0, 0)):
         half = np.deg2rad(angle / 2)
         arm = 0.96 * np.array([[0, 0, 0], [np.sin(half), np.cos(half), 0]])
         x = first_rows(np.array([arm[0], arm[1], arm[1] * [-1, 1, 1]]))

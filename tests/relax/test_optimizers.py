@@ -1,4 +1,6 @@
-"""FIRE and L-BFGS beside ASE's."""
+"""FIRE and L-BFGS beside ASE's, and which optimiser suits a structure."""
+
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,9 @@ from ase.filters import UnitCellFilter
 from app.backends.pair import PairBackend
 from app.formats.ase_atoms import from_ase
 from app.relax import RelaxOptions
+from app.relax.choice import optimizer_for
+from app.relax.internal import Internal
+from app.relax.optimizers import Optimizer, ScaledLbfgs
 from equipot import EquipotCalculator
 from tests.relax.relaxing import ASE, MILLI, cluster, relaxed, relaxed_each, strained_crystal
 
@@ -64,6 +69,33 @@ def test_mixed_company_ends_as_each_does_alone(backend: PairBackend) -> None:
         assert (mine.steps, mine.reason) == (alone.steps, alone.reason)
         np.testing.assert_allclose(mine.structure.positions, alone.structure.positions, atol=1e-9)
         np.testing.assert_allclose(mine.structure.cell, alone.structure.cell, atol=1e-9)
+
+
+def test_scaled_lbfgs_takes_half_the_steps(backend: PairBackend) -> None:
+    crystal = from_ase(strained_crystal())
+    wanted = [
+        (crystal, RelaxOptions(fmax=0.005, optimizer=name, cell="full", pressure=0.01))  # type: ignore[arg-type]
+        for name in ("lbfgs", "scaled-lbfgs")
+    ]
+    theirs, mine = relaxed_each(backend, wanted)
+    assert mine.converged
+    assert 2 * mine.steps < theirs.steps
+    enthalpies = [r.prediction.energy + 0.01 * r.structure.volume for r in (theirs, mine)]
+    assert enthalpies[0] == pytest.approx(enthalpies[1], abs=MILLI)
+
+
+@pytest.mark.parametrize(
+    ("atoms", "cell", "kind"),
+    [
+        (cluster(3, 1), "fixed", Internal),
+        (Atoms("Ar", cell=[5, 5, 0], pbc=[True, True, False]), "fixed", Internal),
+        (bulk("Ar"), "fixed", ScaledLbfgs),
+        (bulk("Ar"), "full", ScaledLbfgs),
+        (Atoms("Ar301", 4.0 * np.arange(903).reshape(301, 3)), "fixed", ScaledLbfgs),
+    ],
+)
+def test_what_suits_a_structure(atoms: Atoms, cell: Any, kind: type[Optimizer]) -> None:
+    assert type(optimizer_for(from_ase(atoms), RelaxOptions(cell=cell))) is kind
 
 
 def test_lbfgs_does_not_climb_where_the_energy_curves_downwards(backend: PairBackend) -> None:

@@ -14,7 +14,7 @@ from app.formats.ase_atoms import from_ase
 from app.relax import RelaxationState, Relaxed, RelaxOptions, relax
 from tests.relax.relaxing import SAFEGUARDS, cluster, strained_crystal
 
-OPTIONS = RelaxOptions(fmax=0.005, steps=500)
+OPTIONS = RelaxOptions(fmax=0.005, steps=500, optimizer="lbfgs")
 
 
 def whole(

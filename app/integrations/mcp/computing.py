@@ -24,7 +24,7 @@ from app.integrations.mcp.rows import ROWS, Answer, answer_of, doubts
 from equipot import AsyncClient, Results
 from equipot.structures import Item
 
-USUAL_STEPS = 100
+USUAL_STEPS = 30
 """Of a relaxation of a molecule, about."""
 PATIENCE = 45.0
 """Seconds that a call may take; hosts give up after a minute or so."""

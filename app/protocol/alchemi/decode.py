@@ -67,13 +67,14 @@ def _options(asked: RelaxRequest, limits: RequestLimits) -> RelaxOptions:
     steps = min(STEPS, limits.relax_steps)
     if asked.cellopt:
         pressure = PRESSURE if asked.opttol_pressure is None else asked.opttol_pressure
-        return RelaxOptions(fmax=fmax, steps=steps, cell="full", smax=pressure * KBAR)
+        smax = pressure * KBAR
+        return RelaxOptions(fmax=fmax, steps=steps, optimizer="lbfgs", cell="full", smax=smax)
     if asked.opttol_pressure is not None:
         raise InvalidRequest(
             "opttol_pressure: the cells are fixed, so that nothing holds their stress to a limit; "
             "leave it out, or set cellopt"
         )
-    return RelaxOptions(fmax=fmax, steps=steps)
+    return RelaxOptions(fmax=fmax, steps=steps, optimizer="lbfgs")
 
 
 def _read(item: object) -> tuple[Entry, dict[str, object]]:
