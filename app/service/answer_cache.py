@@ -4,7 +4,7 @@ import hashlib
 import pickle
 from collections import OrderedDict
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,9 @@ from app.atoms.structure import Structure
 from app.engine.potential import Potential
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Answered
-from app.service.metrics import Metrics
+
+if TYPE_CHECKING:  # the command line answers without the service's libraries
+    from app.service.metrics import Metrics
 
 EACH = 300
 """Bytes that an answer takes besides its own: its key, and its place in the order."""
@@ -33,13 +35,13 @@ class AnswerCache:
         size: bytes of those that are kept.
     """
 
-    def __init__(self, most: int, metrics: Metrics) -> None:
+    def __init__(self, most: int, metrics: "Metrics") -> None:
         self.size = 0
         self._most, self._metrics = most, metrics
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
 
     @classmethod
-    def of(cls, most: int, metrics: Metrics) -> "AnswerCache | None":
+    def of(cls, most: int, metrics: "Metrics") -> "AnswerCache | None":
         """A cache of so many bytes; none of 0."""
         return cls(most, metrics) if most else None
 
