@@ -4,7 +4,7 @@ dynamo exporter.
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,12 @@ import torch
 from onnx.utils import Extractor
 from torch import Tensor
 from torch._decomp import get_decompositions
+from torch.fx import config as fx_config
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from app.backends.artifact import ERRORS, OUTPUTS
+from app.training.export.optimize import optimize
+from app.training.export.simplify import simplify
 from app.training.models import LocalInputs, ModelInputs
 from app.training.models.derivatives import answers
 from app.training.models.network import Network
@@ -51,7 +54,7 @@ def export_onnx(model: Network, path: Path) -> None:
     so that their number is no dimension of the graph and large totals keep their digits.
     """
     program = export_program(model)
-    with quiet("torch.onnx", "onnxscript"):
+    with quiet("torch.onnx", "onnxscript"), without_stack_traces():
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -59,9 +62,11 @@ def export_onnx(model: Network, path: Path) -> None:
             input_names=input_names(model),
             output_names=output_names(model),
             verbose=False,
+            optimize=False,
         )
-    if exported is None:
-        raise RuntimeError("the ONNX exporter returned nothing")
+        if exported is None:
+            raise RuntimeError("the ONNX exporter returned nothing")
+        optimize(exported.model)
     exported.save(str(path), external_data=False)
 
 
@@ -83,7 +88,7 @@ def export_program(model: Network, gradient: bool = True) -> torch.export.Export
     dynamic = [
         dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs
     ]
-    with quiet("torch.onnx", "onnxscript"):
+    with quiet("torch.onnx", "onnxscript"), without_stack_traces():
         return torch.export.export(
             graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False
         )
@@ -151,21 +156,11 @@ def _capture(
         _allow_non_fake_inputs=True,
         decomposition_table=table,
     )(*inputs)
-    drop_aliases(graph)
     (output,) = graph.graph.find_nodes(op="output")
     nodes = dict(zip(output_names(model), output.args[0], strict=True))
     output.args = (tuple(nodes[name] for name in wanted),)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
+    simplify(graph)
     return graph
-
-
-def drop_aliases(graph: torch.fx.GraphModule) -> None:
-    """Take out of a captured graph the nodes that give their input as it is: `detach` and `alias`."""
-    for node in list(graph.graph.nodes):
-        if node.op == "call_function" and node.target in (aten.detach.default, aten.alias.default):
-            node.replace_all_uses_with(node.args[0])
-            graph.graph.erase_node(node)
 
 
 def _slice_backward(
@@ -192,6 +187,19 @@ def _select_backward(grad: Tensor, sizes: list[int], dim: int, index: int) -> Te
     axis = dim % len(sizes)
     at = index if index >= 0 else index + sizes[axis]
     return _slice_backward(grad.unsqueeze(axis), sizes, axis, at, at + 1, 1)
+
+
+@contextmanager
+def without_stack_traces() -> Iterator[None]:
+    """What is traced is a graph, whose nodes have no lines of code to tell of; looking for them takes
+    a sixth of the time.
+    """
+    before = fx_config.do_not_emit_stack_traces
+    fx_config.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        fx_config.do_not_emit_stack_traces = before
 
 
 @contextmanager
