@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from app.access.keys import Key
+from app.access.keys import Key, explained
 from app.errors import InvalidRequest
 
 MODE = 0o600
@@ -32,9 +32,7 @@ def read_keys(path: Path) -> list[Key]:
     try:
         keys = _Content.model_validate_json(path.read_bytes()).keys
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidRequest(f"{path}: {place}: {first['msg']}") from None
+        raise InvalidRequest(f"{path}: {explained(error)}") from None
     for what in ("name", "sha256"):
         values = [getattr(key, what) for key in keys]
         if double := next((value for value in values if values.count(value) > 1), None):

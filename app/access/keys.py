@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, Self, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.access.caller import Caller
 
@@ -17,6 +17,20 @@ PREFIX = "equipot_"
 """How secrets begin, so that those who look for secrets in texts know them."""
 SECRET_BYTES = 32
 """Of a secret, at random: too many to guess, so that a quick hash keeps it."""
+
+
+EXPECTED = {
+    "name": "1 to 64 letters, digits, dots, dashes and underscores",
+    "sha256": "the SHA-256 of a secret, 64 digits from 0 to f",
+    "scopes": f"some of {', '.join(SCOPES)}",
+    "rate": "requests a minute, a whole number from 1 on",
+    "concurrency": "requests at a time, a whole number from 1 on",
+    "share": "a part of the queue, above 0 and at most 1",
+    "created": "a moment, as in 2026-11-29T12:00:00Z",
+}
+"""What each field of a key may be, in words."""
+SHOWN = 80
+"""Characters of a value that a message repeats."""
 
 
 class Key(BaseModel):
@@ -73,6 +87,26 @@ class Key(BaseModel):
     def may(self, scope: Scope | None) -> bool:
         """Whether it has a scope; every key has None."""
         return scope is None or self.is_admin or scope in self.scopes
+
+
+def explained(error: ValidationError) -> str:
+    """What is wrong with a key, or with a file of keys: the first field that is, its value, and what it
+    may be.
+    """
+    told = error.errors(include_url=False, include_context=False)
+    first = next((each for each in told if each["type"] == "extra_forbidden"), told[0])
+    place = [str(part) for part in first["loc"]]
+    name = next((part for part in reversed(place) if part in EXPECTED), None)
+    if first["type"] == "extra_forbidden" or name is None:
+        fault = {"extra_forbidden": "unknown", "missing": "missing"}.get(
+            first["type"], first["msg"]
+        )
+        return f"{'.'.join(place) or 'the file'}: {fault}"
+    where = ".".join(place[: place.index(name) + 1])
+    if first["type"] == "missing":
+        return f"{where}: missing; expected {EXPECTED[name]}"
+    shown = "" if name == "sha256" else f" '{str(first['input'])[:SHOWN]}';"
+    return f"{where}:{shown} expected {EXPECTED[name]}"
 
 
 def digest_of(secret: str) -> str:

@@ -327,7 +327,7 @@ def too_many(count: str, cutoff: float, max_edges: int) -> str:
     """What is said of a structure with more edges than a limit."""
     return (
         f"{count} neighbour pairs within {cutoff:g} Å; the limit is {max_edges}; "
-        "send fewer atoms, or check that positions and cell are in Å"
+        "send fewer atoms, or check positions, cell and the unit of their lengths"
     )
 
 
@@ -353,5 +353,5 @@ def _too_close(
         second = f"the image of {second} in cell {shift.tolist()}"
     return AtomsTooClose(
         f"{first} and {second} are {distance:.3g} Å apart, and at least {MIN_DISTANCE} Å is needed; "
-        "move or remove one of them, or check the cell and that lengths are in Å"
+        "move or remove one of them, or check the cell and the unit of lengths"
     )

@@ -5,7 +5,7 @@ before anything is evaluated, forces after it. A model that estimates its errors
 atom how new it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
@@ -129,18 +129,23 @@ def can_tell(card: ModelCard) -> bool:
     return card.trained_on is not None or card.uncertainty is not None
 
 
-def check_on_ood(card: ModelCard, on_ood: OnOod) -> None:
-    """Whether the model can tell what the request wants to know.
+def check_on_ood(cards: Sequence[ModelCard], on_ood: OnOod) -> None:
+    """Whether any of the models can tell what the request wants to know.
 
     Raises:
-        InvalidRequest: out of domain is to be an error, and the card does not say what the model
-            was trained on, nor the model what is new to it.
+        InvalidRequest: out of domain is to be an error, and no card says what its model was trained
+            on, nor a model what is new to it.
     """
-    if on_ood == "error" and not can_tell(card):
-        raise InvalidRequest(
-            f"on_ood: model '{card.reference}' cannot tell what is out of its domain, since its card "
-            "has neither trained_on nor uncertainty; leave on_ood away, or ask another model"
+    if on_ood == "error" and not any(map(can_tell, cards)):
+        names = ", ".join(f"'{card.reference}'" for card in cards)
+        told = (
+            f"model {names} cannot tell what is out of its domain, since its card has neither "
+            "trained_on nor uncertainty"
+            if len(cards) == 1
+            else f"none of the models {names} can tell what is out of its domain, since no card has "
+            "trained_on or uncertainty"
         )
+        raise InvalidRequest(f"on_ood: {told}; leave on_ood away, or ask another model")
 
 
 def is_known_as_a_whole(known: Known, structure: Structure) -> bool:

@@ -43,7 +43,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--unix", metavar="NAME", help=f"the same, of a Unix socket: {PREFIX}NAME, or a path"
     )
     parser.add_argument(
-        "--wait", type=float, default=60.0, metavar="SECONDS", help="until it listens (%(default)s)"
+        "--wait",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="until it listens, and until it speaks (%(default)s)",
     )
     parser.add_argument("--format", help="of the file; by default, as its name and content say")
     parser.add_argument("--charge", type=int, help="in the place of the file's")
@@ -172,6 +176,7 @@ def _connection(options: argparse.Namespace) -> Iterator[socket.socket]:
                 raise BackendError(f"nobody listens at {place}: {error.strerror}") from None
             time.sleep(PAUSE)
     with connection:
+        connection.settimeout(max(options.wait, PAUSE))
         yield connection
 
 

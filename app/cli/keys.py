@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from app.access.key_file import changing, read_keys
-from app.access.keys import SCOPES, Key
+from app.access.keys import SCOPES, Key, explained
 from app.errors import InvalidRequest
 
 VARIABLE = "EQUIPOT_API_KEYS_FILE"
@@ -73,8 +73,7 @@ def _add(options: argparse.Namespace, path: Path) -> None:
     try:
         key, secret = Key.make(options.name, scopes, *limits)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(f"{first['loc'][0]}: {first['msg']}") from None
+        raise InvalidRequest(explained(error)) from None
     with changing(path) as keys:
         if any(known.name == key.name for known in keys):
             raise InvalidRequest(

@@ -6,7 +6,7 @@ as `key=value` is read by its key, what stands in free text (`Charge: 1`, `a tri
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -137,12 +137,14 @@ def meaning(key: str) -> Meaning | None:
     )
 
 
-def stated(pairs: Mapping[str, object], free: str = "") -> Stated:
+def stated(pairs: Mapping[str, object], free: str = "", bare: Collection[str] = ()) -> Stated:
     """What pairs, and the text beside them, say of charge, spin and the unit of lengths.
 
     Args:
         pairs: values by key; those that are None say nothing.
         free: text that belongs to no key.
+        bare: keys whose values stood without quotes, so that further pairs may cling to them, as in
+            `charge=1;mult=2`. Elsewhere a value is a value, whatever it looks like.
 
     Raises:
         InvalidStructure: two values that contradict each other, or one that cannot be used.
@@ -153,7 +155,7 @@ def stated(pairs: Mapping[str, object], free: str = "") -> Stated:
         what = meaning(key) if len(key) <= LONGEST_KEY else None
         if what is None and not isinstance(value, str):
             continue
-        head, rest = ("", str(value)) if _is_prose(key) else _parted(str(value))
+        head, rest = ("", str(value)) if is_prose(key) else _parted(str(value), key in bare)
         if rest:
             texts.append(rest)
         if what is None or value is None:
@@ -199,9 +201,9 @@ def _refuse_scaled(key: str, value: str) -> None:
         )
 
 
-def _parted(text: str) -> tuple[str, str]:
+def _parted(text: str, is_bare: bool) -> tuple[str, str]:
     """A value, and what follows it after a comma, semicolon or bar, as in `charge=1;mult=2`."""
-    clings = " " not in text and ("," in text or ";" in text or "|" in text)
+    clings = is_bare and ("," in text or ";" in text or "|" in text)
     match = CLINGING.search(text) if clings else None
     return (text[: match.start()], text[match.end() :]) if match else (text, "")
 
@@ -262,7 +264,8 @@ def _length(key: str, value: str, known: float) -> float:
     return known
 
 
-def _is_prose(key: str) -> bool:
+def is_prose(key: str) -> bool:
+    """Whether the value of a key is a free text."""
     return len(key) <= LONGEST_KEY and _bare(key) in PROSE
 
 

@@ -51,6 +51,7 @@ class Driver:
         self._batch: int | None = None
         self._state = "NEEDINIT"
         self._results: Sequence[Result] = ()
+        self._is_known = False
         self._volumes: NDArray[np.float64] = np.zeros(0)
         self.evaluated = 0
 
@@ -60,7 +61,9 @@ class Driver:
         Raises:
             InvalidStructure: it sends another number of atoms than the structure has, or numbers that
                 are not finite.
-            BackendError: it says what is no word of the protocol, or leaves amidst a message.
+            BackendError: it says what is no word of the protocol, leaves before it said any or amidst
+                a message, or does not say the first one before the connection's timeout, which
+                ends with it.
             EquipotError: the model has no answer; the protocol has no word for that.
         """
         while (word := self._word()) != "EXIT":
@@ -71,13 +74,26 @@ class Driver:
 
     def _word(self) -> str:
         try:
-            return str(self._wire.recvmsg())
+            word = str(self._wire.recvmsg())
+        except TimeoutError:
+            raise BackendError(
+                "whoever listens there does not speak: nothing came before the time was over; is it "
+                "i-PI?"
+            ) from None
         except SocketClosed:
-            return "EXIT"
+            if self._is_known:
+                return "EXIT"
+            raise BackendError(
+                "the connection was closed before a word of i-PI's protocol came; is it i-PI that "
+                "listens there?"
+            ) from None
         except UnicodeDecodeError as error:
             raise BackendError(
                 f"not i-PI's protocol: {error.object!r} where a word is due"
             ) from None
+        self._is_known = True
+        self._wire.socket.settimeout(None)
+        return word
 
     def _heard(self, word: str) -> None:
         if word == "STATUS":

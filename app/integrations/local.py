@@ -83,7 +83,7 @@ class LocalModel:
             self._opening = replace(opening, model=self.backend.card.reference)
         else:
             self.backend = model
-        check_on_ood(self.backend.card, on_ood)
+        check_on_ood([self.backend.card], on_ood)
         self._known = Known(self.backend.card)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -23,6 +23,17 @@ class Estimated(NamedTuple):
     at_most: float | None
     assumes: str | None
 
+    def after(self, seconds: float) -> "Estimated":
+        """The same, after geometries of SMILES that take so long."""
+        if self.assumes is None or not seconds:
+            return self
+        told = f"{self.assumes}; {seconds:.3g} s before that for geometries of SMILES, as of some"
+        return Estimated(
+            None if self.seconds is None else self.seconds + seconds,
+            None if self.at_most is None else self.at_most + seconds,
+            told,
+        )
+
     @classmethod
     def together(cls, estimates: Sequence["Estimated"]) -> "Estimated":
         """Of structures that have several models, one part after the other."""

@@ -78,6 +78,16 @@ def file_of(prefix: bytes, first: int) -> tuple[int | None, BodyFile]:
     return None if len(files) == 1 else number, files[number]
 
 
+def kinds_of(prefix: bytes) -> set[Kind]:
+    """Formats of all files that can be read.
+
+    Args:
+        prefix: of `split_files`.
+    """
+    files = [BodyFile(*fields) for fields in ormsgpack.unpackb(prefix)]
+    return {file.kind for file in files if not file.error}
+
+
 def _moved(part: Part, start: int, first: int) -> Part:
     return part._replace(start=part.start + start, stop=part.stop + start, first=part.first + first)
 

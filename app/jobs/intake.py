@@ -10,16 +10,18 @@ from app.engine.potential import Potential
 from app.errors import InputError, Overloaded
 from app.jobs.background import Background
 from app.jobs.estimate import Estimated, estimate
-from app.jobs.files import split_files
+from app.jobs.files import kinds_of, split_files
 from app.jobs.folder import JobFolder
 from app.jobs.job import Job, NewJob, as_text
 from app.jobs.options import Body, stored
 from app.jobs.pace import Paces
 from app.jobs.parts import Part, PartLimits, Parts
+from app.jobs.sample import with_geometries
 from app.jobs.split import split
 from app.jobs.store import JobStore
 from app.jobs.submission import Submission, Upload
 from app.jobs.webhooks import Webhooks, new_secret
+from app.protocol.intake import check_drawn
 from app.protocol.request import Entry, PredictRequest
 from app.service.choice import Choice
 from app.service.service import Service
@@ -106,7 +108,10 @@ class JobIntake:
         body = Body(asked.kind, asked.query, parts.prefix, *limits)
         request = await self._threaded(self._sample, asked.upload, body, parts)
         choice = self._service.choice(request)
-        estimated = await self._estimate(choice, request, parts.structures)
+        sample = await with_geometries(self._service.embedding, request)
+        count = round(parts.structures * sample.times)
+        estimated = await self._estimate(choice, sample.request, count)
+        estimated = estimated.after(parts.structures * sample.seconds)
         first, *others = choice.models
         job = NewJob(
             id=asked.upload.id,
@@ -163,6 +168,8 @@ class JobIntake:
         Raises:
             InputError: what is asked beside the structures is wrong, or the only structure is none.
         """
+        if body.kind == "files":
+            check_drawn([name for name, _ in body.query], kinds_of(parts.prefix))
         request = body.request(parts.parts[0], self._read(upload, parts.parts[0]))
         if parts.structures == 1 and not parts.prefix and len(request.entries) == 1:
             _check(request.entries[0])

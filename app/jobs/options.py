@@ -9,8 +9,9 @@ from app.jobs.files import file_of
 from app.jobs.job import Job, NewJob
 from app.jobs.parts import Part, body
 from app.protocol.decode import decode
+from app.protocol.intake import SMILES
 from app.protocol.lines import read_line
-from app.protocol.query import asked, asked_of_lines
+from app.protocol.query import DRAWING, asked, asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.relax import RelaxOptions
 
@@ -65,7 +66,10 @@ class Body:
             return replace(
                 request, entries=[Entry(file.name, InvalidFormat(file.error), item=number)]
             )
-        own = replace(self, kind=file.kind, prefix=file.prefix)
+        query = (
+            self.query if file.kind == SMILES else [q for q in self.query if q[0] not in DRAWING]
+        )
+        own = replace(self, kind=file.kind, query=query, prefix=file.prefix)
         request = own.request(part._replace(first=part.first - file.first), items)
         if number is None:
             return request

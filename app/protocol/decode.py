@@ -10,10 +10,10 @@ from app.atoms.properties import DEFAULT
 from app.errors import InvalidFormat, InvalidRequest
 from app.formats.registry import kind_of
 from app.protocol import counts, json_text
-from app.protocol.intake import Intake
+from app.protocol.intake import Intake, check_drawn
 from app.protocol.items import entries_of
 from app.protocol.query import asked
-from app.protocol.request import Entry, Message, PredictRequest, RequestLimits, Upload
+from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits, Upload
 from app.protocol.schemas import AskBody, PredictBody
 from app.protocol.tasks import TASK_BODIES, TaskBody
 from app.protocol.validation import validate
@@ -76,10 +76,11 @@ def _from_document(
 def _from_files(files: Sequence[Upload], message: Message, limits: RequestLimits) -> PredictRequest:
     """A request on files; one that cannot be read is an error in its place, if it is not the only one."""
     request, drawing = asked(message.query, message.task)
-    intake, entries = Intake(limits), list[Entry]()
+    intake, entries, kinds = Intake(limits), list[Entry](), set[Kind]()
     for number, file in enumerate(files):
         try:
             kind = file.kind or kind_of(file.content, file.name)
+            kinds.add(kind)
             found = list(intake.entries(file.content, kind, drawing, message.before))
         except InvalidFormat as error:
             if len(files) == 1:
@@ -88,6 +89,7 @@ def _from_files(files: Sequence[Upload], message: Message, limits: RequestLimits
         if len(files) == 1 == len(found) and isinstance(found[0].structure, InvalidFormat):
             raise found[0].structure
         entries += found if len(files) == 1 else [replace(e, item=number) for e in found]
+    check_drawn([name for name, _ in message.query], kinds)
     return replace(request, entries=entries)
 
 
@@ -125,6 +127,11 @@ def parse_body(document: object, schema: type[B]) -> B:
     if not isinstance(document, dict):
         raise InvalidRequest(
             "the body must be a JSON object with 'structures', or with the fields of one structure"
+        )
+    if "schema_name" in document:
+        raise InvalidRequest(
+            "schema_name: documents of QCSchema are answered by POST /predict alone, one at a time, in "
+            "JSON and without events; send the service's own fields here"
         )
     if "structures" not in document:
         fields = schema.model_fields

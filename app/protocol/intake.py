@@ -1,6 +1,6 @@
 """Intake: the entries that files hold, read within the limits of their request."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from app.formats.registry import FORMATS, iter_frames
 from app.protocol import counts
 from app.protocol.request import Entry, RequestLimits
 
+SMILES = "smiles"
 UNSHOWN = ("xyz",)
 """Formats of bodies whose senders know what structure an answer is for: atom by atom what they have
 sent. A file among the items of a document is shown whatever its format is.
@@ -27,6 +28,24 @@ class Drawing(NamedTuple):
 
     conformers: int = 1
     seed: int = 1
+
+
+def check_drawn(stated: Collection[str], kinds: Collection[str]) -> None:
+    """Whether what is stated of geometries is of SMILES.
+
+    Args:
+        stated: names of what is.
+        kinds: of all files that it is stated of, as far as they are known.
+
+    Raises:
+        InvalidRequest: none of them holds SMILES.
+    """
+    name = next((name for name in Drawing._fields if name in stated), None)
+    if name is not None and kinds and SMILES not in kinds:
+        raise InvalidRequest(
+            f"{name}: is for SMILES, whose geometries are made here, and not for "
+            f"{', '.join(sorted(set(kinds)))}; leave it out"
+        )
 
 
 class Intake:

@@ -8,7 +8,7 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError, StructureTooLarge
 from app.formats.notation import Smiles
 from app.formats.registry import kind_of
-from app.protocol.intake import Drawing, Intake
+from app.protocol.intake import Drawing, Intake, check_drawn
 from app.protocol.item_types import FileIn, SmilesIn
 from app.protocol.request import Entry, RequestLimits
 from app.protocol.schemas import LONGEST_ID, StructureIn
@@ -87,6 +87,7 @@ def _file(item: object, name: str | None, number: int, intake: Intake) -> list[E
         given = validate(FileIn, item)
         content = given.content.encode() if isinstance(given.content, str) else given.content
         kind = given.format or kind_of(content)
+        check_drawn(given.model_fields_set, [kind])
         entries = list(intake.entries(content, kind, Drawing(given.conformers, given.seed)))
     except StructureTooLarge:
         raise  # the request is, with this file

@@ -16,7 +16,7 @@ from app.tasks import TaskCall, TaskKind
 
 RELAX_FIELDS = tuple(RelaxOptions.model_fields)
 SWITCHES = ("strict", "allow_odd_electrons")
-DRAWING = ("conformers", "seed")
+DRAWING = Drawing._fields
 COMMON = ("model", *SWITCHES, "on_ood", *DRAWING)
 QUERY = (*COMMON, "properties", "relax", *RELAX_FIELDS)
 ON_OOD: tuple[OnOod, ...] = get_args(OnOod)

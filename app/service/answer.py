@@ -13,6 +13,7 @@ from app.engine.potential import Potential
 from app.errors import (
     DoubtfulAnswer,
     EquipotError,
+    InputError,
     InvalidStructure,
     UnsupportedCharge,
     UnsupportedElement,
@@ -33,7 +34,10 @@ log = logging.getLogger(__name__)
 
 Watch: TypeAlias = Callable[[str, Result], None]
 """Is told of a result, and of the model that was asked for it."""
-Suggest: TypeAlias = Callable[[Structure], str]
+Suggest: TypeAlias = Callable[[Structure, PredictRequest, InputError], str]
+"""Says of a structure whose model refuses it, of what was asked and why, who may answer it instead;
+empty where nothing can be said.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Aids:
     Attributes:
         safeguards: where a relaxation, or a task, is given up.
         watch: is told of each result.
-        suggest: says of a structure with an element that the model does not know who knows it.
+        suggest: says of a structure that its model refuses who may answer it.
         chemist: answers what RDKit knows.
         cache: of answers that were given before.
     """
@@ -127,9 +131,13 @@ async def result_of(
     count_structure(entry.n_atoms)
     asked = (potential, entry, request, aids, course)
     result = await (_result(*asked) if aids.cache is None else _kept_result(aids.cache, *asked))
-    if aids.suggest and isinstance(result, UnsupportedElement):
-        assert isinstance(entry.structure, Structure)
-        result = UnsupportedElement(f"{result}; {aids.suggest(entry.structure)}")
+    if (
+        aids.suggest
+        and isinstance(result, UnsupportedElement | UnsupportedCharge)
+        and isinstance(entry.structure, Structure)
+        and (hint := aids.suggest(entry.structure, request, result))
+    ):
+        result = type(result)(f"{result}; {hint}")
     if aids.watch:
         aids.watch(potential.reference, result)
     return result

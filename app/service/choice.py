@@ -45,8 +45,7 @@ class Choice:
         self.potentials = tuple(potentials)
         if on_ood == "error":
             self.potentials = tuple(p for p in potentials if can_tell(p.card))
-            if not self.potentials:
-                check_on_ood(potentials[0].card, on_ood)
+            check_on_ood([potential.card for potential in potentials], on_ood)
         self.is_open = len(self.potentials) > 1
 
     @property

@@ -12,10 +12,12 @@ from app.atoms.structure import Structure
 from app.engine.potential import Potential
 from app.errors import (
     EquipotError,
+    InputError,
     InvalidRequest,
     Overloaded,
     StructureTooLarge,
     Unavailable,
+    UnsupportedElement,
 )
 from app.formats.registry import WRITERS
 from app.protocol import qcschema
@@ -36,7 +38,7 @@ from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
 from app.service.stream import Stream
-from app.service.suggestions import who_knows
+from app.service.suggestions import who_knows, who_was_left_out
 from app.service.threads import INLINE_ATOMS, INLINE_BYTES, maybe_threaded
 from app.settings import Settings
 from app.tasks import Course
@@ -286,5 +288,8 @@ class Service:
         with potential.admission.admit(1, atoms, request.caller):
             return await result_of(potential, entry, request, self._aids, course)
 
-    def _suggest(self, structure: Structure) -> str:
-        return who_knows(self.models.newest_cards(), structure)
+    def _suggest(self, structure: Structure, request: PredictRequest, error: InputError) -> str:
+        cards = self.models.newest_cards()
+        if isinstance(error, UnsupportedElement):
+            return who_knows(cards, structure, request.on_ood)
+        return who_was_left_out(cards, structure) if request.on_ood == "error" else ""

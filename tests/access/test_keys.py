@@ -115,8 +115,11 @@ class TestFile:
         ("text", "told"),
         [
             ("", "Invalid JSON"),
-            ('{"keys": [{"name": "a"}]}', "keys.0.sha256: Field required"),
-            ('{"kees": []}', "keys: Field required"),
+            (
+                '{"keys": [{"name": "a"}]}',
+                "keys.0.sha256: missing; expected the SHA-256 of a secret",
+            ),
+            ('{"kees": []}', "kees: unknown"),
         ],
     )
     def test_what_is_none_is_told_with_its_place(

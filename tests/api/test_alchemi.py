@@ -79,7 +79,7 @@ def test_the_model_is_one_of_the_service(service: Running) -> None:
     assert missing.status_code == 404
     assert missing.json()["detail"] == missing.json()["error"]["message"]
     unknown = service.client.post("/v1/infer?steps=3", json={"atoms": [DIMER]})
-    assert unknown.json()["detail"] == "query parameter 'steps' is unknown; known is model"
+    assert unknown.json()["detail"] == "query parameter 'steps' is unknown; known are model"
 
 
 def test_steps_are_those_that_the_service_allows(pair_store: Any) -> None:

@@ -131,6 +131,16 @@ def test_an_element_that_it_lacks_names_models_that_have_it(server: Running) -> 
     )
 
 
+def test_where_doubts_are_errors_it_names_models_that_can_tell(server: Running) -> None:
+    mixed, alien = results(server, MIXED, SILICON, on_ood="error")
+    assert mixed["error"]["message"].endswith(
+        "these have all elements of the structure, but cannot tell what is out of their domain, and "
+        "answer where on_ood is not error: noble"
+    )
+    assert alien["error"]["message"].endswith("has all elements of the structure")
+    assert results(server, MIXED, model="noble")[0]["status"] == "ok"
+
+
 def test_a_card_comes_with_a_summary(server: Running) -> None:
     summary = server.client.get("/models/pairs").json()["summary"]
     assert summary[0].startswith("It knows argon, neon, hydrogen, carbon, nitrogen and oxygen")

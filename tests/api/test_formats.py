@@ -208,6 +208,29 @@ class TestLimits:
         assert status == 413
         assert "more than 20 structures" in text
 
+    @pytest.mark.parametrize("name", ["conformers", "seed"])
+    def test_of_geometries_that_are_not_made_nothing_is_said(
+        self, service: Running, name: str
+    ) -> None:
+        told = f"{name}: is for SMILES, whose geometries are made here, and not for xyz; leave it"
+        for media in ("chemical/x-xyz", "chemical/x-mdl-sdfile"):
+            answer = post(service, media, BODIES["xyz" if "xyz" in media else "sdf"], f"?{name}=2")
+            assert answer.status_code == 422
+            assert f"{name}: is for SMILES" in answer.json()["error"]["message"]
+        file = {"file": ("pair.xyz", BODIES["xyz"])}
+        answer = service.client.post("/predict", data={name: "2"}, files=file)
+        assert told in answer.json()["error"]["message"]
+        items = [{"format": "xyz", "content": BODIES["xyz"], name: 2}, ARGON]
+        results = service.predict({"structures": items}).json()["results"]
+        assert told in results[0]["error"]["message"]
+        assert results[1]["status"] == "ok"
+
+    @pytest.mark.parametrize("path", ["models", "models/pairs", "v2/models/pairs", "jobs"])
+    def test_a_query_that_nobody_reads_is_refused(self, service: Running, path: str) -> None:
+        answer = service.client.get(f"/{path}?relax=true")
+        assert answer.status_code in (400, 422)
+        assert "query parameter 'relax' is unknown; " in answer.text
+
 
 class TestUploads:
     def test_files_are_known_by_their_names_or_contents(self, service: Running) -> None:

@@ -108,6 +108,19 @@ def test_the_files_of_a_form(service: Running) -> None:
             },
             "ends too early",
         ),
+        (
+            {"params": {"conformers": "2"}, "files": {"a": ("a.xyz", BODIES["xyz"])}},
+            "is for SMILES",
+        ),
+        (
+            {
+                "params": {"seed": "2"},
+                "content": BODIES["xyz"],
+                "headers": {"content-type": "chemical/x-xyz"},
+            },
+            "seed: is for SMILES",
+        ),
+        ({"json": {"schema_name": "qcschema_input", "model": {}}}, "schema_name: documents of"),
         ({"content": "nothing", "headers": {"content-type": "chemical/x-cif"}}, "no structures"),
         (
             {"content": "bad\n\n\nbad\n", "headers": {"content-type": "chemical/x-mdl-molfile"}},
@@ -130,6 +143,9 @@ def test_smiles_have_conformers(tmp_path: Path) -> None:
         text = "smiles\nCCO ethanol\n# none\nC1CC bad\nO\n"
         job = submitted(server, params={"conformers": "2"}, content=text, headers=headers)
         assert (job["done"], job["failed"]) == (4, 1)
+        files = {"a": ("a.smi", "CO\n"), "b": ("b.xyz", BODIES["xyz"])}
+        mixed = submitted(server, data={"conformers": "2"}, files=files)
+        assert (mixed["done"], mixed["failed"]) == (2, 1)  # two of methanol, and argon
         found = results(server, job["id"])
     assert [r["id"] for r in found] == ["ethanol:0", "ethanol:1", "bad", "O:0", "O:1"]
     assert found[2]["error"]["message"].startswith("line 4: 'C1CC': no SMILES")

@@ -1,11 +1,13 @@
 """`/mcp`, asked by the package's own client over HTTP."""
 
 import asyncio
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import pytest
 
 from app.api.app import create_app
@@ -79,6 +81,28 @@ def test_a_task_is_a_tool(service: Running) -> None:
     assert row["temperature_K"] == 400
     assert len(row["frequencies_per_cm"]) == 3
     assert "hessian_eV_per_A2" not in row
+def test_charges_and_warnings_are_told(service: Running) -> None:
+    """Two doubts of one structure are those of one; its file says what its rows say."""
+    far = "3\ncharge=-1\nO 0 0 0\nH 0 0 0.6\nH 0 0 6\n"
+    files = [{"content": far}, {"content": "2\ncharge=-1\nO 0 0 0\nH 0 0 0.97\n"}]
+
+    async def talk() -> tuple[Any, str]:
+        async with mcp.Client(f"http://127.0.0.1:{service.port}/mcp") as client:
+            asked = {"structures": files, "allow_odd_electrons": True}
+            answer = (await client.call_tool("predict", asked)).structured_content
+            file = await client.read_resource(f"equipot://answers/{answer['answer_id']}")
+            return answer, file.contents[0].text
+
+    answer, text = asyncio.run(talk())
+    assert [row["charge"] for row in answer["rows"]] == [-1, -1]
+    codes = answer["rows"][0]["warnings"]
+    assert len(codes) > len(set(codes)) > 1, answer
+    assert all(": 1 of 2, first: " in told for told in answer["warnings"])
+    doubtful, sound = (ase.io.read(io.StringIO(text), index=n, format="extxyz") for n in (0, 1))
+    assert doubtful.info["charge"] == sound.info["charge"] == -1
+    assert doubtful.info["model"] == answer["model"]
+    assert doubtful.info["warnings"].startswith(f"{codes[0]}: ")
+    assert "warnings" not in sound.info
 
 
 def test_files_of_the_service_are_not_its_callers(service: Running) -> None:

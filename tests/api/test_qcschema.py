@@ -167,6 +167,8 @@ def test_another_program_is_told_to_be_one(bundled: Running) -> None:
         ("qcschema_optimization_input", {}, "'qcschema_optimization_input' is not answered"),
         ("qcschema_input", {"params": {"strict": "true"}}, "put them into keywords"),
         ("qcschema_input", {"params": {"format": "xyz"}}, "a document of QCSchema is JSON"),
+        ("qcschema_input", {"headers": {"accept": "text/event-stream"}}, "by POST /predict alone"),
+        ("qcschema_input", {"params": {"format": "lines"}}, "by POST /predict alone"),
     ],
 )
 def test_what_is_no_calculation_is_an_error_as_any(
@@ -175,6 +177,11 @@ def test_what_is_no_calculation_is_an_error_as_any(
     reply = bundled.predict(document(1) | {"schema_name": name}, **options)
     assert reply.status_code == 422
     assert told in reply.json()["error"]["message"]
+
+
+def test_a_length_is_in_no_unit_that_was_not_sent(bundled: Running) -> None:
+    told = bundled.predict(document(1, geometry=[0.0] * 9, validate=False)).json()["error"]
+    assert told["error_message"].endswith("check the cell and the unit of lengths")
 
 
 def test_a_structure_may_be_called_like_the_schema(bundled: Running) -> None:

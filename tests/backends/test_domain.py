@@ -197,10 +197,10 @@ def test_an_error_names_all_reasons_before_anything_is_evaluated(full: ModelCard
 
 
 def test_who_cannot_tell_says_so(pair_card: ModelCard, full: ModelCard) -> None:
-    check_on_ood(pair_card, "warn")
-    check_on_ood(full, "error")
+    check_on_ood([pair_card], "warn")
+    check_on_ood([pair_card, full], "error")
     with pytest.raises(InvalidRequest, match=r"'pairs@1' cannot tell.*neither trained_on nor"):
-        check_on_ood(pair_card, "error")
+        check_on_ood([pair_card], "error")
 
 
 @pytest.mark.parametrize("strictly_local", [True, False])

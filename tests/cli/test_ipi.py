@@ -209,6 +209,8 @@ def test_the_words_are_those_of_the_protocol(
         (b"POSDATA".ljust(12) + bytes(144) + struct.pack("<i", 2) + bytes(48), "0 Å apart"),
         (b"POSDATA".ljust(12) + b"\xff" * 144, "not finite"),
         (b"POSDATA".ljust(12) + bytes(3), "closed amidst POSDATA"),
+        (b"", "closed before a word of i-PI's protocol came"),
+        (b"220 ftp\r\n", "closed before a word of i-PI's protocol came"),
     ],
 )
 def test_what_cannot_be_answered_is_told_on_standard_error(
@@ -225,6 +227,18 @@ def test_what_cannot_be_answered_is_told_on_standard_error(
     listening.connection.sendall(sent)
     assert listening.end() == 1
     assert told in capsys.readouterr().err
+
+
+def test_who_listens_and_does_not_speak_is_no_ipi(
+    tmp_path: Path, pair_store: Path, listening: Listening, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "dimer.xyz", Atoms("Ar2", [[0, 0, 0], [0, 0, 3.9]]))
+    place = ["--model-store", str(pair_store), "--model", "pairs", "--wait", "0"]
+    listening.start(str(tmp_path / "dimer.xyz"), *place)
+    with listening.connection:
+        listening.thread.join(60)
+    assert listening.codes == [1]
+    assert "does not speak" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,11 @@ def test_a_link_to_the_file_stays_one(file: Path, tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["add", "alice"], "has a key 'alice'"),
-        (["add", "a b"], "name: String should match"),
-        (["add", "x", "--scopes", "all"], "scopes: Input should be 'predict', 'jobs'"),
-        (["add", "x", "--rate", "0"], "rate: Input should be greater"),
+        (["add", "a b"], "name: 'a b'; expected 1 to 64 letters, digits"),
+        (["add", "x", "--scopes", "all"], "scopes: 'all'; expected some of predict, jobs"),
+        (["add", "x", "--rate", "0"], "rate: '0'; expected requests a minute, a whole number"),
+        (["add", "x", "--share", "nan"], "share: 'nan'; expected a part of the queue"),
+        (["add", "x", "--scopes", ","], "expected some of predict"),
         (["revoke", "bob"], "has no key 'bob'"),
     ],
 )

@@ -42,8 +42,7 @@ def test_words_of_a_text(free, expected):
         ({"charge": -1.0, "netCharge": "-1"}, Stated(charge=-1)),
         ({"charge": "1e", "spin": "2"}, Stated(1, 2)),
         ({"molecular-charge": "2-"}, Stated(charge=-2)),
-        ({"charge": "1;mult=3"}, Stated(1, 3)),
-        ({"energy": "-5;charge=1"}, Stated(charge=1)),
+        ({"energy": "-5;charge=1", "id": "a|mult=2"}, Stated()),
         ({"2S+1": "4"}, Stated(multiplicity=4)),
         ({"n_unpaired": "1"}, Stated(multiplicity=2)),
         ({"name": "charge 3", "SMILES": "C=[N+]", "charge_std": "0.1"}, Stated()),
@@ -120,6 +119,13 @@ def test_what_cannot_be_used_is_refused(pairs, free, message):
 )
 def test_meanings_of_keys(key, what):
     assert meaning(key) == what
+
+
+def test_pairs_cling_to_values_without_quotes_alone():
+    pairs = {"charge": "1;mult=3", "energy": "-5;q=1", "id": "a;charge=2"}
+    assert stated(pairs, bare={"charge", "energy"}) == Stated(1, 3)
+    with pytest.raises(InvalidStructure, match="charge: 1;mult=3; expected a whole number"):
+        stated({"charge": "1;mult=3"})
 
 
 @given(st.dictionaries(st.text(max_size=70), st.text(max_size=30)), st.text(max_size=200))

@@ -1,6 +1,7 @@
 """What jobs took is what the next ones are told."""
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ from app.engine.limits import BatchLimits
 from app.engine.load import load_potential
 from app.engine.potential import PotentialOptions
 from app.errors import InvalidStructure
-from app.jobs.estimate import estimate
+from app.formats.notation import Smiles
+from app.jobs.estimate import Estimated, estimate
 from app.jobs.pace import ENOUGH, MEMORY, Pace, Paces
-from app.protocol.request import Entry, PredictRequest
+from app.jobs.sample import with_geometries
+from app.protocol.request import Entry, PredictRequest, RequestLimits
 from app.relax import RelaxOptions
+from app.service.embedding import Embedding
 from app.store.store import ModelStore
 from tests.jobs.stores import Scene
 
@@ -68,3 +72,19 @@ def test_an_estimate_is_told_from_the_pace(pair_store: Path) -> None:
     assert most == pytest.approx(101 * 1000 * 2 * 10 / 5000)
     assert "10 steps of a relaxation" in str(assumes)
     assert told(request, None, pair_store) == (None, None, None)
+
+
+def test_of_smiles_some_geometries_are_made_for_the_estimate() -> None:
+    pytest.importorskip("rdkit", reason="RDKit is not installed")
+    smiles = [Entry(None, Smiles("CO", 3)), Entry(None, Smiles("C")), Entry(None, Smiles("CC("))]
+    with closing(Embedding(RequestLimits(10, 100, 1), 100, 60.0)) as embedding:
+        work = with_geometries(embedding, PredictRequest([*smiles, Entry(None, DIMER)]))
+        sample = asyncio.run(work)
+    atoms = [len(structure) for structure in sample.request.structures]
+    assert sample.times == 6 / 4  # three of methanol, one for each of the other three entries
+    assert len(atoms) == 6
+    assert set(atoms) == {2, 5, 6}
+    assert sample.seconds > 0
+    before = Estimated(2.0, 9.0, "x").after(1.5)
+    assert before == (3.5, 10.5, "x; 1.5 s before that for geometries of SMILES, as of some")
+    assert Estimated(None, None, None).after(1.5) == (None, None, None)

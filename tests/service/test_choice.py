@@ -11,6 +11,7 @@ from app.backends.domain import Known
 from app.errors import InvalidRequest
 from app.protocol.request import Entry, PredictRequest
 from app.service.choice import Choice
+from app.service.suggestions import who_was_left_out
 from app.store.card import ModelCard
 from app.store.training_range import TrainingRange
 
@@ -105,6 +106,16 @@ def test_who_cannot_tell_is_left_out_where_doubts_are_errors(models: list[Any]) 
     assert chosen(models[::-1], atoms([6, 8]), on_ood="error") == "molecules"
     with pytest.raises(InvalidRequest, match="'anything@1' cannot tell"):
         Choice(models[2:], "error")
+    other = model(models[2].card, "other", "H")
+    with pytest.raises(InvalidRequest, match="none of the models 'anything@1', 'other@1' can tell"):
+        Choice([models[2], other], "error")
+
+
+def test_who_was_left_out_is_named_where_the_others_refuse(models: list[Any]) -> None:
+    cards = [each.card for each in models]
+    radical, ion = atoms([8, 1]), atoms([14, 14], BOX, charge=1)
+    assert who_was_left_out(cards, radical).endswith("where on_ood is not error: anything")
+    assert who_was_left_out(cards, ion) == ""
 
 
 def test_only_what_is_one_of_several_is_named(models: list[Any]) -> None:

@@ -10,10 +10,9 @@ from app.api.limits import BodyRoom
 from app.api.openapi import METRICS
 from app.api.openapi_protocols import RELAX, RELAX_LIVE, RELAX_READY, RELAX_STATUS
 from app.api.routes import health
-from app.api.routes.common import get, json_response, service_of, sized_response
+from app.api.routes.common import check_query, get, json_response, service_of, sized_response
 from app.api.streaming import model_header
 from app.api.tally import Counted, Tally
-from app.errors import InvalidRequest
 from app.protocol.alchemi.decode import Relaxation, decode
 from app.protocol.alchemi.encode import encode
 from app.protocol.alchemi.schemas import Health, RelaxStatus
@@ -22,7 +21,7 @@ from app.protocol.request import RequestLimits
 MODEL = "model"
 """The only parameter of the query: `name`, or `name@version`."""
 SHOWN = 80
-"""Characters of a header or a parameter that a message repeats."""
+"""Characters of a header that a message repeats."""
 
 router = APIRouter(tags=["batched geometry relaxation"])
 
@@ -104,10 +103,5 @@ def _check_kind(request: Request) -> None:
 
 def _model(request: Request) -> str | None:
     """The model that is asked for; None for the default."""
-    query = request.query_params.multi_items()
-    for name, _ in query:
-        if name != MODEL:
-            raise InvalidRequest(f"query parameter '{name[:SHOWN]}' is unknown; known is {MODEL}")
-    if len(query) > 1:
-        raise InvalidRequest(f"query parameter {MODEL}: is given twice; give it once")
-    return query[0][1] if query else None
+    check_query(request, MODEL)
+    return request.query_params.get(MODEL)

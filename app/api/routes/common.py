@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from app.api.access import key_of
 from app.api.body_kinds import JSON
+from app.errors import InvalidRequest
 from app.jobs.jobs import Jobs
 from app.service.service import Service
 
@@ -36,6 +37,21 @@ async def jobs_of(request: Request) -> "OpenJobs":
     """
     jobs: Jobs = request.app.state.jobs
     return await jobs.open()
+
+
+def check_query(request: Request, *known: str) -> None:
+    """Whether all that the query names is known, once each.
+
+    Raises:
+        InvalidRequest: it is not.
+    """
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            told = f"known are {', '.join(known)}" if known else "none is known here"
+            raise InvalidRequest(f"query parameter '{name[:80]}' is unknown; {told}")
+        if names.count(name) > 1:
+            raise InvalidRequest(f"query parameter {name}: is given twice; give it once")
 
 
 def owner_of(request: Request) -> str | None:

@@ -29,7 +29,7 @@ from app.api.openapi_jobs import (
     RESULTS,
     SUBMIT,
 )
-from app.api.routes.common import get, jobs_of, json_response, owner_of, service_of
+from app.api.routes.common import check_query, get, jobs_of, json_response, owner_of, service_of
 from app.api.spool import receive
 from app.api.streaming import StreamedResponse, model_header
 from app.errors import EquipotError, InvalidRequest, StructureTooLarge
@@ -104,7 +104,7 @@ async def listed(
     state: Annotated[State | None, Query(description="those in this state only")] = None,
 ) -> Response:
     """The newest jobs, newest first; with a key, its own."""
-    _check_query(request, "limit", "before", "state")
+    check_query(request, "limit", "before", "state")
     jobs = await jobs_of(request)
     moment = None if before is None else before.timestamp()
     found = await jobs.listed(limit, moment, state, owner_of(request))
@@ -114,6 +114,7 @@ async def listed(
 @get(router, "/jobs/{id}", summary="How far a job is", **JOB)
 async def job(request: Request, id: str) -> Response:
     """Counts, rate and time left."""
+    check_query(request)
     jobs = await jobs_of(request)
     return json_response(jobs.shown(await jobs.job(id, owner_of(request))))
 
@@ -121,6 +122,7 @@ async def job(request: Request, id: str) -> Response:
 @router.delete("/jobs/{id}", summary="Cancel a job", **CANCEL)
 async def cancel(request: Request, id: str) -> Response:
     """End a job; what it has of results stays. One that has ended is not changed."""
+    check_query(request)
     check_origin(request, service_of(request).settings.cors_origins)
     jobs = await jobs_of(request)
     return json_response(await jobs.cancel(id, owner_of(request)))
@@ -139,7 +141,7 @@ async def results(
     ] = False,
 ) -> Response:
     """A page of results in the order of the structures, or all of them as they come."""
-    _check_query(request, "offset", "limit", "stream", FORMAT)
+    check_query(request, "offset", "limit", "stream", FORMAT)
     jobs = await jobs_of(request)
     wanted = await jobs.job(id, owner_of(request))
     kind = answer_kind(request, wanted.kind if wanted.kind in SAME else "json")
@@ -166,6 +168,7 @@ async def results(
 @router.get("/jobs/{id}/events", summary="The course of a job", **EVENTS)
 async def events(request: Request, id: str) -> Response:
     """Server-sent events: the job whenever it has changed, until it ends."""
+    check_query(request)
     jobs = await jobs_of(request)
     await jobs.job(id, owner_of(request))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -256,18 +259,6 @@ async def _events(states: AsyncIterator[JobOut | None]) -> AsyncIterator[bytes]:
         else:
             name = "progress" if state.ended is None else "end"
             yield f"event: {name}\ndata: {state.model_dump_json(exclude_unset=True)}\n\n".encode()
-
-
-def _check_query(request: Request, *known: str) -> None:
-    """Whether all that the query names is known, once each."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if name not in known:
-            raise InvalidRequest(
-                f"query parameter '{name[:80]}' is unknown; known are {', '.join(known)}"
-            )
-        if names.count(name) > 1:
-            raise InvalidRequest(f"query parameter {name}: is given twice; give it once")
 
 
 def _key(request: Request, owner: str | None) -> str | None:

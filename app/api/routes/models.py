@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from app.api.openapi import MODEL, MODELS
-from app.api.routes.common import get, json_response, service_of
+from app.api.routes.common import check_query, get, json_response, service_of
 from app.service.listing import card, listed
 
 router = APIRouter(tags=["models"])
@@ -12,10 +12,12 @@ router = APIRouter(tags=["models"])
 @get(router, "/models", summary="All models and their state", **MODELS)
 async def models(request: Request) -> Response:
     """The models of the store: those that are served, and those refused, with the reason."""
+    check_query(request)
     return json_response(listed(service_of(request).models))
 
 
 @get(router, "/models/{name}", summary="The card of a model", **MODEL)
 async def model(request: Request, name: str) -> Response:
     """Everything that is known of one model; `name`, `name@version` or an alias."""
+    check_query(request)
     return json_response(card(service_of(request).models, name))

@@ -11,7 +11,7 @@ from app.api.body_kinds import JSON, OCTETS
 from app.api.disconnect import cancelled_on_disconnect
 from app.api.limits import BodyRoom
 from app.api.openapi_protocols import INFER, LIVE, MODEL_METADATA, MODEL_READY, SERVER, SERVER_READY
-from app.api.routes.common import get, json_response, service_of, sized_response
+from app.api.routes.common import check_query, get, json_response, service_of, sized_response
 from app.api.streaming import model_header
 from app.engine.potential import Potential
 from app.errors import InvalidRequest, Unavailable
@@ -99,6 +99,7 @@ async def infer_version(request: Request, name: str, version: str) -> Response:
 
 
 def _metadata(request: Request, reference: str) -> Response:
+    check_query(request)
     models = service_of(request).models
     card = models.potential(reference).card
     cards = [potential.card for potential in models.potentials.values()]
@@ -107,6 +108,7 @@ def _metadata(request: Request, reference: str) -> Response:
 
 
 def _ready(request: Request, reference: str) -> Response:
+    check_query(request)
     card = service_of(request).models.potential(reference).card
     return json_response(ModelReady(name=card.name, ready=True))
 
@@ -114,6 +116,7 @@ def _ready(request: Request, reference: str) -> Response:
 async def _infer(request: Request, reference: str) -> Response:
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
+    check_query(request)
     header = _header(request)
     room: BodyRoom = request.app.state.body_room
     with service.asked(reference) as (potential,), room.share() as share:

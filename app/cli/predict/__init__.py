@@ -40,10 +40,11 @@ from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import UNLIMITED, Potential
 from app.errors import InvalidRequest
+from app.formats.compression import plain_name
 from app.formats.notation import Smiles
-from app.formats.registry import FORMATS, WRITERS
+from app.formats.registry import FORMATS, WRITERS, of_name
 from app.protocol.encode import check_held, fits
-from app.protocol.intake import Drawing
+from app.protocol.intake import SMILES, Drawing, check_drawn
 from app.protocol.model_ref import ModelRef
 from app.protocol.query import properties_from, relax_from
 from app.protocol.request import PredictRequest
@@ -108,11 +109,9 @@ def add_output(parser: argparse.ArgumentParser, forms: Sequence[str], default: s
     parser.add_argument("--to", choices=forms, help=f"format to write; by default, {default}")
     parser.add_argument("--json", action="store_true", help="the same as --to json")
     parser.add_argument(
-        "--conformers", type=int, default=1, help="geometries that are made of each SMILES (1)"
+        "--conformers", type=int, help="geometries that are made of each SMILES (1)"
     )
-    parser.add_argument(
-        "--seed", type=int, default=1, help="of their random numbers (1); the same, the same"
-    )
+    parser.add_argument("--seed", type=int, help="of their random numbers (1); the same, the same")
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"
     )
@@ -197,9 +196,12 @@ def _drawing(options: argparse.Namespace) -> Drawing:
     """How geometries of SMILES are made.
 
     Raises:
-        InvalidRequest: a number out of range.
+        InvalidRequest: a number out of range, or none of the files can hold SMILES.
     """
-    drawing = Drawing(options.conformers, options.seed)
+    stated = {n: value for n in Drawing._fields if (value := getattr(options, n)) is not None}
+    kinds = [options.format or of_name(plain_name(file)) for file in options.files]
+    check_drawn(stated, [kind or SMILES for kind in kinds])  # who has no name may hold them
+    drawing = Drawing(**stated)
     Smiles("C", *drawing)
     return drawing
 
@@ -296,7 +298,7 @@ def _answering(
             model, window = service.model_of(client, options.model)
         return service.answers_of(options.server, model, request), model, window
     potential = _load(settings, options.model)
-    check_on_ood(potential.card, request.on_ood)
+    check_on_ood([potential.card], request.on_ood)
     relaxes = request.relax is not None or request.task is not None
     window = Load.window(potential.workers.budget, relaxes, settings.device == "cpu")
     return answers_of(potential, request, settings), ref_of(potential), window

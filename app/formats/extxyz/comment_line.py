@@ -5,7 +5,8 @@ here.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -36,11 +37,25 @@ def read_pairs(line: str) -> dict[str, str]:
     Raises:
         InvalidFormat: a key stands twice, with different values.
     """
-    pairs, words = read_words(line)
-    return pairs | dict.fromkeys(words, "T")
+    pairs, words, _ = read_words(line)
+    return {**pairs, **dict.fromkeys(words, "T")}
 
 
-def read_words(line: str) -> tuple[dict[str, str], list[str]]:
+class Words(NamedTuple):
+    """What a comment line says.
+
+    Attributes:
+        pairs: values by key, as text without quotes or brackets.
+        free: words that belong to no `=`.
+        bare: keys whose values stand without quotes or brackets.
+    """
+
+    pairs: Mapping[str, str]
+    free: Sequence[str]
+    bare: Collection[str]
+
+
+def read_words(line: str) -> Words:
     """Values by key, and apart from them the words that belong to no `=`.
 
     Raises:
@@ -48,15 +63,19 @@ def read_words(line: str) -> tuple[dict[str, str], list[str]]:
     """
     pairs: dict[str, str] = {}
     words: list[str] = []
+    bare: set[str] = set()
     for match in PAIR.finditer(line):
         key, value = match.groups()
         if value is None:
             words.append(_unquoted(key))
             continue
-        name, text = _unquoted(key), _unquoted(value) if value[:1] in CLOSING else value
+        name, is_bare = _unquoted(key), value[:1] not in CLOSING
+        text = value if is_bare else _unquoted(value)
+        if is_bare:
+            bare.add(name)
         if pairs.setdefault(name, text) != text:
             raise InvalidFormat(f"{short(name)} stands twice, with different values; leave one out")
-    return pairs, words
+    return Words(pairs, words, bare)
 
 
 def first_value(line: str, key: str) -> str | None:

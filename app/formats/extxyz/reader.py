@@ -13,7 +13,7 @@ from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.atom_states import multiplicity_of, sum_of_results, total_charge
 from app.formats.doubts import doubts
 from app.formats.extxyz.columns import PLAIN_COLUMNS, Columns, read_columns
-from app.formats.extxyz.comment_line import read_words
+from app.formats.extxyz.comment_line import Words, read_words
 from app.formats.extxyz.values import (
     FLAGS,
     USAGE,
@@ -25,7 +25,7 @@ from app.formats.extxyz.values import (
 )
 from app.formats.frame import Frame
 from app.formats.info_keys import GEOMETRY_KEYS, is_remark
-from app.formats.stated import Stated, meaning, stated
+from app.formats.stated import Stated, is_prose, meaning, stated
 from app.formats.text import check_length, short, split_lines
 
 T = TypeVar("T")
@@ -111,23 +111,25 @@ class _Block:
 
     def read(self) -> Frame:
         try:
-            pairs, words = self._pairs()
+            pairs, words, bare = self._pairs()
         except InvalidFormat as error:
             return Frame(error)
         info = self._info(pairs, words)
         try:
-            said = stated(pairs, " ".join(words) if pairs else self.comment)
+            said = stated(pairs, " ".join(words) if pairs else self.comment, bare)
             if said.length != 1.0:
                 info = {key: value for key, value in info.items() if meaning(key) != "unit"}
-            structure, elements = self._structure(pairs, said)
+            told = (value for key, value in pairs.items() if key in bare or is_prose(key))
+            free = " ".join((*words, *told)) if pairs else self.comment
+            structure, elements = self._structure(pairs, said, free)
         except InputError as error:
             return Frame(error, info.get("id"), info)
         return Frame(structure, info.get("id"), info, elements.warnings + doubts(structure))
 
-    def _pairs(self) -> tuple[dict[str, str], list[str]]:
+    def _pairs(self) -> Words:
         """Pairs and words of the comment line, if it has any pair."""
         check_length(self.comment, f"frame {self.index}, line {self.line + 1}")
-        return self._stated(read_words, self.comment) if "=" in self.comment else ({}, [])
+        return self._stated(read_words, self.comment) if "=" in self.comment else Words({}, (), ())
 
     def _info(self, pairs: Mapping[str, str], words: Sequence[str]) -> dict[str, str]:
         """What the comment line says besides; words that belong to no `=` are true."""
@@ -148,7 +150,9 @@ class _Block:
             )
         )
 
-    def _structure(self, pairs: Mapping[str, str], said: Stated) -> tuple[Structure, Elements]:
+    def _structure(
+        self, pairs: Mapping[str, str], said: Stated, free: str
+    ) -> tuple[Structure, Elements]:
         if not self.rows:
             raise InvalidStructure("the structure has no atoms; give at least one")
         geometry = self._geometry(pairs)
@@ -156,7 +160,7 @@ class _Block:
         columns = PLAIN_COLUMNS if properties is None else self._stated(read_columns, properties)
         words = self._words(columns)
         positions = self._table(words, columns.pos)
-        cell = self._cell(pairs, geometry.get("lattice"))
+        cell = self._cell(pairs, geometry.get("lattice"), free)
         elements = self._elements(words, columns)
         self._check_occupancy(words, columns)
         if said.length != 1.0:
@@ -312,10 +316,10 @@ class _Block:
             )
         return FLAGS[word]
 
-    def _cell(self, pairs: Mapping[str, str], lattice: str | None) -> Floats:
+    def _cell(self, pairs: Mapping[str, str], lattice: str | None, free: str) -> Floats:
         if lattice is not None:
             return self._stated(read_lattice, lattice)
-        if other := other_cell(pairs, self.comment):
+        if other := other_cell(pairs, free):
             raise self._error(1, f"{other}: did you mean Lattice? {USAGE}")
         return np.zeros((3, 3))
 

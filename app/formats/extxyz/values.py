@@ -28,10 +28,12 @@ FREE_CELL = re.compile(
 )
 
 
-def other_cell(keys: Iterable[str], comment: str) -> str | None:
-    """The name under which a comment line gives a cell, as a key or as in `cell: 9 9 9`."""
-    free = FREE_CELL.search(comment)
-    return next(filter(CELL_KEY.fullmatch, keys), free[1] if free else None)
+def other_cell(keys: Iterable[str], free: str) -> str | None:
+    """The name under which a comment line gives a cell, as a key or, in its free text, as in
+    `cell: 9 9 9`.
+    """
+    found = FREE_CELL.search(free)
+    return next(filter(CELL_KEY.fullmatch, keys), found[1] if found else None)
 
 
 def number(word: str) -> float | None:

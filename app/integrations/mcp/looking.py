@@ -26,7 +26,7 @@ from app.integrations.mcp.options import (
     relaxation,
 )
 from app.integrations.mcp.rows import ROWS, Answer, answer_of, with_atoms
-from equipot import AsyncClient, Job, Results
+from equipot import AsyncClient, Job, Result, Results
 
 SHOWN_ATOMS = 200
 """The most whose positions go through a conversation."""
@@ -208,7 +208,21 @@ def write_xyz(file: Any, results: Results) -> None:
     """Structures that have answers, with these, as extended XYZ."""
     from ase.io import write  # takes longer to import than all else here
 
-    write(file, [result.atoms for result in results.ok], format="extxyz")
+    write(file, [_told_atoms(result) for result in results.ok], format="extxyz")
+
+
+def _told_atoms(result: Result) -> Any:
+    """The atoms of a result, with what it says of itself under the service's own keys."""
+    atoms = result.atoms
+    if result.model is not None:
+        atoms.info["model"] = result.model.reference
+    if result.relaxation is not None:
+        atoms.info["converged"] = result.relaxation.converged
+    if result.warnings:
+        atoms.info["warnings"] = "; ".join(
+            f"{each.code}: {each.message}" for each in result.warnings
+        )
+    return atoms
 
 
 def _model(known: Mapping[str, Any]) -> ModelRow:

@@ -24,6 +24,8 @@ class Row(TypedDict, total=False):
     error: str
     formula: str
     n_atoms: int
+    charge: int
+    multiplicity: int
     energy_eV: float
     energy_std_eV: float
     max_force_eV_per_A: float
@@ -67,10 +69,11 @@ def answer_of(results: Results, offset: int = 0, limit: int = ROWS) -> Answer:
 
 
 def doubts(results: Results) -> list[str]:
-    """A line for each kind of warning and of error."""
-    told = [(each.code, each.message) for result in results for each in result.warnings]
-    told += [(each.error.code, each.error.message) for each in results if each.error is not None]
-    counts, first = Counter(code for code, _ in told), dict(reversed(told))
+    """A line for each kind of warning and of error, with the number of structures that have it."""
+    told = [{each.code: each.message for each in result.warnings[::-1]} for result in results]
+    told += [{each.error.code: each.error.message} for each in results if each.error is not None]
+    counts = Counter(code for codes in told for code in codes)
+    first = {code: message for codes in told[::-1] for code, message in codes.items()}
     return [f"{code}: {counts[code]} of {len(results)}, first: {first[code]}" for code in counts]
 
 
@@ -86,6 +89,9 @@ def row_of(index: int, result: Result) -> Row:
         return row
     if symbols := symbols_of(result):
         row |= {"formula": Formula.from_list(symbols).format("hill"), "n_atoms": len(symbols)}
+        row["charge"] = int((result.structure or {}).get("charge") or 0)
+        if (multiplicity := (result.structure or {}).get("multiplicity")) is not None:
+            row["multiplicity"] = int(multiplicity)
     numbers: dict[str, Any] = {
         "energy_eV": _rounded(result.energy),
         "energy_std_eV": _rounded(result.energy_std, 4),

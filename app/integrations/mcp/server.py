@@ -60,7 +60,8 @@ def build(connect: Connect, files: bool) -> MCPServer[Any]:
     @server.resource(
         "equipot://answers/{name}",
         mime_type="chemical/x-xyz",
-        description="all structures of an answer, with energies and forces, as extended XYZ",
+        description="all structures of an answer that have one, with energies, forces, model and "
+        "warnings, as extended XYZ",
     )
     def answer(name: str) -> str:
         text = StringIO()

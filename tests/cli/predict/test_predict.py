@@ -177,6 +177,8 @@ def test_what_cannot_be_written_is_told_in_a_line(
         (["--model", "nobody"], 3, "nobody"),
         (["--threads", "-3"], 2, "threads"),
         (["--resume"], 2, "--output must be a file"),
+        (["--conformers", "2"], 2, "conformers: is for SMILES"),
+        (["--seed", "2", "--format", "xyz"], 2, "seed: is for SMILES"),
         (["--on-ood", "error"], 2, "'pairs@2' cannot tell what is out of its domain"),
     ],
 )

@@ -514,6 +514,8 @@ def test_nested_rows_of_a_symmetric_cell_are_read():
         ("net_charge=-2 unpaired=2", -2, 3),
         ("1 1", 0, None),
         ('name="charge 3" q=+1', 1, None),
+        ("""id="a;charge=1" note='b|mult=2' tag={c,q=3} of="box: 9" """, 0, None),
+        ("id=a;charge=1", 1, None),
         ("energy=-5.0 charge 1", 1, None),
     ],
 )
