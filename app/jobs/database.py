@@ -8,12 +8,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import URL, Connection, Engine, create_engine, event, func, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from app.errors import Unavailable
+from app.jobs.tables import REVISION, metadata, versions
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 LOCK = 0x6571_7569_706F_74
@@ -38,7 +49,7 @@ class Database:
         self._url = _url(url, folder)
         try:
             self._engine = _engine(self._url)
-            self._migrate()
+            self._bring_up_to_date()
         except ModuleNotFoundError as error:
             raise Unavailable(
                 f"jobs in PostgreSQL need {error.name}: pip install 'equipot[postgres]'"
@@ -71,14 +82,29 @@ class Database:
         """Close its connections."""
         self._engine.dispose()
 
-    def _migrate(self) -> None:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    def _bring_up_to_date(self) -> None:
+        """Make the tables, or change those of an earlier version; alembic, which takes most of a second
+        to import, is asked for that alone.
+        """
         with self.write() as connection:
             if self._engine.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if not inspect(connection).has_table(versions.name):
+                metadata.create_all(connection)
+                versions.create(connection)
+                connection.execute(insert(versions).values(version_num=REVISION))
+            elif connection.execute(select(versions)).scalars().all() != [REVISION]:
+                _migrate(connection)
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
 
 
 def _url(given: str, folder: Path) -> URL:

@@ -21,6 +21,8 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
+REVISION = "0004"
+"""The newest of the migrations; a database that it brought up to date has these tables."""
 
 folder = Table(
     "job_folder",
@@ -93,3 +95,8 @@ paces = Table(
     Column("seconds", Float(53), nullable=False),
 )
 """What jobs of a model took (see `app.jobs.pace`)."""
+
+versions = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
+)
+"""Which migration a database has; the table is alembic's."""

@@ -3,18 +3,39 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from app.errors import Unavailable
-from app.jobs.database import Database
-from app.jobs.tables import metadata
+from app.jobs.database import MIGRATIONS, Database
+from app.jobs.tables import REVISION, metadata
 from tests.jobs.stores import Scene
 
 
-def test_migrations_make_the_tables_that_are_used(scene: Scene) -> None:
+def test_new_tables_are_those_that_are_used(scene: Scene) -> None:
     with scene.database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert MigrationContext.configure(connection).get_current_revision() == REVISION
+
+
+def test_migrations_make_the_tables_that_are_used(
+    scene: Scene, database: str, tmp_path: Path
+) -> None:
+    """Down to the first version, and up again as an old database is when it is opened."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    assert ScriptDirectory.from_config(config).get_current_head() == REVISION
+    with scene.database.write() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+        assert compare_metadata(MigrationContext.configure(connection), metadata)
+    again = Database(database, tmp_path)
+    with again.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    again.close()
 
 
 @pytest.mark.parametrize(
