@@ -1,13 +1,16 @@
 """A screen from end to end: molecules through a job, a stream and the command line, beside the
 backend alone.
 
-    python -m benchmarks.screen --structures 100000 --records 10000 --threads 2
+    python -m benchmarks.screen --job 100000 --stream 100000 --records 10000 --threads 1
 
-The stream is sent and read by curl. What durability costs is the difference of job and stream.
+Structures are sent and results read by the project's client, in a process of its own. Where other
+work runs on the machine, compare processor time. Batches have a fixed size, since what a service
+measures on a busy machine is that. What durability costs is the difference of job and stream.
 """
 
 import argparse
-import resource
+import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,12 +20,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
-import httpx
 import numpy as np
 import orjson
 
 from app.atoms.structure import Structure
-from app.bench.backend import batch_speeds, best
+from app.bench.backend import batch_speeds
 from app.bench.samples import Sample
 from app.bench.service import ServerProcess, served
 from app.engine.load import open_backend
@@ -35,8 +37,29 @@ from benchmarks.timing import digits, print_header, print_row
 from benchmarks.worker import ROOT
 
 LOOK = 0.1
-"""Seconds between two looks at a job or at the memory of the service."""
-XYZ = {"Content-Type": "chemical/x-xyz"}
+"""Seconds between two looks at the memory of a process."""
+BATCH = 64
+"""Structures of a batch, at most."""
+CLIENT = """
+import sys, time
+import orjson
+from equipot import Client
+
+url, way, path = sys.argv[1:]
+count, began = 0, time.perf_counter()
+with Client(url) as client, open(path, "rb") as lines:
+    results = (
+        client.jobs.results(client.jobs.submit(path))
+        if way == "job"
+        else client.stream(map(orjson.loads, lines))
+    )
+    for result in results:
+        assert result.ok and result.forces is not None, result
+        first = time.perf_counter() - began if not count else first
+        count += 1
+print(first, time.perf_counter() - began, count)
+"""
+"""Submits a job and reads its results while it runs, or streams."""
 
 
 def molecules(count: int) -> Iterator[Structure]:
@@ -47,119 +70,84 @@ def molecules(count: int) -> Iterator[Structure]:
         yield Structure(one.numbers, one.positions + noise)
 
 
-class Memory:
-    """Resident memory of a service: after a tenth of the structures, and the most there was."""
+@contextmanager
+def watched(*pids: int) -> Iterator[list[list[float]]]:
+    """Resident memory of processes, MB, looked at again and again for the length of a block."""
+    series: list[list[float]] = [[] for _ in pids]
+    ended = Event()
 
-    def __init__(self, server: ServerProcess) -> None:
-        self._server, self._ended = server, Event()
-        self.early: float | None = None
-        self.most = 0.0
+    def watch() -> None:
+        while not ended.wait(LOOK):
+            for pid, memory in zip(pids, series, strict=True):
+                status = Path(f"/proc/{pid}/status").read_text()
+                if resident := re.search(r"VmRSS:\s+(\d+) kB", status):
+                    memory.append(int(resident[1]) * 1024 / 1e6)
 
-    def look(self, share: float) -> None:
-        """Measure, now that a share of the structures has results."""
-        now = self._server.memory_mb() or 0.0
-        self.most = max(self.most, now)
-        if self.early is None and share >= 0.1:
-            self.early = now
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Measure again and again for the length of a block."""
-
-        def watch() -> None:
-            while not self._ended.wait(LOOK):
-                self.look(0.0)
-
-        thread = Thread(target=watch)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            thread.join()
-
-    def __str__(self) -> str:
-        return f"{self.early or self.most:.0f} → {self.most:.0f}"
+    thread = Thread(target=watch)
+    thread.start()
+    try:
+        yield series
+    finally:
+        ended.set()
+        thread.join()
 
 
-def job(server: ServerProcess, path: Path, count: int) -> tuple[float, float, Memory]:
-    """Seconds until the first result and until the last, from the submission on."""
-    memory, first = Memory(server), None
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=600) as client:
-        began = time.perf_counter()
-        with path.open("rb") as body:
-            url = client.post("/jobs", content=body, headers=XYZ).raise_for_status()
-        place = url.headers["Location"]
-        while True:
-            shown = client.get(place).json()
-            if (
-                first is None
-                and client.get(f"{place}/results?limit=1&format=json").json()["results"]
-            ):
-                first = time.perf_counter() - began
-            memory.look(1.0 - shown["left"] / count)
-            if shown["state"] == "done":
-                assert shown["done"] == count, shown
-                return first or 0.0, time.perf_counter() - began, memory
-            time.sleep(LOOK)
+def course(memory: list[float]) -> str:
+    """After a tenth of the time, and the most there was."""
+    return f"{memory[len(memory) // 10]:.0f} → {max(memory):.0f}"
 
 
-def stream(server: ServerProcess, path: Path, count: int) -> tuple[float, float, Memory]:
-    """The same of a stream of lines."""
-    memory, results, first = Memory(server), 0, None
-    command = ["curl", "-sSN", "-X", "POST", "-T", str(path)]
-    command += ["-H", "Content-Type: application/x-ndjson"]
-    began = time.perf_counter()
+def asked(server: ServerProcess, way: str, path: Path) -> tuple[float, float, list[str]]:
+    """Seconds until the first result and until the last, and memory of server and client."""
+    url = f"http://127.0.0.1:{server.port}"
+    command = [sys.executable, "-c", CLIENT, url, way, str(path)]
     with (
-        subprocess.Popen(
-            [*command, f"http://127.0.0.1:{server.port}/predict"], stdout=subprocess.PIPE
-        ) as curl,
-        memory.watched(),
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as client,
+        watched(server.pid, client.pid) as memory,
     ):
-        assert curl.stdout is not None
-        for line in curl.stdout:
-            if b'"status":"ok"' in line:
-                first = first or time.perf_counter() - began
-                results += 1
-                if results == count // 10:
-                    memory.look(0.1)
-    assert results == count, f"{results} of {count} results"
-    return first or 0.0, time.perf_counter() - began, memory
+        told, _ = client.communicate()
+    first, seconds, _ = map(float, told.split())
+    return first, seconds, [course(each) for each in memory]
 
 
-def command_line(options: argparse.Namespace, path: Path, output: Path) -> tuple[float, float]:
-    """Seconds that `equipot predict` takes, and the most memory that it had, MB."""
-    command = [sys.executable, "-m", "app.cli.main", "predict", str(path), "--output", str(output)]
-    command += ["--model", options.model, "--threads", str(options.threads)]
+def equipot(*arguments: str) -> tuple[float, float, float]:
+    """Seconds that a command takes, of the clock and of processors, and the most memory that it had,
+    MB.
+    """
     began = time.perf_counter()
-    subprocess.run([*command, "--model-store", options.model_store], check=True, cwd=ROOT)
+    command = [sys.executable, "-m", "app.cli.main", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
     seconds = time.perf_counter() - began
-    return seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
 
 
-def write_inputs(folder: Path, structures: int, records: int) -> tuple[Path, Path, Path]:
-    """Molecules as XYZ, as lines of JSON, and some as SDF."""
-    xyz, lines, sdf = folder / "in.xyz", folder / "in.ndjson", folder / "in.sdf"
-    with xyz.open("w") as frames, lines.open("wb") as items:
+def write_input(path: Path, way: str, structures: int) -> None:
+    """Molecules as XYZ for a job, as lines of JSON for a stream, or as SDF."""
+    sdf = SdfWriter()
+    with path.open("wb") as file:
         for number, molecule in enumerate(molecules(structures)):
-            rows = zip(molecule.symbols, molecule.positions.tolist(), strict=True)
-            atoms = "\n".join(f"{s} {x:.6f} {y:.6f} {z:.6f}" for s, (x, y, z) in rows)
-            frames.write(f"{len(molecule)}\nid={number}\n{atoms}\n")
-            item = {"id": str(number), "symbols": list(molecule.symbols)}
-            items.write(orjson.dumps(item | {"positions": molecule.positions.tolist()}) + b"\n")
-    writer = SdfWriter()
-    with sdf.open("wb") as file:
-        for number, molecule in enumerate(molecules(records)):
-            file.write(writer.add(Record(molecule, str(number))))
-    return xyz, lines, sdf
+            if way == "sdf":
+                file.write(sdf.add(Record(molecule, str(number))))
+            elif way == "stream":
+                item = {"id": str(number), "symbols": list(molecule.symbols)}
+                positions = {"positions": molecule.positions.tolist()}
+                file.write(orjson.dumps(item | positions) + b"\n")
+            else:
+                rows = zip(molecule.symbols, molecule.positions.tolist(), strict=True)
+                atoms = "\n".join(f"{s} {x:.6f} {y:.6f} {z:.6f}" for s, (x, y, z) in rows)
+                file.write(f"{len(molecule)}\nid={number}\n{atoms}\n".encode())
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--structures", type=int, default=100_000, help="of job and stream")
-    parser.add_argument("--records", type=int, default=10_000, help="of the SDF")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--job", type=int, default=100_000, help="structures; 0 leaves it out")
+    parser.add_argument("--stream", type=int, default=100_000, help="the same")
+    parser.add_argument("--records", type=int, default=10_000, help="of the SDF; the same")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=8.0, help="for each size of a batch")
     parser.add_argument("--model", default="organic-xtb")
     parser.add_argument("--model-store", default=str(ROOT / "model_store"))
@@ -167,43 +155,46 @@ def main(arguments: list[str] | None = None) -> None:
     loaded = ModelStore(Path(options.model_store)).load(options.model)
     backend = open_backend(loaded, PotentialOptions(threads=options.threads))
     sample = Sample("aspirin", list(molecules(128)))
-    alone = best(batch_speeds(backend, sample, options.seconds))
-    print_header(["", "structures/s", "share", "first result, s", "CPU ms each", "memory, MB"])
-    print_row(["backend alone", digits(alone.rate), "100 %", "", digits(alone.cpu_ms), ""])
+    alone = min(batch_speeds(backend, sample, options.seconds), key=lambda speed: speed.cpu_ms)
+    columns = ["", "structures", "structures/s", "first result, s", "CPU ms each", "share of CPU"]
+    print_header([*columns, "server, MB", "client, MB"])
+    name = f"backend alone, batches of {alone.structures}"
+    print_row([name, "", digits(alone.rate), "", digits(alone.cpu_ms), "100 %", "", ""])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        xyz, lines, sdf = write_inputs(folder, options.structures, options.records)
+        os.environ |= {"EQUIPOT_BATCH_STRUCTURES": str(BATCH), "EQUIPOT_MEASURE": "false"}
         settings = {
             "model_store": options.model_store,
             "default_model": options.model,
             "threads": options.threads,
             "jobs_folder": folder / "jobs",
         }
-        each: dict[str, tuple[float, float]] = {}
-        for way, measure, path in (("job", job, xyz), ("stream", stream, lines)):
+        for way, count in (("job", options.job), ("stream", options.stream)):
+            if not count:
+                continue
+            path = folder / f"{way}.xyz"
+            write_input(path, way, count)
             with served(settings) as server:
                 before = server.cpu_seconds() or 0.0
-                first, seconds, memory = measure(server, path, options.structures)
-                cpu = ((server.cpu_seconds() or 0.0) - before) * 1e3 / options.structures
-            rate = options.structures / seconds
-            each[way] = 1e3 / rate, cpu
-            share = f"{100 * rate / alone.rate:.0f} %"
-            print_row([way, digits(rate), share, f"{first:.2f}", digits(cpu), memory])
-        seconds, most = command_line(options, sdf, folder / "out.sdf")
-        rate = options.records / seconds
-        share = f"{100 * rate / alone.rate:.0f} %"
-        print_row(
-            [
-                f"`equipot predict`, {options.records} records",
-                digits(rate),
-                share,
+                first, seconds, memory = asked(server, way, path)
+                cpu = ((server.cpu_seconds() or 0.0) - before) * 1e3 / count
+            row = [way, count, digits(count / seconds), f"{first:.2f}", digits(cpu)]
+            print_row([*row, f"{100 * alone.cpu_ms / cpu:.0f} %", *memory])
+        if count := options.records:
+            write_input(folder / "in.sdf", "sdf", count)
+            given = ["--model-store", options.model_store, "--model", options.model]
+            files = [str(folder / "in.sdf"), "--output", str(folder / "out.sdf")]
+            seconds, cpu, most = equipot(
+                "predict", *files, *given, "--threads", str(options.threads)
+            )
+            row = [
+                "`equipot predict`",
+                count,
+                digits(count / seconds),
                 "",
-                "",
-                f"{most:.0f}",
+                digits(1e3 * cpu / count),
             ]
-        )
-    wall, cpu = (ours - theirs for ours, theirs in zip(each["job"], each["stream"], strict=True))
-    print(f"\nDurability: {wall:+.3f} ms a structure, {cpu:+.3f} ms of processor time.")
+            print_row([*row, f"{100 * alone.cpu_ms * count / 1e3 / cpu:.0f} %", "", f"{most:.0f}"])
 
 
 if __name__ == "__main__":
