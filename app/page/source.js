@@ -61,7 +61,7 @@ export async function takeFile(file) {
     showError("content", `${file.name} is no text, plain or compressed by gzip; unpack it first`);
     return;
   }
-  byId("smiles").value = "";
+  setSmiles(""); // with one conformer: most files hold geometries
   setContent(content);
   const name = file.name.toLowerCase().replace(/\.gz$/, "");
   const known = [...byId("format").options].find((option) =>
