@@ -96,7 +96,5 @@ paces = Table(
 )
 """What jobs of a model took (see `app.jobs.pace`)."""
 
-versions = Table(
-    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
-)
+versions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 """Which migration a database has; the table is alembic's."""
