@@ -81,6 +81,8 @@ def test_a_task_is_a_tool(service: Running) -> None:
     assert row["temperature_K"] == 400
     assert len(row["frequencies_per_cm"]) == 3
     assert "hessian_eV_per_A2" not in row
+
+
 def test_charges_and_warnings_are_told(service: Running) -> None:
     """Two doubts of one structure are those of one; its file says what its rows say."""
     far = "3\ncharge=-1\nO 0 0 0\nH 0 0 0.6\nH 0 0 6\n"
