@@ -164,7 +164,7 @@ def test_molecules_as_ase_has_them_together_and_turned(organic: Backend) -> None
     assert [v.symmetry_number for v in values] == [2, 2, 1, 1]
     assert [len(v.frequencies_per_cm) for v in values] == [3, 4, 21, 21]
     # Positions in another orientation are rounded otherwise, in the model's float32.
-    assert values[3].frequencies_per_cm == pytest.approx(values[2].frequencies_per_cm, abs=2.0)
+    assert values[3].frequencies_per_cm == pytest.approx(values[2].frequencies_per_cm, abs=8.0)
     shapes = np.array(values[2].normal_modes)
     assert shapes.shape == (21, 9, 3)
     assert np.linalg.norm(shapes, axis=(1, 2)) == pytest.approx(np.ones(21))
