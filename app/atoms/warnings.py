@@ -12,6 +12,7 @@ Code: TypeAlias = Literal[
     "out_of_domain",
     "bonds_changed",
     "imaginary_frequencies",
+    "uneven_forces",
     "mechanically_unstable",
     "points_missing",
     "stereo_chosen",
@@ -36,6 +37,8 @@ CODES: dict[Code, str] = {
     "bonds_changed": "bonds broke or formed while the structure was relaxed",
     "imaginary_frequencies": "the structure of a task is no minimum along some modes, which are left "
     "out of its thermochemistry",
+    "uneven_forces": "forces of the model change so unevenly around a minimum that a Hessian from them "
+    "is rough",
     "mechanically_unstable": "a crystal whose elastic tensor says that some strain lowers its energy",
     "points_missing": "a profile has points whose relaxation did not converge, and no energies there",
     "stereo_chosen": "a SMILES leaves the stereochemistry of an atom or a double bond open; the "

@@ -125,7 +125,7 @@ def _query_relax(query: Mapping[str, str]) -> RelaxOptions | None:
 
 
 def task_from(kind: TaskKind, texts: Mapping[str, object]) -> TaskCall:
-    """A task, from its options given as text; those with several values are JSON.
+    """A task, from its options given as text; several values are separated by commas, or JSON.
 
     Raises:
         InvalidRequest: naming the option, its value and what it may be.
@@ -134,10 +134,12 @@ def task_from(kind: TaskKind, texts: Mapping[str, object]) -> TaskCall:
 
 
 def _parsed(option: tuple[str, object]) -> tuple[str, object]:
-    """A list that is given as text, and everything else as it is."""
+    """A list that is given as text, as JSON or separated by commas, and everything else as it is."""
     name, value = option
-    if not isinstance(value, str) or not value.startswith("["):
+    if not isinstance(value, str):
         return option
+    if not value.startswith("["):
+        return (name, value.split(",")) if "," in value else option
     try:
         return name, json.loads(value)
     except ValueError:

@@ -55,6 +55,15 @@ def test_one_structure_that_fails_costs_only_itself(
     )
 
 
+@pytest.mark.parametrize("atoms", ["0,1", "[0,1]"])
+def test_several_values_of_a_query_are_separated_by_commas(bundled: Running, atoms: str) -> None:
+    query = f"atoms={atoms}&range_A=0.9,1.1&points=3"
+    headers = {"content-type": "chemical/x-xyz"}
+    answer = bundled.client.post(f"/tasks/scan?{query}", content=XYZ, headers=headers)
+    (result,) = answer.json()["results"]
+    assert len(result["value"]["energies_eV"]) == 3
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [(XYZ, "chemical/x-xyz"), (json.dumps(WATER) + "\n", "application/x-ndjson")],
@@ -88,7 +97,10 @@ def test_a_molecule_by_its_smiles(bundled: Running) -> None:
     ("options", "told"),
     [
         ({"temperature": 300}, "options.temperature: unknown field; known are"),
-        ({"temperature_K": -1}, "options.temperature_K: Input should be greater than 0, not -1"),
+        (
+            {"temperature_K": -1},
+            "options.temperature_K: Input should be greater than or equal to 1, not -1",
+        ),
         ({"treatment": "gas"}, "options.treatment: Input should be 'auto', 'ideal_gas' or"),
         ({"max_steps": 100_000}, "max_steps: 100000; at most 1000 are allowed"),
         ({"max_steps": 1}, "the relaxation ended after 1 steps without a minimum"),

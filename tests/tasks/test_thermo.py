@@ -17,7 +17,7 @@ from app.errors import InvalidStructure, NotConverged, StructureTooLarge
 from app.store.card import ModelCard
 from app.tasks import Done
 from app.tasks.thermo.modes import QUANTUM
-from app.tasks.thermo.thermo import ThermoValue
+from app.tasks.thermo.thermo import UNEVEN, ThermoValue
 from tests.tasks.doing import Oracle, atoms_of, done, done_all, structure_of
 
 EPSILON, SIGMA, MASS = 0.01, 3.4, 39.948
@@ -160,10 +160,12 @@ def test_molecules_as_ase_has_them_together_and_turned(organic: Backend) -> None
     results = done_all(organic, "thermo", list(map(structure_of, atoms)), normal_modes=True)
     for result in results:
         check_gas(result)
+        is_told = "uneven_forces" in [warning.code for warning in result.warnings]
+        assert is_told == (value_of(result).hessian_asymmetry_eV_per_A2 > UNEVEN)
     values = list(map(value_of, results))
     assert [v.symmetry_number for v in values] == [2, 2, 1, 1]
     assert [len(v.frequencies_per_cm) for v in values] == [3, 4, 21, 21]
-    # Positions in another orientation are rounded otherwise, in the model's float32.
+    # Atoms are displaced along other directions, and the model is no parabola.
     assert values[3].frequencies_per_cm == pytest.approx(values[2].frequencies_per_cm, abs=8.0)
     shapes = np.array(values[2].normal_modes)
     assert shapes.shape == (21, 9, 3)

@@ -10,9 +10,9 @@ from app.tasks.kind import TaskOptions
 class ThermoOptions(TaskOptions):
     """Relax structures, and say what statistical thermodynamics makes of their vibrations."""
 
-    temperature_K: float = Field(default=298.15, gt=0, le=10_000, description="K")
+    temperature_K: float = Field(default=298.15, ge=1, le=10_000, description="K")
     pressure_Pa: float = Field(
-        default=101_325.0, gt=0, allow_inf_nan=False, description="Pa, of an ideal gas; 1 atm"
+        default=101_325.0, ge=1e-6, allow_inf_nan=False, description="Pa, of an ideal gas; 1 atm"
     )
     treatment: Literal["auto", "ideal_gas", "harmonic"] = Field(
         default="auto",

@@ -21,6 +21,8 @@ from app.tasks.thermo.statistics import KB, damped_entropy, vibration
 
 TOLD = 5
 """Modes that a warning names."""
+UNEVEN = 1.0
+"""eV/Å² by which the Hessian may be from symmetric; a single bond has some 30."""
 
 
 class EntropyParts(TaskValue):
@@ -95,7 +97,8 @@ async def run(asking: Asking, structure: Structure, options: ThermoOptions) -> D
     modes = modes_of(curvature.values, masses[free], rigid)
     gas = Gas.of(minimum, masses, options) if is_gas else None
     value = _value(relaxed.prediction.energy, modes, gas, curvature, options)
-    return Done(value, relaxed, (*doubts, *_imaginary(modes)))
+    uneven = _uneven(curvature.asymmetry, options.displacement_A)
+    return Done(value, relaxed, (*doubts, *_imaginary(modes), *uneven))
 
 
 def _is_gas(structure: Structure, options: ThermoOptions) -> bool:
@@ -155,6 +158,20 @@ def _value(
         displaced_copies=curvature.copies,
         normal_modes=modes.shapes.tolist() if options.normal_modes else None,
         hessian_eV_per_A2=curvature.values.tolist() if options.hessian else None,
+    )
+
+
+def _uneven(asymmetry: float, displacement: float) -> tuple[AnswerWarning, ...]:
+    """A warning where forces change so unevenly that their differences are no second derivatives."""
+    if asymmetry <= UNEVEN:
+        return ()
+    return (
+        AnswerWarning(
+            "uneven_forces",
+            f"the Hessian is {asymmetry:.3g} eV/Å² from symmetric (usual: below {UNEVEN:g}): the "
+            f"model's forces change unevenly within {displacement:g} Å, so that frequencies and what "
+            "follows from them depend on displacement_A; compare a larger one, or another model",
+        ),
     )
 
 
