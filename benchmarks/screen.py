@@ -3,6 +3,7 @@ backend alone.
 
     python -m benchmarks.screen --job 100000 --stream 100000 --records 10000 --threads 1
 
+The same with `--model lennard-jones`, which takes next to nothing itself, says what all else takes.
 Structures are sent and results read by the project's client, in a process of its own. Where other
 work runs on the machine, compare processor time. Batches have a fixed size, since what a service
 measures on a busy machine is that. What durability costs is the difference of job and stream.
@@ -38,6 +39,8 @@ from benchmarks.worker import ROOT
 
 LOOK = 0.1
 """Seconds between two looks at the memory of a process."""
+ARGON = np.full(4, 18)
+TETRAHEDRON = np.array([[0, 0, 0], [2.7, 2.7, 0], [2.7, 0, 2.7], [0, 2.7, 2.7]])
 BATCH = 64
 """Structures of a batch, at most."""
 CLIENT = """
@@ -62,9 +65,11 @@ print(first, time.perf_counter() - began, count)
 """Submits a job and reads its results while it runs, or streams."""
 
 
-def molecules(count: int) -> Iterator[Structure]:
-    """Aspirins, each distorted by 0.05 Å in its own way."""
-    one = aspirin()
+def molecules(count: int, model: str) -> Iterator[Structure]:
+    """Aspirins, or four argon atoms for a model of noble gases, each distorted by 0.05 Å in its own
+    way.
+    """
+    one = aspirin() if model != "lennard-jones" else Structure(ARGON, TETRAHEDRON)
     for seed in range(count):
         noise = np.random.default_rng(seed).normal(0, 0.05, (len(one), 3))
         yield Structure(one.numbers, one.positions + noise)
@@ -124,11 +129,11 @@ def equipot(*arguments: str) -> tuple[float, float, float]:
     return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6
 
 
-def write_input(path: Path, way: str, structures: int) -> None:
+def write_input(path: Path, way: str, structures: int, model: str) -> None:
     """Molecules as XYZ for a job, as lines of JSON for a stream, or as SDF."""
     sdf = SdfWriter()
     with path.open("wb") as file:
-        for number, molecule in enumerate(molecules(structures)):
+        for number, molecule in enumerate(molecules(structures, model)):
             if way == "sdf":
                 file.write(sdf.add(Record(molecule, str(number))))
             elif way == "stream":
@@ -154,7 +159,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     loaded = ModelStore(Path(options.model_store)).load(options.model)
     backend = open_backend(loaded, PotentialOptions(threads=options.threads))
-    sample = Sample("aspirin", list(molecules(128)))
+    sample = Sample("aspirin", list(molecules(128, options.model)))
     alone = min(batch_speeds(backend, sample, options.seconds), key=lambda speed: speed.cpu_ms)
     columns = ["", "structures", "structures/s", "first result, s", "CPU ms each", "share of CPU"]
     print_header([*columns, "server, MB", "client, MB"])
@@ -173,7 +178,7 @@ def main(arguments: list[str] | None = None) -> None:
             if not count:
                 continue
             path = folder / f"{way}.xyz"
-            write_input(path, way, count)
+            write_input(path, way, count, options.model)
             with served(settings) as server:
                 before = server.cpu_seconds() or 0.0
                 first, seconds, memory = asked(server, way, path)
@@ -181,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
             row = [way, count, digits(count / seconds), f"{first:.2f}", digits(cpu)]
             print_row([*row, f"{100 * alone.cpu_ms / cpu:.0f} %", *memory])
         if count := options.records:
-            write_input(folder / "in.sdf", "sdf", count)
+            write_input(folder / "in.sdf", "sdf", count, options.model)
             given = ["--model-store", options.model_store, "--model", options.model]
             files = [str(folder / "in.sdf"), "--output", str(folder / "out.sdf")]
             seconds, cpu, most = equipot(
