@@ -43,7 +43,7 @@ NOTHING = 1e-24
 """eV, of the model along a step, that is rounding and teaches nothing."""
 CURVINGS = 2
 """Corrections of a step."""
-LOOK_EVERY = 0.3
+LOOK_EVERY = 0.5
 """Å that an atom moves until bonds are looked at again."""
 TOUCHING, BROKEN = 1.15, 1.6
 """Times the sum of two covalent radii; atoms that are closer without being bonded, and bonds that are
@@ -173,10 +173,9 @@ class Internal(Optimizer):
         moved = positions - self.looked
         if np.einsum("ij,ij->i", moved, moved).max() < LOOK_EVERY**2:
             return
-        structure = replace(origin, positions=positions)
         self.looked = positions
-        if _bonds_have_changed(self.primitives, structure):
-            self._start_over(structure)
+        if _bonds_have_changed(self.primitives, origin, positions):
+            self._start_over(replace(origin, positions=positions))
 
     def _start_over(self, structure: Structure) -> None:
         self.primitives, self.looked = find_primitives(structure), structure.positions
@@ -285,17 +284,24 @@ def _free(structure: Structure) -> Booleans:
     return np.ones(len(structure), dtype=bool) if structure.fixed is None else ~structure.fixed
 
 
-def _bonds_have_changed(primitives: Primitives, structure: Structure) -> bool:
-    """Whether atoms are close together without a bond, or bonds are broken."""
+def _bonds_have_changed(primitives: Primitives, origin: Structure, positions: Floats) -> bool:
+    """Whether, with atoms at positions (N, 3), some are close without a bond, or bonds are broken."""
     start, end, shift = primitives.bonded
-    vectors = structure.positions[end] + shift @ structure.cell - structure.positions[start]
-    radii = covalent_radii[structure.numbers]
-    if (np.linalg.norm(vectors, axis=1) > BROKEN * (radii[start] + radii[end])).any():
+    radii = covalent_radii[origin.numbers]
+    vectors = positions[end] + shift @ origin.cell - positions[start]
+    longest = BROKEN * (radii[start] + radii[end])
+    if (np.einsum("ij,ij->i", vectors, vectors) > longest**2).any():
         return True
-    bonds = find_bonds(structure)
-    close = np.flatnonzero(bonds.stretch < TOUCHING)
-    found = _keys(bonds.start[close], bonds.end[close], bonds.shift[close])
-    return not found <= _keys(start, end, shift) | _keys(end, start, -shift)
+    if origin.pbc.any():
+        bonds = find_bonds(replace(origin, positions=positions))
+        close = np.flatnonzero(bonds.stretch < TOUCHING)
+        found = _keys(bonds.start[close], bonds.end[close], bonds.shift[close])
+        return not found <= _keys(start, end, shift) | _keys(end, start, -shift)
+    apart = positions[:, None] - positions
+    limits = (TOUCHING * (radii[:, None] + radii)) ** 2
+    touching = np.triu(np.einsum("ija,ija->ij", apart, apart) < limits, 1)
+    touching[start, end] = touching[end, start] = False
+    return bool(touching.any())
 
 
 def _keys(start: Integers, end: Integers, shift: Integers) -> set[tuple[int, ...]]:

@@ -63,8 +63,12 @@ class End:
     structure: Structure
 
 
+class Reached(Exception):
+    """No force is longer than asked for."""
+
+
 class Until(EquipotCalculator):
-    """Counts evaluations, and ends a run by `StopIteration` where no force is longer than `fmax`."""
+    """Counts evaluations, and ends a run by `Reached` where no force is longer than `fmax`."""
 
     fmax, evaluations, energy = 0.05, 0, float("nan")
 
@@ -72,9 +76,10 @@ class Until(EquipotCalculator):
         """Evaluate, count, and end."""
         super().calculate(*asked, **named)
         self.evaluations += 1
-        if np.linalg.norm(self.results["forces"], axis=1).max() < self.fmax:
+        forces = self.results.get("forces")
+        if forces is not None and np.linalg.norm(forces, axis=1).max() < self.fmax:
             self.energy = self.results["energy"]
-            raise StopIteration
+            raise Reached
 
 
 def main() -> None:
@@ -145,7 +150,7 @@ def alone(backend: Backend, structure: Structure, name: str, fmax: float) -> End
     atoms = to_ase(structure)
     atoms.calc = calculator = Until(backend)
     calculator.fmax = fmax
-    with suppress(StopIteration), TemporaryDirectory() as folder:
+    with suppress(Reached), TemporaryDirectory() as folder:
         if name == "sella":
             from sella import Sella
 

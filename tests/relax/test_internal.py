@@ -143,7 +143,7 @@ def test_bonds_that_form_on_the_way_get_coordinates(organic: Backend) -> None:
     methane.set_distance(0, 1, far, fix=0)
     state, structure = Internal(), from_ase(methane)
     rows = Rows(np.array([5]))
-    for length, bonds in ((far, 3), (1.1, 4), (2.0, 3)):
+    for length, bonds in ((far, 3), (0.9, 4), (2.0, 3)):
         methane.set_distance(0, 1, length, fix=0)
         x = first_rows(methane.positions)
         Internal.moves([state], x, np.zeros_like(x), rows, [structure])
