@@ -22,6 +22,7 @@ MEDIUM, LARGE = 40, 60  # atoms; larger molecules have fewer frames
 SOLVATED, SOLVENT = 24, 16  # atoms of the molecule, and of its partners, in clusters
 FRAGMENTS, CLUSTERS = 0.3, 0.4  # of the molecules that may
 TINY = 8  # atoms, of molecules that are stretched and pressed more often
+SHAKEN = 15  # more samples of their normal modes: all that is learnt of such bonds is theirs
 RELAXED, FOLLOWED = 2.6, 1.3  # over the number of atoms: the share of molecules
 LENGTHS = np.geomspace(0.4, 3.0, 24)  # Å, of diatomics
 ATOM_CHARGES = {"H": (-1,), "C": (0,), "O": (0,), "S": (0,)}
@@ -103,6 +104,9 @@ class Sampler:
         yield from self._complexes(field_, start)
         yield from self._relaxed(field_, minima[0], modes[0])
         yield from self._followed(field_, start)
+        if size <= TINY:
+            for index in range(SHAKEN):
+                yield from self._thermal(field_, modes[index % len(modes)])
 
     def _thermal(self, field_: ForceField, modes: Modes) -> Iterator[Frame]:
         temperature = round(self._rng.uniform(*TEMPERATURES))

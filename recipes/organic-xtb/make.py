@@ -17,7 +17,7 @@ from typing import Any
 
 from assignment import assigned
 from exclusion import Exclusion
-from molecules import ATOM, DIATOMIC, Molecule, choose
+from molecules import ATOM, DIATOMIC, HANDWRITTEN, Molecule, choose
 from rounds import run_round, write_json
 from split import split
 
@@ -50,8 +50,10 @@ def listed(path: Path, excluded: Exclusion, share: float) -> list[Molecule]:
     """The molecules in their order, from the file if it is there."""
     if not path.exists():
         chosen = assigned(choose(excluded, share), excluded)
-        # a training set of the first rounds has the single atoms that reference energies come from
-        chosen.sort(key=lambda molecule: molecule.source not in (ATOM, DIATOMIC))
+        # a training set of the first rounds has the single atoms that reference energies come from,
+        # and the small molecules that nothing larger teaches (N2, CO2, HCN)
+        first = (ATOM, DIATOMIC, *HANDWRITTEN)
+        chosen.sort(key=lambda molecule: molecule.source not in first)
         written = path.with_name(path.name + ".tmp")
         written.write_text("".join(json.dumps(asdict(molecule)) + "\n" for molecule in chosen))
         os.replace(written, path)
