@@ -60,6 +60,13 @@ class AllegroConfig(ArchitectureConfig):
     envelope_power: int = Field(default=6, ge=2)
 
     can_take_charge: ClassVar[bool] = True
+    widths: ClassVar[tuple[str, ...]] = (
+        "num_scalars",
+        "num_tensors",
+        "two_body_mlp",
+        "latent_mlp",
+        "readout_mlp",
+    )
 
     def build(self, num_elements: int, force_scale: float, average_neighbors: float) -> "Allegro":
         """A freshly initialised model."""

@@ -30,6 +30,8 @@ class ArchitectureConfig(BaseModel, ABC):
     binding: bool = False
 
     can_take_charge: ClassVar[bool] = False
+    widths: ClassVar[tuple[str, ...]] = ()
+    """The hyperparameters that `app.training.models.widening` can enlarge."""
 
     @model_validator(mode="after")
     def _takes_what_it_can(self) -> Self:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -14,6 +14,7 @@ from app.store.card import Origin, member_files
 from app.store.store import ModelStore, StoredModel
 from app.training.models import ModelConfig, Statistics, build_model
 from app.training.models.freezing import freeze
+from app.training.models.widening import can_widen, widened
 from app.training.runs import checkpoint
 from app.training.runs.config import Architecture, StartConfig, TrainConfig
 from app.training.runs.config_file import differences, parse, parse_config
@@ -43,21 +44,41 @@ class Base:
         """Make sure that a run of this config can begin with these weights.
 
         Raises:
-            InvalidConfig: another architecture or hyperparameter, or patterns that freeze nothing
-                or everything.
+            InvalidConfig: another architecture or hyperparameter, but for widths that are to be
+                enlarged, or patterns that freeze nothing or everything.
         """
+        assert config.start is not None
         changed = differences(
             self.model.model_dump(mode="json"), config.model.model_dump(mode="json"), "model."
         )
+        if config.start.widen:
+            changed = {
+                key: values
+                for key, values in changed.items()
+                if not can_widen(self.model, config.model, key.removeprefix("model."))
+            }
         if changed:
             listed = "; ".join(
                 f"{key} is {now!r}, but {was!r} there" for key, (was, now) in changed.items()
             )
             raise InvalidConfig(
                 f"the model is not that of {self.origin.reference}: {listed}; leave these keys out"
+                f"{self._widths(config.start)}"
             )
-        assert config.start is not None
         freeze(build_model(self.model, self.statistics), config.start.freeze)
+
+    def widened(self, config: TrainConfig) -> "Base":
+        """The same function as a model of this config's widths; see `widening`."""
+        model = build_model(config.model, self.statistics, seed=config.seed)
+        weights = [widened(model, weights) for weights in self.weights]
+        return replace(self, model=config.model, weights=weights)
+
+    def _widths(self, start: StartConfig) -> str:
+        """What an error says of the keys that could be larger."""
+        if not self.model.widths:
+            return ""
+        larger = f"{', '.join(self.model.widths)} may be larger"
+        return f" ({larger})" if start.widen else f" ({larger} with start.widen: true)"
 
 
 def load_base(start: StartConfig, store: ModelStore) -> Base:
@@ -92,7 +113,7 @@ def start_of(config: TrainConfig, store: ModelStore) -> Base | None:
         return None
     base = load_base(config.start, store)
     base.check(config)
-    return base
+    return base.widened(config) if config.start.widen else base
 
 
 def _from_checkpoint(path: Path) -> Base:

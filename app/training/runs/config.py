@@ -112,6 +112,9 @@ class StartConfig(Section):
     freeze: tuple[str, ...] = Field(
         (), description="patterns of the names of parameters that stay as they are"
     )
+    widen: bool = Field(
+        False, description="`model` may have larger widths; the answers stay until the first step"
+    )
     references: Literal["keep", "refit"] = Field(
         "keep", description="reference energies of the elements it knows"
     )

@@ -115,6 +115,37 @@ def test_before_the_first_step_known_elements_have_the_answers_of_the_base(here,
     assert tuned.average_neighbors == base.statistics.average_neighbors
 
 
+def test_a_wider_model_begins_with_the_answers_of_the_narrow_one(here, tmp_path):
+    class Immediate(Display):
+        interrupted = True
+
+        def __init__(self):
+            pass
+
+    wide = {"num_scalars": 24, "num_tensors": 6, "two_body_mlp": [20], "latent_mlp": [32]}
+    keys = {"model": TINY | wide, "dtype": "float64"}
+    with pytest.raises(TrainingError, match="interrupted after step 0"):
+        train(here, tmp_path / "run", display=Immediate(), start_keys={"widen": True}, **keys)
+    base = TrainedRun(here / "base")
+    tuned = RunFolder(tmp_path / "run").saved_statistics()
+    model = initial_model(tiny_config(**keys), tuned)
+    model.load_state_dict(checkpoint.load(tmp_path / "run" / "checkpoint.pt")["model"])
+    frames = neon(6, seed=1)
+    expected = answers(base.models(torch.float64)[0], base.statistics, frames)
+    found = answers(model, tuned, frames)
+    np.testing.assert_allclose(found.energy, expected.energy, rtol=0, atol=1e-11)
+    np.testing.assert_allclose(found.forces, expected.forces, rtol=0, atol=1e-11)
+    with pytest.raises(InvalidConfig, match=r"num_scalars is 24, but 16 there.*start\.widen: true"):
+        train(here, tmp_path / "other", **keys)
+    with pytest.raises(InvalidConfig, match="num_scalars is 8, but 16 there"):
+        train(
+            here,
+            tmp_path / "narrower",
+            start_keys={"widen": True},
+            model=TINY | {"num_scalars": 8},
+        )
+
+
 def test_a_tuned_run_is_better_at_once_than_one_from_scratch(here, tmp_path):
     keys = {"data": {"train": "neon.xyz"}, "epochs": 1, "optimizer": {"lr": 0.002}, "ema": 0}
     tuned = train(here, tmp_path / "tuned", **keys)
