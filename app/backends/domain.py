@@ -25,6 +25,7 @@ from app.backends.findings import (
     strong,
     uncertain,
 )
+from app.backends.odd_atoms import OddAtoms
 from app.errors import InvalidRequest, OutOfDomain
 from app.store.card import ModelCard
 from app.store.training_range import TrainingRange
@@ -74,6 +75,8 @@ class Domain:
     ) -> None:
         self._known, self._structure, self._when, self._on_ood = known, structure, when, on_ood
         self._found: tuple[dict[str, Finding], ...] = tuple({} for _ in GROUPS)
+        most = None if known.trained_on is None else known.trained_on.oddities
+        self._odd = None if most is None else OddAtoms(most, structure)
 
     def look(self, piece: Piece) -> None:
         """Compare the atoms of a graph, whole or a piece of the structure, before it is evaluated.
@@ -88,6 +91,8 @@ class Domain:
             for name, finding in finds(self._known.tables, around):
                 if name not in found or finding.rank > found[name].rank:
                     found[name] = finding
+        if self._odd is not None:
+            self._odd.look(around)
         self._check(self._of_geometry())
 
     def doubts(self, prediction: StructurePrediction) -> tuple[AnswerWarning, ...]:
@@ -114,6 +119,8 @@ class Domain:
 
     def _of_geometry(self) -> tuple[AnswerWarning, ...]:
         texts = [self._when + joined(found.values()) for found in self._found if found]
+        if self._odd is not None:
+            texts += [self._when + text for text in self._odd.told()]
         if self._known.trained_on is not None and self._when != AFTER:
             texts = [*_of_the_whole(self._known.trained_on, self._structure), *texts]
         return tuple(AnswerWarning("out_of_domain", text) for text in texts)

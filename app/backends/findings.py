@@ -105,6 +105,7 @@ class Around:
         atoms: (m,) number in the structure of each of the graph's atoms, the core first.
         numbers: (m,) atomic numbers of the same.
         i, j: (E,) the graph's atoms at both ends of each edge whose centre is in the core.
+        vectors: (E, 3), Å, from i to j.
         lengths: (E,), Å.
         of_core: what is around each of the core's atoms.
         alone: whether it is a single atom without images in reach.
@@ -115,8 +116,8 @@ class Around:
         self.atoms, self.numbers = piece.atoms, graph.numbers
         edges = int(np.searchsorted(graph.edge_index[0], core))
         self.i, self.j = graph.edge_index[:, :edges]
-        vectors = graph.edge_vectors()[:edges]
-        self.lengths: Floats = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        self.vectors: Floats = graph.edge_vectors()[:edges]
+        self.lengths: Floats = np.sqrt(np.einsum("ij,ij->i", self.vectors, self.vectors))
         self.of_core: Surroundings = surroundings(
             self.numbers[:core], self.i, self.numbers[self.j], self.lengths
         )

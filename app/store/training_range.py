@@ -5,6 +5,7 @@ from typing import TypeVar
 from ase.data import chemical_symbols
 from pydantic import Field, field_validator
 
+from app.atoms.oddities import Oddity
 from app.atoms.surroundings import kind_of, pair_of
 from app.store.certificate import Part
 
@@ -37,6 +38,8 @@ class TrainingRange(Part):
             within bond range, one of them a hydrogen), each with the least and the largest mean of
             distance over sum of covalent radii; None where data are too few to show all kinds.
         strongest: eV/Å, by element, the longest force; None where there were no forces.
+        oddities: how many odd atoms of each sort 99.9 % of the structures have at most
+            (`app.atoms.oddities`), of the carbons with room for a neighbour those beyond the charge.
     """
 
     most_atoms: int = Field(ge=1)
@@ -51,6 +54,7 @@ class TrainingRange(Part):
         default=None, max_length=MOST_SURROUNDINGS
     )
     strongest: dict[str, float] | None = None
+    oddities: dict[Oddity, int] | None = None
 
     @field_validator("closest")
     @classmethod

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase.build import molecule
 
 from app.atoms.decomposition import Cutter, Piece
 from app.atoms.neighbors import build_graph
@@ -11,6 +12,7 @@ from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.backends.domain import AFTER, BEFORE, Domain, Known, check_on_ood, doubts_of_answer
 from app.errors import InvalidRequest, OutOfDomain
+from app.formats.ase_atoms import from_ase
 from app.store.card import ModelCard
 from app.store.certificate import Calibration, Uncertainty
 from app.store.training_range import TrainingRange
@@ -220,3 +222,21 @@ def test_pieces_say_the_same_as_the_whole(full: ModelCard, strictly_local: bool)
     whole = Domain(Known(full), structure)
     whole.look(Piece.whole(build_graph(structure, 6.0)))
     assert domain.doubts(still(structure)) == whole.doubts(still(structure))
+
+
+def test_more_odd_atoms_than_the_training_data_had(pair_card: ModelCard) -> None:
+    most = {"free": 0, "unsaturated": 1, "shared": 0}
+    known = RANGE.model_copy(update={"oddities": most, "most_atoms": 99, "least_ratio": 0.1})
+    card = pair_card.model_copy(update={"trained_on": known, "cutoff": 5.0})
+    benzene = molecule("C6H6")
+    assert told(card, from_ase(benzene)) == ""
+    assert "carbon" not in told(card, from_ase(benzene[:11]))
+    message = told(card, from_ase(benzene[:8]))
+    assert "atoms 2, 3, 4 and 1 more (carbon) whose neighbours leave room" in message
+    assert "4 in all; in 99.9 % of the training data at most 1: hydrogens may be missing" in message
+    anion = replace(from_ase(benzene[:10]), charge=-2)
+    assert "carbon" not in told(card, anion)
+    benzene.positions *= 1.8897
+    assert "atoms 0, 1, 2 and 9 more without a neighbour" in told(card, from_ase(benzene))
+    pair = Structure(np.array([6, 6]), np.array([[0.0, 0, 0], [0, 0, 4.0]]))
+    assert "without a neighbour within bond range" not in told(card, pair)

@@ -3,11 +3,12 @@ tell what is beyond.
 """
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from ase.data import chemical_symbols
 
+from app.atoms.oddities import LEAST_ATOMS, Oddity, oddities
 from app.atoms.ragged import ranges, rows_of
 from app.atoms.structure import Booleans, Floats, Integers
 from app.atoms.surroundings import kind_name, pair_name, surroundings
@@ -19,6 +20,9 @@ EDGES_AT_ONCE = 200_000
 """Edges that are looked at together, since all of them might not fit into memory."""
 UNSEEN = 0.01
 """Share of frames with a new kind of atom beyond which the kinds that were seen say little."""
+
+USUAL = 0.999
+"""Share of the frames that have at most as many odd atoms as is called known."""
 
 T = TypeVar("T")
 C = TypeVar("C", int, str)
@@ -45,6 +49,7 @@ def training_range(frames: Dataset) -> TrainingRange:
         alone=tuple(chemical_symbols[z] for z in np.flatnonzero(seen.alone)),
         surroundings=seen.surroundings(len(frames)),
         strongest=_by_element(seen.strongest) or None,
+        oddities=seen.oddities(),
     )
 
 
@@ -61,6 +66,7 @@ def joined(one: TrainingRange, other: TrainingRange) -> TrainingRange:
         alone=_of_both(_union, one.alone, other.alone),
         surroundings=_of_both(_all_kinds, one.surroundings, other.surroundings),
         strongest=_of_both(_largest, one.strongest, other.strongest),
+        oddities=_of_both(_most, one.oddities, other.oddities),
     )
 
 
@@ -73,6 +79,7 @@ class _Seen:
         strongest: (Z,), eV/Å, longest forces.
         alone: (Z,) whether there was a single atom in open space.
         kinds: by kind of atom, least and largest stretch, and in how many frames it was.
+        odd: by oddity, how many such atoms each of the larger frames has.
     """
 
     def __init__(self) -> None:
@@ -80,6 +87,7 @@ class _Seen:
         self.farthest, self.strongest = np.zeros(ELEMENTS), np.zeros(ELEMENTS)
         self.alone = np.zeros(ELEMENTS, dtype=bool)
         self.kinds: dict[int, tuple[float, float, int]] = {}
+        self.odd: dict[Oddity, list[Integers]] = {"free": [], "unsaturated": [], "shared": []}
 
     def look_at(self, frames: Dataset) -> None:
         """Note what is in some frames."""
@@ -92,6 +100,7 @@ class _Seen:
         neighbours = numbers[first + arrays.neighbors[edges]]
         np.minimum.at(self.closest, (np.repeat(numbers, degree), neighbours), lengths)
         around = surroundings(numbers, rows_of(degree), neighbours, lengths)
+        self._note_oddities(frames, numbers, rows_of(degree), neighbours, vectors, lengths)
         has_any = degree > 0
         np.maximum.at(self.farthest, numbers[has_any], around.nearest[has_any])
         forces = np.linalg.norm(arrays.forces[atoms], axis=1)
@@ -114,6 +123,24 @@ class _Seen:
         for key, low, high, count in zip(kind[starts].tolist(), least, most, frames, strict=True):
             old = self.kinds.get(key, (np.inf, 0.0, 0))
             self.kinds[key] = (min(old[0], low), max(old[1], high), old[2] + count)
+
+    def _note_oddities(self, frames: Dataset, numbers: Integers, *edges: Any) -> None:
+        """Count the odd atoms of each frame."""
+        larger, frame = frames.n_atoms >= LEAST_ATOMS, rows_of(frames.n_atoms)
+        for name, odd in oddities(numbers, *edges).each().items():
+            count = np.bincount(frame[odd], minlength=len(frames))
+            if name == "unsaturated":
+                count = np.maximum(count - np.abs(frames.charge), 0)
+            self.odd[name].append(count[larger])
+
+    def oddities(self) -> dict[Oddity, int] | None:
+        """How many odd atoms are usual; None where all frames are small."""
+        counts = {name: np.concatenate(parts) for name, parts in self.odd.items()}
+        if not len(counts["free"]):
+            return None
+        return {
+            name: int(np.quantile(count, USUAL, method="higher")) for name, count in counts.items()
+        }
 
     def surroundings(self, frames: int) -> dict[str, tuple[float, float]] | None:
         """The kinds of atoms, where the frames show almost all that others like them would have.
@@ -158,6 +185,10 @@ def _either(
 
 def _largest(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
     return _either(max, one, other)
+
+
+def _most(one: dict[Oddity, int], other: dict[Oddity, int]) -> dict[Oddity, int]:
+    return {name: max(one[name], other[name]) for name in one}
 
 
 def _union(one: tuple[C, ...], other: tuple[C, ...]) -> tuple[C, ...]:

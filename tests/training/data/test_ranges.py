@@ -84,6 +84,7 @@ def test_of_two_data_sets_the_wider_range_counts() -> None:
         alone=("O",),
         surroundings={"OX2H2": (0.9, 1.1)},
         strongest={"O": 3.0},
+        oddities={"free": 1, "unsaturated": 0, "shared": 0},
     )
     other = TrainingRange(
         most_atoms=2,
@@ -94,6 +95,7 @@ def test_of_two_data_sets_the_wider_range_counts() -> None:
         alone=("H",),
         surroundings={"OX2H2": (1.0, 1.2), "OX1H1": (0.9, 1.0)},
         strongest={"O": 2.0, "H": 1.0},
+        oddities={"free": 0, "unsaturated": 2, "shared": 0},
     )
     both = joined(one, other)
     assert both == TrainingRange(
@@ -105,6 +107,7 @@ def test_of_two_data_sets_the_wider_range_counts() -> None:
         alone=("H", "O"),
         surroundings={"OX2H2": (0.9, 1.2), "OX1H1": (0.9, 1.0)},
         strongest={"O": 3.0, "H": 1.0},
+        oddities={"free": 1, "unsaturated": 2, "shared": 0},
     )
     assert joined(other, one) == both
 
