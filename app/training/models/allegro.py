@@ -27,6 +27,7 @@ from app.training.models.inputs import LocalInputs
 from app.training.models.layers import SILU_GAIN, linear, mlp
 from app.training.models.network import Network
 from app.training.models.radial import BesselBasis, PolynomialEnvelope
+from app.training.models.silu import silu
 
 
 class AllegroConfig(ArchitectureConfig):
@@ -177,7 +178,7 @@ class TwoBodyEmbedding(nn.Module):
             centre = centre + self._of_charge(inputs)
         hidden = self.radial(radial) + centre.unsqueeze(1)
         hidden = hidden + neighbors.reshape(*inputs.mask.shape, -1)
-        out: Tensor = self.rest(nn.functional.silu(hidden))
+        out: Tensor = self.rest(silu(hidden))
         return out
 
     def _of_charge(self, inputs: LocalInputs) -> Tensor:
@@ -290,7 +291,7 @@ class LatentUpdate(nn.Module):
 
     def forward(self, x: Tensor, scalars: Tensor, envelope: Tensor) -> Tensor:
         """(N, K, scalars) from (N, K, scalars), (N, K, products) and the (N, K, 1) envelope."""
-        hidden = nn.functional.silu(self.old(x) + self.new(scalars))
+        hidden = silu(self.old(x) + self.new(scalars))
         amount = torch.sigmoid(self.amount)
         # A vector: exporter and runtime leave out a scalar factor that is nearly 1, which costs
         # float64 its digits.

@@ -7,16 +7,21 @@ takes, without its detour over strained positions and cells. `app.backends.expor
 two sums for an exported model.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from app.training.models.inputs import LocalInputs, ModelInputs
 from app.training.models.network import Network
+from app.training.models.portions import energies_in_portions
 from app.training.models.uncertainty import WithUncertainty
 
 
 def edge_gradients(
-    model: Network, inputs: LocalInputs | ModelInputs, create_graph: bool = False
+    model: Callable[[Any], Tensor], inputs: LocalInputs | ModelInputs, create_graph: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Energies (N,) in eV and their gradient g (N, K, 3) in eV/Å by the edge vectors; zero where
     padded.
@@ -59,9 +64,11 @@ def evaluate(
         energies (N,) in eV; forces (N, 3) in eV/Å; virials (N, 3, 3) in eV, the atoms' shares of
         dE/dstrain.
     """
-    energies, gradient = edge_gradients(
-        model, inputs.local() if model.strictly_local else inputs, create_graph
-    )
+    if model.strictly_local:
+        in_portions = partial(energies_in_portions, model)
+        energies, gradient = edge_gradients(in_portions, inputs.local(), create_graph)
+    else:
+        energies, gradient = edge_gradients(model, inputs, create_graph)
     back = gradient.reshape(-1, 3).index_select(0, inputs.reverse.flatten()).reshape(gradient.shape)
     forces = (gradient - back).sum(1)
     virials = inputs.edge_vectors.transpose(1, 2) @ gradient

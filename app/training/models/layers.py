@@ -4,6 +4,8 @@ import math
 
 from torch import nn
 
+from app.training.models.silu import SiLU
+
 SILU_GAIN = 1.6791767
 """1 / √E[silu(z)²] for normal z: keeps the variance through a hidden layer."""
 
@@ -14,7 +16,7 @@ def mlp(width_in: int, hidden: tuple[int, ...], width_out: int, gain: float = 1.
     """
     layers: list[nn.Module] = []
     for width_hidden in hidden:
-        layers += [linear(width_in, width_hidden, gain), nn.SiLU()]
+        layers += [linear(width_in, width_hidden, gain), SiLU()]
         width_in, gain = width_hidden, SILU_GAIN
     return nn.Sequential(*layers, linear(width_in, width_out, gain))
 
