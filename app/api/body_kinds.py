@@ -52,6 +52,8 @@ WRITTEN: Mapping[str, Kind] = {
     **{written.media_type: kind for kind, written in WRITERS.items()},
 }
 """Kinds of bodies that answer, by what a client may call them."""
+HELD = ("msgpack", "lines")
+"""Kinds of bodies that are answered in kind where a task is asked for."""
 SAME = ("msgpack", "lines", *(kind for kind, written in WRITERS.items() if written.holds == NAMES))
 """Kinds of bodies that are answered in kind, unless something else is asked for; others, in JSON."""
 

@@ -3,10 +3,12 @@
 from copy import deepcopy
 from typing import Any
 
-from app.api.body_kinds import EVENT_STREAM, LINES, MSGPACK, XYZ
-from app.api.openapi import BINARY, ERRORS, PREDICT, answer, error, query
+from app.api.body_kinds import EVENT_STREAM, JSON, LINES, MSGPACK, XYZ
+from app.api.openapi import BINARY, ERRORS, PREDICT, answer, error, query, ref
 from app.jobs.schemas import JobOut, JobsAnswer
 from app.protocol.schemas import PredictAnswer
+from app.protocol.tasks import TASK_BODIES
+from app.tasks import TASKS
 
 TEXT = {"schema": {"type": "string"}}
 EVENT = {
@@ -62,6 +64,11 @@ def _submit() -> dict[str, Any]:
     asked = deepcopy(PREDICT["openapi_extra"])
     asked["parameters"] = [
         *asked["parameters"],
+        query(
+            "task",
+            {"type": "string", "enum": list(TASKS)},
+            "which is asked for in the place of predictions, as by `/tasks/{task}`",
+        ),
         query("webhook", {"type": "string"}, "URL that is told of the job's end"),
         {
             "name": "Idempotency-Key",
@@ -71,6 +78,9 @@ def _submit() -> dict[str, Any]:
             "description": "who sends the same again with the same key gets the same job",
         },
     ]
+    content = asked["requestBody"]["content"][JSON]
+    bodies = [content["schema"], *map(ref, TASK_BODIES.values())]
+    content["schema"] = {"anyOf": bodies}
     return {
         "status_code": 202,
         "responses": {

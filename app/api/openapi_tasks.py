@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.api.body_kinds import FORM, JSON, LINES, MSGPACK
+from app.api.body_kinds import EVENT_STREAM, FORM, JSON, LINES, MSGPACK
 from app.api.openapi import BINARY, LINE, PREDICT, UPLOAD, answer, failed, query, ref
 from app.formats.registry import FORMATS
 from app.protocol.query import COMMON
@@ -41,6 +41,7 @@ def _described(kind: TaskKind) -> dict[str, Any]:
         JSON: {"schema": ref(answers)},
         MSGPACK: BINARY,
         LINES: {"schema": {"type": "string"}},
+        EVENT_STREAM: {"schema": {"type": "string"}},
     }
     texts = {known.media_types[0]: {"schema": {"type": "string"}} for known in FORMATS.values()}
     body = {

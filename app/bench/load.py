@@ -119,7 +119,9 @@ def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) 
 def main() -> None:
     """Read the bodies, measure, print."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        allow_abbrev=False,
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--clients", type=int, required=True)

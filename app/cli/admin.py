@@ -69,7 +69,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _action(actions: Any, name: str, text: str, act: Any) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+    action: argparse.ArgumentParser = actions.add_parser(
+        name, help=text, description=text, allow_abbrev=False
+    )
     action.set_defaults(act=act)
     action.add_argument("--server", default=SERVER, metavar="URL", help="(%(default)s)")
     action.add_argument("--json", action="store_true", help="for programs")

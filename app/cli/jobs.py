@@ -26,7 +26,9 @@ from app.errors import InputError, InvalidFormat, InvalidRequest
 from app.formats.compression import is_compressed
 from app.formats.extxyz import format_frame
 from app.formats.registry import FORMATS, WRITERS, of_name
+from app.protocol.query import task_from
 from app.protocol.request import Entry
+from app.tasks import TASKS
 from equipot import Client, Job
 from equipot.job import submission, submit
 from equipot.options import query_of
@@ -63,6 +65,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=get_args(OnOod),
         help="whether what the model's training data never held is answered with a warning or refused",
     )
+    submit.add_argument("--task", choices=tuple(TASKS), help="a task, in the place of predictions")
+    submit.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the task, as temperature_K=350; several times",
+    )
     submit.add_argument("--webhook", metavar="URL", help="is told of the end")
     submit.add_argument("--key", help="who submits the same with the same key gets the same job")
     listing = _action(actions, "list", "a line for each job, newest first", _list)
@@ -71,7 +81,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = _action(actions, "show", "all that is known of a job", _show)
     show.add_argument("--watch", action="store_true", help="go on until it ends")
     results = _action(actions, "results", "its results as they come, until it ends", _results)
-    results.add_argument("--form", choices=FORMS, default="xyz", help="of results (%(default)s)")
+    results.add_argument("--form", choices=FORMS, help="of results (xyz; of a task, lines)")
     results.add_argument("--offset", type=int, default=0, help="number of the first structure")
     results.add_argument("-o", "--output", type=Path, help="file to write; else standard output")
     cancel = _action(actions, "cancel", "end it; what it has of results stays", _cancel)
@@ -98,7 +108,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _action(actions: Any, name: str, text: str, act: Any) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+    action: argparse.ArgumentParser = actions.add_parser(
+        name, help=text, description=text, allow_abbrev=False
+    )
     action.set_defaults(act=act)
     action.add_argument("--server", default=SERVER, metavar="URL", help="(%(default)s)")
     action.add_argument("--json", action="store_true", help="for programs")
@@ -134,7 +146,32 @@ def _query(options: argparse.Namespace) -> dict[str, str]:
         query[name] = getattr(options, name)
     for name in ("strict", "allow_odd_electrons"):
         query[name] = getattr(options, name) or None
-    return query_of(query)
+    return query_of(query) | _of_task(options, relaxes=relax is not None)
+
+
+def _of_task(options: argparse.Namespace, relaxes: bool) -> dict[str, str]:
+    """The task that is asked for, and its options, which the service would refuse, too.
+
+    Raises:
+        InvalidRequest: options without a task, one that the task does not take, or a relaxation.
+    """
+    stated = dict(_pair(option) for option in options.option)
+    if options.task is None:
+        if stated:
+            raise InvalidRequest("--option: is of a task; name it with --task")
+        return {}
+    if relaxes or options.properties:
+        wrong = "--relax and its options" if relaxes else "--properties"
+        raise InvalidRequest(f"{wrong}: of predictions, and a task is asked for")
+    task_from(TASKS[options.task], stated)
+    return {"task": options.task, **stated}
+
+
+def _pair(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not equals:
+        raise InvalidRequest(f"--option {option}: expected NAME=VALUE, as temperature_K=350")
+    return name, value
 
 
 @contextmanager
@@ -205,7 +242,8 @@ def _show(options: argparse.Namespace, client: Client) -> None:
 
 
 def _results(options: argparse.Namespace, client: Client) -> None:
-    parts = client.jobs.download(options.job, options.form, offset=options.offset)
+    form = options.form or ("lines" if client.jobs.get(options.job).task else "xyz")
+    parts = client.jobs.download(options.job, form, offset=options.offset)
     if options.output is None:
         for part in parts:
             sys.stdout.buffer.write(part)

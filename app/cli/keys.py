@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _action(actions: Any, name: str, text: str, act: Any) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+    action: argparse.ArgumentParser = actions.add_parser(
+        name, help=text, description=text, allow_abbrev=False
+    )
     action.set_defaults(act=act)
     action.add_argument(
         "--file", default=os.environ.get(VARIABLE), help=f"the file of keys (${VARIABLE})"

@@ -1,6 +1,7 @@
 """One chunk under way: its structures are answered, and how far it is can be kept at any moment."""
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -17,13 +18,16 @@ from app.jobs.pace import Pace
 from app.jobs.records import Record, pack
 from app.protocol.request import Entry
 from app.protocol.response import Result
+from app.relax import RelaxationState
 from app.service.load import Load
-from app.tasks import Course
+from app.tasks import Course, Stage
 
 CAREFUL = 3
 """Attempts without any result, after which structures go one at a time: one may end the process."""
 KEEPING_SHARE = 0.05
 """Of the time, at most, is spent with keeping how far a chunk is."""
+TOLD = 16
+"""Structures of which it is told how far a task is with them."""
 HOPELESS = 8
 """Attempts after which what is left gets an error."""
 
@@ -63,6 +67,7 @@ class Chunk:
         answer: gives the result of one of them.
         window: room for what is under way.
         most: how much there may be.
+        has_task: whether a task is done with each, which tells how far it is.
 
     Attributes:
         lease: of the chunk.
@@ -80,6 +85,7 @@ class Chunk:
         answer: Answer,
         window: Window,
         most: Callable[[], Load],
+        has_task: bool = False,
     ) -> None:
         self.lease, self._entries, self.kept, self._path = lease, entries, kept, path
         self._answer, self._window, self._most = answer, window, most
@@ -88,12 +94,13 @@ class Chunk:
         self._written, self._not_before = kept.extent, 0.0
         self.has_launched = False
         self.pace = Pace()
+        self._has_task, self._stages = has_task, dict[int, Stage]()
 
     @property
     def progress(self) -> Progress:
         """How far it is."""
         ended, failed = len(self.kept.records), self.kept.failed
-        return Progress(ended - failed, failed, ended > self._before)
+        return Progress(ended - failed, failed, ended > self._before, self._under_way())
 
     async def run(self, launched: Callable[[], None]) -> bytes:
         """Answer all that have no result yet; the results of all, packed.
@@ -141,11 +148,28 @@ class Chunk:
         return [n for n in range(len(self._entries)) if n not in self.kept.records]
 
     async def _one(self, number: int) -> None:
-        keep = partial(self.kept.states.__setitem__, number)
-        course = Course(self.kept.states.get(number), keep)
+        course = Course(
+            self.kept.states.get(number),
+            partial(self._keep, number),
+            partial(self._stages.__setitem__, number) if self._has_task else None,
+        )
         result = await self._answer(self._entries[number], course)
         self.pace = self.pace.plus(Pace.of(self._entries[number], result))
+        self._stages.pop(number, None)
         self.kept.add(number, Record(self._entries[number], result))
+
+    def _keep(self, number: int, state: RelaxationState) -> None:
+        """Take the state of a relaxation; from another thread."""
+        self.kept.states[number] = state
+        if self._has_task:
+            self._stages[number] = Stage("relaxation", state.steps)
+
+    def _under_way(self) -> str | None:
+        """How far tasks are, of the first structures under way."""
+        stages = sorted(self._stages.copy().items())[:TOLD]
+        if not stages:
+            return None
+        return json.dumps([(number, each.name, each.done, each.total) for number, each in stages])
 
     def _leave(self, atoms: int, _: asyncio.Task[None]) -> None:
         self._window.leave(atoms)

@@ -60,6 +60,8 @@ async def estimate(
         pace: of the jobs before it that asked alike.
         mean_steps: of the relaxations that the model has ended so far.
     """
+    if request.task is not None:
+        return Estimated(None, None, None)
     if pace is not None and request.structures:
         atoms = request.n_atoms / len(request.structures)
         each = atoms * pace.seconds / pace.work

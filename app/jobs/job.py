@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.jobs.schemas import State
 from app.protocol.model_ref import ModelRef
@@ -10,6 +11,22 @@ from app.protocol.request import Kind
 
 OPEN: tuple[State, ...] = ("queued", "running")
 """States of a job that has not ended."""
+
+
+class UnderWay(NamedTuple):
+    """How far a task is with one structure.
+
+    Attributes:
+        structure: its number.
+        stage: what is being done.
+        done: so many of them.
+        total: of so many; None where that is not known.
+    """
+
+    structure: int
+    stage: str
+    done: int
+    total: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +99,7 @@ class Job(NewJob):
         result_bytes: of all results.
         rate: structures a second of the chunks that ended last.
         now: when this was read.
+        under_way: how far its task is with some of its structures.
     """
 
     state: State
@@ -94,6 +112,7 @@ class Job(NewJob):
     result_bytes: int
     rate: float | None
     now: float
+    under_way: tuple[UnderWay, ...] = ()
 
     @property
     def left(self) -> int:

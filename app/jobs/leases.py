@@ -39,11 +39,15 @@ class Progress(NamedTuple):
         answered: structures that have an answer.
         failed: those that have an error.
         is_new: whether any of them came with this lease.
+        under_way: how far tasks are with others, as text of JSON: a list of the structure's number in
+            the chunk, the name of what is done, how many are done, and of how many; None where
+            nothing is told.
     """
 
     answered: int
     failed: int
     is_new: bool
+    under_way: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +168,14 @@ class Leases:
             until = self._database.now(connection) + self._seconds
             for place, now in sorted(progress.items()):
                 open_job = exists().where(jobs.c.id == place[0], jobs.c.state.in_(OPEN))
-                values: dict[str, float] = {"lease_until": until}
+                values: dict[str, float | str | None] = {"lease_until": until}
                 if now is not None:
-                    values |= {"answered": now.answered, "failed": now.failed}
+                    told = {"answered": now.answered, "failed": now.failed}
+                    values |= {**told, "under_way": now.under_way}
                 if now is not None and now.is_new:
                     values["attempts"] = 0
-                told = update(chunks).where(self._held(place), open_job).values(values)
-                if not connection.execute(told).rowcount:
+                renewed = update(chunks).where(self._held(place), open_job).values(values)
+                if not connection.execute(renewed).rowcount:
                     lost.add(place)
         return lost
 
@@ -188,6 +193,7 @@ class Leases:
                     "state": "waiting",
                     "holder": None,
                     "lease_until": None,
+                    "under_way": None,
                     "attempts": chunks.c.attempts if counts else fewer,
                 }
                 connection.execute(update(chunks).where(self._held(place)).values(values))
@@ -250,6 +256,7 @@ class Leases:
             "state": "done",
             "holder": None,
             "lease_until": None,
+            "under_way": None,
             "results": results,
             "result_bytes": size,
             "answered": progress.answered,

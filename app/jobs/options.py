@@ -3,8 +3,9 @@
 import json
 from collections.abc import Hashable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from app.errors import EquipotError, InvalidFormat
+from app.errors import EquipotError, InvalidFormat, InvalidRequest
 from app.jobs.files import file_of
 from app.jobs.job import Job, NewJob
 from app.jobs.parts import Part, body
@@ -14,7 +15,10 @@ from app.protocol.lines import read_line
 from app.protocol.query import DRAWING, asked, asked_of_lines
 from app.protocol.request import Entry, Kind, Message, PredictRequest, RequestLimits
 from app.relax import RelaxOptions
+from app.tasks import TaskCall, TaskKind, task_named
 
+TASK = "task"
+"""The parameter of the query that names a task."""
 NOT_ASKED = ("entries", "model", "caller")
 """Fields of a request that a job has elsewhere."""
 
@@ -37,6 +41,24 @@ class Body:
     relax_steps: int
     conformers: int
 
+    @property
+    def task(self) -> TaskKind | None:
+        """That is asked for; None where predictions are.
+
+        Raises:
+            UnknownTask: there is no such task.
+            InvalidRequest: several are named.
+        """
+        names = [value for name, value in self.query if name == TASK]
+        if len(names) > 1:
+            raise InvalidRequest("query parameter task: is given twice; give it once")
+        return task_named(names[0]) if names else None
+
+    @property
+    def asked(self) -> list[tuple[str, str]]:
+        """The query without the task's name."""
+        return [each for each in self.query if each[0] != TASK]
+
     def request(self, part: Part, items: bytes) -> PredictRequest:
         """The request that a part is.
 
@@ -52,17 +74,18 @@ class Body:
         structures = size + max(part.structures, 1) * self.conformers
         limits = RequestLimits(structures, 2 * size + 1, self.relax_steps, self.conformers)
         if self.kind == "lines":
-            request = asked_of_lines(self.query)
+            request = asked_of_lines(self.asked, self.task)
             return replace(request, entries=_of_lines(items, part.lines, limits))
         content = body(self.kind, self.prefix, items, part.structures)
         before = (part.first, part.lines - self.prefix.count(b"\n"))
-        return decode(Message(self.kind, content, self.query, self.kind, before=before), limits)
+        message = Message(self.kind, content, self.asked, self.kind, before=before, task=self.task)
+        return decode(message, limits)
 
     def _of_file(self, part: Part, items: bytes) -> PredictRequest:
         """A part of one of several files; results say which it was."""
         number, file = file_of(self.prefix, part.first)
         if file.error:
-            request, _ = asked(self.query)
+            request, _ = asked(self.asked, self.task)
             return replace(
                 request, entries=[Entry(file.name, InvalidFormat(file.error), item=number)]
             )
@@ -101,7 +124,19 @@ def stored(request: PredictRequest) -> str:
         for field in fields(request)
         if field.name not in NOT_ASKED
     }
-    return json.dumps(asked, default=lambda options: options.model_dump(mode="json"))
+    return json.dumps(asked, default=_plain)
+
+
+def _plain(options: Any) -> Any:
+    if isinstance(options, TaskCall):
+        return {"name": options.kind.name, "options": options.options.model_dump(mode="json")}
+    return options.model_dump(mode="json")
+
+
+def task_of(job: NewJob | Job) -> str | None:
+    """Name of the task that a job asks for; None where it asks for predictions."""
+    task = json.loads(job.options).get("task")
+    return None if task is None else str(task["name"])
 
 
 def request_of(job: NewJob | Job, entries: list[Entry], caller: Hashable = None) -> PredictRequest:
@@ -113,7 +148,11 @@ def request_of(job: NewJob | Job, entries: list[Entry], caller: Hashable = None)
         caller: for whom they are evaluated.
     """
     options = json.loads(job.options)
-    relax = options.pop("relax")
+    relax, task = options.pop("relax"), options.pop("task", None)
     options["properties"] = tuple(options["properties"])
     options["relax"] = None if relax is None else RelaxOptions.model_validate(relax, strict=False)
+    if task is not None:
+        kind = task_named(task["name"])
+        asked = kind.options.model_validate(task["options"], strict=False)
+        options["task"] = TaskCall(kind, asked)
     return PredictRequest(entries=entries, model=job.model, caller=caller, **options)

@@ -1,8 +1,8 @@
 """Results and states of relaxations as bytes, to the last bit, and back.
 
 MessagePack: an array is an extension of its dtype, shape and bytes; an object of one of `CLASSES` one
-of its name and fields, and an error one of its name and message. Nothing else is made of such bytes,
-whatever they say.
+of its name and fields, an error one of its name and message, and what a task found its fields as they
+are told. Nothing else is made of such bytes, whatever they say.
 """
 
 from collections.abc import Iterable
@@ -25,8 +25,9 @@ from app.relax import RelaxationState, Relaxed
 from app.relax.internal import Internal, Pairs
 from app.relax.optimizers import Fire, Lbfgs, ScaledLbfgs
 from app.relax.primitives import Primitives
+from app.tasks import KeptValue, TaskValue
 
-ARRAY, OBJECT, ERROR = 1, 2, 3
+ARRAY, OBJECT, ERROR, VALUE = 1, 2, 3, 4
 CLASSES: dict[str, type[Any]] = {
     kind.__name__: kind
     for kind in (
@@ -94,6 +95,9 @@ def _extension(value: Any) -> Any:
         return [*value]
     if isinstance(value, errors.EquipotError):
         return ormsgpack.Ext(ERROR, ormsgpack.packb([_name_of(value), str(value)]))
+    if isinstance(value, TaskValue):
+        fields_ = value.model_dump(mode="json", exclude_none=True)
+        return ormsgpack.Ext(VALUE, ormsgpack.packb(fields_))
     name = type(value).__name__
     if is_dataclass(value) and CLASSES.get(name) is type(value):
         kept = {field.name: getattr(value, field.name) for field in fields(value)}
@@ -114,6 +118,8 @@ def _value(tag: int, data: bytes) -> Any:
     if tag == ERROR:
         name, message = ormsgpack.unpackb(data)
         return getattr(errors, name)(message)
+    if tag == VALUE:
+        return KeptValue.model_construct(**ormsgpack.unpackb(data))
     name, values = unpack(data)
     for field in TUPLES.get(name, ()):
         values[field] = None if values[field] is None else tuple(values[field])

@@ -166,6 +166,8 @@ class Runner:
         job = await self._job(lease.job)
         choice = Choice([self._potential(model) for model in job.models])
         request = request_of(job, [], self._caller)
+        has_task = request.task is not None
+        relaxes = has_task or request.relax is not None
 
         async def answer(entry: Entry, course: Course) -> Result:
             potential = choice.potential(entry, request)
@@ -180,9 +182,7 @@ class Runner:
         def most() -> Load:
             on_cpu = self._service.settings.device == "cpu"
             budgets = [potential.workers.budget for potential in choice.potentials]
-            return Load.largest(
-                Load.window(budget, request.relax is not None, on_cpu) for budget in budgets
-            )
+            return Load.largest(Load.window(budget, relaxes, on_cpu) for budget in budgets)
 
         path = self._folder.work(lease.job, lease.number)
         entries, kept = await self.threaded(self._read, job, lease, path)
@@ -190,13 +190,13 @@ class Runner:
         entries = [choice.named(entry, choice.potential(entry, request)) for entry in entries]
         if kept.records or kept.states:
             log.info("job %s: chunk %d goes on: %s", *lease.place, kept)
-        chunk = Chunk(lease, entries, kept, path, answer, self._window, most)
+        chunk = Chunk(lease, entries, kept, path, answer, self._window, most, has_task)
         self._chunks[lease.place] = chunk
         results = await chunk.run(self.wake)
         if await self.threaded(self._hand_in.finish, lease, results, chunk.progress):
             # The geometries of SMILES took the time, and of several models it is not known which did.
-            if job.kind != "smiles" and job.only is not None:
-                self._note((job.digest, request.relax is not None), chunk.pace)
+            if job.kind != "smiles" and job.only is not None and not has_task:
+                self._note((job.digest, relaxes), chunk.pace)
             await self.threaded(self._housekeeper.end_jobs)
 
     def _potential(self, model: ModelRef) -> Potential:

@@ -38,6 +38,15 @@ class WebhookOut(_Wire):
     )
 
 
+class UnderWayOut(_Wire):
+    """How far a task is with one structure."""
+
+    structure: int = Field(description="its number, from 0")
+    stage: str = Field(description="what is being done: `relaxation`, `displaced copies`, …")
+    done: int = Field(description="so many of them; of a relaxation, steps")
+    total: int | None = Field(description="of so many; none where that is not known")
+
+
 class JobOut(_Wire):
     """A job: how far it is, and what it takes."""
 
@@ -49,10 +58,16 @@ class JobOut(_Wire):
     models: list[ModelOut] | None = Field(
         default=None, description="several, in their order, of which each structure has one"
     )
+    task: str | None = Field(
+        default=None, description="which is asked for; none where predictions are"
+    )
     structures: int
     done: int = Field(description="structures with an answer")
     failed: int = Field(description="structures with an error, which is their result")
     left: int = Field(description="structures with neither yet")
+    under_way: list[UnderWayOut] | None = Field(
+        default=None, description="how far a task is with some of its structures, while it runs"
+    )
     rate: float | None = Field(description="structures a second, of late; none before the first")
     eta_seconds: float | None = Field(description="until the end at this rate")
     estimate: Estimate

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.jobs.job import Job
-from app.jobs.schemas import Estimate, JobOut, WebhookOut
+from app.jobs.options import task_of
+from app.jobs.schemas import Estimate, JobOut, UnderWayOut, WebhookOut
 from app.protocol.schemas import ModelOut
 
 DAY = 86_400.0
@@ -21,7 +22,11 @@ def shown(job: Job, keep_days: float, with_secret: bool = False) -> JobOut:
     first, *others = (
         ModelOut(name=each.name, version=each.version, digest=each.digest) for each in job.models
     )
-    several: dict[str, Any] = {"models": [first, *others]} if others else {}
+    stated: dict[str, Any] = {"models": [first, *others]} if others else {}
+    if (task := task_of(job)) is not None:
+        stated["task"] = task
+    if job.under_way:
+        stated["under_way"] = [UnderWayOut(**each._asdict()) for each in job.under_way]
     expires = None if job.ended is None else job.ended + keep_days * DAY
     webhook = None
     if job.webhook is not None:
@@ -31,7 +36,7 @@ def shown(job: Job, keep_days: float, with_secret: bool = False) -> JobOut:
         id=job.id,
         state=job.state,
         model=None if others else first,
-        **several,
+        **stated,
         structures=job.structures,
         done=job.answered,
         failed=job.failed,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Subquery, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.access.caller import Caller
 from app.errors import JobConflict, Overloaded, RateLimited, Unavailable, UnknownJob
 from app.jobs.database import Database
-from app.jobs.job import OPEN, Job, NewJob, ResultFile
+from app.jobs.job import OPEN, Job, NewJob, ResultFile, UnderWay
 from app.jobs.parts import Part
 from app.jobs.tables import chunks, folder, jobs
 
@@ -168,7 +168,11 @@ class JobStore:
             wanted = (jobs.c.id == id_) & jobs.c.state.in_(OPEN)
             if connection.execute(update(jobs).where(wanted).values(values)).rowcount:
                 unfinished = (chunks.c.job == id_) & (chunks.c.state != "done")
-                nothing = {"answered": 0, "failed": 0}  # until who has it hands it in
+                nothing = {
+                    "answered": 0,
+                    "failed": 0,
+                    "under_way": None,
+                }  # until who has it hands it in
                 connection.execute(update(chunks).where(unfinished).values(nothing))
         return self.get(id_)
 
@@ -176,17 +180,7 @@ class JobStore:
         """Files with results of structures from `start` to `stop`, as far as there are any without
         a gap; the last one may be that of a chunk that is not complete.
         """
-        before = func.sum(chunks.c.structures).over(order_by=chunks.c.number)
-        all_files = (
-            select(
-                chunks.c.results,
-                chunks.c.structures,
-                chunks.c.number,
-                (before - chunks.c.structures).label("first"),
-            )
-            .where(chunks.c.job == id_)
-            .subquery()
-        )
+        all_files = _numbered(id_)
         query = (
             select(all_files)
             .where(all_files.c.first < stop)
@@ -224,6 +218,7 @@ class JobStore:
             "answered": int(sums[0]),
             "failed": int(sums[1]),
             "result_bytes": int(sums[2]),
+            "under_way": _under_way(connection, row.id) if row.state == "running" else (),
             "rate": _rate(connection, row, int(sums[0]) + int(sums[1]), now),
             "now": now,
         }
@@ -231,6 +226,28 @@ class JobStore:
 
 
 JOB_FIELDS = {field.name for field in fields(Job)}
+
+
+def _numbered(id_: str) -> Subquery:
+    """The chunks of a job, each with the number of its first structure."""
+    before = func.sum(chunks.c.structures).over(order_by=chunks.c.number)
+    columns = (chunks.c.results, chunks.c.structures, chunks.c.number, chunks.c.under_way)
+    first = (before - chunks.c.structures).label("first")
+    return select(*columns, first).where(chunks.c.job == id_).subquery()
+
+
+def _under_way(connection: Connection, id_: str) -> tuple[UnderWay, ...]:
+    """How far tasks are with structures of a job."""
+    told = chunks.c.under_way.is_not(None) & (chunks.c.job == id_)
+    if not connection.execute(select(func.count()).where(told)).scalar_one():
+        return ()
+    all_chunks = _numbered(id_)
+    query = select(all_chunks).where(all_chunks.c.under_way.is_not(None))
+    return tuple(
+        UnderWay(int(row.first) + number, *stage)
+        for row in connection.execute(query.order_by(all_chunks.c.number))
+        for number, *stage in json.loads(row.under_way)
+    )
 
 
 def _row(job: str, number: int, part: Part) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 metadata = MetaData()
-REVISION = "0004"
+REVISION = "0005"
 """The newest of the migrations; a database that it brought up to date has these tables."""
 
 folder = Table(
@@ -81,6 +81,7 @@ chunks = Table(
     Column("results", String(64)),
     Column("result_bytes", BigInteger, nullable=False, default=0),
     Column("ended", Float(53)),
+    Column("under_way", Text),
     Index("job_chunks_by_state", "job", "state", "number"),
 )
 

@@ -1,7 +1,8 @@
-"""A relaxation that is followed, as server-sent events.
+"""A relaxation or a task that is followed, as server-sent events.
 
 `begin` says which model answers and what structure it is about, `step` where the relaxation is after
-some steps, and `end` is the document that answers the same request in JSON.
+some steps, `progress` how many evaluations or relaxations of a task have ended, and `end` is the
+document that answers the same request in JSON.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from app.protocol.model_ref import ModelRef
 from app.protocol.response import PredictResponse
 from app.relax import RelaxationState
 from app.relax.state import structure_at
+from app.tasks import Stage
 
 
 def begin(model: ModelRef, structure: Structure) -> bytes:
@@ -47,6 +49,11 @@ def step(origin: Structure, state: RelaxationState) -> bytes:
     if here.cell.any():
         fields["cell"] = here.cell
     return _event("step", fields)
+
+
+def progress(stage: Stage) -> bytes:
+    """How far a task is."""
+    return _event("progress", {"stage": stage.name, "done": stage.done, "total": stage.total})
 
 
 def end(response: PredictResponse) -> bytes:

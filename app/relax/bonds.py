@@ -6,12 +6,15 @@ said, so that a long bond that got a little longer is not told.
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
+from scipy.sparse.csgraph import connected_components
 
-from app.atoms.structure import Floats, Structure
+from app.atoms.structure import Booleans, Floats, Integers, Structure
 from app.atoms.warnings import AnswerWarning
 
 BONDED = 1.15
 """Times the sum of two radii; pairs that are closer are bonded."""
+JOINED = 1.25
+"""The same of pairs that hold a molecule together, whose bonds may be long."""
 APART = 1.5
 """Times the sum of two radii; pairs that are further apart are not."""
 MOST_ATOMS = 500
@@ -42,6 +45,38 @@ def changed_bonds(before: Structure, after: Structure) -> tuple[AnswerWarning, .
         return ()
     more = f" and {len(changes) - TOLD} more" if len(changes) > TOLD else ""
     return (AnswerWarning("bonds_changed", f"bonds {', '.join(changes[:TOLD])}{more}"),)
+
+
+def joined(structure: Structure, factor: float = JOINED) -> Booleans:
+    """(N, N), which atoms are bonded to each other; of what does not repeat.
+
+    Args:
+        structure: N atoms.
+        factor: times the sum of two radii, below which they are.
+    """
+    bonded = _stretch(structure) < factor
+    np.fill_diagonal(bonded, False)
+    return bonded
+
+
+def molecules(structure: Structure) -> Integers:
+    """(N,), the number of the molecule of each atom, from 0: of atoms that bonds join."""
+    return np.asarray(connected_components(joined(structure), directed=False)[1])
+
+
+def kinds_of(structure: Structure) -> list[int]:
+    """A number for each atom, the same of those that bonds alone do not tell apart (H. L. Morgan, J.
+    Chem. Doc. 5, 107 (1965)); of what does not repeat.
+    """
+    neighbours = [np.flatnonzero(row).tolist() for row in joined(structure)]
+    kinds: list[int] = structure.numbers.tolist()
+    count = 0
+    while len(set(kinds)) > count:
+        count = len(set(kinds))
+        seen = [(kinds[i], *sorted(kinds[j] for j in near)) for i, near in enumerate(neighbours)]
+        order = {kind: number for number, kind in enumerate(sorted(set(seen)))}
+        kinds = [order[kind] for kind in seen]
+    return kinds
 
 
 def _stretch(structure: Structure) -> Floats:

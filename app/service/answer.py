@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from app.atoms.structure import Structure
-from app.atoms.warnings import AnswerWarning
 from app.engine.potential import Potential
 from app.errors import (
     DoubtfulAnswer,
@@ -26,7 +25,6 @@ from app.relax import Safeguards
 from app.relax.bonds import changed_bonds
 from app.service.answer_cache import AnswerCache, key_of
 from app.service.choice import Choice, as_asked, ref_of
-from app.store.card import ModelCard
 from app.tasks import WHOLE, Asking, Chemist, Course
 from app.telemetry.context import count_structure
 
@@ -191,23 +189,24 @@ async def _answered(
     aids: Aids,
     course: Course,
 ) -> Answered:
-    warnings = [*entry.warnings, *_odd_electrons(potential.card, structure, request)]
-    structure = as_asked(structure, request.allow_odd_electrons)
     asking = Asking(
         potential,
         request.caller,
         aids.safeguards,
         request.on_ood,
-        course if request.task is None else WHOLE,
+        course,
         entry.topology,
         aids.chemist,
+        request.allow_odd_electrons,
     )
+    warnings = [*entry.warnings, *asking.odd_electrons(structure)]
+    structure = as_asked(structure, request.allow_odd_electrons)
     relaxed, value = None, None
     if request.task is not None:
         done = await request.task.run(asking, structure)
         relaxed, value, doubts = done.relaxed, done.value, done.warnings
     elif request.relax is not None:
-        relaxed, doubts = await asking.relaxed(structure, request.relax)
+        relaxed, doubts = await asking.relaxed(structure, request.relax, course=course)
     else:
         prediction, doubts = await asking.single_point(structure, request.derivatives)
     if relaxed is not None:
@@ -218,20 +217,3 @@ async def _answered(
         told = "; ".join(f"{warning.code}: {warning.message}" for warning in warnings)
         raise DoubtfulAnswer(f"{told} (an error since the request is strict)")
     return Answered(prediction, relaxed, tuple(warnings), value)
-
-
-def _odd_electrons(
-    card: ModelCard, structure: Structure, request: PredictRequest
-) -> list[AnswerWarning]:
-    """The doubt about a radical that the request wants answered.
-
-    Raises:
-        UnsupportedCharge: it does not want that.
-    """
-    try:
-        card.check_electrons(structure)
-    except UnsupportedCharge as error:
-        if not request.allow_odd_electrons:
-            raise
-        return [AnswerWarning("odd_electrons", str(error).partition(": ")[0])]
-    return []

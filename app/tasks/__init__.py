@@ -5,16 +5,38 @@ structure by the model's queue. Routes, their schemas, the client, the command l
 language models follow from that.
 """
 
-from app.tasks.asking import WHOLE, Asking, Chemist, Course
+from app.errors import UnknownTask
+from app.tasks.asking import WHOLE, Asking, Chemist, Course, Stage
 from app.tasks.conformers.conformers import CONFORMERS
 from app.tasks.crystals.elastic import ELASTIC
 from app.tasks.crystals.eos import EOS
-from app.tasks.kind import Done, TaskCall, TaskKind, TaskOptions, TaskValue
+from app.tasks.kind import Done, KeptValue, TaskCall, TaskKind, TaskOptions, TaskValue
 from app.tasks.scan.scan import SCAN
 from app.tasks.thermo.thermo import THERMO
 
-TASKS: dict[str, TaskKind] = {kind.name: kind for kind in (THERMO, CONFORMERS, SCAN, EOS, ELASTIC)}
+TASKS: dict[str, TaskKind] = {
+    kind.name: kind
+    for kind in (
+        THERMO,
+        CONFORMERS,
+        SCAN,
+        EOS,
+        ELASTIC,
+    )
+}
 """All of them, by their names."""
+
+
+def task_named(name: str) -> TaskKind:
+    """The task of a name.
+
+    Raises:
+        UnknownTask: there is none.
+    """
+    if name not in TASKS:
+        raise UnknownTask(f"no task '{name[:80]}'; there are {', '.join(TASKS)}")
+    return TASKS[name]
+
 
 __all__ = [
     "TASKS",
@@ -23,8 +45,11 @@ __all__ = [
     "Chemist",
     "Course",
     "Done",
+    "KeptValue",
+    "Stage",
     "TaskCall",
     "TaskKind",
     "TaskOptions",
     "TaskValue",
+    "task_named",
 ]

@@ -11,7 +11,7 @@ from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.backends.domain import AFTER, BEFORE, Domain, OnOod, When
 from app.engine.potential import Potential
-from app.errors import NotConverged, StructureTooLarge
+from app.errors import NotConverged, StructureTooLarge, UnsupportedCharge
 from app.formats.topology import Topology
 from app.relax import Held, Keep, RelaxationState, Relaxed, RelaxOptions, Safeguards, relax
 from app.telemetry.tracing import span
@@ -28,16 +28,36 @@ Chemist: TypeAlias = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a task is with one structure.
+
+    Attributes:
+        name: what is being done, as `displaced copies`.
+        done: so many of them.
+        total: of so many; None where that is not known.
+    """
+
+    name: str
+    done: int
+    total: int | None = None
+
+
+Tell: TypeAlias = Callable[[Stage], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Course:
-    """How the relaxation of an entry begins, and who follows it.
+    """How the relaxation of an entry, or the first one of a task, begins, and who follows it.
 
     Attributes:
         state: of one that did not end, from which it goes on.
         keep: is told of its state every few steps.
+        tell: is told how far a task is, whenever an evaluation or a relaxation of many has ended.
     """
 
     state: RelaxationState | None = None
     keep: Keep | None = None
+    tell: Tell | None = None
 
 
 WHOLE = Course()
@@ -53,9 +73,10 @@ class Asking:
         caller: for whom; callers take turns.
         safeguards: where a relaxation, or a task, is given up.
         on_ood: whether what is out of domain is told or refused.
-        course: of a relaxation.
+        course: of the relaxation that is asked for, or that a task begins with.
         topology: of the structure, where its file or its SMILES states it.
         chemist: answers what RDKit knows; None where nobody does.
+        allow_odd_electrons: whether models of closed shells answer for radicals, with a warning.
     """
 
     potential: Potential
@@ -65,6 +86,21 @@ class Asking:
     course: Course = WHOLE
     topology: Topology | None = None
     chemist: Chemist | None = None
+    allow_odd_electrons: bool = False
+
+    def odd_electrons(self, structure: Structure) -> tuple[AnswerWarning, ...]:
+        """The doubt about a radical that the model is to answer for although it knows closed shells only.
+
+        Raises:
+            UnsupportedCharge: it is not to.
+        """
+        try:
+            self.potential.card.check_electrons(structure)
+        except UnsupportedCharge as error:
+            if not self.allow_odd_electrons:
+                raise
+            return (AnswerWarning("odd_electrons", str(error).partition(": ")[0]),)
+        return ()
 
     async def single_point(
         self, structure: Structure, derivatives: bool = True, when: When = ""
@@ -81,7 +117,11 @@ class Asking:
         return domain.stated(prediction), domain.doubts(prediction)
 
     async def relaxed(
-        self, structure: Structure, options: RelaxOptions, held: Held | None = None
+        self,
+        structure: Structure,
+        options: RelaxOptions,
+        held: Held | None = None,
+        course: Course = WHOLE,
     ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
         """Where a relaxation ended, and what is out of domain of its first and its last geometry.
 
@@ -89,6 +129,7 @@ class Asking:
             structure: where to begin.
             options: how to relax.
             held: an internal coordinate that keeps its value.
+            course: how it begins, and who follows it.
 
         Raises:
             OutOfDomain: something is, and that is to be refused; of the first geometry, before
@@ -98,8 +139,7 @@ class Asking:
         if self.on_ood == "error":
             await self.single_point(structure, when=BEFORE)
         first = Domain(self.potential.known, structure, BEFORE, self.on_ood)
-        course = self.course.state, self.course.keep
-        ask = (options, self.safeguards, self.caller, first.look, *course)
+        ask = (options, self.safeguards, self.caller, first.look, course.state, course.keep)
         with span("relax"):
             relaxed = await relax(self.potential, structure, *ask, held)
         stated = replace(
@@ -115,15 +155,20 @@ class Asking:
         return stated, (*first.doubts(relaxed.initial), *last.doubts(relaxed.prediction))
 
     async def minimum(
-        self, structure: Structure, options: RelaxOptions
+        self, structure: Structure, options: RelaxOptions, course: Course = WHOLE
     ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
         """The minimum that a relaxation leads to, and what is out of domain on the way.
+
+        Args:
+            structure: where to begin.
+            options: how to relax.
+            course: how it begins, and who follows it; `self.course` of what a task begins with.
 
         Raises:
             NotConverged: it did not end there.
             EquipotError: as `relaxed`.
         """
-        relaxed, doubts = await self.relaxed(structure, options)
+        relaxed, doubts = await self.relaxed(structure, options, course=course)
         if not relaxed.converged:
             raise NotConverged(
                 f"the relaxation ended after {relaxed.steps} steps without a minimum "
@@ -139,7 +184,7 @@ class Asking:
 
         Args:
             structures: all with as many atoms.
-            what: they are, for an error.
+            what: they are, for an error and for who follows.
 
         Raises:
             StructureTooLarge: more than one structure's answer may take.
@@ -150,37 +195,58 @@ class Asking:
         async def one(structure: Structure) -> StructurePrediction:
             return await self.potential.predict(structure, caller=self.caller)
 
-        return await self.each(one, structures)
+        return await self.each(one, structures, what)
 
     async def each(
-        self, work: Callable[[Structure], Awaitable[T]], structures: Sequence[Structure]
+        self,
+        work: Callable[[Structure], Awaitable[T]],
+        structures: Sequence[Structure],
+        what: str,
+        before: int | None = None,
     ) -> list[T]:
         """What some work gives for each of some structures, with a few batches of them under way.
 
         Args:
             work: on one structure, by way of the model's queue.
-            structures: all with as many atoms.
+            structures: about as large as each other.
+            what: they are, for who follows.
+            before: how many there were before these, where it is not known how many there will be.
 
         Raises:
             Exception: of one of them, at once.
         """
+        total = len(structures) if before is None else None
+        ended = before or 0
+
+        async def counted(structure: Structure) -> T:
+            nonlocal ended
+            found = await work(structure)
+            ended += 1
+            self.tell(Stage(what, ended, total))
+            return found
+
         begun: list[asyncio.Future[T]] = []
         under_way: set[asyncio.Future[T]] = set()
         try:
             for structure in structures:
                 while len(under_way) >= self._width(len(structure)):
-                    ended, under_way = await asyncio.wait(
+                    over, under_way = await asyncio.wait(
                         under_way, return_when=asyncio.FIRST_COMPLETED
                     )
-                    for each in ended:
+                    for each in over:
                         each.result()
-                begun.append(asyncio.ensure_future(work(structure)))
+                begun.append(asyncio.ensure_future(counted(structure)))
                 under_way.add(begun[-1])
             return await asyncio.gather(*begun)
         finally:
             for each in begun:
                 each.cancel()
             await asyncio.gather(*begun, return_exceptions=True)
+
+    def tell(self, stage: Stage) -> None:
+        """Say how far the task is, to whoever follows it."""
+        if self.course.tell is not None:
+            self.course.tell(stage)
 
     def _width(self, atoms: int) -> int:
         """Copies with so many atoms that may be under way: the share of this structure of some batches,

@@ -59,6 +59,12 @@ class TaskValue(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class KeptValue(TaskValue):
+    """What a task found, as it was kept: fields as they are told."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What became of a task.

@@ -25,7 +25,9 @@ from equipot.options import (
     AllOptions,
     ConformersCall,
     ElasticCall,
+    EnergiesOfCall,
     EosCall,
+    PhononsCall,
     RelaxCall,
     ScanCall,
     ThermoCall,
@@ -131,6 +133,16 @@ class AsyncClient:
         """See `Client.scan`."""
         return await self.task("scan", structures, progress=progress, **options)
 
+    async def energies_of(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[EnergiesOfCall],
+    ) -> Results:
+        """See `Client.energies_of`."""
+        return await self.task("energies-of", structures, progress=progress, **options)
+
     async def eos(
         self,
         structures: AnyStructure | Iterable[AnyStructure],
@@ -150,6 +162,16 @@ class AsyncClient:
     ) -> Results:
         """See `Client.elastic`."""
         return await self.task("elastic", structures, progress=progress, **options)
+
+    async def phonons(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[PhononsCall],
+    ) -> Results:
+        """See `Client.phonons`."""
+        return await self.task("phonons", structures, progress=progress, **options)
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Client.tasks`."""
@@ -256,10 +278,11 @@ class AsyncJobs:
         *,
         key: str | None = None,
         webhook: str | None = None,
-        **options: Unpack[AllOptions],
+        task: str | None = None,
+        **options: Any,
     ) -> Job:
         """See `Jobs.submit`."""
-        with job.body_of(structures, options) as request:
+        with job.body_of(structures, options, task) as request:
             return await self._client.run(job.submit(request, key, webhook))
 
     async def list(self, *, limit: int = 100, state: State | None = None) -> list[Job]:

@@ -106,12 +106,26 @@ def asked(task: str | None, options: Mapping[str, Any]) -> tuple[str, Mapping[st
     """
     if task is None:
         return PREDICT, options
+    return f"{TASKS}/{named_task(task)}", of_task(options)
+
+
+def named_task(task: str) -> str:
+    """The name of a task.
+
+    Raises:
+        UnknownTask: that is none.
+    """
     if not re.fullmatch(r"[a-z][a-z-]*", task):
         raise UnknownTask("unknown_task", f"no task '{task:.80}'")
+    return task
+
+
+def of_task(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked of a task, whose own options stand beside those of its request, as a body has it."""
     names = AskOptions.__annotations__
     own = {name: value for name, value in options.items() if name not in names}
     others = {name: value for name, value in options.items() if name in names}
-    return f"{TASKS}/{task}", {**others, "options": own}
+    return {**others, "options": own}
 
 
 def _places(

@@ -19,7 +19,9 @@ from equipot.options import (
     AllOptions,
     ConformersCall,
     ElasticCall,
+    EnergiesOfCall,
     EosCall,
+    PhononsCall,
     RelaxCall,
     ScanCall,
     ThermoCall,
@@ -199,6 +201,20 @@ class Client:
         """
         return self.task("scan", structures, progress=progress, **options)
 
+    def energies_of(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[EnergiesOfCall],
+    ) -> Results:
+        """A named difference of energies of each structure: `difference` says which.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("energies-of", structures, progress=progress, **options)
+
     def eos(
         self,
         structures: AnyStructure | Iterable[AnyStructure],
@@ -226,6 +242,20 @@ class Client:
             EquipotError: as `predict`.
         """
         return self.task("elastic", structures, progress=progress, **options)
+
+    def phonons(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[PhononsCall],
+    ) -> Results:
+        """Bands, density of states and thermal properties of each crystal.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("phonons", structures, progress=progress, **options)
 
     def tasks(self) -> list[dict[str, Any]]:
         """All tasks of the service, with the schemas of their options and of what they find."""
@@ -370,7 +400,8 @@ class Jobs:
         *,
         key: str | None = None,
         webhook: str | None = None,
-        **options: Unpack[AllOptions],
+        task: str | None = None,
+        **options: Any,
     ) -> Job:
         """Have structures answered: in memory, from an iterator, or of a file of any size.
 
@@ -378,12 +409,13 @@ class Jobs:
             structures: one or many.
             key: who submits the same with the same key gets the same job.
             webhook: URL that is told of the end; its secret is in `Job.fields`.
-            options: as those of `Client.predict`.
+            task: name of a task that is asked for in the place of predictions.
+            options: as those of `Client.predict`, or of `task`.
 
         Raises:
             ServiceError: a structure cannot be sent, or the service refuses the job; there is none.
         """
-        with job.body_of(structures, options) as request:
+        with job.body_of(structures, options, task) as request:
             return self._client.run(job.submit(request, key, webhook))
 
     def list(self, *, limit: int = 100, state: State | None = None) -> list[Job]:

@@ -15,7 +15,7 @@ from typing import IO, Any, Literal, Self, TypeAlias
 import httpx
 
 from equipot.arrays import pack, unpacker
-from equipot.calls import MSGPACK
+from equipot.calls import MSGPACK, named_task, of_task
 from equipot.errors import ConnectionFailed, UnknownJob
 from equipot.files import format_of, is_packed
 from equipot.options import query_of
@@ -42,6 +42,7 @@ class Job:
         state: a job with failures is `done`, too.
         model: that answers all; None where each structure has one of `models`.
         models: that answer.
+        task: that is asked for; None where predictions are.
         structures: of the job; `done` with an answer, `failed` with an error, `left` with neither.
         rate: structures a second, of late.
         eta_seconds: until the end at this rate.
@@ -56,6 +57,7 @@ class Job:
     state: State
     model: Model | None
     models: tuple[Model, ...]
+    task: str | None
     structures: int
     done: int
     failed: int
@@ -87,6 +89,7 @@ class Job:
             ended=_moment(fields["ended"]),
             model=Model.of(fields["model"]),
             models=tuple(Model(**each) for each in fields.get("models") or [fields["model"]]),
+            task=fields.get("task"),
             estimate_seconds=fields["estimate"]["seconds"],
             created=datetime.fromisoformat(fields["created"]),
             fields=fields,
@@ -108,17 +111,27 @@ def name_of(job: Job | str) -> str:
 
 
 @contextmanager
-def body_of(structures: AnyStructure, options: Mapping[str, Any]) -> Iterator[Request]:
+def body_of(
+    structures: AnyStructure, options: Mapping[str, Any], task: str | None = None
+) -> Iterator[Request]:
     """What submits structures: one file of XYZ as it is, else MessagePack, which is kept in a file
     until it is sent.
 
+    Args:
+        structures: one or many.
+        options: what is asked of them; of a task, its own beside those of its request.
+        task: name of one, which is asked for in the place of predictions.
+
     Raises:
+        UnknownTask: that is no name of a task.
         ServiceError: a structure cannot be sent; nothing is submitted.
         ValueError: there is none.
     """
+    named = {} if task is None else {"task": named_task(task)}
+    options = options if task is None else of_task(options)
     if (path := _xyz_file(structures)) is not None:
         with path.open("rb") as file:
-            yield submission(XYZ, query_of(options), file)
+            yield submission(XYZ, {**named, **query_of(options)}, file)
         return
     with tempfile.TemporaryFile() as file:
         count = _spool(items_of(structures), file)
@@ -126,7 +139,7 @@ def body_of(structures: AnyStructure, options: Mapping[str, Any]) -> Iterator[Re
         head = bytes([0xDE]) + (len(asked) + 1).to_bytes(2, "big")
         head += b"".join(pack(name) + pack(value) for name, value in asked.items())
         head += pack("structures") + bytes([0xDD]) + count.to_bytes(4, "big")
-        yield submission(MSGPACK, {}, file, head)
+        yield submission(MSGPACK, named, file, head)
 
 
 def submission(kind: str, query: Mapping[str, str], file: IO[bytes], head: bytes = b"") -> Request:

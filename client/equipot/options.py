@@ -1,5 +1,6 @@
 """What can be asked, by name, as it stands in bodies and in queries."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
@@ -154,6 +155,42 @@ class ScanCall(AskOptions, ScanOptions, total=False):
     """What is asked of `scan`, and by which model it is answered, side by side."""
 
 
+class EnergiesOfOptions(TaskOptions, total=False):
+    """What `energies-of` is asked for.
+
+    Attributes:
+        difference: which of them.
+        fragments: atoms of each part of a complex.
+        charges: of these parts.
+        relax: whether the complex comes to rest first.
+        hydrogens: whether hydrogens come to rest first, while all else stays.
+        conformers: geometries of the molecule, or of each form.
+        random_seed: of their random numbers.
+        most: forms, or bonds, that are looked at.
+        protons: 1 adds one, −1 takes one away.
+        bonds: pairs of atoms; all single ones outside of rings where not stated.
+        cleavage: into radicals, or into ions.
+    """
+
+    difference: Literal[
+        "interaction", "deformation", "strain", "tautomers", "protomers", "bond_dissociation"
+    ]
+    fragments: list[list[int]]
+    charges: list[int]
+    relax: bool
+    hydrogens: bool
+    conformers: int
+    random_seed: int
+    most: int
+    protons: Literal[1, -1]
+    bonds: list[tuple[int, int]]
+    cleavage: Literal["homolytic", "heterolytic"]
+
+
+class EnergiesOfCall(AskOptions, EnergiesOfOptions, total=False):
+    """What is asked of `energies-of`, and by which model it is answered, side by side."""
+
+
 class EosOptions(TaskOptions, total=False):
     """What `eos` is asked for.
 
@@ -194,6 +231,40 @@ class ElasticOptions(TaskOptions, total=False):
     relax_ions: bool
 
 
+class PhononsOptions(TaskOptions, total=False):
+    """What `phonons` is asked for.
+
+    Attributes:
+        cell: what of the cell is relaxed first.
+        smax_GPa: GPa; the cell is at rest when no component of its stress is larger.
+        supercell_length_A: Å; the supercell is nowhere narrower.
+        supercell: how often each lattice vector is repeated, in the place of that.
+        displacement_A: Å by which atoms are moved.
+        symmetry_tolerance_A: Å by which atoms may miss each other's places in a symmetry.
+        mesh_length_A: Å; a lattice vector of a Å has this over a points in the mesh of sums.
+        band_points: between two special points of the path.
+        temperature_max_K: K, the highest.
+        temperature_step_K: K, from 0 on.
+        force_constants: whether these are told.
+    """
+
+    cell: Literal["full", "isotropic", "fixed"]
+    smax_GPa: float
+    supercell_length_A: float
+    supercell: tuple[int, int, int]
+    displacement_A: float
+    symmetry_tolerance_A: float
+    mesh_length_A: float
+    band_points: int
+    temperature_max_K: float
+    temperature_step_K: float
+    force_constants: bool
+
+
+class PhononsCall(AskOptions, PhononsOptions, total=False):
+    """What is asked of `phonons`, and by which model it is answered, side by side."""
+
+
 class ElasticCall(AskOptions, ElasticOptions, total=False):
     """What is asked of `elastic`, and by which model it is answered, side by side."""
 
@@ -217,4 +288,8 @@ def query_of(options: Mapping[str, Any]) -> dict[str, str]:
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if not isinstance(value, list | tuple):
+        return str(value)
+    if value and isinstance(value[0], list | tuple):
+        return json.dumps(value)
+    return ",".join(map(str, value))

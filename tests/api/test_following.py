@@ -7,7 +7,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.api.server import ARGON, Gated, Running
+from tests.api.server import ARGON, WATER, Gated, Running
 
 EVENTS = {"Accept": "text/event-stream"}
 RELAX = {"fmax": 1e-5, "optimizer": "fire"}
@@ -94,3 +94,38 @@ def test_a_client_that_leaves_leaves_its_place_in_the_queue(gated: tuple[Running
         if answer.status_code == 200:
             return
     raise AssertionError(answer.text)
+
+
+def test_a_task_is_followed_too(bundled: Running) -> None:
+    response = bundled.client.post("/tasks/thermo", json=WATER, headers=EVENTS)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    (first, begin), *told, (last, end) = events_of(response)
+    assert (first, last) == ("begin", "end")
+    assert begin["structure"]["symbols"] == WATER["symbols"]
+    assert {name for name, _ in told} == {"step", "progress"}
+    progress = [data for name, data in told if name == "progress"]
+    assert {(each["stage"], each["total"]) for each in progress} == {("displaced copies", 18)}
+    assert progress[-1]["done"] == 18
+    assert [each["done"] for each in progress] == sorted(each["done"] for each in progress)
+    direct = bundled.client.post("/tasks/thermo", json=WATER).json()
+    (result,), (other,) = end["results"], direct["results"]
+    assert result["value"]["symmetry_number"] == other["value"]["symmetry_number"] == 2
+    assert set(result["value"]) == set(other["value"])
+
+
+def test_a_scan_tells_of_relaxations_whose_number_is_not_known(service: Running) -> None:
+    body = {**ARGON, "options": {"atoms": [0, 1], "range_A": [3.5, 4.5], "points": 4}}
+    response = service.client.post("/tasks/scan", json=body, headers=EVENTS)
+    told = [data for name, data in events_of(response) if name == "progress"]
+    assert {each["stage"] for each in told} == {"relaxations"}
+    assert {each["total"] for each in told} == {None}
+
+
+def test_what_a_task_cannot_do_is_its_end(service: Running) -> None:
+    response = service.client.post("/tasks/eos", json=ARGON, headers=EVENTS)
+    *_, (name, end) = events_of(response)
+    assert name == "end"
+    assert end["error"]["code"] == "invalid_structure"
+    two = {"structures": [ARGON, ARGON]}
+    response = service.client.post("/tasks/thermo", json=two, headers=EVENTS)
+    assert "2 are asked for" in response.json()["error"]["message"]

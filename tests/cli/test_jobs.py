@@ -101,3 +101,34 @@ def test_what_cannot_be_is_told_in_a_line(command: Command, tmp_path: Path) -> N
     assert main(["jobs"]) == 2
     assert main(["jobs", "list", "--server", "http://127.0.0.1:1"]) == 1
     assert main(["jobs", "list", "--server", "nowhere"]) == 2
+
+
+def test_a_task_as_a_job(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "some.xyz"
+    file.write_text("".join(XYZ % number for number in range(3)))
+    asked = ("--task", "scan", "--option", "atoms=0,1", "--option", "range_A=3.5,4.5")
+    job = command("submit", str(file), *asked, "--option", "points=3").strip()
+    command("show", job, "--watch")
+    assert 'task: "scan"' in command("show", job)
+    found = [json.loads(line) for line in command("results", job).splitlines()]
+    values = [line["value"] for line in found if line["status"] == "ok"]
+    assert [len(value["energies_eV"]) for value in values] == [3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--option", "points=3"), "--option: is of a task"),
+        (("--task", "eos", "--option", "points"), "expected NAME=VALUE"),
+        (("--task", "eos", "--option", "points=2"), "points: Input should be greater"),
+        (("--task", "eos", "--relax"), "--relax and its options: of predictions"),
+        (("--task", "eos", "--properties", "energy"), "--properties: of predictions"),
+    ],
+)
+def test_options_of_tasks_are_checked(
+    command: Command, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    file = tmp_path / "one.xyz"
+    file.write_text(XYZ % 0)
+    command("submit", str(file), *words, code=2)
+    assert told in command.errors

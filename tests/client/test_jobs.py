@@ -15,6 +15,7 @@ from equipot import (
     JobConflict,
     Smiles,
     UnknownJob,
+    UnknownTask,
     UnsupportedElement,
 )
 from tests.api.server import Running
@@ -116,3 +117,16 @@ def test_on_an_event_loop(service: Running) -> None:
             return len([result async for result in client.jobs.results(job)])
 
     assert asyncio.run(ask()) == 600
+
+
+def test_tasks(client: Client, tmp_path: Path) -> None:
+    asked = {"atoms": [0, 1], "range_A": (3.5, 4.5), "points": 3}
+    file = tmp_path / "two.xyz"
+    file.write_text(XYZ % 0 + XYZ % 1)
+    for structures in ([argon(0), argon(1)], file):
+        job = client.jobs.submit(structures, task="scan", model="pairs@1", **asked)
+        assert job.task == "scan"
+        found = [result.value for result in client.jobs.results(job)]
+        assert [len(value["energies_eV"]) for value in found if value] == [3, 3]
+    with pytest.raises(UnknownTask):
+        client.jobs.submit(argon(0), task="No Task")

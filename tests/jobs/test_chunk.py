@@ -99,7 +99,7 @@ def test_what_is_kept_is_not_asked_again(tmp_path: Path) -> None:
     records = run(lambda: second.run(lambda: None))
     assert told(records) == [f"of {number}" for number in range(COUNT)]
     assert answers.asked == [str(n) for n in range(COUNT - len(answers.asked), COUNT)]
-    assert second.progress == (0, COUNT, True)
+    assert second.progress[:3] == (0, COUNT, True)
 
 
 def test_a_model_that_takes_nothing_any_more_ends_it(tmp_path: Path) -> None:

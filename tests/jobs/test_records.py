@@ -20,6 +20,7 @@ from app.relax import RelaxationState, Relaxed
 from app.relax.internal import Internal, Pairs
 from app.relax.optimizers import Fire, Lbfgs, Optimizer, ScaledLbfgs
 from app.relax.primitives import find_primitives
+from app.tasks.scan.scan import ScanValue
 
 RNG = np.random.default_rng(1)
 CRYSTAL = Structure(
@@ -132,3 +133,23 @@ def test_what_is_not_known_is_not_kept() -> None:
     with pytest.raises(TypeError, match="object"):
         pack(object())
     assert isinstance(unpack(pack(Overloaded("full"))), Overloaded)
+
+
+def test_what_a_task_found_is_told_as_if_it_had_not_been_kept() -> None:
+    value = ScanValue(
+        coordinate="distance",
+        atoms=[0, 1],
+        values_A=[1.0, 1.1],
+        energies_eV=[None, 1.0 / 3.0],
+        relative_energies_eV=[None, 0.0],
+        barrier_eV=0.0,
+        lowest=1,
+        highest=1,
+        positions_A=[None, [[0.0, 0.0, 0.0], [0.0, 0.0, 1.1]]],
+        symbols=["Ar", "Ar"],
+        relaxations=3,
+    )
+    kept = unpack(pack(Answered(PREDICTION, RELAXED, (), value))).value
+    assert kept.model_dump(mode="json", exclude_none=True) == value.model_dump(
+        mode="json", exclude_none=True
+    )

@@ -35,6 +35,7 @@ def done_all(
     most: int = 3000,
     topology: Topology | None = None,
     chemist: Chemist | None = None,
+    allow_odd_electrons: bool = False,
     **options: Any,
 ) -> list[Done]:
     """The same of several, side by side."""
@@ -44,7 +45,12 @@ def done_all(
         potential = Potential(backend, "", Budget(4096, 10**6, 64), PotentialOptions())
         potential.start()
         asking = Asking(
-            potential, None, Safeguards(max_evaluations=most), topology=topology, chemist=chemist
+            potential,
+            None,
+            Safeguards(max_evaluations=most),
+            topology=topology,
+            chemist=chemist,
+            allow_odd_electrons=allow_odd_electrons,
         )
         asked = kind.options(**options)
         try:

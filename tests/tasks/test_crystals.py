@@ -1,11 +1,12 @@
 """`eos` and `elastic`: argon, whose energy under strain is known; copper of ASE's EMT; pymatgen's moduli."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.eos import EquationOfState
@@ -44,6 +45,7 @@ def eos(result: Done) -> EosValue:
 def test_equation_of_state_as_ase_fits_it(argon: PairBackend, form: str) -> None:
     result = done(argon, "eos", structure_of(ARGON), form=form, **TIGHT)
     value = eos(result)
+    assert result.warnings == ()
     energies = []
     for volume in value.volumes_A3:
         atoms = atoms_of(result.relaxed.structure)
@@ -160,6 +162,28 @@ def test_what_gains_by_strain_is_told(argon: PairBackend) -> None:
     assert [warning.code for warning in result.warnings] == ["mechanically_unstable"]
     assert value.bulk_modulus_reuss_GPa is None
     assert value.bulk_modulus_voigt_GPa > 0
+
+
+def test_a_fit_that_no_crystal_has_is_told(pair_card: ModelCard) -> None:
+    class Odd(Calculator):
+        """Energies whose curvature grows with the volume: B0' is negative."""
+
+        implemented_properties: ClassVar = ["energy", "forces", "stress"]
+
+        def calculate(self, atoms: Atoms, *_: Any) -> None:
+            x = atoms.get_volume() / 40.0 - 1.0
+            self.results = {
+                "energy": 5.0 * x * x + 20.0 * x**3,
+                "forces": np.zeros((len(atoms), 3)),
+                "stress": (10.0 * x + 60.0 * x * x) / 40.0 * np.array([1.0, 1, 1, 0, 0, 0]),
+            }
+
+    odd = bulk("Ar", a=160.0 ** (1 / 3))
+    result = done(Oracle(pair_card, Odd), "eos", structure_of(odd))
+    assert eos(result).bulk_modulus_derivative < 1
+    (told,) = [w.message for w in result.warnings if w.code == "doubtful_fit"]
+    assert told.startswith("B0' is -")
+    assert "crystals have 1 to 12" in told
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,14 @@ from ase.constraints import FixInternals
 from ase.optimize import BFGS
 from pydantic import ValidationError
 
+from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, NotConverged
 from app.relax import Held
 from app.relax.held import gradient, measure
 from app.tasks import TASKS, Done
+from app.tasks.scan.mirror import is_its_image, opposites
 from app.tasks.scan.scan import ScanValue
 from app.tasks.scan.turning import brought
 from tests.tasks.doing import done, structure_of
@@ -82,6 +84,54 @@ def test_butane_is_the_same_from_both_sides(organic: Backend) -> None:
     assert profile[1:] == pytest.approx(profile[:0:-1], abs=5e-3)
     assert value.barrier_eV == pytest.approx(0.2, abs=0.1)  # 4 to 6 kcal/mol by experiment
     assert profile[2] < min(profile[1], profile[3])  # gauche is a minimum between barriers
+
+
+def from_smiles(smiles: str) -> Structure:
+    """A molecule as RDKit makes it."""
+    chem = pytest.importorskip("rdkit.Chem.AllChem")
+    made = chem.AddHs(chem.MolFromSmiles(smiles))
+    chem.EmbedMolecule(made, randomSeed=7)
+    chem.MMFFOptimizeMolecule(made)
+    numbers = [atom.GetAtomicNum() for atom in made.GetAtoms()]
+    return structure_of(Atoms(numbers, made.GetConformer().GetPositions()))
+
+
+def test_the_other_side_of_a_ring_is_found_by_its_mirror_image(organic: Backend) -> None:
+    chair = from_smiles("C1CCCCC1")
+    asked: dict[str, Any] = {"range_deg": [-54, 54], "points": 5, "fmax_eV_per_A": 0.05}
+    value = value_of(done(organic, "scan", chair, atoms=[0, 1, 2, 3], **asked))
+    profile = np.array(value.relative_energies_eV, dtype=float)
+    assert profile == pytest.approx(profile[::-1], abs=5e-3)
+    assert profile[2] > 0.2  # the half-chair between the two
+
+
+@pytest.mark.parametrize(
+    ("smiles", "is_image"),
+    [
+        ("C1CCCCC1", True),
+        ("CCCC", True),
+        ("CC(=O)NC", True),  # its flat centres have three neighbours that differ
+        ("OC(F)Cl", False),
+        ("C[C@H](O)[C@@H](O)C", False),  # meso, which is not looked for
+        ("CS(=O)CC", False),
+    ],
+)
+def test_which_molecules_are_their_mirror_images(smiles: str, is_image: bool) -> None:
+    assert is_its_image(from_smiles(smiles)) == is_image
+
+
+def test_points_and_their_opposites() -> None:
+    assert list(opposites(np.array([-180.0, -90, 0, 90]))) == [(1, 3), (3, 1)]
+    assert list(opposites(np.array([10.0, 20, 30]))) == []
+
+
+def test_what_comes_apart_is_told(organic: Backend) -> None:
+    asked: dict[str, Any] = {"atoms": [0, 1], "range_A": [0.9, 2.4], "points": 4}
+    result = done(organic, "scan", structure_of(molecule("H2O")), fmax_eV_per_A=0.05, **asked)
+    told = [w.message for w in result.warnings if w.code == "bonds_changed"]
+    assert len(told) == 1
+    assert told[0].startswith("at 1.9, 2.4 bonds are others")
+    assert "broke between atom 0 (O) and atom 1 (H)" in told[0]
 
 
 def test_a_ring_is_not_torn() -> None:

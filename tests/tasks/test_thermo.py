@@ -75,7 +75,9 @@ def test_imaginary_modes_are_named_and_left_out(argon: PairBackend) -> None:
     value = value_of(result)
     assert value.n_imaginary == 2  # it bends into a triangle, in two planes
     assert value.frequencies_per_cm[0] < 0
-    assert [warning.code for warning in result.warnings] == ["imaginary_frequencies"]
+    # No bond joins argon: its clusters are complexes.
+    codes = [warning.code for warning in result.warnings]
+    assert codes == ["imaginary_frequencies", "separate_molecules"]
     assert f"{-value.frequencies_per_cm[0]:.1f}i" in result.warnings[0].message
     real = np.array(value.frequencies_per_cm[2:]) * units.invcm
     assert value.zero_point_energy_eV == pytest.approx(real.sum() / 2)
@@ -213,3 +215,16 @@ def test_ten_molecules_of_gfn2_as_ase_and_tblite_have_them(
         ase = frequencies_of(atoms, str(tmp_path_factory.mktemp(name)))
         ours = value_of(result).frequencies_per_cm
         assert ours == pytest.approx(ase[-len(ours) :], abs=2.0)
+
+
+def test_a_gas_of_two_molecules_or_of_a_cold_one_is_told(organic: Backend) -> None:
+    near = molecule("H2O")
+    far = near.copy()
+    far.translate([0, 3.0, 0])
+    pair = done(organic, "thermo", structure_of(near + far), fmax_eV_per_A=0.01, max_steps=1000)
+    assert "separate_molecules" in [warning.code for warning in pair.warnings]
+    water = structure_of(near)
+    cold, warm = (done(organic, "thermo", water, temperature_K=t) for t in (20.0, 298.15))
+    (told,) = [w.message for w in cold.warnings if w.code == "cold_rotor"]
+    assert told.startswith("at 20 K rotations are no classical ones: a quantum is 4")
+    assert warm.warnings == ()

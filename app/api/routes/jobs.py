@@ -15,6 +15,7 @@ from app.api.body import check_origin
 from app.api.body_kinds import (
     EVENT_STREAM,
     FORMAT,
+    HELD,
     LINES,
     MEDIA_TYPES,
     SAME,
@@ -38,9 +39,9 @@ from app.jobs.job import Job
 from app.jobs.options import request_of
 from app.jobs.schemas import JobOut, JobsAnswer, State
 from app.jobs.submission import Submission
-from app.protocol.encode import check_fits, encode, fitting
+from app.protocol.encode import check_fits, check_held, encode, fitting
 from app.protocol.lines import LineSink, RecordSink, sink
-from app.protocol.request import Kind
+from app.protocol.request import Kind, PredictRequest
 from app.protocol.response import PredictResponse
 
 MOST_LISTED = 1000
@@ -56,7 +57,9 @@ router = APIRouter(tags=["jobs"])
 
 @router.post("/jobs", summary="Answer a large request in its own time", **SUBMIT)
 async def submit(request: Request) -> Response:
-    """Take a body of `/predict` of any size in, to be answered beside all other requests."""
+    """Take a body of `/predict` of any size in, to be answered beside all other requests; with `task`, one of
+    `/tasks/{task}`.
+    """
     service = service_of(request)
     check_origin(request, service.settings.cors_origins)
     known = key_of(request.scope)
@@ -144,8 +147,10 @@ async def results(
     check_query(request, "offset", "limit", "stream", FORMAT)
     jobs = await jobs_of(request)
     wanted = await jobs.job(id, owner_of(request))
-    kind = answer_kind(request, wanted.kind if wanted.kind in SAME else "json")
-    _check_kind(kind)
+    asked = request_of(wanted, [])
+    in_kind = SAME if asked.task is None else HELD
+    kind = answer_kind(request, wanted.kind if wanted.kind in in_kind else "json")
+    _check_kind(kind, asked)
     if kind in WRITERS:
         check_fits(await jobs.results.sample(wanted), kind)
     headers = {STATE: wanted.state, **model_header(wanted.models)}
@@ -175,12 +180,15 @@ async def events(request: Request, id: str) -> Response:
     return StreamingResponse(_events(jobs.followed(id)), headers=headers, media_type=EVENT_STREAM)
 
 
-def _check_kind(kind: Kind) -> None:
+def _check_kind(kind: Kind, asked: PredictRequest) -> None:
     """Whether results can be written so.
 
     Raises:
-        InvalidRequest: the format holds one structure alone, or cannot be written here.
+        InvalidRequest: the format holds one structure alone, not what a task finds, or cannot be
+            written here.
     """
+    if asked.task is not None:
+        check_held(asked, kind)
     if kind in WRITERS:
         WRITERS[kind].check()
         if WRITERS[kind].single:

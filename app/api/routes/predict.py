@@ -13,6 +13,7 @@ from app.api.body_kinds import (
     DOCUMENTS,
     EVENT_STREAM,
     FORMAT,
+    HELD,
     MEDIA_TYPES,
     SAME,
     accepts_events,
@@ -37,8 +38,6 @@ from app.protocol.response import Reply
 from app.service.stream import Stream
 from app.tasks import TaskKind
 
-HELD = ("msgpack", "lines")
-"""Kinds of bodies that are answered in kind where a task is asked for."""
 STREAMED = ("lines", *(kind for kind, written in WRITERS.items() if not written.single))
 """Kinds of answers to a body of lines."""
 
@@ -139,7 +138,7 @@ async def _answer_as_lines(request: Request, read: PredictRequest) -> Response:
 
 
 def _answer_as_events(request: Request, read: PredictRequest) -> Response:
-    """Follow the relaxation of one structure."""
+    """Follow the relaxation, or the task, of one structure."""
     service = service_of(request)
     following, ended = service.follow(read), asyncio.Event()
     ended.set()

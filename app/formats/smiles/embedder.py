@@ -142,7 +142,8 @@ class Embedder:
             answer = self._ask(self._alive() or self._start(), question, seconds)
         if answer is None:
             raise errors.StructureTooLarge(
-                f"no {what} within {seconds:.3g} s; ask for fewer, or send 3D coordinates"
+                f"no {what} within {seconds:.3g} s, the most allowed (embed_seconds); ask for fewer "
+                "conformers, or send 3D coordinates of a SMILES"
             )
         if "error" in answer:
             raise _error(answer["error"], answer["message"])

@@ -51,7 +51,7 @@ def conformers(
     Raises:
         InvalidStructure: it is no molecule, or no bonds or conformers of it are found.
     """
-    molecule = _molecule(numbers, positions, bonds, charges, charge)
+    molecule = molecule_of(numbers, positions, bonds, charges, charge)
     warnings = []
     made = make_conformers(molecule, count, seed)
     if made < count:
@@ -93,7 +93,7 @@ def compare(
     Returns:
         `verdicts` (K,): `kept`, `stereo` or `duplicate`.
     """
-    molecule = _molecule(numbers, positions, bonds, charges, 0)
+    molecule = molecule_of(numbers, positions, bonds, charges, 0)
     configuration = _configuration(molecule, np.array(positions))
     kept: list[tuple[float, Chem.Mol]] = []
     verdicts = []
@@ -114,14 +114,18 @@ def compare(
     return {"verdicts": verdicts}
 
 
-def _molecule(
+def molecule_of(
     numbers: list[int],
     positions: list[list[float]],
     bonds: list[list[int]] | None,
     charges: list[tuple[int, int]],
     charge: int,
 ) -> Chem.Mol:
-    """With the configuration that its geometry has."""
+    """The molecule of a geometry, with its configuration.
+
+    Raises:
+        InvalidStructure: it is none.
+    """
     editable = Chem.RWMol()
     formal = dict(charges)
     for number, atomic_number in enumerate(numbers):

@@ -114,7 +114,7 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
         InvalidStructure: it is periodic or has fixed atoms, or its bonds are not found.
         NotConverged: no conformer of it is.
     """
-    molecule = _molecule(asking, structure)
+    molecule = molecule_of(asking, structure)
     assert asking.chemist is not None
     made = await asking.chemist(
         {"do": "conformers", **molecule, "count": options.count, "seed": options.random_seed},
@@ -122,7 +122,7 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
     )
     starts = [structure, *(replace(structure, positions=np.array(p)) for p in made["positions"])]
     work = partial(_relaxed, asking, options)
-    ended = await asking.each(work, starts)
+    ended = await asking.each(work, starts, "conformers")
     errors = [end for end in ended if isinstance(end, EquipotError)]
     if len(errors) == len(ended):
         raise errors[0]
@@ -148,7 +148,7 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
     return Done(value, distinct[0].relaxed, (*warnings, *distinct[0].doubts))
 
 
-def _molecule(asking: Asking, structure: Structure) -> dict[str, Any]:
+def molecule_of(asking: Asking, structure: Structure) -> dict[str, Any]:
     """What RDKit is told of a molecule.
 
     Raises:
@@ -160,7 +160,7 @@ def _molecule(asking: Asking, structure: Structure) -> dict[str, Any]:
     if structure.fixed is not None and structure.fixed.any():
         raise InvalidStructure("fixed: conformers are of molecules whose atoms may all move")
     if asking.chemist is None:
-        raise InvalidRequest("conformers: there is no RDKit here that makes them")
+        raise InvalidRequest("there is no RDKit here, which knows of bonds and makes geometries")
     topology = asking.topology
     stated = topology is not None and bool(topology.bonds)
     return {

@@ -1,11 +1,14 @@
 """`eos`: the equation of state of a crystal, from energies at several volumes."""
 
+import warnings
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
+from scipy.optimize import OptimizeWarning
 
 from app.atoms.structure import Floats, Structure
+from app.atoms.warnings import AnswerWarning
 from app.errors import NotConverged
 from app.relax.options import GPA
 from app.tasks.asking import Asking
@@ -14,6 +17,10 @@ from app.tasks.kind import Done, TaskKind, TaskValue
 
 FORMS = {"birch_murnaghan": "birchmurnaghan", "vinet": "vinet", "murnaghan": "murnaghan"}
 """Names of ASE's."""
+SOUND_DERIVATIVES = (1.0, 12.0)
+"""B0' beyond which a fit is doubted; of crystals, 2 to 8 are usual."""
+LEFT = 0.05
+"""Of the range of the energies, that a fit may leave."""
 
 
 class EosOptions(CrystalOptions):
@@ -72,6 +79,11 @@ async def run(asking: Asking, structure: Structure, options: EosOptions) -> Done
             f"the energy is lowest at {volume:.4g} Å³, outside of the volumes from {volumes[0]:.4g} to "
             f"{volumes[-1]:.4g} Å³; relax the cell first (cell), or state a larger volume_range"
         )
+    if modulus <= 0:
+        raise NotConverged(
+            f"the fit has a bulk modulus of {modulus / GPA:.3g} GPa: the energies have no minimum; relax "
+            "the cell first (cell), or state a smaller volume_range"
+        )
     value = EosValue(
         form=options.form,
         volume_A3=volume,
@@ -84,7 +96,31 @@ async def run(asking: Asking, structure: Structure, options: EosOptions) -> Done
         energies_eV=energies.tolist(),
         pressures_GPa=(-np.trace(stress, axis1=1, axis2=2) / 3.0 / GPA).tolist(),
     )
-    return Done(value, relaxed, doubts)
+    return Done(value, relaxed, (*doubts, *_doubtful(value)))
+
+
+def _doubtful(value: EosValue) -> tuple[AnswerWarning, ...]:
+    """A warning where the fit is none that a crystal has, or leaves much of the energies."""
+    least, most = SOUND_DERIVATIVES
+    depth = max(value.energies_eV) - min(value.energies_eV)
+    told = []
+    if not least < value.bulk_modulus_derivative < most:
+        told.append(
+            f"B0' is {value.bulk_modulus_derivative:.3g}; crystals have {least:g} to {most:g}"
+        )
+    if value.residual_eV > LEFT * depth:
+        told.append(
+            f"the fit leaves {value.residual_eV:.2g} eV of energies that differ by {depth:.2g} eV"
+        )
+    if not told:
+        return ()
+    why = "; ".join(told)
+    return (
+        AnswerWarning(
+            "doubtful_fit",
+            f"{why}: look at energies_eV, and ask with another volume_range or more points",
+        ),
+    )
 
 
 def fitted(
@@ -104,7 +140,9 @@ def fitted(
 
     fit = eos.EquationOfState(volumes, energies, FORMS[form])
     try:
-        fit.fit(warn=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)  # of a covariance that nobody asks for
+            fit.fit(warn=False)
     except (RuntimeError, ValueError) as error:
         raise NotConverged(f"{form} does not fit the energies: {error}") from None
     energy, modulus, derivative, volume = map(float, fit.eos_parameters)

@@ -54,7 +54,7 @@ async def at_rest(
     """
     if not structure.is_bulk:
         raise InvalidStructure("pbc: the structure does not repeat in all three directions")
-    return await asking.minimum(structure, options.relaxation)
+    return await asking.minimum(structure, options.relaxation, asking.course)
 
 
 def deformed(structure: Structure, deformation: Floats) -> Structure:
@@ -90,7 +90,7 @@ async def relaxed_ions(
     async def one(structure: Structure) -> Relaxed:
         return (await asking.relaxed(structure, options))[0]
 
-    ended = await asking.each(one, structures)
+    ended = await asking.each(one, structures, "strained cells")
     for relaxed, name in zip(ended, names, strict=True):
         if not relaxed.converged:
             raise NotConverged(

@@ -9,9 +9,11 @@ from app.atoms.structure import Floats, Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError, InvalidStructure, NotConverged
 from app.relax import Held, Relaxed
+from app.relax.bonds import changed_bonds
 from app.relax.held import measure
 from app.tasks.asking import Asking
 from app.tasks.kind import Done, TaskKind, TaskOptions, TaskValue
+from app.tasks.scan.mirror import is_its_image, mirrored, opposites
 from app.tasks.scan.turning import brought
 
 NAMES: dict[int, Literal["distance", "angle", "dihedral"]] = {
@@ -130,8 +132,8 @@ async def run(asking: Asking, structure: Structure, options: ScanOptions) -> Don
         )
     lowest, relaxed = min(best, key=lambda each: each[1].prediction.energy)
     highest, _ = max(best, key=lambda each: each[1].prediction.energy)
-    doubts = scan.doubts.get(lowest, ())
-    return Done(_value(structure, scan, lowest, highest), relaxed, (*doubts, *_missing(scan)))
+    doubts = (*scan.doubts.get(lowest, ()), *_missing(scan), *_torn(structure, scan))
+    return Done(_value(structure, scan, lowest, highest), relaxed, doubts)
 
 
 class _Scan:
@@ -158,13 +160,32 @@ class _Scan:
         """Relax at the nearest value; then, wave after wave, beside each point that was lowered."""
         off = [abs(self._options.held(v).off(self._structure.positions)) for v in self.values]
         wave = [(int(np.argmin(off)), self._structure)]
-        while wave:
+        while wave := wave or self._mirrored():
             starts = [(i, start) for i, s in wave if (start := self._start(i, s)) is not None]
-            ended = await self._asking.each(self._relaxed, [start for _, start in starts])
+            geometries = [start for _, start in starts]
+            ended = await self._asking.each(
+                self._relaxed, geometries, "relaxations", before=self.relaxations
+            )
             self.relaxations += len(ended)
             pairs = zip(starts, ended, strict=True)
             lowered = dict.fromkeys(i for (i, _), end in pairs if self._is_lower(i, end))
             wave = [(j, self._lowest(i)) for i in lowered for j in self._beside(i)]
+
+    def _mirrored(self) -> list[tuple[int, Structure]]:
+        """Mirror images of points, where these are lower than what was found at the opposite ones.
+
+        From one side of a ring the other one is not reached by turning.
+        """
+        if len(self._options.atoms) < 4 or not is_its_image(self._structure):
+            return []
+        starts = []
+        for point, other in opposites(self.values):
+            image, best = self.best[point], self.best[other]
+            if image is None or self._visits[other] >= MOST_VISITS:
+                continue
+            if best is None or image.prediction.energy < best.prediction.energy - LOWER:
+                starts.append((other, mirrored(image.structure)))
+        return starts
 
     def _lowest(self, point: int) -> Structure:
         best = self.best[point]
@@ -227,6 +248,24 @@ def _missing(scan: _Scan) -> tuple[AnswerWarning, ...]:
         return ()
     why = f" ({scan.error})" if scan.error else ""
     return (AnswerWarning("points_missing", f"nothing came to rest at {', '.join(missing)}{why}"),)
+
+
+def _torn(structure: Structure, scan: _Scan) -> tuple[AnswerWarning, ...]:
+    """A warning of points whose bonds are others than those of the molecule."""
+    changes = {
+        scan.values[i]: changed[0].message
+        for i, best in enumerate(scan.best)
+        if best is not None and (changed := changed_bonds(structure, best.structure))
+    }
+    if not changes:
+        return ()
+    values = ", ".join(f"{value:g}" for value in changes)
+    first = next(iter(changes.values()))
+    told = (
+        f"at {values} bonds are others than in the molecule ({first}); what comes apart is of closed "
+        "shells still, and no radicals, and barrier_eV counts these points"
+    )
+    return (AnswerWarning("bonds_changed", told),)
 
 
 def _value(structure: Structure, scan: _Scan, lowest: int, highest: int) -> ScanValue:

@@ -3,13 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
-from ase.data import covalent_radii
 
 from app.atoms.structure import Booleans, Floats, Structure
 from app.relax import Held
-
-BONDED = 1.25
-"""Times the sum of two covalent radii; pairs that are closer are bonded."""
+from app.relax.bonds import joined
 
 
 def brought(structure: Structure, held: Held) -> Structure:
@@ -32,9 +29,7 @@ def brought(structure: Structure, held: Held) -> Structure:
 def _side(structure: Structure, atoms: tuple[int, ...]) -> Booleans | None:
     """(N,) atoms that move as a whole; None where that would tear a ring, or move fixed atoms."""
     near, far = (atoms[1], atoms[2]) if len(atoms) > 2 else (atoms[0], atoms[1])
-    distances = np.linalg.norm(structure.positions[:, None] - structure.positions[None], axis=2)
-    radii = covalent_radii[structure.numbers]
-    bonded = distances < BONDED * (radii[:, None] + radii[None])
+    bonded = joined(structure)
     bonded[near, far] = bonded[far, near] = False
     side = np.zeros(len(structure), dtype=bool)
     side[far] = True

@@ -1,15 +1,18 @@
 """`thermo`: thermochemistry of molecules in an ideal gas, and of what is bound, as oscillators."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from ase import units
 from ase.data import atomic_masses
 from pydantic import Field
 
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import InvalidStructure
+from app.relax.bonds import molecules
 from app.tasks.asking import Asking
 from app.tasks.kind import Done, TaskKind, TaskValue
 from app.tasks.thermo.gas import Gas
@@ -21,6 +24,8 @@ from app.tasks.thermo.statistics import KB, damped_entropy, vibration
 
 TOLD = 5
 """Modes that a warning names."""
+COLD = 2.0
+"""Times the largest rotational temperature, below which it is told that a rotor is not classical."""
 UNEVEN = 1.0
 """eV/Å² by which the Hessian may be from symmetric; a single bond has some 30."""
 
@@ -89,7 +94,7 @@ async def run(asking: Asking, structure: Structure, options: ThermoOptions) -> D
     free = np.ones(len(structure), dtype=bool) if structure.fixed is None else ~structure.fixed
     is_gas = _is_gas(structure, options)
     check_copies(asking, free)
-    relaxed, doubts = await asking.minimum(structure, options.relaxation)
+    relaxed, doubts = await asking.minimum(structure, options.relaxation, asking.course)
     minimum = relaxed.structure
     masses = atomic_masses[minimum.numbers]
     rigid = rigid_motions(minimum, masses, free)
@@ -98,7 +103,8 @@ async def run(asking: Asking, structure: Structure, options: ThermoOptions) -> D
     gas = Gas.of(minimum, masses, options) if is_gas else None
     value = _value(relaxed.prediction.energy, modes, gas, curvature, options)
     uneven = _uneven(curvature.asymmetry, options.displacement_A)
-    return Done(value, relaxed, (*doubts, *_imaginary(modes), *uneven))
+    loose = _loose(minimum, gas, options) if gas else ()
+    return Done(value, relaxed, (*doubts, *_imaginary(modes), *uneven, *loose))
 
 
 def _is_gas(structure: Structure, options: ThermoOptions) -> bool:
@@ -159,6 +165,26 @@ def _value(
         normal_modes=modes.shapes.tolist() if options.normal_modes else None,
         hessian_eV_per_A2=curvature.values.tolist() if options.hessian else None,
     )
+
+
+def _loose(minimum: Structure, gas: Gas, options: ThermoOptions) -> Iterator[AnswerWarning]:
+    """Warnings where an ideal gas of rigid rotors is a poor picture."""
+    count = int(molecules(minimum).max()) + 1
+    if count > 1:
+        yield AnswerWarning(
+            "separate_molecules",
+            f"{count} molecules that no bond joins are taken as one rigid rotor of an ideal gas: its "
+            "G is that of a complex, and not of molecules that move by themselves, each of which has "
+            "to be sent alone; low modes between them are no harmonic vibrations (low_modes)",
+        )
+    quantum = max(gas.rotor.constants, default=0.0) * units.invcm / KB
+    if options.temperature_K < COLD * quantum:
+        yield AnswerWarning(
+            "cold_rotor",
+            f"at {options.temperature_K:g} K rotations are no classical ones: a quantum is "
+            f"{quantum:.3g} K, and rotational entropy and energy are only good far above "
+            f"(temperature_K from {COLD * quantum:.3g})",
+        )
 
 
 def _uneven(asymmetry: float, displacement: float) -> tuple[AnswerWarning, ...]:
