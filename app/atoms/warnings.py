@@ -15,6 +15,12 @@ Code: TypeAlias = Literal[
     "uneven_forces",
     "mechanically_unstable",
     "points_missing",
+    "separate_molecules",
+    "cold_rotor",
+    "supercell_narrow",
+    "doubtful_parts",
+    "differences_missing",
+    "doubtful_fit",
     "stereo_chosen",
     "not_cleaned",
     "fragments_placed",
@@ -34,13 +40,22 @@ CODES: dict[Code, str] = {
     "out_of_domain": "something of the structure, which the message names, was in no structure that "
     "the model was trained on; models whose card has neither `trained_on` nor `uncertainty` cannot "
     "tell",
-    "bonds_changed": "bonds broke or formed while the structure was relaxed",
+    "bonds_changed": "bonds broke or formed while the structure was relaxed, or at points of a scan",
     "imaginary_frequencies": "the structure of a task is no minimum along some modes, which are left "
-    "out of its thermochemistry",
+    "out of its thermochemistry; of a crystal, in a cell that holds them",
     "uneven_forces": "forces of the model change so unevenly around a minimum that a Hessian from them "
     "is rough",
     "mechanically_unstable": "a crystal whose elastic tensor says that some strain lowers its energy",
     "points_missing": "a profile has points whose relaxation did not converge, and no energies there",
+    "separate_molecules": "several molecules are taken as one rigid rotor of an ideal gas: its G is that "
+    "of a complex",
+    "cold_rotor": "the temperature of a gas is so low that its rotations are not classical",
+    "supercell_narrow": "the supercell of phonons is narrower than twice the cutoff of the model, so that "
+    "atoms and their images are told as one",
+    "doubtful_parts": "parts of a difference of energies have warnings, which are theirs in `parts`",
+    "differences_missing": "differences that have no value, since a part of them has no energy",
+    "doubtful_fit": "an equation of state fits the energies of a crystal badly, or has a B0′ that no "
+    "crystal has",
     "stereo_chosen": "a SMILES leaves the stereochemistry of an atom or a double bond open; the "
     "geometry has one of the forms",
     "not_cleaned": "MMFF94 has no parameters for the molecule of a SMILES; its geometry is that of "

@@ -18,6 +18,7 @@ COMMANDS = {
     "thermo": "frequencies, zero-point energy, U, H, S and G of molecules and adsorbates",
     "conformers": "conformers of molecules, told apart and ranked, with Boltzmann weights",
     "scan": "energy along a distance, an angle or a dihedral angle of molecules",
+    "energies-of": "interaction, strain, tautomers, protomers, bond dissociation of molecules",
     "eos": "equation of state of crystals: volume, bulk modulus and its derivative",
     "elastic": "elastic tensor of crystals and moduli of polycrystals",
     "ipi": "a model as a driver of i-PI's socket protocol",
@@ -45,7 +46,7 @@ EXTRAS = {
     "export": "train",
 }
 """What to install for commands that need more than the package itself."""
-TASKS = ("thermo", "conformers", "scan", "eos", "elastic")
+TASKS = ("thermo", "conformers", "scan", "energies-of", "eos", "elastic")
 """Commands that are tasks, all of one module."""
 INTERRUPTED, BROKEN_PIPE = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 
@@ -123,12 +124,16 @@ def _leave_standard_output() -> None:
 def parser_of(command: str | None) -> argparse.ArgumentParser:
     """The parser of the command line, with the options of one command."""
     parser = argparse.ArgumentParser(
-        prog="equipot", description="Equivariant interatomic potentials, served."
+        prog="equipot",
+        description="Equivariant interatomic potentials, served.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"equipot {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, help_text in COMMANDS.items():
-        subparser = commands.add_parser(name, help=help_text, description=help_text)
+        subparser = commands.add_parser(
+            name, help=help_text, description=help_text, allow_abbrev=False
+        )
         if name == command:
             _module(name).configure(subparser, *((name,) if name in TASKS else ()))
     return parser

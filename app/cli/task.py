@@ -1,6 +1,7 @@
 """`equipot thermo` and all other tasks: a command each, with the task's own options."""
 
 import argparse
+import json
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin
 
@@ -25,19 +26,28 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
     own = parser.add_argument_group(f"options of {name}")
     for field, described in TASKS[name].options.model_fields.items():
         how: dict[str, Any] = {"dest": field, "help": _help(described)}
-        kinds = {*_kinds(described.annotation)}
+        parts = [*_kinds(described.annotation)]
+        kinds = {*parts}
         if bool in kinds:
             how |= {"action": argparse.BooleanOptionalAction, "default": None}
         elif int in kinds or float in kinds:
             how["type"] = float if float in kinds else int
         else:
             how["choices"] = get_args(described.annotation)
-        if tuple in kinds:
+            how["type"] = type(how["choices"][0])
+        if parts.count(tuple) > 1:
+            how |= {"type": _json, "metavar": "[[…], …]"}
+        elif tuple in kinds:
             how |= {"nargs": "+"}
         if described.is_required():
             how["required"] = True
         own.add_argument(f"--{field.replace('_', '-')}", **how)
     predict.add_output(parser, FORMS, "json where the name of the output says so, else text")
+
+
+def _json(text: str) -> Any:
+    """Lists of lists, as JSON."""
+    return json.loads(text)
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from app.tasks.asking import WHOLE, Asking, Chemist, Course, Stage
 from app.tasks.conformers.conformers import CONFORMERS
 from app.tasks.crystals.elastic import ELASTIC
 from app.tasks.crystals.eos import EOS
+from app.tasks.differences.energies_of import ENERGIES_OF
 from app.tasks.kind import Done, KeptValue, TaskCall, TaskKind, TaskOptions, TaskValue
 from app.tasks.scan.scan import SCAN
 from app.tasks.thermo.thermo import THERMO
@@ -20,6 +21,7 @@ TASKS: dict[str, TaskKind] = {
         THERMO,
         CONFORMERS,
         SCAN,
+        ENERGIES_OF,
         EOS,
         ELASTIC,
     )

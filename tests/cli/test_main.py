@@ -77,3 +77,17 @@ def test_a_short_answer_nobody_reads_is_quiet_too() -> None:
     )
     assert done.stderr == ""
     assert done.stdout.strip() in ("0", "141")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["thermo", "none.xyz", "--temperature", "300"],
+        ["relax", "none.xyz", "--optim", "fire"],
+        ["jobs", "list", "--lim", "3"],
+    ],
+)
+def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "unrecognized arguments" in capsys.readouterr().err

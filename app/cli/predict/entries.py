@@ -86,7 +86,10 @@ def check_files(files: Sequence[str]) -> None:
             if not is_stream(file):
                 open(file, "rb").close()
         except OSError as error:
-            raise InvalidFormat(f"{file}: {error.strerror}") from error
+            told = f"{file}: {error.strerror}"
+            if not Path(file).suffix and isinstance(error, FileNotFoundError):
+                told += f"; a SMILES is read from a file, or as echo '{file}' | … - --format smiles"
+            raise InvalidFormat(told) from error
 
 
 def read_standard_input(files: Sequence[str]) -> bytes:

@@ -27,11 +27,15 @@ def serve() -> None:
 
     from app.formats.smiles.embedding import embed
     from app.formats.smiles.ensemble import compare, conformers
+    from app.formats.smiles.forms import bonds, protomers, tautomers
 
     work: dict[str, Callable[..., dict[str, Any]]] = {
         "embed": embed,
         "conformers": conformers,
         "compare": compare,
+        "bonds": bonds,
+        "tautomers": tautomers,
+        "protomers": protomers,
     }
 
     rdBase.DisableLog("rdApp.*")
