@@ -21,6 +21,7 @@ COMMANDS = {
     "energies-of": "interaction, strain, tautomers, protomers, bond dissociation of molecules",
     "eos": "equation of state of crystals: volume, bulk modulus and its derivative",
     "elastic": "elastic tensor of crystals and moduli of polycrystals",
+    "phonons": "phonons of crystals: bands, density of states, thermal properties",
     "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",
     "mcp": "tools for a language model: predict, relax, conformers, jobs",
@@ -46,7 +47,7 @@ EXTRAS = {
     "export": "train",
 }
 """What to install for commands that need more than the package itself."""
-TASKS = ("thermo", "conformers", "scan", "energies-of", "eos", "elastic")
+TASKS = ("thermo", "conformers", "scan", "energies-of", "eos", "elastic", "phonons")
 """Commands that are tasks, all of one module."""
 INTERRUPTED, BROKEN_PIPE = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 

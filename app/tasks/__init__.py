@@ -12,6 +12,7 @@ from app.tasks.crystals.elastic import ELASTIC
 from app.tasks.crystals.eos import EOS
 from app.tasks.differences.energies_of import ENERGIES_OF
 from app.tasks.kind import Done, KeptValue, TaskCall, TaskKind, TaskOptions, TaskValue
+from app.tasks.phonons.phonons import PHONONS
 from app.tasks.scan.scan import SCAN
 from app.tasks.thermo.thermo import THERMO
 
@@ -24,6 +25,7 @@ TASKS: dict[str, TaskKind] = {
         ENERGIES_OF,
         EOS,
         ELASTIC,
+        PHONONS,
     )
 }
 """All of them, by their names."""
