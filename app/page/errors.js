@@ -12,6 +12,7 @@ const STRUCTURE_CODES = new Set([
 export function fieldOf(error, source) {
   const named = /^(?:relax\.)?(\w+):/.exec(error.message)?.[1];
   if (FIELDS.has(named)) return named;
+  if (/^options\b/.test(error.message)) return "task";
   if (MODEL_CODES.has(error.code)) return "model";
   return STRUCTURE_CODES.has(error.code) ? source : "ask";
 }

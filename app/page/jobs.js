@@ -6,6 +6,7 @@ import { cancel, get, hasKey, results, resultsPath, saveAs, watch } from "./serv
 const byId = (id) => document.getElementById(id);
 const KEY = "equipot.jobs";
 const RESULTS = ["csv", "xyz", "sdf", "json"];
+const OF_TASKS = ["json", "lines"]; // which hold what a task finds
 
 function kept() {
   return JSON.parse(localStorage.getItem(KEY) ?? "[]");
@@ -32,11 +33,13 @@ function told(job) {
   const parts = [`${job.state}: ${job.done} of ${job.structures} answered`];
   if (job.failed) parts.push(`${job.failed} with an error`);
   if (job.eta_seconds !== null && job.ended === null) parts.push(`about ${Math.ceil(job.eta_seconds)} s left`);
-  return `${parts.join(", ")}.`;
+  const now = (job.under_way ?? []).map(({ structure, stage, done, total }) =>
+    `structure ${structure}: ${stage} ${done}${total === null ? "" : ` of ${total}`}`);
+  return `${[parts.join(", "), ...now].join("; ")}.`;
 }
 
 /** A job in the list, and what keeps it up to date. */
-function line({ id, what, created }) {
+function line({ id, what, created, task }) {
   const item = made("li");
   const title = made("strong", what), moment = made("span", ` ${new Date(created).toLocaleString()} `);
   const bar = document.createElement("progress"), state = made("p", "…");
@@ -71,7 +74,7 @@ function line({ id, what, created }) {
       showError("jobs", error.message);
     }
   });
-  for (const format of RESULTS) {
+  for (const format of task ? OF_TASKS : RESULTS) {
     const link = made("a", format);
     link.className = "button";
     link.href = resultsPath(id, format);
@@ -102,7 +105,7 @@ async function saveWithKey(event, id, format) {
 
 /** Keep a job that was submitted here, and show it. */
 export function add(job, what) {
-  const entry = { id: job.id, what, created: job.created };
+  const entry = { id: job.id, what, created: job.created, task: job.task ?? null };
   keep([entry, ...kept()]);
   byId("job-list").prepend(line(entry));
 }

@@ -7,9 +7,10 @@ import * as models from "./models.js";
 import { follow, get, predict, submit, useKey, whenRefused } from "./service.js";
 import * as sketch from "./sketch.js";
 import * as source from "./source.js";
+import * as tasks from "./tasks.js";
 
 const byId = (id) => document.getElementById(id);
-const BUTTONS = ["predict", "relax", "predict-job", "relax-job"];
+const BUTTONS = ["predict", "relax", "predict-job", "relax-job", "do-task", "task-job"];
 let running = null; // what ends the request that is under way
 let loaded = false; // whether the page knows the service's models
 
@@ -49,6 +50,7 @@ async function busy(text, work) {
   clearErrors(byId("ask"));
   running = new AbortController();
   say(text);
+  tasks.clear();
   for (const id of BUTTONS) byId(id).disabled = true;
   byId("stop").hidden = false;
   try {
@@ -59,6 +61,7 @@ async function busy(text, work) {
   } finally {
     for (const id of BUTTONS) byId(id).disabled = false;
     byId("stop").hidden = true;
+    tasks.rest();
   }
 }
 
@@ -109,6 +112,36 @@ async function relax(signal) {
   }
 }
 
+/** The request for the task that is chosen, or null where an error has been shown. */
+function taskBody() {
+  const asked = body(false);
+  return asked && { ...asked, options: tasks.chosen().options };
+}
+
+/** Do a task for one structure, and tell how far it is. */
+async function doTask(signal) {
+  const asked = taskBody(), { name } = tasks.chosen();
+  if (!asked) return;
+  for await (const { name: event, data } of follow(asked, signal, name)) {
+    if (event === "progress") tasks.tell(data);
+    else if (event === "step") say(`relaxation: ${data.steps} steps, ${data.fmax.toFixed(4)} eV/Å are left`);
+    else if (event === "end") {
+      await show(data, body(false));
+      tasks.show(name, data);
+      return `Done: ${name}.`;
+    }
+  }
+}
+
+async function submitTask() {
+  const asked = taskBody(), { name } = tasks.chosen();
+  if (!asked) return;
+  const job = await submit(asked, name);
+  jobs.add(job, `${name} of ${byId("smiles").value.trim() || "a file"}`);
+  location.hash = "#jobs";
+  return "Submitted.";
+}
+
 async function submitJob(relaxes) {
   const asked = body(relaxes);
   if (!asked) return;
@@ -138,6 +171,8 @@ async function begin() {
   byId("relax").addEventListener("click", () => busy("Relaxing …", relax));
   byId("predict-job").addEventListener("click", () => busy("Submitting …", () => submitJob(false)));
   byId("relax-job").addEventListener("click", () => busy("Submitting …", () => submitJob(true)));
+  byId("do-task").addEventListener("click", () => busy("Asking …", doTask));
+  byId("task-job").addEventListener("click", () => busy("Submitting …", submitTask));
   byId("stop").addEventListener("click", () => running.abort());
   window.addEventListener("hashchange", showPart);
   showPart();
@@ -166,6 +201,7 @@ async function load() {
     byId("version").textContent = `Equipot ${index.version}`;
     byId("no-rdkit").hidden = index.smiles;
     await models.begin();
+    await tasks.begin();
     loaded = true;
     jobs.begin();
   } catch (error) {

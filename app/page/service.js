@@ -82,9 +82,9 @@ export async function download(body, format) {
   return response.blob();
 }
 
-/** The job that a request became. */
-export async function submit(body) {
-  const response = await send("jobs", posted(body));
+/** The job that a request became; of a task, where one is named. */
+export async function submit(body, task = null) {
+  const response = await send(task ? `jobs?task=${encodeURIComponent(task)}` : "jobs", posted(body));
   if (!response.ok) throw await refused(response);
   return response.json();
 }
@@ -114,9 +114,10 @@ async function* events(response) {
   }
 }
 
-/** Events of a relaxation. */
-export async function* follow(body, signal) {
-  const response = await send("predict", posted(body, signal, { Accept: "text/event-stream" }));
+/** Events of a relaxation, or of a task. */
+export async function* follow(body, signal, task = null) {
+  const path = task ? `tasks/${encodeURIComponent(task)}` : "predict";
+  const response = await send(path, posted(body, signal, { Accept: "text/event-stream" }));
   if (!response.ok) throw await refused(response);
   yield* events(response);
 }
