@@ -9,7 +9,9 @@ from ase.build import bulk
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
+from ase.calculators.tersoff import Tersoff, TersoffParameters
 from ase.eos import EquationOfState
+from ase.optimize import BFGS
 
 from app.atoms.structure import Floats
 from app.backends.pair import PairBackend
@@ -132,7 +134,7 @@ def test_copper_of_another_potential(pair_card: ModelCard) -> None:
 
 
 def test_moduli_as_pymatgen_has_them() -> None:
-    elasticity = pytest.importorskip("pymatgen.analysis.elasticity")
+    elasticity = pytest.importorskip("pymatgen.core.elasticity")
     rng = np.random.default_rng(1)
     noise = rng.normal(size=(6, 6))
     tensor = np.diag([170.0, 150, 200, 70, 60, 80]) + 5 * (noise + noise.T)
@@ -207,3 +209,72 @@ def test_what_cannot_be_done(
 ) -> None:
     with pytest.raises(error, match=told):
         done(argon, task, structure_of(atoms), **options)
+
+
+SILICON = TersoffParameters(
+    *(3.0, 1.0, 1.7322, 1.0039e5, 16.218, -0.59826, 0.78734, 1.0999e-6, 1.7322, 471.18),
+    *(2.85, 0.15, 2.4799, 1830.8),
+)
+"""Si(C) of J. Tersoff, Phys. Rev. B 39, 5566 (1989); m 3, γ 1, λ3 as λ2."""
+
+
+def tersoff() -> Tersoff:
+    return Tersoff({("Si", "Si", "Si"): SILICON})
+
+
+def at_rest_by_ase(atoms: Atoms) -> Atoms:
+    BFGS(atoms, logfile=None).run(fmax=1e-4, steps=500)
+    return atoms
+
+
+@pytest.mark.parametrize("name", ["copper", "hexagonal argon", "silicon"])
+def test_the_elastic_tensor_as_pymatgen_fits_ases_stresses(pair_card: ModelCard, name: str) -> None:
+    elasticity = pytest.importorskip("pymatgen.core.elasticity")
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    calculator, crystal = {
+        "copper": (EMT, bulk("Cu", cubic=True)),
+        "hexagonal argon": (lj, HCP),
+        "silicon": (tersoff, bulk("Si")),
+    }[name]
+    asked: dict[str, Any] = {"strain": 0.005, "smax_GPa": 1e-3, "fmax_eV_per_A": 1e-4}
+    result = done(Oracle(pair_card, calculator), "elastic", structure_of(crystal), **asked)
+    rest = atoms_of(result.relaxed.structure)
+    cells = elasticity.DeformedStructureSet(
+        AseAtomsAdaptor.get_structure(rest),
+        norm_strains=(-0.005, -0.0025, 0.0025, 0.005),
+        shear_strains=(-0.005, -0.0025, 0.0025, 0.005),
+    )
+    stresses = []
+    for cell in cells:
+        atoms = AseAtomsAdaptor.get_atoms(cell)
+        atoms.calc = calculator()
+        stresses.append(
+            elasticity.Stress(at_rest_by_ase(atoms).get_stress(voigt=False) / units.GPa)
+        )
+    rest.calc = calculator()
+    tensor = elasticity.ElasticTensor.from_independent_strains(
+        [elasticity.Strain.from_deformation(each) for each in cells.deformations],
+        stresses,
+        eq_stress=elasticity.Stress(rest.get_stress(voigt=False) / units.GPa),
+    )
+    value = elastic(result)
+    found, theirs = np.array(value.elastic_tensor_GPa), np.array(tensor.voigt_symmetrized.voigt)
+    # Their strains are Green's, which differ by the square of the strain.
+    assert found == pytest.approx(theirs, rel=0.03, abs=0.03 * theirs.max())
+    assert value.bulk_modulus_hill_GPa == pytest.approx(tensor.k_vrh, rel=0.01)
+    assert value.shear_modulus_hill_GPa == pytest.approx(tensor.g_vrh, rel=0.03)
+
+
+def test_silicon_of_tersoff(pair_card: ModelCard) -> None:
+    silicon = Oracle(pair_card, tersoff)
+    volumes = eos(done(silicon, "eos", structure_of(bulk("Si"))))
+    # His own: a 5.432 Å, B 98 GPa, C11 143, C12 75, C44 69 GPa, of clamped atoms 119 GPa.
+    assert volumes.volume_per_atom_A3 == pytest.approx(5.432**3 / 8, rel=1e-3)
+    assert volumes.bulk_modulus_GPa == pytest.approx(98, abs=1)
+    cubic = structure_of(bulk("Si", cubic=True))
+    value = elastic(done(silicon, "elastic", cubic, strain=0.004))
+    c = value.elastic_tensor_GPa
+    assert (c[0][0], c[0][1], c[3][3]) == pytest.approx((143, 75, 69), abs=2)
+    clamped = elastic(done(silicon, "elastic", cubic, strain=0.004, relax_ions=False))
+    assert clamped.elastic_tensor_GPa[3][3] == pytest.approx(119, abs=2)

@@ -1,18 +1,19 @@
 """`scan`: argon against ASE's constraints, butane, rings, and what cannot be scanned."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ase import Atoms
+from ase import Atoms, units
 from ase.build import molecule
 from ase.calculators.lj import LennardJones
 from ase.constraints import FixInternals
 from ase.optimize import BFGS
 from pydantic import ValidationError
 
-from app.atoms.structure import Structure
+from app.atoms.structure import Floats, Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, NotConverged
@@ -22,6 +23,8 @@ from app.tasks import TASKS, Done
 from app.tasks.scan.mirror import is_its_image, opposites
 from app.tasks.scan.scan import ScanValue
 from app.tasks.scan.turning import brought
+from equipot import EquipotCalculator
+from tests.paths import MODEL_STORE
 from tests.tasks.doing import done, structure_of
 
 TRIMER = Atoms("Ar3", [[0, 3.8, 0.1], [0, 0, 0], [3.8, 0, 0]])
@@ -193,3 +196,54 @@ def test_what_cannot_be_scanned(argon: PairBackend) -> None:
             max_steps=0,
             fmax_eV_per_A=1e-9,
         )
+
+
+def held_by_ase(atoms: Atoms, dihedral: list[int], angle: float) -> tuple[Floats, float]:
+    """Where all else comes to rest, and the energy there in eV, by ASE."""
+    held = atoms.copy()
+    moved = brought(structure_of(held), Held(tuple(dihedral), float(np.radians(angle))))
+    held.positions = moved.positions
+    held.calc = EquipotCalculator("organic-xtb", MODEL_STORE)
+    held.set_constraint(FixInternals(dihedrals_deg=[[angle, dihedral]]))
+    BFGS(held, logfile=None).run(fmax=0.02, steps=300)
+    return held.positions.copy(), float(held.get_potential_energy())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "dihedral"),
+    [("trans-butane", [0, 1, 2, 3]), ("CH3CH2OH", [0, 1, 2, 3]), ("HCOOCH3", [1, 0, 2, 4])],
+)
+def test_profiles_are_those_of_torsiondrive(
+    organic: Backend,
+    name: str,
+    dihedral: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    td_api = pytest.importorskip("torsiondrive.td_api", reason="torsiondrive is not installed")
+    monkeypatch.chdir(tmp_path)
+    atoms = molecule(name)
+    state: dict[str, Any] = {
+        "dihedrals": [dihedral],
+        "grid_spacing": [60],
+        "elements": atoms.get_chemical_symbols(),
+        "init_coords": [atoms.positions.copy()],
+        "grid_status": {},
+    }
+    while jobs := td_api.get_next_jobs(state):
+        for point, starts in jobs.items():
+            for start in starts:
+                moved = Atoms(atoms.numbers, start)
+                end, energy = held_by_ase(moved, dihedral, float(point[0]))
+                ended = (start, end, energy / units.Hartree)
+                state["grid_status"].setdefault(point, []).append(ended)
+    lowest = {
+        point[0] % 360: min(energy for _, _, energy in ends) * units.Hartree
+        for point, ends in state["grid_status"].items()
+    }
+    asked: dict[str, Any] = {"points": 6, "fmax_eV_per_A": 0.02}
+    value = value_of(done(organic, "scan", structure_of(atoms), atoms=dihedral, **asked))
+    assert value.values_deg is not None
+    for angle, found in zip(value.values_deg, value.energies_eV, strict=True):
+        assert found == pytest.approx(lowest[round(angle) % 360], abs=2e-3), angle
