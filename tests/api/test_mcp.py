@@ -83,6 +83,28 @@ def test_a_task_is_a_tool(service: Running) -> None:
     assert "hessian_eV_per_A2" not in row
 
 
+def test_a_task_as_a_job(pair_store: Path, tmp_path: Path) -> None:
+    argon = {"content": "2\nx\nAr 0 0 0\nAr 0 0 3.9\n"}
+    asked = {
+        "structures": [argon],
+        "task": "thermo",
+        "options": {"temperature_K": 90, "hessian": True},
+    }
+    with running(pair_store, mcp=True, jobs_folder=tmp_path) as server:
+        (submitted,) = called(server, ("submit_job", asked))
+        job = submitted.structured_content["job_id"]
+        waited, found, wrong = called(
+            server,
+            ("job_status", {"job_id": job, "wait_seconds": 50}),
+            ("results", {"id": job}),
+            ("submit_job", {"structures": [argon], "task": "predict", "options": {"points": 3}}),
+        )
+    assert waited.structured_content["done"] == 1
+    (row,) = found.structured_content["rows"]
+    assert row["found"]["temperature_K"] == 90
+    assert wrong.is_error
+
+
 def test_charges_and_warnings_are_told(service: Running) -> None:
     """Two doubts of one structure are those of one; its file says what its rows say."""
     far = "3\ncharge=-1\nO 0 0 0\nH 0 0 0.6\nH 0 0 6\n"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
@@ -26,6 +26,7 @@ from app.integrations.mcp.options import (
     relaxation,
 )
 from app.integrations.mcp.rows import ROWS, Answer, answer_of, with_atoms
+from app.tasks import TASKS
 from equipot import AsyncClient, Job, Result, Results
 
 SHOWN_ATOMS = 200
@@ -96,7 +97,12 @@ class Looking:
         self,
         structures: Structures,
         context: Context,
-        task: Literal["predict", "relax"] = "relax",
+        task: Annotated[
+            str, Field(description=f"predict, relax, or a task: {', '.join(TASKS)}")
+        ] = "relax",
+        options: Annotated[
+            dict[str, Any] | None, Field(description="of a task, as those of the tool of its name")
+        ] = None,
         model: ModelName = None,
         fmax_eV_per_A: Force = 0.05,
         max_steps: Steps = 1000,
@@ -108,11 +114,16 @@ class Looking:
         ] = None,
     ) -> JobRow:
         """Have many structures answered in the service's own time; returns at once. One path to
-        an (ext)XYZ file may hold any number of structures. Follow it with job_status.
+        an (ext)XYZ file may hold any number of structures. Follow it with job_status. fmax, steps and
+        cell are of relax; a task has its own in options.
         """
         asked = common(model, refuse_out_of_domain, allow_odd_electrons)
         if task == "relax":
             asked["relax"] = relaxation(fmax_eV_per_A, max_steps, cell)
+        elif task != "predict":
+            asked |= {"task": task, **(options or {})}
+        elif options:
+            raise ToolError("options: are of a task, and predict is asked for")
         given = {name: value for name, value in asked.items() if value is not None}
         async with self._asking.client(context) as client:
             job = await client.jobs.submit(self._submitted(structures), key=key, **given)

@@ -1,6 +1,7 @@
 """Results in a few words and numbers."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,14 @@ from equipot import Result, Results
 
 ROWS = 20
 """Of an answer, unless more are asked for."""
+
+
+SMALL = 6
+"""Rows of a table that do."""
+LONGEST = 500
+"""Characters of a text that go through a conversation."""
+LISTED = 30
+"""Numbers of a list that go through a conversation."""
 
 
 class Row(TypedDict, total=False):
@@ -37,6 +46,7 @@ class Row(TypedDict, total=False):
     boltzmann_weight_298_K: float
     cell_A: list[list[float]]
     symbols: list[str]
+    found: dict[str, Any]
     positions_A: list[list[float]]
     forces_eV_per_A: list[list[float]]
 
@@ -105,6 +115,8 @@ def row_of(index: int, result: Result) -> Row:
         cell = (result.structure or {}).get("cell")
         if cell is not None:
             row["cell_A"] = np.round(cell, 5).tolist()
+    if result.value is not None:
+        row["found"] = brief(result.value)
     return row
 
 
@@ -130,3 +142,23 @@ def symbols_of(result: Result) -> list[str]:
 
 def _rounded(value: float | None, digits: int = 6) -> float | None:
     return None if value is None else round(value, digits)
+
+
+def _is_small(values: list[Any]) -> bool:
+    """Whether it is a list of numbers, words or objects, or a small table of numbers."""
+    if not values or not isinstance(values[0], list):
+        return True
+    return len(values) <= SMALL and not isinstance(values[0][0], list)
+
+
+def brief(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without large arrays and files; of long lists the beginning."""
+    kept: dict[str, Any] = {}
+    for name, value in values.items():
+        is_large = isinstance(value, list) and not _is_small(value)
+        if is_large or (isinstance(value, str) and len(value) > LONGEST):
+            continue
+        if isinstance(value, list):
+            value = [brief(v) if isinstance(v, Mapping) else v for v in value[:LISTED]]
+        kept[name] = value
+    return kept

@@ -1,6 +1,6 @@
 """Tools that are tasks: one for each, as it is described in `app.tasks`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ase.formula import Formula
@@ -9,14 +9,9 @@ from typing_extensions import TypedDict
 
 from app.integrations.mcp.asking import Asking
 from app.integrations.mcp.options import ModelName, Odd, Strict, Structures, common
-from app.integrations.mcp.rows import ROWS, doubts, symbols_of
+from app.integrations.mcp.rows import ROWS, brief, doubts, symbols_of
 from app.tasks import TASKS, TaskKind, TaskOptions
 from equipot import Result, Results, calls
-
-SMALL = 6
-"""Rows of a table that do."""
-LISTED = 30
-"""Numbers of a list that go through a conversation."""
 
 
 class TaskAnswer(TypedDict, total=False):
@@ -92,23 +87,4 @@ def _row(index: int, result: Result) -> dict[str, Any]:
     if result.error is not None:
         return row | {"error": f"{result.error.code}: {result.error.message}"}
     row["formula"] = Formula.from_list(symbols_of(result)).format("hill")
-    return row | _brief(result.value or {})
-
-
-def _is_small(values: list[Any]) -> bool:
-    """Whether it is a list of numbers, words or objects, or a small table of numbers."""
-    if not values or not isinstance(values[0], list):
-        return True
-    return len(values) <= SMALL and not isinstance(values[0][0], list)
-
-
-def _brief(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values without large arrays; of long lists the beginning."""
-    brief: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, list) and not _is_small(value):
-            continue
-        if isinstance(value, list):
-            value = [_brief(v) if isinstance(v, Mapping) else v for v in value[:LISTED]]
-        brief[name] = value
-    return brief
+    return row | brief(result.value or {})
