@@ -88,7 +88,7 @@ def _submit() -> dict[str, Any]:
                 **answer(JobOut, "the job, which is at the `Location`"),
                 "headers": {"Location": {"schema": {"type": "string"}}},
             },
-            404: error("no such model"),
+            404: error("no such model, or task"),
             409: error("the key is that of another request"),
             413: error("over a limit, which is named"),
             415: error("a Content-Type that is not read"),

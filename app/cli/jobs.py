@@ -121,10 +121,10 @@ def _submit(options: argparse.Namespace, client: Client) -> None:
     options.files = expanded(options.files)
     kind = BODIES.get(Path(options.files[0]).suffix.lower())
     query = _query(options)
-    if kind and (len(options.files) > 1 or query or options.format):
+    if kind and (len(options.files) > 1 or query.keys() - {"task"} or options.format):
         raise InvalidRequest(
             f"{options.files[0]}: a body of a request says itself what is asked; submit it alone, "
-            "without options"
+            "without options but --task"
         )
     check_files(options.files)
     with _body(options.files, options.format, as_it_is=kind is not None) as body:
@@ -233,12 +233,20 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     return (job["id"], job["state"], model, *counts, rate, left)
 
 
+def _under_way(job: Mapping[str, Any]) -> Iterator[str]:
+    """How far a task is with some structures."""
+    for each in job.get("under_way") or ():
+        total = "" if each["total"] is None else f" of {each['total']}"
+        yield f"structure {each['structure']}: {each['stage']} {each['done']}{total}"
+
+
 def _show(options: argparse.Namespace, client: Client) -> None:
     if not options.watch:
         _print(client.jobs.get(options.job), options.json)
         return
     for job in client.jobs.events(options.job):
-        print(json.dumps(job.fields) if options.json else "  ".join(_row(job.fields)), flush=True)
+        told = (*_row(job.fields), *_under_way(job.fields))
+        print(json.dumps(job.fields) if options.json else "  ".join(told), flush=True)
 
 
 def _results(options: argparse.Namespace, client: Client) -> None:

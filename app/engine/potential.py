@@ -137,9 +137,17 @@ class Potential:
             StructureTooLarge: over the limit of atoms.
         """
         self.card.check(structure)
-        if len(structure) > self._max_atoms:
+        self.check_size(len(structure), "the structure")
+
+    def check_size(self, atoms: int, what: str) -> None:
+        """Whether a structure may have so many atoms.
+
+        Raises:
+            StructureTooLarge: it may not; names what it is.
+        """
+        if atoms > self._max_atoms:
             raise StructureTooLarge(
-                f"the structure has {len(structure)} atoms; at most {self._max_atoms} are allowed"
+                f"{what} has {atoms} atoms; at most {self._max_atoms} are allowed"
             )
 
     async def predict(

@@ -115,6 +115,18 @@ def test_a_task_as_a_job(command: Command, tmp_path: Path) -> None:
     assert [len(value["energies_eV"]) for value in values] == [3, 3, 3]
 
 
+def test_a_body_of_a_task(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "body.json"
+    structure = {"symbols": ["Ar", "Ar"], "positions": [[0, 0, 0], [0, 0, 3.8]]}
+    file.write_text(json.dumps({"structures": [structure], "options": {"temperature_K": 90}}))
+    job = command("submit", str(file), "--task", "thermo").strip()
+    command("show", job, "--watch")
+    (found,) = json.loads(command("results", job, "--form", "json"))["results"]
+    assert found["value"]["temperature_K"] == 90
+    command("submit", str(file), "--task", "thermo", "--option", "temperature_K=90", code=2)
+    assert "says itself what is asked" in command.errors
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

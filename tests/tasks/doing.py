@@ -22,6 +22,9 @@ from app.relax import Safeguards
 from app.store.card import ModelCard
 from app.tasks import TASKS, Asking, Chemist, Done
 
+MOST_ATOMS = 20_000
+"""Of one structure."""
+
 
 def done(backend: Backend, task: str, structure: Structure, **options: Any) -> Done:
     """What a task finds for one structure, with options as those of `done_all`; raises its error."""
@@ -42,7 +45,9 @@ def done_all(
     kind = TASKS[task]
 
     async def main() -> list[Done]:
-        potential = Potential(backend, "", Budget(4096, 10**6, 64), PotentialOptions())
+        potential = Potential(
+            backend, "", Budget(4096, 10**6, 64), PotentialOptions(max_atoms=MOST_ATOMS)
+        )
         potential.start()
         asking = Asking(
             potential,

@@ -121,6 +121,12 @@ def test_the_supercell_is_as_wide_as_wanted() -> None:
     [
         (Atoms("Ar2", [[0, 0, 0], [0, 0, 4]]), {}, InvalidStructure, "pbc"),
         (ARGON, {"supercell": [0, 1, 1]}, InvalidStructure, "three numbers from 1"),
+        (
+            ARGON,
+            {"supercell_length_A": 100},
+            StructureTooLarge,
+            r"the supercell \[33, 33, 33\] has 35937 atoms",
+        ),
         (ARGON, {"most": 0}, StructureTooLarge, "displaced supercells"),
     ],
 )

@@ -109,6 +109,7 @@ async def _forms(
         raise InvalidStructure(
             f"the molecule has no {what} (of which {options.most} are looked for)"
         )
+    asking.check(sum(len(form["positions"]) for form in made["forms"]), f"geometries of {what}")
     relaxed, doubts = await asking.minimum(structure, options.relaxation, asking.course)
     parts = [of_relaxed(GIVEN, relaxed, doubts)]
     for form in made["forms"]:

@@ -114,10 +114,10 @@ async def run(asking: Asking, structure: Structure, options: PhononsOptions) -> 
     multiples = options.supercell or multiples_for(minimum, options.supercell_length_A)
     if min(multiples) < 1:
         raise InvalidStructure(f"supercell: {list(multiples)}; expected three numbers from 1")
+    copies = multiples[0] * multiples[1] * multiples[2]
+    asking.potential.check_size(len(minimum) * copies, f"the supercell {list(multiples)}")
     lattice = await asyncio.to_thread(Lattice, minimum, multiples, options.symmetry_tolerance_A)
     cells = await asyncio.to_thread(lattice.displaced, options.displacement_A)
-    for cell in cells[:1]:
-        asking.potential.check(cell)
     predictions = await asking.predict(cells, WHAT)
     forces = np.array([p.forces for p in predictions if p.forces is not None])
     value = await asyncio.to_thread(_value, lattice, forces, multiples, options)
