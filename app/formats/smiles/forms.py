@@ -24,7 +24,8 @@ def tautomers(most: int, count: int, seed: int, **molecule: Any) -> dict[str, An
         molecule: as of `ensemble.conformers`.
 
     Returns:
-        `forms`, each with its `smiles`, `numbers` (N,), `positions` (K, N, 3) in Å and `warnings`.
+        `forms`, each with its `smiles`, `numbers` (N,), `positions` (K, N, 3) in Å and `warnings`; and
+        the molecule's `own`, so that all are compared by their lowest conformers.
 
     Raises:
         InvalidStructure: it is no molecule, or no geometry of a form is found.
@@ -34,7 +35,8 @@ def tautomers(most: int, count: int, seed: int, **molecule: Any) -> dict[str, An
     enumerator.SetMaxTautomers(max(1000, most))
     own = Chem.MolToSmiles(given)
     smiles = [text for text in enumerator.Enumerate(given).smiles if text != own]
-    return {"forms": [_form(text, count, seed) for text in smiles[:most]]}
+    forms = [_form(text, count, seed) for text in smiles[:most]]
+    return {"forms": forms, "own": _form(own, count, seed) if forms else None}
 
 
 def protomers(most: int, protons: int, count: int, seed: int, **molecule: Any) -> dict[str, Any]:

@@ -67,7 +67,7 @@ async def _bound(asking: Asking, structure: Structure, options: EnergiesOfOption
 
 
 async def tautomers(asking: Asking, structure: Structure, options: EnergiesOfOptions) -> Found:
-    """Energies of the tautomers of a molecule, above its own.
+    """Energies of the tautomers of a molecule, above its own, each of its lowest conformer.
 
     Raises:
         InvalidRequest: there is no RDKit here.
@@ -112,6 +112,10 @@ async def _forms(
     asking.check(sum(len(form["positions"]) for form in made["forms"]), f"geometries of {what}")
     relaxed, doubts = await asking.minimum(structure, options.relaxation, asking.course)
     parts = [of_relaxed(GIVEN, relaxed, doubts)]
+    if not charge:
+        own = await _lowest(asking, structure, made["own"], 0, options)
+        if not _has_other_bonds(own):
+            parts = [min(parts[0], own.model_copy(update={"name": GIVEN}), key=_energy)]
     for form in made["forms"]:
         parts.append(await _lowest(asking, structure, form, charge, options))
     lowest = min(parts[1:], key=_energy).name if charge else GIVEN
@@ -147,7 +151,12 @@ async def _lowest(
     except EquipotError as error:
         raise InvalidStructure(f"{form['smiles']}: {error}") from None
     ended = await found(asking, asked, options.relaxation)
-    return min(ended, key=_energy)
+    return min(ended, key=lambda each: (_has_other_bonds(each), _energy(each)))
+
+
+def _has_other_bonds(part: Part) -> bool:
+    """Whether it became another form on the way to its minimum."""
+    return any(told.startswith("bonds_changed") for told in part.warnings)
 
 
 def _energy(part: Part) -> float:
