@@ -157,6 +157,11 @@ class Settings(BaseSettings):
         ge=1,
         description="most evaluations of one structure by a task, besides its relaxations",
     )
+    max_md_evaluations: int = Field(
+        default=100_000,
+        ge=1,
+        description="most evaluations of one structure by dynamics, over all its replicas",
+    )
 
     mcp: bool = Field(default=False, description="whether language models may ask, at /mcp")
 

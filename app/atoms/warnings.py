@@ -21,6 +21,12 @@ Code: TypeAlias = Literal[
     "doubtful_parts",
     "differences_missing",
     "doubtful_fit",
+    "dynamics_stopped",
+    "energy_drift",
+    "timestep_long",
+    "path_not_converged",
+    "path_without_barrier",
+    "path_has_minimum",
     "stereo_chosen",
     "not_cleaned",
     "fragments_placed",
@@ -56,6 +62,12 @@ CODES: dict[Code, str] = {
     "differences_missing": "differences that have no value, since a part of them has no energy",
     "doubtful_fit": "an equation of state fits the energies of a crystal badly, or has a B0′ that no "
     "crystal has",
+    "dynamics_stopped": "replicas of dynamics ended before their last step, for the reason that is told",
+    "energy_drift": "dynamics that are to keep their energy do not",
+    "timestep_long": "the time step of dynamics is too long for the vibrations of hydrogen",
+    "path_not_converged": "a path between two minima did not converge, and has no barrier",
+    "path_without_barrier": "no image of a path is higher than both of its ends",
+    "path_has_minimum": "a path has a minimum between its ends, and so several steps",
     "stereo_chosen": "a SMILES leaves the stereochemistry of an atom or a double bond open; the "
     "geometry has one of the forms",
     "not_cleaned": "MMFF94 has no parameters for the molecule of a SMILES; its geometry is that of "

@@ -22,6 +22,8 @@ COMMANDS = {
     "eos": "equation of state of crystals: volume, bulk modulus and its derivative",
     "elastic": "elastic tensor of crystals and moduli of polycrystals",
     "phonons": "phonons of crystals: bands, density of states, thermal properties",
+    "md": "molecular dynamics of many replicas, in a heat bath or with the energy kept",
+    "neb": "ways of least energy between minima of the same atoms, saddle points and barriers",
     "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",
     "mcp": "tools for a language model: predict, relax, conformers, jobs",
@@ -47,7 +49,17 @@ EXTRAS = {
     "export": "train",
 }
 """What to install for commands that need more than the package itself."""
-TASKS = ("thermo", "conformers", "scan", "energies-of", "eos", "elastic", "phonons")
+TASKS = (
+    "thermo",
+    "conformers",
+    "scan",
+    "energies-of",
+    "eos",
+    "elastic",
+    "phonons",
+    "md",
+    "neb",
+)
 """Commands that are tasks, all of one module."""
 INTERRUPTED, BROKEN_PIPE = 128 + signal.SIGINT, 128 + signal.SIGPIPE
 

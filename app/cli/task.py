@@ -3,13 +3,20 @@
 import argparse
 import json
 from collections.abc import Iterator
+from inspect import isclass
+from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import orjson
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from app.atoms.structure import Structure
 from app.cli import predict
 from app.cli.options import settings_from
 from app.cli.predict.entries import expanded
+from app.errors import EquipotError, InvalidFormat
+from app.formats.files import read_structures
 from app.protocol.query import task_from
 from app.protocol.request import PredictRequest
 from app.service.options import request_limits
@@ -28,7 +35,9 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
         how: dict[str, Any] = {"dest": field, "help": _help(described)}
         parts = [*_kinds(described.annotation)]
         kinds = {*parts}
-        if bool in kinds:
+        if any(isclass(kind) and issubclass(kind, BaseModel) for kind in kinds):
+            how |= {"type": _objects, "metavar": "FILE"}
+        elif bool in kinds:
             how |= {"action": argparse.BooleanOptionalAction, "default": None}
         elif int in kinds or float in kinds:
             how["type"] = float if float in kinds else int
@@ -37,7 +46,7 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
             how["type"] = type(how["choices"][0])
         if parts.count(tuple) > 1:
             how |= {"type": _json, "metavar": "[[…], …]"}
-        elif tuple in kinds:
+        elif tuple in kinds and "metavar" not in how:
             how |= {"nargs": "+"}
         if described.is_required():
             how["required"] = True
@@ -55,6 +64,37 @@ def _kinds(annotation: Any) -> Iterator[Any]:
     yield get_origin(annotation) or annotation
     for part in get_args(annotation):
         yield from _kinds(part)
+
+
+def _objects(file: str) -> Any:
+    """What an option holds that is no number or word: that of a JSON file, or structures of any other."""
+    path = Path(file)
+    try:
+        if path.suffix == ".json":
+            return orjson.loads(path.read_bytes())
+        return [_plain(frame.structure) for frame in read_structures(path)]
+    except orjson.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{file}: no JSON: {error}") from None
+    except EquipotError as error:
+        raise argparse.ArgumentTypeError(f"{file}: {error}") from None
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{file}: {error.strerror}") from None
+
+
+def _plain(structure: object) -> dict[str, Any]:
+    """A structure of a file, by the names of fields.
+
+    Raises:
+        EquipotError: it is none.
+    """
+    if isinstance(structure, EquipotError):
+        raise structure
+    if not isinstance(structure, Structure):
+        raise InvalidFormat("a SMILES, which has no geometry; state a file with positions")
+    plain = {"symbols": structure.symbols, "positions": structure.positions.tolist()}
+    if structure.pbc.any():
+        plain |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
+    return plain
 
 
 def _help(described: FieldInfo) -> str:

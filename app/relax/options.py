@@ -80,11 +80,13 @@ class Safeguards:
         max_force: eV/Å; a longer force means that the structure has exploded.
         max_displacement: Å; an atom that is further from its start has flown off.
         max_evaluations: that a task may take for one structure besides its relaxations.
+        max_md_evaluations: that dynamics may take for one structure, in place of these.
     """
 
     max_force: float = 1000.0
     max_displacement: float = 50.0
     max_evaluations: int = 3000
+    max_md_evaluations: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)

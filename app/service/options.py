@@ -46,5 +46,8 @@ def request_limits(settings: Settings) -> RequestLimits:
 def safeguards(settings: Settings) -> Safeguards:
     """Where a relaxation is given up."""
     return Safeguards(
-        settings.max_relax_force, settings.max_relax_displacement, settings.max_task_evaluations
+        settings.max_relax_force,
+        settings.max_relax_displacement,
+        settings.max_task_evaluations,
+        settings.max_md_evaluations,
     )

@@ -12,6 +12,8 @@ from app.tasks.crystals.elastic import ELASTIC
 from app.tasks.crystals.eos import EOS
 from app.tasks.differences.energies_of import ENERGIES_OF
 from app.tasks.kind import Done, KeptValue, TaskCall, TaskKind, TaskOptions, TaskValue
+from app.tasks.md.md import MD
+from app.tasks.neb.neb import NEB
 from app.tasks.phonons.phonons import PHONONS
 from app.tasks.scan.scan import SCAN
 from app.tasks.thermo.thermo import THERMO
@@ -26,6 +28,8 @@ TASKS: dict[str, TaskKind] = {
         EOS,
         ELASTIC,
         PHONONS,
+        MD,
+        NEB,
     )
 }
 """All of them, by their names."""

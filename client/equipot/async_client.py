@@ -27,6 +27,8 @@ from equipot.options import (
     ElasticCall,
     EnergiesOfCall,
     EosCall,
+    MdCall,
+    NebCall,
     PhononsCall,
     RelaxCall,
     ScanCall,
@@ -172,6 +174,26 @@ class AsyncClient:
     ) -> Results:
         """See `Client.phonons`."""
         return await self.task("phonons", structures, progress=progress, **options)
+
+    async def md(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[MdCall],
+    ) -> Results:
+        """See `Client.md`."""
+        return await self.task("md", structures, progress=progress, **options)
+
+    async def neb(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[NebCall],
+    ) -> Results:
+        """See `Client.neb`."""
+        return await self.task("neb", structures, progress=progress, **options)
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Client.tasks`."""

@@ -9,7 +9,7 @@ from equipot.errors import UnknownModel, UnknownTask
 from equipot.options import AskOptions, RelaxOptions
 from equipot.request import Call, Request
 from equipot.results import Model, Result, Results
-from equipot.structures import Item
+from equipot.structures import Item, end_points
 
 MSGPACK = "application/x-msgpack"
 MOST_ITEMS = 256
@@ -124,6 +124,8 @@ def of_task(options: Mapping[str, Any]) -> dict[str, Any]:
     """What is asked of a task, whose own options stand beside those of its request, as a body has it."""
     names = AskOptions.__annotations__
     own = {name: value for name, value in options.items() if name not in names}
+    if "ends" in own:
+        own["ends"] = end_points(own["ends"])
     others = {name: value for name, value in options.items() if name in names}
     return {**others, "options": own}
 

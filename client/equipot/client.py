@@ -21,6 +21,8 @@ from equipot.options import (
     ElasticCall,
     EnergiesOfCall,
     EosCall,
+    MdCall,
+    NebCall,
     PhononsCall,
     RelaxCall,
     ScanCall,
@@ -256,6 +258,34 @@ class Client:
             EquipotError: as `predict`.
         """
         return self.task("phonons", structures, progress=progress, **options)
+
+    def md(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[MdCall],
+    ) -> Results:
+        """Molecular dynamics of each structure; frames and the last states are in `value`.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("md", structures, progress=progress, **options)
+
+    def neb(
+        self,
+        structures: AnyStructure | Iterable[AnyStructure],
+        *,
+        progress: bool = False,
+        **options: Unpack[NebCall],
+    ) -> Results:
+        """The way of least energy from each structure to each of `ends`, with its barrier.
+
+        Raises:
+            EquipotError: as `predict`.
+        """
+        return self.task("neb", structures, progress=progress, **options)
 
     def tasks(self) -> list[dict[str, Any]]:
         """All tasks of the service, with the schemas of their options and of what they find."""

@@ -269,6 +269,69 @@ class ElasticCall(AskOptions, ElasticOptions, total=False):
     """What is asked of `elastic`, and by which model it is answered, side by side."""
 
 
+class MdOptions(TaskOptions, total=False):
+    """What `md` is asked for.
+
+    Attributes:
+        ensemble: `nvt` in a heat bath, `nve` with the energy kept.
+        temperatures_K: K; each has replicas of its own.
+        replicas: at each temperature.
+        timestep_fs: fs.
+        steps: of each replica.
+        friction_per_ps: ps⁻¹, of `nvt`.
+        random_seed: of the random numbers.
+        save_every: steps between two frames that are told.
+        trajectory: how frames are told.
+        velocities: whether velocities of frames are told.
+        bonds: whether a replica ends where a bond breaks.
+        max_temperature_K: K, beyond which a replica has exploded.
+        restart: states to go on from, each `last` of a replica of an earlier answer.
+    """
+
+    ensemble: Literal["nvt", "nve"]
+    temperatures_K: float | list[float]
+    replicas: int
+    timestep_fs: float
+    steps: int
+    friction_per_ps: float
+    random_seed: int
+    save_every: int
+    trajectory: Literal["extxyz", "arrays", "none"]
+    velocities: bool
+    bonds: Literal["stop", "ignore"]
+    max_temperature_K: float
+    restart: list[Mapping[str, Any]]
+
+
+class MdCall(AskOptions, MdOptions, total=False):
+    """What is asked of `md`, and by which model it is answered, side by side."""
+
+
+class NebOptions(TaskOptions, total=False):
+    """What `neb` is asked for.
+
+    Attributes:
+        ends: where paths end, ASE's atoms or fields with `symbols` and `positions`; of the same atoms in
+            the same order.
+        images: of a path, between its ends.
+        path_fmax_eV_per_A: eV/Å; a path is converged when no force across it is longer.
+        path_steps: most steps of a path.
+        climb: whether the highest image climbs to the saddle point.
+        spring_eV_per_A2: eV/Å², between images.
+    """
+
+    ends: Any
+    images: int
+    path_fmax_eV_per_A: float
+    path_steps: int
+    climb: bool
+    spring_eV_per_A2: float
+
+
+class NebCall(AskOptions, NebOptions, total=False):
+    """What is asked of `neb`, and by which model it is answered, side by side."""
+
+
 class ThermoCall(AskOptions, ThermoOptions, total=False):
     """What is asked of `thermo`, and by which model it is answered, side by side."""
 
@@ -290,6 +353,6 @@ def _word(value: Any) -> str:
         return "true" if value else "false"
     if not isinstance(value, list | tuple):
         return str(value)
-    if value and isinstance(value[0], list | tuple):
+    if any(isinstance(each, Mapping | list | tuple) for each in value):
         return json.dumps(value)
     return ",".join(map(str, value))

@@ -86,6 +86,32 @@ def items_of_one(structure: AnyStructure) -> Iterator[Item]:
         yield Item({}, error=error)
 
 
+def end_points(ends: Any) -> list[Mapping[str, Any]]:
+    """Ends of paths, one or many, as options of a task hold them: ASE's atoms, or fields.
+
+    Raises:
+        TypeError: something else.
+    """
+    return [_end_point(end) for end in ([ends] if is_one(ends) else ends)]
+
+
+def _end_point(end: Any) -> Mapping[str, Any]:
+    if isinstance(end, Mapping):
+        return end
+    if not _is_ase(end):
+        raise TypeError(
+            f"a {type(end).__name__} is no end of a path that can be sent; send ASE Atoms, or a dict with "
+            "symbols and positions"
+        )
+    fields: dict[str, Any] = {
+        "symbols": end.get_chemical_symbols(),
+        "positions": end.positions.tolist(),
+    }
+    if end.pbc.any():
+        fields |= {"cell": np.asarray(end.cell).tolist(), "pbc": end.pbc.tolist()}
+    return fields
+
+
 def is_one(structures: Any) -> bool:
     """Whether it is one structure, and not many."""
     return (

@@ -174,7 +174,9 @@ class Text(Form):
 
 
 def _plain(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and values of what can be told in a line; numbers in a list are cut after the first few."""
+    """Names and values of what can be told in a line; numbers in a list are cut after the first few, and
+    whole files are left out.
+    """
     for name, value in values.items():
         if isinstance(value, dict):
             yield from _plain(value, f"{before}{name}.")
@@ -184,7 +186,7 @@ def _plain(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, A
                     yield from _plain(each, f"{before}{name}.{number}.")
                 elif len(value) <= SMALL and isinstance(each[0], int | float):
                     yield f"{before}{name}.{number}", each
-        elif value is not None:
+        elif value is not None and not (isinstance(value, str) and "\n" in value):
             yield before + name, value
 
 

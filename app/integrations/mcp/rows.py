@@ -158,7 +158,9 @@ def brief(values: Mapping[str, Any]) -> dict[str, Any]:
         is_large = isinstance(value, list) and not _is_small(value)
         if is_large or (isinstance(value, str) and len(value) > LONGEST):
             continue
-        if isinstance(value, list):
+        if isinstance(value, Mapping):
+            value = brief(value)
+        elif isinstance(value, list):
             value = [brief(v) if isinstance(v, Mapping) else v for v in value[:LISTED]]
         kept[name] = value
     return kept

@@ -57,7 +57,7 @@ def _tool(kind: TaskKind, asking: Asking) -> Callable[..., Any]:
     task.__name__ = kind.name.replace("-", "_")
     task.__doc__ = (
         f"{kind.summary[0].upper()}{kind.summary[1:]}. {kind.options.__doc__} Structures are relaxed "
-        "first, and kept under answer_id; look at warnings and errors of each."
+        "first (max_steps), and kept under answer_id; look at warnings and errors of each."
     )
     return task
 

@@ -1,0 +1,1 @@
+"""Molecular dynamics: many replicas that move together, in the batches that all else shares."""

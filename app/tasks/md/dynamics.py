@@ -1,0 +1,285 @@
+"""Dynamics in flight: replicas of many structures move together, each to an end of its own.
+
+Each is a task of the batcher's queue. After a batch, all replicas that were in it end their step and
+begin the next one on common arrays; one whose step is not sound leaves, and costs the others nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from app.atoms.decomposition import Piece
+from app.atoms.graph import Graph, collate, separate
+from app.atoms.neighbors import build_graph
+from app.atoms.prediction import StructurePrediction
+from app.atoms.ragged import rows_of, starts_of
+from app.atoms.structure import Floats
+from app.atoms.verlet import SKIN, VerletList, pick, still_valid
+from app.backends.domain import Domain
+from app.engine.bisect import Outcome
+from app.engine.task import Ended, Goes, Step, Task
+from app.errors import EquipotError, InputError, OutOfDomain
+from app.relax import Safeguards
+from app.tasks.asking import Asking
+from app.tasks.md.bonds import Bonds
+from app.tasks.md.integrator import ACCELERATION, KB, Motion
+from app.tasks.md.plan import Plan
+
+LOOK_EVERY = 20
+"""Steps between two looks at bonds, and at what is out of domain."""
+MOST_MOVE = 0.5
+"""Å that an atom may move in a step."""
+COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A replica of N atoms after a step.
+
+    Attributes:
+        made: steps of this run.
+        positions: (N, 3), Å.
+        velocities: (N, 3), Å/fs.
+    """
+
+    made: int
+    positions: Floats
+    velocities: Floats
+
+
+@dataclass(slots=True, eq=False)
+class Trajectory:
+    """What was seen of a replica.
+
+    Attributes:
+        plan: what it was to do.
+        frames: those that are told.
+        last: after its last sound step.
+        potential: eV, after each sound step, the first geometry included.
+        kinetic: eV, the same.
+        looks: at what is out of domain.
+        strange: how many of them found something.
+        strangest: the first of these: its step, and what was found.
+        reason: why it ended.
+    """
+
+    plan: Plan
+    last: Frame
+    frames: list[Frame] = field(default_factory=list)
+    potential: list[float] = field(default_factory=list)
+    kinetic: list[float] = field(default_factory=list)
+    looks: int = 0
+    strange: int = 0
+    strangest: tuple[int, str] = (0, "")
+    reason: str = COMPLETED
+
+
+async def follow(asking: Asking, plan: Plan) -> Trajectory:
+    """Let a replica move to its end; within `admission.admit`.
+
+    Raises:
+        InputError: its first geometry cannot be answered.
+        BackendError: the model failed there.
+    """
+    potential = asking.potential
+    pairs = await potential.graphs.graph(plan.start, SKIN)
+    return await potential.workers.run(Dynamics(plan, asking, pairs))
+
+
+class Dynamics(Task[Trajectory]):
+    """One replica that moves.
+
+    Args:
+        plan: where it begins, and how it moves.
+        asking: the model, and for whom.
+        pairs: its graph within the cutoff and the skin.
+
+    Attributes:
+        positions: (N, 3), Å, that are being evaluated.
+        velocities: (N, 3), Å/fs: before the first evaluation whole, then in the middle of a step.
+        made: steps that led there.
+        motion: what moves its atoms.
+        pairs: its Verlet list.
+        seen: what was seen so far.
+    """
+
+    def __init__(self, plan: Plan, asking: Asking, pairs: Graph) -> None:
+        cutoff = asking.potential.card.cutoff
+        super().__init__(pick(pairs, cutoff)[0], asking.caller)
+        self.plan, self.cutoff = plan, cutoff
+        self.positions, self.velocities, self.made = plan.start.positions, plan.velocities, 0
+        self.motion, self.pairs = plan.motion, VerletList(pairs, np.eye(3))
+        self.seen = Trajectory(plan, Frame(0, self.positions, self.velocities))
+        self._noise, self._still = plan.noise(), np.zeros_like(self.positions)
+        self._bonds = Bonds.of(self.graph) if plan.options.bonds == "stop" else None
+        self._safeguards: Safeguards = asking.safeguards
+        self._known, self._on_ood = asking.potential.known, asking.on_ood
+
+    @classmethod
+    def advance(
+        cls, tasks: Sequence["Dynamics"], outcomes: Sequence[Outcome]
+    ) -> list[Step[Trajectory]]:
+        """End the step of each replica, and begin the next one of those that are sound."""
+        ends: dict[Dynamics, Trajectory | EquipotError] = {}
+        predictions: dict[Dynamics, StructurePrediction] = {}
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            if isinstance(outcome, EquipotError):
+                ends[task] = task.failed(outcome)
+            else:
+                predictions[task] = outcome
+        if predictions:
+            ends |= _arrived(predictions)
+        if going := {task: p for task, p in predictions.items() if task not in ends}:
+            ends |= _departed(going)
+        return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
+
+    def failed(self, error: EquipotError) -> Trajectory | EquipotError:
+        """The end of a replica that cannot be evaluated: at its first geometry, the error."""
+        return self.stopped(str(error)) if self.seen.potential else error
+
+    def stopped(self, why: str) -> Trajectory:
+        """What was seen of a replica that is not sound any more."""
+        self.seen.reason = f"stopped: {why}"
+        return self.seen
+
+    def noise(self) -> Floats:
+        """(N, 3), normal: of the step that begins; zeros without a heat bath."""
+        if not self.plan.in_bath:
+            return self._still
+        return self._noise.of(self.plan.state.step + self.made)
+
+    def fault(self, force: float, kinetic: float) -> str:
+        """Why its step is not sound, by the longest force, eV/Å, and the kinetic energy, eV, after it."""
+        if not force <= self._safeguards.max_force:
+            return f"a force of {force:.3g} eV/Å, over the limit of {self._safeguards.max_force:g}"
+        temperature = temperature_of(kinetic, self.plan.body.degrees_of_freedom)
+        if not temperature <= self.plan.options.max_temperature_K:
+            limit = self.plan.options.max_temperature_K
+            return f"a temperature of {temperature:.4g} K, over the limit of {limit:g} (max_temperature_K)"
+        return ""
+
+    def note(self, prediction: StructurePrediction, velocities: Floats, kinetic: float) -> str:
+        """Take down a sound step; why the replica ends here, empty where it goes on."""
+        seen, made = self.seen, self.made
+        seen.potential.append(prediction.energy)
+        seen.kinetic.append(kinetic)
+        seen.last = Frame(made, self.positions, velocities)
+        if made % self.plan.options.save_every == 0:
+            seen.frames.append(Frame(made, self.positions.copy(), velocities.copy()))
+        return self._look(prediction) if made % LOOK_EVERY == 0 else ""
+
+    def _look(self, prediction: StructurePrediction) -> str:
+        """Why the replica ends, by its bonds and by what is out of domain."""
+        broken = self._bonds.broken(self.positions) if self._bonds is not None else ""
+        if broken:
+            return f"{broken} (bonds: ignore goes on)"
+        if self.made == 0:  # what is told of the structure itself
+            return ""
+        here = replace(self.plan.start, positions=self.positions)
+        domain = Domain(self._known, here, on_ood=self._on_ood)
+        try:
+            domain.look(Piece.whole(self.graph))
+            doubts = domain.doubts(prediction)
+        except OutOfDomain as error:
+            return str(error)
+        self.seen.looks += 1
+        if doubts:
+            self.seen.strange += 1
+            if self.seen.strange == 1:
+                self.seen.strangest = (self.made, "; ".join(doubt.message for doubt in doubts))
+        return ""
+
+
+def temperature_of(kinetic: float, degrees_of_freedom: int) -> float:
+    """K, of a kinetic energy in eV."""
+    return 2.0 * kinetic / (degrees_of_freedom * KB)
+
+
+def _arrived(
+    predictions: dict[Dynamics, StructurePrediction],
+) -> dict[Dynamics, Trajectory | EquipotError]:
+    """End the step of replicas by what was predicted; the ends of those that go no further."""
+    tasks = list(predictions)
+    atoms = np.array([len(task.positions) for task in tasks])
+    first = starts_of(atoms)[:-1]
+    motion = Motion.joined([task.motion for task in tasks])
+    forces = _forces(predictions.values())
+    velocities = np.concatenate([task.velocities for task in tasks])
+    begun = np.array([task.made > 0 for task in tasks])[rows_of(atoms), None]
+    velocities = np.where(begun, motion.kicked(velocities, forces), velocities)
+
+    masses = np.concatenate([task.plan.body.masses for task in tasks])
+    squares = np.einsum("na,na->n", velocities, velocities)
+    kinetic = np.add.reduceat(0.5 / ACCELERATION * masses * squares, first)
+    free = motion.drift[:, 0] > 0.0
+    longest = np.sqrt(np.maximum.reduceat(free * np.einsum("na,na->n", forces, forces), first))
+    ends: dict[Dynamics, Trajectory | EquipotError] = {}
+    for i, (task, own) in enumerate(zip(tasks, np.split(velocities, first[1:]), strict=True)):
+        why = task.fault(float(longest[i]), float(kinetic[i]))
+        why = why or task.note(predictions[task], own, float(kinetic[i]))
+        task.velocities = own
+        if why:
+            ends[task] = task.stopped(why)
+        elif task.made == task.plan.options.steps:
+            ends[task] = task.seen
+    return ends
+
+
+def _departed(
+    predictions: dict[Dynamics, StructurePrediction],
+) -> dict[Dynamics, Trajectory | EquipotError]:
+    """Begin the next step of replicas; the ends of those that cannot be evaluated after it."""
+    tasks = list(predictions)
+    first = starts_of([len(task.positions) for task in tasks])[:-1]
+    motion = Motion.joined([task.motion for task in tasks])
+    before = np.concatenate([task.positions for task in tasks])
+    velocities = np.concatenate([task.velocities for task in tasks])
+    velocities = motion.kicked(velocities, _forces(predictions.values()))
+    noise = np.concatenate([task.noise() for task in tasks])
+    positions, velocities = motion.moved(before, velocities, noise)
+    moves = np.linalg.norm(positions - before, axis=1)
+    ends: dict[Dynamics, Trajectory | EquipotError] = {}
+    parts = (np.split(rows, first[1:]) for rows in (positions, velocities, moves))
+    for task, own, speeds, lengths in zip(tasks, *parts, strict=True):
+        if not lengths.max() <= MOST_MOVE:
+            ends[task] = task.stopped(
+                f"atom {int(np.argmax(lengths))} would move {lengths.max():.3g} Å in one step, over the "
+                f"limit of {MOST_MOVE:g}; take a shorter timestep_fs, or relax first (max_steps)"
+            )
+            continue
+        task.positions, task.velocities = own, speeds
+        task.made += 1
+    if going := [task for task in tasks if task not in ends]:
+        ends |= _find_pairs(going)
+    return ends
+
+
+def _forces(predictions: Iterable[StructurePrediction]) -> Floats:
+    """(N, 3), eV/Å, of all atoms."""
+    own = [p.forces for p in predictions if p.forces is not None]
+    return np.concatenate(own)
+
+
+def _find_pairs(tasks: list[Dynamics]) -> dict[Dynamics, Trajectory | EquipotError]:
+    """Give each replica its graph where it is; the ends of those that have none."""
+    ends: dict[Dynamics, Trajectory | EquipotError] = {}
+    cutoff, positions = tasks[0].cutoff, np.concatenate([task.positions for task in tasks])
+    still = np.broadcast_to(np.eye(3), (len(tasks), 3, 3))
+    valid = still_valid([task.pairs for task in tasks], positions, still, cutoff)
+    graphs = []
+    for task, is_valid in zip(tasks, valid, strict=True):
+        try:
+            if not is_valid:
+                here = replace(task.plan.start, positions=task.positions)
+                task.pairs = VerletList(build_graph(here, cutoff + SKIN), np.eye(3))
+            graphs.append(replace(task.pairs.graph, positions=task.positions))
+        except InputError as error:
+            ends[task] = task.failed(error)
+            graphs.append(task.graph)
+    picked, collided = pick(collate(graphs), cutoff)
+    for task, graph, has_collided in zip(tasks, separate(picked), collided, strict=True):
+        task.graph = graph
+        if has_collided and task not in ends:
+            ends[task] = task.stopped("two atoms are on one spot, or almost")
+    return ends

@@ -1,0 +1,123 @@
+"""Plans: where each replica of a structure begins, and how it is to move."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from app.atoms.structure import Floats, Structure
+from app.errors import InvalidStructure
+from app.tasks.md.body import Body
+from app.tasks.md.integrator import Motion
+from app.tasks.md.noise import Noise, thermal
+from app.tasks.md.options import MdOptions, MdState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What a replica of N atoms is to do.
+
+    Attributes:
+        start: where it begins.
+        velocities: (N, 3), Å/fs, there.
+        state: seed, number, temperature, step and time there.
+        body: what of it moves.
+        options: what is asked.
+    """
+
+    start: Structure
+    velocities: Floats
+    state: MdState
+    body: Body
+    options: MdOptions
+
+    @property
+    def in_bath(self) -> bool:
+        """Whether a heat bath moves it."""
+        return self.options.ensemble == "nvt"
+
+    @property
+    def motion(self) -> Motion:
+        """What moves its atoms."""
+        friction = 1e-3 * self.options.friction_per_ps if self.in_bath else 0.0
+        body, step = self.body, self.options.timestep_fs
+        return Motion.of(body.masses, body.free, step, friction, self.state.temperature_K)
+
+    def noise(self) -> Noise:
+        """Its random numbers."""
+        state = self.state
+        return Noise(state.random_seed, state.replica, state.temperature_K, len(self.start))
+
+    def after(self, made: int, positions: Floats, velocities: Floats) -> MdState:
+        """Its state after so many steps, at (N, 3) Å with (N, 3) Å/fs."""
+        return MdState(
+            random_seed=self.state.random_seed,
+            replica=self.state.replica,
+            temperature_K=self.state.temperature_K,
+            step=self.state.step + made,
+            time_fs=self.state.time_fs + made * self.options.timestep_fs,
+            positions_A=positions.tolist(),
+            velocities_A_per_fs=velocities.tolist(),
+        )
+
+
+def plans_of(structure: Structure, options: MdOptions) -> list[Plan]:
+    """Those of all replicas of a structure.
+
+    Raises:
+        InvalidStructure: nothing of it moves, or a state is none of its atoms.
+    """
+    in_bath = options.ensemble == "nvt"
+    if options.restart is not None:
+        return [
+            _resumed(structure, number, state, options, in_bath)
+            for number, state in enumerate(options.restart)
+        ]
+    body = Body.of(structure, in_bath)
+    return [
+        _begun(structure, body, replica, temperature, options)
+        for temperature in options.temperatures_K
+        for replica in range(options.replicas)
+    ]
+
+
+def _begun(
+    structure: Structure, body: Body, replica: int, temperature: float, options: MdOptions
+) -> Plan:
+    """A replica at the structure, with velocities of a temperature."""
+    noise = Noise(options.random_seed, replica, temperature, len(structure))
+    velocities = thermal(noise.first(), body, temperature)
+    state = MdState(
+        random_seed=options.random_seed,
+        replica=replica,
+        temperature_K=temperature,
+        step=0,
+        time_fs=0.0,
+        positions_A=structure.positions.tolist(),
+        velocities_A_per_fs=velocities.tolist(),
+    )
+    return Plan(replace(structure), velocities, state, body, options)
+
+
+def _resumed(
+    structure: Structure, number: int, state: MdState, options: MdOptions, in_bath: bool
+) -> Plan:
+    """A replica that goes on from a state."""
+    where, atoms = f"restart.{number}", len(structure)
+    for name in ("positions_A", "velocities_A_per_fs"):
+        rows = getattr(state, name)
+        if len(rows) != atoms or any(len(row) != 3 for row in rows):
+            raise InvalidStructure(
+                f"{where}.{name}: expected 3 numbers for each of the {atoms} atoms of the structure, in "
+                "their order"
+            )
+    velocities = np.array(state.velocities_A_per_fs)
+    if not np.isfinite(velocities).all():
+        raise InvalidStructure(f"{where}.velocities_A_per_fs: a value is not finite")
+    try:
+        start = replace(structure, positions=np.array(state.positions_A))
+    except InvalidStructure as error:
+        raise InvalidStructure(f"{where}.positions_A: {error}") from None
+    body = Body.of(start, in_bath)
+    if "temperatures_K" in options.model_fields_set:
+        state = state.model_copy(update={"temperature_K": options.temperatures_K[0]})
+    return Plan(start, body.without_rigid(velocities), state, body, options)

@@ -1,0 +1,1 @@
+"""Reaction paths: the way of least energy between two minima, and the saddle point on it."""

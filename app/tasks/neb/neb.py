@@ -1,0 +1,236 @@
+"""`neb`: ways of least energy between minima, with their saddle points and barriers."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from pydantic import Field
+
+from app.atoms.structure import Structure
+from app.atoms.warnings import AnswerWarning
+from app.errors import EquipotError, NotConverged, StructureTooLarge
+from app.relax import Relaxed
+from app.tasks.asking import Asking
+from app.tasks.kind import Done, TaskKind, TaskValue
+from app.tasks.neb.ends import check_apart, end_of, interpolated, laid_upon
+from app.tasks.neb.options import NebOptions
+from app.tasks.neb.path import Path, found
+
+FLAT = 1e-3
+"""eV by which a saddle point is above both ends."""
+DIP = 5e-3
+"""eV by which an image between others is lower, before that is told."""
+
+
+class NebPath(TaskValue):
+    """A path of K images, its ends included; what does not converge has no barrier."""
+
+    end: int = Field(description="number of the end, from 0")
+    converged: bool
+    reason: str = Field(description="`converged`, `steps`, or `stopped: …`")
+    barrier_eV: float | None = Field(
+        default=None,
+        description="of the saddle point above the structure; none where there is none",
+    )
+    reverse_barrier_eV: float | None = Field(default=None, description="of it above the end")
+    reaction_energy_eV: float | None = Field(
+        default=None, description="of the end above the structure"
+    )
+    saddle: int | None = Field(default=None, description="number of the image at the saddle point")
+    steps: int
+    fmax_eV_per_A: float | None = Field(default=None, description="longest force that is left")
+    energies_eV: list[float] = Field(default=[], description="(K)")
+    relative_energies_eV: list[float] = Field(default=[], description="(K), above the structure")
+    path_lengths_A: list[float] = Field(
+        default=[], description="(K), along the path, in the space of all coordinates"
+    )
+    positions_A: list[list[list[float]]] = Field(default=[], description="(K, N, 3)")
+
+
+class NebValue(TaskValue):
+    """Paths from the minimum that `relaxed` has, one to each of the ends, relaxed as well."""
+
+    symbols: list[str]
+    images: int = Field(description="of each path, between its ends")
+    climb: bool
+    spring_eV_per_A2: float
+    evaluations: int = Field(description="that the images took")
+    paths: list[NebPath]
+
+
+async def run(asking: Asking, structure: Structure, options: NebOptions) -> Done:
+    """Relax both ends of each path, and the path between them.
+
+    Raises:
+        InvalidStructure: an end is not of the same atoms, in another cell, or in the same minimum.
+        NotConverged: the structure, or the only end, does not come to rest.
+        StructureTooLarge: paths take more evaluations than allowed.
+    """
+    asking.potential.check(structure)
+    steps = _steps(asking, options)
+    ends = [end_of(structure, end, f"ends.{k}") for k, end in enumerate(options.ends)]
+    start, doubts = await _at_rest(asking, structure, options, "the structure")
+    paths = await asyncio.gather(
+        *(_path(asking, start, end, k, options, steps) for k, end in enumerate(ends))
+    )
+    errors = [path for path in paths if isinstance(path, EquipotError)]
+    if len(errors) == len(paths):
+        raise errors[0]
+    evaluations = sum(
+        options.images * (path[0].steps + 1) for path in paths if not isinstance(path, EquipotError)
+    )
+    value = NebValue(
+        symbols=structure.symbols,
+        images=options.images,
+        climb=options.climb,
+        spring_eV_per_A2=options.spring_eV_per_A2,
+        evaluations=evaluations,
+        paths=[_told(k, path) for k, path in enumerate(paths)],
+    )
+    own = [warning for k, path in enumerate(paths) for warning in _doubts(k, path)]
+    return Done(value, start, (*doubts, *own))
+
+
+def _steps(asking: Asking, options: NebOptions) -> int:
+    """Most steps of each path, within the evaluations of one structure.
+
+    Raises:
+        StructureTooLarge: more are stated.
+    """
+    most = asking.safeguards.max_evaluations
+    each = options.images * len(options.ends)
+    fitting = most // each - 1
+    if fitting < 0 or (fitting < options.path_steps and "path_steps" in options.model_fields_set):
+        raise StructureTooLarge(
+            f"path_steps: {len(options.ends)} paths of {options.images} images take "
+            f"{each * (options.path_steps + 1)} evaluations in {options.path_steps} steps; at most {most} "
+            "are allowed (max_task_evaluations)"
+        )
+    return min(options.path_steps, fitting)
+
+
+async def _at_rest(
+    asking: Asking, structure: Structure, options: NebOptions, name: str
+) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
+    try:
+        return await asking.minimum(structure, options.relaxation)
+    except NotConverged as error:
+        raise NotConverged(f"{name}: {error}") from None
+
+
+async def _path(
+    asking: Asking,
+    start: Relaxed,
+    end: Structure,
+    number: int,
+    options: NebOptions,
+    steps: int,
+) -> tuple[Path, tuple[AnswerWarning, ...]] | EquipotError:
+    """A path and what is doubtful of its end and its highest image; or why there is none."""
+    name = f"ends.{number}"
+    try:
+        relaxed, doubts = await _at_rest(asking, end, options, name)
+        last = laid_upon(start.structure, relaxed.structure)
+        check_apart(start.structure, last, name)
+        threaded = asking.potential.graphs.threaded
+        positions = await threaded(interpolated, start.structure, last, options.images)
+        energies = start.prediction.energy, relaxed.prediction.energy
+        path = await found(asking, start.structure, positions, energies, options, steps)
+        strange = await _strange(asking, start.structure, path)
+    except EquipotError as error:
+        return error
+    named = [
+        replace(warning, message=f"{where}: {warning.message}")
+        for where, warnings in ((name, doubts), (f"saddle point to {name}", strange))
+        for warning in warnings
+    ]
+    return path, tuple(named)
+
+
+async def _strange(asking: Asking, start: Structure, path: Path) -> tuple[AnswerWarning, ...]:
+    """What is out of domain of the highest image of a path that converged."""
+    if not path.converged:
+        return ()
+    saddle = replace(start, positions=path.positions[path.highest])
+    return (await asking.single_point(saddle))[1]
+
+
+def _told(number: int, found: tuple[Path, tuple[AnswerWarning, ...]] | EquipotError) -> NebPath:
+    if isinstance(found, EquipotError):
+        return NebPath(end=number, converged=False, reason=f"stopped: {found}", steps=0)
+    path = found[0]
+    energies, saddle = path.energies, path.highest
+    lengths = np.linalg.norm(np.diff(path.positions, axis=0), axis=(1, 2))
+    has_saddle = path.converged and _is_barrier(path)
+    return NebPath(
+        end=number,
+        converged=path.converged,
+        reason=path.reason,
+        barrier_eV=float(energies[saddle] - energies[0]) if has_saddle else None,
+        reverse_barrier_eV=float(energies[saddle] - energies[-1]) if has_saddle else None,
+        reaction_energy_eV=float(energies[-1] - energies[0]),
+        saddle=saddle if has_saddle else None,
+        steps=path.steps,
+        fmax_eV_per_A=path.fmax,
+        energies_eV=energies.tolist(),
+        relative_energies_eV=(energies - energies[0]).tolist(),
+        path_lengths_A=[0.0, *np.cumsum(lengths).tolist()],
+        positions_A=path.positions.tolist(),
+    )
+
+
+def _is_barrier(path: Path) -> bool:
+    """Whether the highest image is above both ends."""
+    return bool(path.energies[path.highest] > max(path.energies[0], path.energies[-1]) + FLAT)
+
+
+def _doubts(
+    number: int, found: tuple[Path, tuple[AnswerWarning, ...]] | EquipotError
+) -> Iterator[AnswerWarning]:
+    """What is doubtful of a path."""
+    name = f"ends.{number}"
+    if isinstance(found, EquipotError):
+        yield AnswerWarning("path_not_converged", f"{name}: there is no path: {found}")
+        return
+    path, doubts = found
+    yield from doubts
+    if not path.converged:
+        yield AnswerWarning(
+            "path_not_converged",
+            f"{name}: {path.reason} after {path.steps} steps, {path.fmax:.3g} eV/Å are left; its energies are "
+            "no barrier; state more path_steps, or an end that is nearer",
+        )
+    elif not _is_barrier(path):
+        yield AnswerWarning(
+            "path_without_barrier",
+            f"{name}: no image is higher than both ends; the way leads downhill, or its highest point is "
+            "between two images: state more images",
+        )
+    if dips := _dips(path):
+        told = ", ".join(map(str, dips))
+        yield AnswerWarning(
+            "path_has_minimum",
+            f"{name}: images {told} lie lower than those around them: the way has several steps, and "
+            "perhaps several saddle points; ask for a path to each of them",
+        )
+
+
+def _dips(path: Path) -> list[int]:
+    """Images that are lower than what is higher on both sides of them, by `DIP`."""
+    energies = path.energies
+    return [
+        i
+        for i in range(1, len(energies) - 1)
+        if energies[i] <= min(energies[i - 1], energies[i + 1])
+        and min(energies[:i].max(), energies[i + 1 :].max()) - energies[i] > DIP
+    ]
+
+
+NEB = TaskKind(
+    "neb",
+    "ways of least energy between minima of the same atoms, saddle points and barriers",
+    NebOptions,
+    NebValue,
+    run,
+)
