@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     embed_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="seconds in which the geometries of all SMILES of a request have to be made",
+        description="seconds in which the geometries of one SMILES have to be made",
     )
 
     max_relax_steps: int = Field(default=1000, ge=1, description="most steps of one relaxation")

@@ -4,32 +4,39 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-from app.errors import EquipotError, StructureTooLarge
+from app.errors import EquipotError
 from app.formats.notation import Smiles
-from app.formats.smiles import Conformers, Embedder
+from app.formats.smiles import Conformers, Embedder, TakesLonger
 from app.protocol.request import Entry, RequestLimits
 
-P = ParamSpec("P")
+QUICK_SECONDS = 2.0
+QUICK_WORK = 1_000_000
+"""Conformers times the cube of atoms, which a core makes in about 0.4 s: one of 100 atoms."""
+SLOW_PROCESSES = 2
+SLOW_NICENESS = 10
 T = TypeVar("T")
 
 
 class Embedding:
-    """Makes geometries for one SMILES after the other; callers take turns, SMILES by SMILES.
+    """Makes geometries; what takes longer waits for its like, and is overtaken by what is quick.
+
+    Every SMILES is first asked of the quick lane. What that declines, as too large or not made in
+    `QUICK_SECONDS`, is asked of the slow one, after all others of its request. In either one callers
+    take turns, SMILES by SMILES.
 
     Args:
         limits: of a request.
         max_atoms: most atoms of one molecule.
-        seconds: that all SMILES of a request, or of a line of a stream, may take together.
+        seconds: that one SMILES may take.
     """
 
     def __init__(self, limits: RequestLimits, max_atoms: int, seconds: float) -> None:
-        self._limits, self._max_atoms, self._seconds = limits, max_atoms, seconds
-        self._embedder = Embedder()
-        self._turn = asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="smiles")
+        self._limits, self._max_atoms = limits, max_atoms
+        self._quick = Lane([Embedder(QUICK_WORK)], min(QUICK_SECONDS, seconds))
+        slow = [Embedder(niceness=SLOW_NICENESS) for _ in range(SLOW_PROCESSES)]
+        self._slow = Lane(slow, seconds)
 
     async def drawn(self, entries: Sequence[Entry]) -> list[Entry]:
         """The entries, with those of each SMILES's conformers in its place, or an error.
@@ -37,25 +44,22 @@ class Embedding:
         Raises:
             StructureTooLarge: all structures together have more atoms than a request may have.
         """
-        if not any(isinstance(entry.structure, Smiles) for entry in entries):
-            return list(entries)
-        drawn: list[Entry] = []
-        left, atoms = self._seconds, 0
-        clock = asyncio.get_running_loop().time
-        for entry in entries:
-            new = [entry]
-            if isinstance(entry.structure, Smiles):
-                async with self._turn:
-                    began = clock()
-                    new = await self._entries(entry, entry.structure, left)
-                    left -= clock() - began
-            atoms += sum(e.n_atoms for e in new)
-            self._limits.check_atoms(atoms)
-            drawn += new
-        return drawn
+        made = [[entry] for entry in entries]
+        atoms = sum(entry.n_atoms for entry in entries)
+        left = [n for n, entry in enumerate(entries) if isinstance(entry.structure, Smiles)]
+        for lane in (self._quick, self._slow):
+            late = []
+            for number in left:
+                made[number] = await self._entries(entries[number], lane)
+                atoms += sum(entry.n_atoms for entry in made[number])
+                self._limits.check_atoms(atoms)
+                if isinstance(made[number][0].structure, TakesLonger):
+                    late.append(number)
+            left = late
+        return [entry for of_one in made for entry in of_one]
 
     async def ask(self, question: Mapping[str, Any], what: str) -> dict[str, Any]:
-        """What the process of an `Embedder` answers, within the time that a request may take.
+        """What the process of an `Embedder` answers, within the time that a SMILES may take.
 
         Args:
             question: as of `Embedder.ask`.
@@ -64,41 +68,67 @@ class Embedding:
         Raises:
             InputError: there is no answer; says why.
         """
-        async with self._turn:
-            return await self._threaded(self._embedder.ask, question, what, self._seconds)
+        try:
+            return await self._quick.run(lambda embedder, s: embedder.ask(question, what, s))
+        except TakesLonger:
+            return await self._slow.run(lambda embedder, s: embedder.ask(question, what, s))
 
     def close(self) -> None:
-        """End the process that makes geometries."""
-        self._embedder.close()
-        self._thread.shutdown()
+        """End the processes that make geometries."""
+        self._quick.close()
+        self._slow.close()
 
-    async def _entries(self, entry: Entry, smiles: Smiles, seconds: float) -> list[Entry]:
-        name = entry.id or smiles.text
+    async def _entries(self, entry: Entry, lane: "Lane") -> list[Entry]:
+        smiles = entry.structure
+        assert isinstance(smiles, Smiles)
+        named = replace(entry, id=entry.id or smiles.text)
         try:
-            if seconds <= 0:
-                raise StructureTooLarge(
-                    f"{smiles}: the SMILES before this one took {self._seconds:g} s, the most allowed "
-                    "(embed_seconds); send fewer at a time"
-                )
-            conformers = await self._made(smiles, seconds)
+            conformers = await lane.run(lambda e, s: e.embed(smiles, self._max_atoms, s))
         except EquipotError as error:
-            return [replace(entry, id=name, structure=error)]
-        return conformer_entries(replace(entry, id=name), smiles, conformers)
+            return [replace(named, structure=error)]
+        return conformer_entries(named, smiles, conformers)
 
-    async def _made(self, smiles: Smiles, seconds: float) -> Conformers:
-        return await self._threaded(self._embedder.embed, smiles, self._max_atoms, seconds)
 
-    async def _threaded(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """The result of a call that blocks; cancelled, it ends the process."""
-        loop = asyncio.get_running_loop()
-        work = loop.run_in_executor(self._thread, partial(call, *args, **kwargs))
+class Lane:
+    """Processes that do one thing after the other, for who came first; belongs to one event loop.
+
+    Args:
+        embedders: with a process each.
+        seconds: that one thing may take.
+    """
+
+    def __init__(self, embedders: Sequence[Embedder], seconds: float) -> None:
+        self._embedders, self._seconds = embedders, seconds
+        self._idle: asyncio.Queue[Embedder] = asyncio.Queue()
+        for embedder in embedders:
+            self._idle.put_nowait(embedder)
+        self._threads = ThreadPoolExecutor(len(embedders), thread_name_prefix="smiles")
+
+    async def run(self, work: Callable[[Embedder, float], T]) -> T:
+        """The result of some work that blocks; if this is cancelled, its process is ended.
+
+        Args:
+            work: by an embedder, within seconds.
+        """
+        embedder = await self._idle.get()
         try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            self._embedder.abandon()
-            await asyncio.wait([work])
-            work.exception()
-            raise
+            loop = asyncio.get_running_loop()
+            doing = loop.run_in_executor(self._threads, work, embedder, self._seconds)
+            try:
+                return await asyncio.shield(doing)
+            except asyncio.CancelledError:
+                embedder.abandon()
+                await asyncio.wait([doing])
+                doing.exception()
+                raise
+        finally:
+            self._idle.put_nowait(embedder)
+
+    def close(self) -> None:
+        """End the processes."""
+        for embedder in self._embedders:
+            embedder.close()
+        self._threads.shutdown()
 
 
 def conformer_entries(entry: Entry, smiles: Smiles, conformers: Conformers) -> list[Entry]:

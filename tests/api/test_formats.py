@@ -4,7 +4,11 @@ import csv
 import gzip
 import io
 import json
+import select
+import socket
+from contextlib import ExitStack
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import ase.io
@@ -15,7 +19,7 @@ import pytest
 
 from app.formats import cif, poscar, sdf
 from app.formats.registry import FORMATS, WRITERS
-from tests.api.server import ARGON, CRYSTAL, WATER, Running
+from tests.api.server import ARGON, CRYSTAL, WATER, Running, running
 from tests.formats.cif.test_reader import SALT
 from tests.formats.pdb.lines import CO
 from tests.formats.poscar.test_reader import ARGON as POSCAR
@@ -23,6 +27,8 @@ from tests.formats.sdf.test_reader import WATER as SDF
 from tests.formats.test_gaussian import CATION
 from tests.formats.test_mol2 import ACETATE
 
+SLOW = "C" * 166
+"""What RDKit makes 500 atoms of, in tens of seconds."""
 needs_rdkit = pytest.mark.skipif(not find_spec("rdkit"), reason="RDKit is not installed")
 BODIES = {
     "xyz": "2\nid=pair\nAr 0 0 0\nAr 0 0 3.9\n",
@@ -332,6 +338,33 @@ class TestSmiles:
         assert result["status"] == "error"  # fluorine
         (result,) = service.predict({"smiles": "CC(O)N"}).json()["results"]
         assert [warning["code"] for warning in result["warnings"]] == ["stereo_chosen"]
+
+
+@needs_rdkit
+def test_slow_smiles_hold_up_nobody(service: Running) -> None:
+    body = b'{"smiles": "%s"}' % SLOW.encode()
+    head = b"POST /predict HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+    with ExitStack() as stack:
+        slow = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+            for _ in range(4)
+        ]
+        for each in slow:
+            each.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+        for _ in range(3):
+            assert service.predict({"smiles": "C"}).json()["results"][0]["status"] == "ok"
+        assert select.select(slow, [], [], 0)[0] == []
+
+
+@needs_rdkit
+def test_a_smiles_that_takes_too_long_fails_alone(pair_store: Path) -> None:
+    structures = [{"smiles": "C"}, {"smiles": SLOW}, {"smiles": "CC"}]
+    with running(pair_store, embed_seconds=1.0) as server:
+        results = server.predict({"structures": structures}).json()["results"]
+    assert [result["status"] for result in results] == ["ok", "error", "ok"]
+    assert results[1]["error"]["code"] == "too_large"
+    assert "no 1 conformer within 1 s" in results[1]["error"]["message"]
+    assert "embed_seconds" in results[1]["error"]["message"]
 
 
 def test_every_written_format_has_a_reader_of_its_media_type(service: Running) -> None:

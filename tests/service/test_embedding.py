@@ -1,7 +1,7 @@
 """Geometries for the SMILES of requests: turns, limits, and who leaves."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -10,8 +10,9 @@ import pytest
 from app.atoms.structure import Structure
 from app.errors import InvalidRequest, StructureTooLarge
 from app.formats.notation import Smiles
+from app.formats.smiles import Embedder
 from app.protocol.request import Entry, RequestLimits
-from app.service.embedding import Embedding
+from app.service.embedding import SLOW_PROCESSES, Embedding, Lane
 
 pytest.importorskip("rdkit", reason="RDKit is not installed")
 LIMITS = RequestLimits(structures=100, atoms=1000, relax_steps=1)
@@ -49,23 +50,41 @@ def test_atoms_of_all_together_have_a_limit() -> None:
         run(made.drawn([Entry(None, Smiles("CO", 2))]))
 
 
-def test_what_takes_all_the_time_leaves_none_for_the_next() -> None:
+def test_what_takes_too_long_fails_alone() -> None:
     with closing(embedding(seconds=1.0)) as made:
         endless, next_one = run(made.drawn([Entry("x", Smiles(ENDLESS)), Entry("y", Smiles("C"))]))
-        assert isinstance(endless.structure, StructureTooLarge)
-        assert isinstance(next_one.structure, StructureTooLarge)
-        assert "embed_seconds" in str(next_one.structure)
-        (other,) = run(made.drawn([Entry("z", Smiles("C"))]))
-        assert isinstance(other.structure, Structure)
+    assert isinstance(endless.structure, StructureTooLarge)
+    assert "embed_seconds" in str(endless.structure)
+    assert isinstance(next_one.structure, Structure)
+
+
+def test_what_is_much_work_comes_after_the_others_and_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lanes, ask = list[Lane](), Lane.run
+
+    async def told(lane: Lane, work: Callable[[Embedder, float], T]) -> T:
+        lanes.append(lane)
+        return await ask(lane, work)
+
+    monkeypatch.setattr(Lane, "run", told)
+    work = [Entry("x", Smiles("C" * 40)), Entry("y", Smiles("C"))]
+    with closing(embedding()) as made:
+        assert [entry.n_atoms for entry in run(made.drawn(work))] == [122, 5]
+    first, second, third = lanes
+    assert first is second is not third
 
 
 def test_who_leaves_is_made_nothing_and_the_next_ones_turn_comes() -> None:
     async def leave_and_ask() -> list[Entry]:
-        with_endless = asyncio.ensure_future(made.drawn([Entry("x", Smiles(ENDLESS))]))
-        asking = asyncio.ensure_future(made.drawn([Entry("y", Smiles("C"))]))
-        done, _ = await asyncio.wait([with_endless, asking], timeout=0.5)
-        assert not done  # the second one waits for its turn
-        with_endless.cancel()
+        work = [ENDLESS] * SLOW_PROCESSES + ["C" * 35]
+        *endless, asking = [
+            asyncio.ensure_future(made.drawn([Entry("x", Smiles(text))])) for text in work
+        ]
+        done, _ = await asyncio.wait([*endless, asking], timeout=0.5)
+        assert not done  # the last one waits for its turn
+        for each in endless:
+            each.cancel()
         return await asking
 
     with closing(embedding()) as made:

@@ -1,5 +1,6 @@
 """Embedder: geometries of SMILES, made in a process that is ended when it takes too long."""
 
+import math
 import os
 import select
 import subprocess
@@ -14,11 +15,17 @@ from typing import Any, Self
 import numpy as np
 import orjson
 
-from app import errors
 from app.atoms.elements import isotopes_ignored
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.errors import EquipotError, InputError, InvalidFormat, InvalidRequest, InvalidStructure
+from app.errors import (
+    EquipotError,
+    InputError,
+    InvalidFormat,
+    InvalidRequest,
+    InvalidStructure,
+    StructureTooLarge,
+)
 from app.formats.notation import Smiles
 from app.formats.topology import Bond, Topology
 
@@ -34,6 +41,10 @@ MISSING = (
 def is_available() -> bool:
     """Whether RDKit is installed."""
     return find_spec("rdkit") is not None
+
+
+class TakesLonger(StructureTooLarge):
+    """More work, or more time, than the process gives to one thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +102,14 @@ class Embedder:
 
     Its process is started by the first SMILES and stays until `close`, or until one takes too long
     or crashes it; then the next SMILES starts another one.
+
+    Args:
+        most_work: conformers to make times the cube of atoms, beyond which nothing is begun.
+        niceness: of its process; a larger one leaves the processor to others.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_work: float = math.inf, niceness: int = 0) -> None:
+        self._limits = str(niceness), str(most_work)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -108,7 +124,8 @@ class Embedder:
         Raises:
             InvalidRequest: RDKit is not installed.
             InputError: no SMILES, no molecule, no geometry, or too large; names line and text.
-            StructureTooLarge: too many atoms, or not made in time.
+            StructureTooLarge: too many atoms.
+            TakesLonger: more work than is done here, or not made in time.
         """
         if not is_available():
             raise InvalidRequest(MISSING)
@@ -120,7 +137,7 @@ class Embedder:
     def _conformers(self, smiles: Smiles, most_atoms: int, seconds: float) -> Conformers:
         asked = {"text": smiles.text, "conformers": smiles.conformers, "seed": smiles.seed}
         question = {"do": "embed", **asked, "most_atoms": most_atoms}
-        what = f"{smiles.conformers} conformers"
+        what = f"{smiles.conformers} conformer{'s' if smiles.conformers > 1 else ''}"
         return Conformers.of(self.ask(question, what, seconds))
 
     def ask(self, question: Mapping[str, Any], what: str, seconds: float) -> dict[str, Any]:
@@ -134,16 +151,16 @@ class Embedder:
         Raises:
             InvalidRequest: RDKit is not installed.
             InputError: there is no answer; says why.
-            StructureTooLarge: there is none in time.
+            TakesLonger: it is more work than is done here, or there is none in time.
         """
         if not is_available():
             raise InvalidRequest(MISSING)
         with self._lock:
             answer = self._ask(self._alive() or self._start(), question, seconds)
         if answer is None:
-            raise errors.StructureTooLarge(
-                f"no {what} within {seconds:.3g} s, the most allowed (embed_seconds); ask for fewer "
-                "conformers, or send 3D coordinates of a SMILES"
+            raise TakesLonger(
+                f"no {what} within {seconds:.3g} s, the most that one SMILES or molecule may take "
+                "(embed_seconds); ask for fewer conformers, or send 3D coordinates"
             )
         if "error" in answer:
             raise _error(answer["error"], answer["message"])
@@ -169,7 +186,7 @@ class Embedder:
     def _start(self) -> "subprocess.Popen[bytes]":
         path = os.pathsep.join(place for place in sys.path if place)
         self._process = process = subprocess.Popen(
-            [sys.executable, "-m", "app.formats.smiles.worker"],
+            [sys.executable, "-m", "app.formats.smiles.worker", *self._limits],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
@@ -223,5 +240,5 @@ def _line(process: "subprocess.Popen[bytes]", seconds: float) -> bytes | None:
 
 
 def _error(name: str, message: str) -> EquipotError:
-    kinds = (InvalidFormat, InvalidStructure, errors.StructureTooLarge)
+    kinds = (InvalidFormat, InvalidStructure, StructureTooLarge, TakesLonger)
     return next((kind(message) for kind in kinds if kind.__name__ == name), EquipotError(message))

@@ -12,6 +12,7 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from app.atoms.structure import Floats
 from app.errors import InvalidFormat, InvalidStructure, StructureTooLarge
+from app.formats.smiles.embedder import TakesLonger
 
 CLEANING_STEPS = 1000
 """Most steps of MMFF; where it does not converge by then, the geometry is as good a start."""
@@ -21,7 +22,9 @@ NAMED = 5
 """Atoms that a message names."""
 
 
-def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, Any]:
+def embed(
+    text: str, conformers: int, seed: int, most_atoms: int, most_work: float
+) -> dict[str, Any]:
     """The conformers of a SMILES, with what it says of the molecule.
 
     Args:
@@ -29,6 +32,7 @@ def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, A
         conformers: how many.
         seed: of the random numbers.
         most_atoms: that the molecule may have, hydrogens included.
+        most_work: as of `make_conformers`.
 
     Returns:
         `numbers` (N,), `positions` (K, N, 3) in Å, `bonds` (kind, first, second), `charges`,
@@ -39,6 +43,7 @@ def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, A
         InvalidFormat: it is no SMILES.
         InvalidStructure: it is no molecule, or no geometry of it is found.
         StructureTooLarge: it has too many atoms.
+        TakesLonger: it is more work.
     """
     molecule = Chem.AddHs(_read(text))
     count = molecule.GetNumAtoms()
@@ -47,7 +52,7 @@ def embed(text: str, conformers: int, seed: int, most_atoms: int) -> dict[str, A
     if any(atom.GetAtomicNum() == 0 for atom in molecule.GetAtoms()):
         raise InvalidStructure("an atom '*', which is no element; name it")
     warnings = _open_stereo(molecule)
-    found = make_conformers(molecule, conformers, seed)
+    found = make_conformers(molecule, conformers, seed, most_work)
     if found < conformers:
         told = (
             f"{found} of {conformers} conformers could be made; change the seed, or ask for fewer"
@@ -83,8 +88,21 @@ def _read(text: str) -> Chem.Mol:
     return Chem.MolFromSmiles(text)
 
 
-def make_conformers(molecule: Chem.Mol, conformers: int, seed: int) -> int:
-    """Make them, from random coordinates where others lead nowhere; how many there are."""
+def make_conformers(molecule: Chem.Mol, conformers: int, seed: int, most_work: float) -> int:
+    """Make them, from random coordinates where others lead nowhere; how many there are.
+
+    Args:
+        molecule: with hydrogens.
+        conformers: how many.
+        seed: of the random numbers.
+        most_work: conformers times the cube of atoms, in proportion to which RDKit takes time.
+
+    Raises:
+        InvalidStructure: no geometry of it is found.
+        TakesLonger: it is more work.
+    """
+    if conformers * molecule.GetNumAtoms() ** 3 > most_work:
+        raise TakesLonger(f"{conformers} conformers of {molecule.GetNumAtoms()} atoms")
     options: Any = rdDistGeom.ETKDGv3()
     options.randomSeed = seed
     options.numThreads = 1

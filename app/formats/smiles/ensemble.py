@@ -32,6 +32,7 @@ def conformers(
     charge: int,
     count: int,
     seed: int,
+    most_work: float,
 ) -> dict[str, Any]:
     """Conformers of a molecule, with its configuration.
 
@@ -43,6 +44,7 @@ def conformers(
         charge: of the molecule, where they are not.
         count: how many are wanted.
         seed: of the random numbers.
+        most_work: as of `make_conformers`.
 
     Returns:
         `positions` (K, N, 3) in Å, `bonds` and `charges` as above, and `warnings`, pairs of code and
@@ -50,10 +52,11 @@ def conformers(
 
     Raises:
         InvalidStructure: it is no molecule, or no bonds or conformers of it are found.
+        TakesLonger: it is more work.
     """
     molecule = molecule_of(numbers, positions, bonds, charges, charge)
     warnings = []
-    made = make_conformers(molecule, count, seed)
+    made = make_conformers(molecule, count, seed, most_work)
     if made < count:
         warnings.append(("conformers_missing", f"{made} of {count} conformers could be made"))
     warnings += clean(molecule)

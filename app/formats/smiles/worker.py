@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,8 +19,14 @@ MEMORY = 4 * 2**30
 """Bytes of address space; what needs more fails."""
 
 
-def serve() -> None:
-    """Answer what comes on standard input."""
+def serve(niceness: int, most_work: float) -> None:
+    """Answer what comes on standard input.
+
+    Args:
+        niceness: of this process.
+        most_work: conformers times the cube of atoms, beyond which nothing is begun.
+    """
+    os.nice(niceness)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print is no answer
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -30,8 +37,8 @@ def serve() -> None:
     from app.formats.smiles.forms import bonds, protomers, tautomers
 
     work: dict[str, Callable[..., dict[str, Any]]] = {
-        "embed": embed,
-        "conformers": conformers,
+        "embed": partial(embed, most_work=most_work),
+        "conformers": partial(conformers, most_work=most_work),
         "compare": compare,
         "bonds": bonds,
         "tautomers": tautomers,
@@ -59,4 +66,4 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
-    serve()
+    serve(int(sys.argv[1]), float(sys.argv[2]))
