@@ -12,6 +12,7 @@ from app.backends.device import DEVICE, BackendChoice
 from app.store.location import DEFAULT_MODEL, Place, default_cache, default_store, located
 
 ENV_PREFIX = "EQUIPOT_"
+SIZE = r"\s*\d*\.?\d+\s*([kmgtpe]?i?b)?\s*"
 
 
 def default_jobs_folder() -> Path | None:
@@ -26,7 +27,9 @@ def default_jobs_folder() -> Path | None:
 class Settings(BaseSettings):
     """All that can be set from outside. `docs/settings.md` lists every field."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, frozen=True, extra="forbid", allow_inf_nan=False
+    )
 
     model_store: Place = Field(
         default_factory=default_store, description="folder or URL of the models"
@@ -37,7 +40,6 @@ class Settings(BaseSettings):
     )
     default_model: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(DEFAULT_MODEL,),
-        min_length=1,
         description="the model of requests that name none; of several, separated by commas, each "
         "structure has the first that is made for it",
     )
@@ -226,10 +228,21 @@ class Settings(BaseSettings):
     @field_validator("default_model")
     @classmethod
     def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError(f"no model is named; leave the setting out for '{DEFAULT_MODEL}'")
         for place, name in enumerate(names):
             if name in names[:place]:
                 raise ValueError(f"'{name}' is given twice")
         return names
+
+    @field_validator("answer_cache", mode="before")
+    @classmethod
+    def _is_a_size(cls, size: object) -> object:
+        if isinstance(size, str) and not re.fullmatch(SIZE, size, re.IGNORECASE):
+            raise ValueError(
+                f"'{size}' is no size; it is bytes, as in 268435456, or with a unit, as in 256MiB or 1GB"
+            )
+        return size
 
     @field_validator("device")
     @classmethod

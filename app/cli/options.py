@@ -56,9 +56,19 @@ def settings_from(options: argparse.Namespace) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"setting {place}: {first['msg']}".replace(" : ", " ")) from None
+        raise InvalidRequest(_told(error)) from None
+
+
+def _told(error: ValidationError) -> str:
+    """Which setting is wrong, where it may be set, and what it may be."""
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+    if not first["loc"]:
+        return f"settings: {message}"
+    name = str(first["loc"][0])
+    option = f", --{name.replace('_', '-')}" if name in OPTIONS else ""
+    value = "" if first["type"] == "value_error" else f", not {first['input']!r}"
+    return f"setting {name} ({ENV_PREFIX}{name.upper()}{option}): {message}{value}"
 
 
 def add_model_store(parser: argparse.ArgumentParser) -> None:

@@ -62,22 +62,38 @@ function refused(model) {
   return made("article", "", made("h3", reference(model)), reason);
 }
 
-function about(models, defaults) {
-  const model = models.find((each) => reference(each) === byId("model").value);
+/** What answers those who ask for an alias. */
+function behind(shares) {
+  return Object.entries(shares).map(([model, percent]) => `${model} for ${percent} % of callers`).join(", ");
+}
+
+function aliasList(aliases) {
+  const lines = Object.entries(aliases).map(([name, shares]) => made("li", `${name}: ${behind(shares)}`));
+  const article = made("article", "", made("h3", "Aliases"), made("ul", "", ...lines));
+  article.id = "aliases";
+  return article;
+}
+
+function about(models, defaults, aliases) {
+  const chosen = byId("model").value;
+  const model = models.find((each) => reference(each) === chosen);
   const choice = `Each structure has the first that is made for it: ${defaults.join(", ")}.`;
-  byId("model-about").textContent = model ? `${model.description} Elements: ${model.elements.join(", ")}.` : choice;
+  const alias = () => (chosen in aliases ? `An alias: ${behind(aliases[chosen])}.` : choice);
+  byId("model-about").textContent = model ? `${model.description} Elements: ${model.elements.join(", ")}.` : alias();
 }
 
 /** Fill the choice and the list. */
 export async function begin() {
-  const { models, defaults } = await get("models");
+  const { models, defaults, aliases } = await get("models");
   const ready = models.filter((model) => model.status === "ready");
   const byStructure = defaults.length > 1; // which then is the first, and chosen
   const options = ready.map((model) => new Option(reference(model), reference(model), false, !byStructure && model.default));
-  byId("model").replaceChildren(...(byStructure ? [new Option("by structure", "")] : []), ...options);
-  byId("model").addEventListener("change", () => about(ready, defaults));
-  about(ready, defaults);
+  const names = Object.keys(aliases).map((name) => new Option(`${name} (alias)`, name));
+  byId("model").replaceChildren(...(byStructure ? [new Option("by structure", "")] : []), ...options, ...names);
+  byId("model").addEventListener("change", () => about(ready, defaults, aliases));
+  about(ready, defaults, aliases);
   const articles = models.map(async (model) =>
     model.status === "ready" ? article(model, await get(`models/${encodeURIComponent(reference(model))}`)) : refused(model));
-  byId("model-list").replaceChildren(...(await Promise.all(articles)));
+  const named = names.length ? [aliasList(aliases)] : [];
+  byId("model-list").replaceChildren(...(await Promise.all(articles)), ...named);
 }

@@ -182,6 +182,7 @@ class ModelSummary(_Wire):
         default=None, description="whether it answers requests that name no model"
     )
     digest: str | None = None
+    runs_on: str | None = Field(default=None, description="name and version of what computes")
     description: str | None = None
     architecture: str | None = None
     elements: tuple[str, ...] | None = None

@@ -27,6 +27,7 @@ def listed(models: Models) -> ModelsAnswer:
             status="ready",
             default=reference in defaults,
             digest=potential.digest,
+            runs_on=potential.runs_on,
             **potential.card.model_dump(include=SUMMARY),
         )
         for reference, potential in models.potentials.items()

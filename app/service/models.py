@@ -304,4 +304,5 @@ class Models(Served):
         self.refused.pop(potential.reference, None)
         self.potentials[potential.reference] = potential
         self._metrics.model(potential.card, potential.digest, lambda: potential.workers.depth)
-        log.info("model %s is served (%s)", potential.reference, potential.digest[:12])
+        told = (potential.reference, potential.digest[:12], potential.runs_on)
+        log.info("model %s is served (%s) by %s", *told)

@@ -59,10 +59,16 @@ def in_order(results: Iterable[Result]) -> Results:
     return Results(sorted(results, key=lambda result: (result.index, _number(result.id))))
 
 
+def listing() -> Call[dict[str, Any]]:
+    """All models of the store (`models`), and the names that stand for some of them (`aliases`)."""
+    response = yield Request("GET", "/models")
+    listed: dict[str, Any] = response.json()
+    return listed
+
+
 def models() -> Call[list[dict[str, Any]]]:
     """All models of the store."""
-    response = yield Request("GET", "/models")
-    listed: list[dict[str, Any]] = response.json()["models"]
+    listed: list[dict[str, Any]] = (yield from listing())["models"]
     return listed
 
 

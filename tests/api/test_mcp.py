@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,6 +165,20 @@ def test_what_it_needs_is_told(pair_store: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "mcp.server.transport_security", None)
     with pytest.raises(InvalidRequest, match=r"pip install 'equipot\[mcp\]'"):
         create_app(Settings(model_store=pair_store, default_model="pairs", mcp=True))
+
+
+def test_models_are_listed_with_their_aliases(tmp_path: Path) -> None:
+    deployment, shares = tmp_path / "deployment.json", {"lennard-jones@1": 100.0}
+    deployment.write_text(json.dumps({"aliases": {"noble": {"shares": shares}}}))
+    argon = {"content": "2\nx\nAr 0 0 0\nAr 0 0 3.8\n"}
+    with running(
+        MODEL_STORE, default_model="lennard-jones", mcp=True, deployment_file=deployment
+    ) as server:
+        listed, answer = called(
+            server, ("list_models", {}), ("predict", {"structures": [argon], "model": "noble"})
+        )
+    assert listed.structured_content["aliases"] == {"noble": shares}
+    assert answer.structured_content["model"] == "lennard-jones@1"
 
 
 def test_a_call_counts_once_for_its_key(tmp_path: Path) -> None:

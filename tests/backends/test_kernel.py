@@ -204,11 +204,16 @@ def test_without_the_kernel_it_is_named_and_onnx_serves(bundled, monkeypatch, ca
     assert "organic-xtb@3 does not run on kernel: the native kernel is not installed" in caplog.text
 
 
-def test_the_service_says_what_a_model_runs_on():
-    with running(MODEL_STORE, default_model="organic-xtb", backend="kernel") as server:
+def test_the_service_and_its_log_say_what_a_model_runs_on(caplog):
+    settings = {"default_model": "organic-xtb", "backend": "kernel", "log_level": "info"}
+    logged = caplog.at_level(logging.INFO, "app.service.models")
+    with logged, running(MODEL_STORE, **settings) as server:
         level = equipot_kernel.best_level()
         runs_on = server.client.get("/models/organic-xtb").json()["runs_on"]
         assert f"equipot-kernel {equipot_kernel.version()} with {level}" in runs_on
+        models = server.client.get("/models").json()["models"]
+        assert {m["name"]: m["runs_on"] for m in models}["organic-xtb"] == runs_on
+        assert f"by {runs_on}" in caplog.text
         assert server.predict(WATER).json()["results"][0]["energy"] < -130
 
 

@@ -1,6 +1,7 @@
 """Jobs and models on the page, and the page in all: narrow, dark, and for everybody (axe-core)."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,28 @@ def test_of_several_defaults_each_structure_has_its_own(browser: Any) -> None:
         for name, model in (("argon", "lennard-jones@1"), ("water", "organic-xtb@")):
             visit.page.get_by_role("button", name=name).click()
             visit.expect("#numbers").to_contain_text(model)
+        assert visit.complaints == []
+
+
+def test_aliases_say_what_answers_and_are_chosen(browser: Any, tmp_path: Path) -> None:
+    deployment = tmp_path / "deployment.json"
+    shares = {"lennard-jones@1": 90, "organic-xtb@3": 10}
+    deployment.write_text(json.dumps({"aliases": {"screen": {"shares": shares}}}))
+    told = "lennard-jones@1 for 90 % of callers, organic-xtb@3 for 10 % of callers"
+    with (
+        running(
+            MODEL_STORE, default_model="organic-xtb", threads=1, deployment_file=deployment
+        ) as service,
+        visiting(browser, f"http://127.0.0.1:{service.port}/") as visit,
+    ):
+        visit.page.click("nav a[href='#models']")
+        visit.expect("#aliases li").to_have_text(f"screen: {told}")
+        visit.page.click("nav a[href='#compute']")
+        visit.page.select_option("#model", "screen")
+        visit.expect("#model-about").to_have_text(f"An alias: {told}.")
+        visit.page.fill("#content", "2\nid=argon\nAr 0 0 0\nAr 0 0 3.8\n")
+        visit.page.click("#predict")
+        visit.expect("#numbers").to_contain_text("@")
         assert visit.complaints == []
 
 

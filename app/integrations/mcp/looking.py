@@ -27,7 +27,7 @@ from app.integrations.mcp.options import (
 )
 from app.integrations.mcp.rows import ROWS, Answer, answer_of, with_atoms
 from app.tasks import TASKS
-from equipot import AsyncClient, Job, Result, Results
+from equipot import AsyncClient, Job, Result, Results, calls
 
 SHOWN_ATOMS = 200
 """The most whose positions go through a conversation."""
@@ -46,10 +46,16 @@ class ModelRow(TypedDict, total=False):
     summary: list[str]
 
 
-class Models(TypedDict):
-    """What the service may be asked with."""
+class Models(TypedDict, total=False):
+    """What the service may be asked with.
+
+    Attributes:
+        models: each version.
+        aliases: names of one or several of them, and the percent of callers that each answers.
+    """
 
     models: list[ModelRow]
+    aliases: dict[str, dict[str, float]]
 
 
 class JobRow(TypedDict, total=False):
@@ -82,8 +88,8 @@ class Looking:
         context: Context,
         model: Annotated[str | None, Field(description="say all about this one")] = None,
     ) -> Models:
-        """The models of the service: elements, whether charges count, which is the default. With
-        `model`, what that one is for, its errors and its limits, in sentences.
+        """The models of the service: elements, whether charges count, which is the default, and
+        aliases of them. With `model`, what that one is for, its errors and its limits, in sentences.
         """
         async with self._asking.client(context) as client:
             if model is not None:
@@ -91,7 +97,9 @@ class Looking:
                 card = known["card"]
                 row = ModelRow(model=f"{card['name']}@{card['version']}")
                 return Models(models=[row | ModelRow(summary=list(known["summary"]))])
-            return Models(models=[_model(each) for each in await client.models()])
+            listed = await client.run(calls.listing())
+            models = Models(models=[_model(each) for each in listed["models"]])
+            return models | Models(aliases=listed["aliases"]) if listed["aliases"] else models
 
     async def submit_job(
         self,
