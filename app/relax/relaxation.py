@@ -26,7 +26,7 @@ from app.relax.cells import projector
 from app.relax.choice import OPTIMIZERS, optimizer_for
 from app.relax.held import Held
 from app.relax.optimizers import Optimizer
-from app.relax.options import Relaxed, RelaxOptions, Safeguards
+from app.relax.options import GPA, Relaxed, RelaxOptions, Safeguards
 from app.relax.rows import Rows, first_rows
 from app.relax.state import KEPT_EVERY, Keep, RelaxationState, structure_at
 
@@ -308,11 +308,24 @@ def _faults(relaxations: list[Relaxation], x: Floats, forces: Floats, rows: Rows
             limit = f"over the limit of {limits.max_force:g} (largest on {where})"
             fault = f"a force of {largest[i]:.3g} eV/Å, {limit}"
         elif not least <= ratios[i] <= most:
-            fault = f"the cell has {ratios[i]:.3g} times its first volume; between {least:g} and {most:g} is sound"
+            under, limit = _pressure(relaxation.options.pressure), f"{least:g} and {most:g}"
+            ratio = f"{ratios[i]:.3g} times its first volume{under}"
+            fault = f"the cell has {ratio}; between {limit} is sound"
         elif furthest[i] > limits.max_displacement:
             fault = f"an atom is {furthest[i]:.3g} Å from its start, over the limit of {limits.max_displacement:g}"
         faults.append(fault)
     return faults
+
+
+def _pressure(pressure: float) -> str:
+    """What of a pressure, eV/Å³, may have made a cell collapse or evaporate."""
+    if not pressure:
+        return ""
+    told = f"{pressure:g} eV/Å³, {pressure / GPA:.3g} GPa"
+    if pressure > 0:
+        return f" under the pressure that was asked for ({told})"
+    strength = "it may be more than holds the structure together"
+    return f" under the tension that was asked for (pressure {told}): {strength}"
 
 
 def _move(

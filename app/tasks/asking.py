@@ -173,7 +173,7 @@ class Asking:
             raise NotConverged(
                 f"the relaxation ended after {relaxed.steps} steps without a minimum "
                 f"({relaxed.reason}; {relaxed.criterion}, {relaxed.fmax:.3g} eV/Å are left); "
-                "state more max_steps, or begin with a better geometry"
+                f"{remedy(relaxed, 'begin with a better geometry')}"
             )
         return relaxed, doubts
 
@@ -267,3 +267,15 @@ class Asking:
             raise StructureTooLarge(
                 f"the task takes {count} {what}; at most {most} are allowed (max_task_evaluations)"
             )
+
+
+def remedy(relaxed: Relaxed, start: str) -> str:
+    """What may help a relaxation that did not end in a minimum.
+
+    Args:
+        relaxed: where it ended.
+        start: how it may begin otherwise.
+    """
+    if relaxed.reason == "steps":
+        return f"state more max_steps, or {start}"
+    return f"more steps do not help: {start}, or ask another model"

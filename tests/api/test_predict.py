@@ -241,3 +241,13 @@ def test_query_with_json_is_refused(service: Running) -> None:
     response = service.predict(ARGON, params={"fmax": "0.1"})
     assert response.status_code == 422
     assert "fmax" in response.json()["error"]["message"]
+
+
+def test_a_cell_that_is_torn_says_what_pulled_it(service: Running) -> None:
+    relax = {"cell": True, "pressure": -0.005}
+    (result,) = service.predict({"structures": [CRYSTAL], "relax": relax}).json()["results"]
+    assert result["relaxed"]["converged"] is False
+    told = (
+        "under the tension that was asked for (pressure -0.005 eV/Å³, -0.801 GPa): it may be more"
+    )
+    assert told in result["relaxed"]["reason"]

@@ -85,6 +85,19 @@ def test_files_and_lines_have_options_in_the_query(
     assert len(result["value"]["normal_modes"]) == 3
 
 
+def test_after_an_explosion_nobody_is_told_to_take_more_steps(bundled: Running) -> None:
+    close = {"numbers": [18, 18], "positions": [[0, 0, 0], [0, 0, 0.9]]}
+    body = {"structures": [close], "model": "lennard-jones"}
+    (result,) = bundled.client.post("/tasks/thermo", json=body).json()["results"]
+    assert result["error"]["code"] == "not_converged"
+    message = result["error"]["message"]
+    assert "exploded: a force of" in message
+    assert message.endswith(
+        "more steps do not help: begin with a better geometry, or ask another model"
+    )
+    assert "max_steps" not in message
+
+
 def test_a_molecule_by_its_smiles(bundled: Running) -> None:
     pytest.importorskip("rdkit")
     answer = bundled.client.post("/tasks/thermo", json={"structures": [{"smiles": "C"}]})

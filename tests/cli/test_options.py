@@ -62,7 +62,9 @@ def test_a_bad_setting_is_told_with_its_variable_and_its_value(variable, value, 
 
 def test_settings_that_do_not_go_together_are_told_by_name(monkeypatch):
     monkeypatch.setenv("EQUIPOT_QUEUE_ATOMS", "5")
-    with pytest.raises(InvalidRequest, match=r"^settings: queue_atoms must be at least max_request"):
+    with pytest.raises(
+        InvalidRequest, match=r"^settings: queue_atoms must be at least max_request"
+    ):
         settings_from(argparse.Namespace())
 
 

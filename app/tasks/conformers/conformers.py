@@ -20,6 +20,7 @@ from app.tasks.kind import Done, TaskKind, TaskOptions, TaskValue
 
 TOLD: dict[str, str] = {
     "not_converged": "did not converge",
+    "exploded": "exploded",
     "bonds_changed": "broke or formed bonds",
     "stereo": "changed a stereocentre or a double bond",
     "failed": "could not be evaluated",
@@ -135,9 +136,10 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
     left_out.update(verdict for verdict in verdicts if verdict == "stereo")
     distinct = [each for each, verdict in zip(found, verdicts, strict=True) if verdict == "kept"]
     if not distinct:
+        longer = "more max_steps, " if "not_converged" in left_out else ""
         raise NotConverged(
-            f"of {len(starts)} geometries none is a conformer: {_listed(left_out)}; state more "
-            "max_steps, another seed, or another model"
+            f"of {len(starts)} geometries none is a conformer: {_listed(left_out)}; state {longer}"
+            "another seed, or another model"
         )
     warnings = [AnswerWarning(code, message) for code, message in made["warnings"]]
     if left_out:
@@ -181,7 +183,7 @@ async def _relaxed(
     except EquipotError as error:
         return error
     if not relaxed.converged:
-        return "not_converged"
+        return "not_converged" if relaxed.reason == "steps" else "exploded"
     changed = changed_bonds(start, relaxed.structure)
     return "bonds_changed" if changed else Found(relaxed, doubts)
 

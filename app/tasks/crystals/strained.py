@@ -11,7 +11,7 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import InvalidStructure, NotConverged
 from app.relax import Relaxed, RelaxOptions
 from app.relax.options import GPA
-from app.tasks.asking import Asking
+from app.tasks.asking import Asking, remedy
 from app.tasks.kind import TaskOptions
 
 
@@ -95,7 +95,7 @@ async def relaxed_ions(
         if not relaxed.converged:
             raise NotConverged(
                 f"{name}: the atoms did not come to rest within {relaxed.steps} steps "
-                f"({relaxed.reason}; {relaxed.fmax:.3g} eV/Å are left); state more max_steps, or a "
-                "smaller strain"
+                f"({relaxed.reason}; {relaxed.fmax:.3g} eV/Å are left); "
+                f"{remedy(relaxed, 'state a smaller strain')}"
             )
     return ended

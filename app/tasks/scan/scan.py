@@ -11,7 +11,7 @@ from app.errors import EquipotError, InvalidStructure, NotConverged
 from app.relax import Held, Relaxed
 from app.relax.bonds import changed_bonds
 from app.relax.held import measure
-from app.tasks.asking import Asking
+from app.tasks.asking import Asking, remedy
 from app.tasks.kind import Done, TaskKind, TaskOptions, TaskValue
 from app.tasks.scan.mirror import is_its_image, mirrored, opposites
 from app.tasks.scan.turning import brought
@@ -215,7 +215,13 @@ class _Scan:
 
     def _is_lower(self, point: int, end: tuple[Relaxed, tuple[AnswerWarning, ...]] | None) -> bool:
         """Take a geometry for the best of its point, where it is."""
-        if end is None or not end[0].converged:
+        if end is None:
+            return False
+        relaxed, _ = end
+        if not relaxed.converged:
+            if relaxed.reason != "steps":
+                more = remedy(relaxed, "begin with a better geometry")
+                self.error = NotConverged(f"{relaxed.reason}; {more}")
             return False
         best = self.best[point]
         if best is not None and end[0].prediction.energy > best.prediction.energy - LOWER:
