@@ -1,4 +1,4 @@
-"""Stores at URLs: a folder, memory, a web server, and S3 where moto and s3fs are installed."""
+"""Stores at URLs: a folder, memory, a web server, and S3 by moto and s3fs."""
 
 import functools
 import threading
