@@ -196,6 +196,16 @@ MODEL: dict[str, Any] = {
         **ERRORS,
     }
 }
+PLOT: dict[str, Any] = {
+    "responses": {
+        200: {
+            "description": "the picture",
+            "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        404: error("no such model, or no such plot of it"),
+        **ERRORS,
+    }
+}
 PREDICT: dict[str, Any] = {
     "responses": {
         200: {

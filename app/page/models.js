@@ -1,12 +1,17 @@
 // Models: the choice of one, and what each is for.
 
-import { get } from "./service.js";
+import { get, plot } from "./service.js";
 
 const byId = (id) => document.getElementById(id);
 const MEASURES = [
   ["energy_per_atom_mae", "energy, MAE, meV/atom"], ["energy_per_atom_rmse", "energy, RMSE, meV/atom"],
   ["forces_mae", "force component, MAE, meV/Å"], ["forces_rmse", "force component, RMSE, meV/Å"],
 ];
+
+const PLOTS = {
+  "parity.png": "Predictions against labels, of data that were set aside",
+  "calibration.png": "Errors of forces against their estimates",
+};
 
 const reference = ({ name, version }) => (version === null ? name : `${name}@${version}`);
 
@@ -40,7 +45,18 @@ function measures(metrics) {
   return scroll;
 }
 
-function article(model, answer) {
+/** Pictures of how good a model is, asked for as all else is, since an image cannot send a key. */
+async function pictures(model, names) {
+  const figures = names.map(async (name) => {
+    const image = document.createElement("img");
+    image.src = URL.createObjectURL(await plot(model, name));
+    image.alt = PLOTS[name] ?? name;
+    return made("figure", "", image, made("figcaption", image.alt));
+  });
+  return Promise.all(figures);
+}
+
+async function article(model, answer) {
   const { card, summary } = answer;
   const list = made("ul", "", ...summary.map((sentence) => made("li", sentence)));
   const use = made("button", "Use it");
@@ -53,7 +69,8 @@ function article(model, answer) {
   const facts = `${card.architecture}, ${card.dtype}, ${answer.runs_on}, ${card.license ?? "no licence stated"}, digest ${answer.digest.slice(0, 12)}`;
   const fact = made("p", facts);
   fact.className = "note";
-  return made("article", "", made("h3", reference(model)), made("p", card.description), list, measures(card.metrics), fact, use);
+  const figures = await pictures(reference(model), answer.plots);
+  return made("article", "", made("h3", reference(model)), made("p", card.description), list, measures(card.metrics), ...figures, fact, use);
 }
 
 function refused(model) {

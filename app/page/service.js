@@ -82,6 +82,13 @@ export async function download(body, format) {
   return response.blob();
 }
 
+/** A picture of a model. */
+export async function plot(model, name) {
+  const response = await send(`models/${encodeURIComponent(model)}/plots/${encodeURIComponent(name)}`);
+  if (!response.ok) throw await refused(response);
+  return response.blob();
+}
+
 /** The job that a request became; of a task, where one is named. */
 export async function submit(body, task = null) {
   const response = await send(task ? `jobs?task=${encodeURIComponent(task)}` : "jobs", posted(body));

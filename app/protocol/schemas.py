@@ -225,6 +225,9 @@ class ModelAnswer(_Wire):
     digest: str
     runs_on: str = Field(description="name and version of what computes")
     summary: tuple[str, ...] = Field(description="what it is for, in sentences")
+    plots: tuple[str, ...] = Field(
+        description="pictures of how good it is, at `/models/{name}/plots/{plot}`"
+    )
     budget: BudgetOut
     card: ModelCard
 

@@ -10,6 +10,7 @@ from app.protocol.admin import AdminAnswer, AdminModel, Alias, Memory, State
 from app.protocol.schemas import BudgetOut, ModelAnswer, ModelsAnswer, ModelSummary
 from app.service.models import Models
 from app.service.served import Refused
+from app.store.plots import plots_of, read_plot
 from app.store.store import ModelStore, is_version
 from app.store.summary import summary
 
@@ -50,9 +51,21 @@ def card(models: Models, reference: str) -> ModelAnswer:
         digest=potential.digest,
         runs_on=potential.runs_on,
         summary=summary(potential.card),
+        plots=plots_of(potential.card),
         budget=_shown(potential.workers.budget),
         card=potential.card,
     )
+
+
+def plot(models: Models, reference: str, name: str) -> bytes:
+    """A picture of how good a model is, as PNG. Blocks.
+
+    Raises:
+        UnknownModel: no such model, or no such plot of it.
+        CorruptModel: it is refused, or the file is not what its card says.
+    """
+    known = models.potential(reference).card
+    return read_plot(models.store.root / known.name / str(known.version), known, name)
 
 
 def administered(models: Models, files: Mapping[str, int | None]) -> AdminAnswer:

@@ -53,6 +53,9 @@ def test_models_say_what_they_are_for_and_are_chosen(go: Go, bundled: Running) -
         first = visit.page.locator("#models article").nth(0)
         assert first.locator("li").all_inner_texts() == summary
         assert "energy, MAE, meV/atom" in first.locator("table").inner_text()
+        picture = first.locator("img")
+        assert picture.get_attribute("alt") == "Errors of forces against their estimates"
+        assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
         other = visit.page.locator("#models article").nth(1)
         other.get_by_role("button", name="Use it").click()
         visit.expect("#model").to_have_value("lennard-jones@1")

@@ -114,13 +114,18 @@ class TrainedRun:
         """What a reader of the published model may want besides the weights, by name."""
         folder = self.folder
         head = [folder.uncertainty, folder.calibration] if self.uncertainty is not None else []
-        sources = [folder.config, folder.statistics, self.result, *head]
+        sources = [folder.config, folder.statistics, self.result, self.parity, *head]
         return {file.name: file.read_bytes() for file in sources if file.is_file()}
 
     @property
     def result(self) -> Path:
         """The file with the metrics of the whole; not there while the run goes on."""
         return RunFolder(self.path).result
+
+    @property
+    def parity(self) -> Path:
+        """The picture of predictions of the whole against labels; not there while the run goes on."""
+        return RunFolder(self.path).parity
 
     def metrics(self) -> dict[str, Any]:
         """The content of that file; nothing where the run has not ended."""

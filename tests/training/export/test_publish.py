@@ -67,6 +67,7 @@ def random_run(path, model):
     folder.write_setting(config, STATISTICS, frames)
     folder.write_weights(charged(build_model(config.model, STATISTICS, seed=1)).state_dict())
     folder.write_result({"test": {"forces_mae": 1.0}})
+    folder.parity.write_bytes(b"a picture")
     return folder
 
 
@@ -107,6 +108,7 @@ def test_the_card_says_what_was_exported_and_how_well(store):
         "config.yaml",
         "statistics.json",
         "metrics.json",
+        "parity.png",
     }
 
 
