@@ -22,21 +22,33 @@ the same number of atoms in a crystal, a slab or a cluster alike.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
+from app.atoms.blocks import halved
 from app.atoms.graph import Graph
-from app.atoms.neighbors import build_graph, check_lattice, heights, search_cell
+from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
 from app.atoms.properties import STORED, Property
 from app.atoms.ragged import starts_of
-from app.atoms.structure import MIN_DISTANCE, Booleans, Floats, Integers, Structure
+from app.atoms.regions import Region, Vicinity, reach_of
+from app.atoms.structure import MIN_DISTANCE, Floats, Integers, Structure
 from app.errors import AtomsTooClose, StructureTooLarge
 
-ROUNDING = 1e-6
-"""Å added to a halo, so that no neighbour is lost to rounding."""
+
+class Part(Protocol):
+    """Some of a structure's atoms, for which there is a prediction: a piece, or a region."""
+
+    @property
+    def atoms(self) -> Integers:
+        """(n,) which atom of the structure each is; those of the core first."""
+        ...
+
+    @property
+    def core(self) -> int:
+        """How many atoms the core has."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +58,8 @@ class Piece:
     Attributes:
         graph: the core's atoms, then those of the halo, where several may be images of one atom. In
             the structure's cell, so that its stress is its share of the structure's.
-        atoms: (n,) which atom of the structure each of the graph's is.
+        atoms: (n,) which atom of the structure, or of the region that was cut, each of the graph's
+            is.
         core: how many atoms the core has.
         edges: how many edges are centred at the core; those of all pieces are those of the
             structure.
@@ -65,10 +78,10 @@ class Piece:
 
 
 class Cutter:
-    """The pieces of one structure, made one after the other, so that one at a time is in memory.
+    """The pieces of one region, made one after the other, so that one at a time is in memory.
 
     Args:
-        structure: what to cut.
+        region: what to cut, all of a structure or some of it.
         cutoff: Å, of the model.
         receptive_field: Å, of the model.
         strictly_local: whether the model is.
@@ -76,11 +89,14 @@ class Cutter:
         most_edges: of the search for one piece.
         fits: whether a piece is small enough; halved if not, down to one atom.
         derivatives: whether forces and stress are wanted, or energies alone.
+
+    Raises:
+        AtomsTooClose: an atom's image is on the atom; names it.
     """
 
     def __init__(
         self,
-        structure: Structure,
+        region: Region,
         cutoff: float,
         receptive_field: float,
         strictly_local: bool,
@@ -89,18 +105,16 @@ class Cutter:
         fits: Callable[[Graph], bool],
         derivatives: bool = True,
     ) -> None:
-        self._structure = structure
+        self._region = region
         self._cutoff = cutoff
-        self._reach = (cutoff if strictly_local else (1 + derivatives) * receptive_field) + ROUNDING
         self._strictly_local = strictly_local
         self._most_atoms = most_atoms
         self._most_edges = most_edges
         self._fits = fits
-        self._cell, combination = search_cell(structure)
-        check_lattice(structure, self._cell, combination)
-        self._heights = heights(self._cell)
-        self._fractions, self._wraps = _wrapped(structure, self._cell)
-        self._blocks = [np.arange(len(structure))]
+        self._vicinity = Vicinity(
+            region, reach_of(cutoff, receptive_field, strictly_local, derivatives)
+        )
+        self._blocks = [np.arange(region.core)]
 
     def next(self) -> Piece | None:
         """The next piece; None after the last.
@@ -124,58 +138,45 @@ class Cutter:
         self._blocks.append(piece.atoms[: piece.core])
 
     def _halve(self, block: Integers) -> None:
-        axis = int(np.argmax(np.ptp(self._fractions[block], axis=0) * self._heights))
-        order = np.argpartition(self._fractions[block, axis], len(block) // 2)
-        self._blocks += [block[order[len(block) // 2 :]], block[order[: len(block) // 2]]]
+        first, second = halved(self._vicinity.fractions[block], self._vicinity.heights)
+        self._blocks += [block[second], block[first]]
 
     def _piece(self, block: Integers) -> Piece | None:
         """The piece around a block; None where the block had to be halved."""
-        halo, shifts = self._halo(block)
-        atoms = np.concatenate([block, halo])
-        shifts = np.concatenate([np.zeros((len(block), 3)), shifts]) - self._wraps[atoms]
-        positions = self._structure.positions[atoms] + shifts @ self._cell
-        positions -= positions[0]  # a piece far from the origin keeps its digits
+        atoms, cluster = self._vicinity.around(block)
         try:
-            cluster = Structure(self._structure.numbers[atoms], positions)
             graph = build_graph(cluster, self._cutoff, self._most_edges)
         except StructureTooLarge:
             if len(block) == 1:
                 raise
             self._halve(block)
             return None
-        except AtomsTooClose:
-            build_graph(self._structure, MIN_DISTANCE)  # says the same of the structure's own atoms
-            raise
+        except AtomsTooClose as error:
+            raise self._named(error, cluster, atoms) from None
         piece = self._of(graph, atoms, len(block))
         if len(block) > 1 and not self._fits(piece.graph):
             self._halve(block)
             return None
         return piece
 
-    def _halo(self, block: Integers) -> tuple[Integers, Integers]:
-        """(M,) atoms and (M, 3) cells of the images in reach of a block's box, less the block."""
-        low = self._fractions[block].min(axis=0) - self._reach / self._heights
-        high = self._fractions[block].max(axis=0) + self._reach / self._heights
-        atoms, cells = [], []
-        for cell in product(*(self._cells(low, high, axis) for axis in range(3))):
-            inside = self._inside(low - cell, high - cell)
-            if not any(cell):
-                inside[block] = False
-            atoms.append(np.flatnonzero(inside))
-            cells.append(np.broadcast_to(np.array(cell), (len(atoms[-1]), 3)))
-        return np.concatenate(atoms), np.concatenate(cells)
+    def _named(self, error: AtomsTooClose, cluster: Structure, atoms: Integers) -> AtomsTooClose:
+        """The error with the names that the atoms have in the structure."""
+        if self._region.core == len(self._region.cluster):
+            build_graph(self._region.cluster, MIN_DISTANCE)  # says the same, images told apart
+        from scipy.spatial import cKDTree
 
-    def _cells(self, low: Floats, high: Floats, axis: int) -> range:
-        if not self._structure.pbc[axis]:
-            return range(1)
-        return range(int(np.floor(low[axis])), int(np.floor(high[axis])) + 1)
-
-    def _inside(self, low: Floats, high: Floats) -> Booleans:
-        inside = np.ones(len(self._fractions), dtype=bool)
-        for axis in range(3):
-            along = self._fractions[:, axis]
-            inside &= (along >= low[axis]) & (along <= high[axis])
-        return inside
+        pair = min(cKDTree(cluster.positions).query_pairs(MIN_DISTANCE), default=None)
+        if pair is None:
+            return error
+        first, second = (
+            f"atom {self._region.atoms[atoms[i]]} ({cluster.symbols[i]})" for i in sorted(pair)
+        )
+        distance = float(np.linalg.norm(np.subtract(*cluster.positions[list(pair)])))
+        return AtomsTooClose(
+            f"{first} and {second}, or images of them, are {distance:.3g} Å apart, and at least "
+            f"{MIN_DISTANCE} Å is needed; move or remove one of them, or check the cell and the "
+            "unit of lengths"
+        )
 
     def _of(self, graph: Graph, atoms: Integers, core: int) -> Piece:
         """The piece of a cluster's graph, with the edges and atoms that it needs."""
@@ -187,7 +188,7 @@ class Cutter:
         needed[graph.edge_index[1, :kept]] = True
         rank = starts_of(needed)
         count = int(rank[-1])
-        whole = self._structure
+        whole = self._region.whole
         part = Graph(
             numbers=graph.numbers[needed],
             positions=graph.positions[needed],
@@ -197,10 +198,10 @@ class Cutter:
             edge_shift=graph.edge_shift[:kept],
             edge_reverse=np.where(reverse < kept, reverse, np.arange(kept)),
             n_atoms=np.array([count]),
-            n_whole=np.array([len(whole)]),
+            n_whole=np.array([whole.n_atoms]),
             n_edges=np.array([kept]),
             charge=np.array([whole.charge]),
-            multiplicity=np.array([whole.multiplicity or 0]),
+            multiplicity=np.array([whole.multiplicity]),
             halo=np.arange(count) >= core,
         )
         return Piece(part, atoms[needed], core, own)
@@ -210,16 +211,16 @@ class Assembly:
     """What the pieces of a structure add up to, in float64.
 
     Args:
-        structure: that was cut.
+        n_atoms: of the structure, or region, that was cut.
         strictly_local: whether the model is.
     """
 
-    def __init__(self, structure: Structure, strictly_local: bool) -> None:
-        self._n_atoms = len(structure)
+    def __init__(self, n_atoms: int, strictly_local: bool) -> None:
+        self._n_atoms = n_atoms
         self._strictly_local = strictly_local
         self._values: dict[str, Any] = {}
 
-    def add(self, piece: Piece, predicted: StructurePrediction) -> None:
+    def add(self, piece: Part, predicted: StructurePrediction) -> None:
         """Add what was predicted for a piece: derivatives of all pieces, or of none."""
         for row in STORED:
             values = getattr(predicted, row.name)
@@ -230,7 +231,7 @@ class Assembly:
             else:
                 self._add_atoms(row, piece, values)
 
-    def _add_atoms(self, row: Property, piece: Piece, values: Floats) -> None:
+    def _add_atoms(self, row: Property, piece: Part, values: Floats) -> None:
         """Write (..., n, ...) values of a piece's atoms where they belong."""
         axis = int(row.members)
         if row.name not in self._values:
@@ -245,10 +246,3 @@ class Assembly:
     def prediction(self) -> StructurePrediction:
         """The structure's own prediction, after all pieces."""
         return StructurePrediction(**self._values)
-
-
-def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:
-    """(N, 3) fractional coordinates, in [0, 1) where periodic; (N, 3) cells they were in."""
-    fractions = structure.positions @ np.linalg.inv(cell)
-    cells = np.where(structure.pbc, np.floor(fractions), 0.0)
-    return fractions - cells, cells.astype(np.int64)

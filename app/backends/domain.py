@@ -13,19 +13,8 @@ from app.atoms.decomposition import Piece
 from app.atoms.prediction import StructurePrediction
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.backends.findings import (
-    Around,
-    Finding,
-    Tables,
-    close,
-    joined,
-    kinds,
-    lonely,
-    novel,
-    strong,
-    uncertain,
-)
-from app.backends.odd_atoms import OddAtoms
+from app.backends.findings import Tables, joined, novel, strong, uncertain
+from app.backends.geometry import Findings
 from app.errors import InvalidRequest, OutOfDomain
 from app.store.card import ModelCard
 from app.store.training_range import TrainingRange
@@ -35,9 +24,6 @@ OnOod: TypeAlias = Literal["warn", "error"]
 When: TypeAlias = Literal["", "before the relaxation: ", "after the relaxation: "]
 BEFORE: Final = "before the relaxation: "
 AFTER: Final = "after the relaxation: "
-
-GROUPS = (close, lonely, kinds)
-"""What finds something in a geometry; what each finds is one warning."""
 
 
 class Known:
@@ -74,25 +60,21 @@ class Domain:
         self, known: Known, structure: Structure, when: When = "", on_ood: OnOod = "warn"
     ) -> None:
         self._known, self._structure, self._when, self._on_ood = known, structure, when, on_ood
-        self._found: tuple[dict[str, Finding], ...] = tuple({} for _ in GROUPS)
-        most = None if known.trained_on is None else known.trained_on.oddities
-        self._odd = None if most is None else OddAtoms(most, structure)
+        self._found = Findings()
 
-    def look(self, piece: Piece) -> None:
-        """Compare the atoms of a graph, whole or a piece of the structure, before it is evaluated.
+    def look(self, shown: Piece | Findings) -> None:
+        """Compare the atoms of a graph, whole or a piece of the structure, before it is evaluated;
+        or take what was found in parts of it elsewhere.
 
         Raises:
             OutOfDomain: something was not in the training data, and `on_ood` is `error`.
         """
         if self._known.tables is None:
             return
-        around = Around(piece, self._structure)
-        for finds, found in zip(GROUPS, self._found, strict=True):
-            for name, finding in finds(self._known.tables, around):
-                if name not in found or finding.rank > found[name].rank:
-                    found[name] = finding
-        if self._odd is not None:
-            self._odd.look(around)
+        if isinstance(shown, Findings):
+            self._found.add(shown)
+        else:
+            self._found.look(self._known.tables, shown)
         self._check(self._of_geometry())
 
     def doubts(self, prediction: StructurePrediction) -> tuple[AnswerWarning, ...]:
@@ -118,9 +100,9 @@ class Domain:
         return replace(prediction, energy_variance=None, force_errors=None)
 
     def _of_geometry(self) -> tuple[AnswerWarning, ...]:
-        texts = [self._when + joined(found.values()) for found in self._found if found]
-        if self._odd is not None:
-            texts += [self._when + text for text in self._odd.told()]
+        tables = self._known.tables
+        found = () if tables is None else self._found.told(tables, self._structure.charge)
+        texts = [self._when + text for text in found]
         if self._known.trained_on is not None and self._when != AFTER:
             texts = [*_of_the_whole(self._known.trained_on, self._structure), *texts]
         return tuple(AnswerWarning("out_of_domain", text) for text in texts)

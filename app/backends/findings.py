@@ -11,7 +11,7 @@ import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
 from app.atoms.decomposition import Piece
-from app.atoms.structure import Floats, Integers, Structure
+from app.atoms.structure import Floats, Integers
 from app.atoms.surroundings import (
     Surroundings,
     kind_name,
@@ -67,6 +67,7 @@ class Tables:
 
     Attributes:
         cutoff: as given.
+        oddities: how many odd atoms of each sort its structures have; None where that is not known.
         closest: (Z · Z,), Å, shortest distances of pairs; infinite where there were none.
         farthest: (Z,), Å, largest distances from the nearest neighbour; 0 where there were none,
             infinite where a sample had none.
@@ -78,7 +79,7 @@ class Tables:
     """
 
     def __init__(self, trained_on: TrainingRange, cutoff: float) -> None:
-        self.cutoff = cutoff
+        self.cutoff, self.oddities = cutoff, trained_on.oddities
         ratio = trained_on.least_ratio
         closest = np.full((ELEMENTS, ELEMENTS), np.inf)
         if ratio is not None:
@@ -111,7 +112,7 @@ class Around:
         alone: whether it is a single atom without images in reach.
     """
 
-    def __init__(self, piece: Piece, structure: Structure) -> None:
+    def __init__(self, piece: Piece) -> None:
         graph, core = piece.graph, piece.core
         self.atoms, self.numbers = piece.atoms, graph.numbers
         edges = int(np.searchsorted(graph.edge_index[0], core))
@@ -121,7 +122,7 @@ class Around:
         self.of_core: Surroundings = surroundings(
             self.numbers[:core], self.i, self.numbers[self.j], self.lengths
         )
-        self.alone = len(structure) == 1 and not edges
+        self.alone = bool(graph.n_whole[0] == 1) and not edges
 
     def named(self, atom: int) -> str:
         """`atom 3 (C)`."""

@@ -1,12 +1,11 @@
 """Odd atoms: how many a structure has, beside what the structures of the training data had."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
-from app.atoms.oddities import LEAST_ATOMS, Oddity, oddities
-from app.atoms.structure import Structure
+from app.atoms.oddities import Oddity, oddities
 from app.backends.findings import TOLD, Around
 
 WORDS: Final[Mapping[Oddity, tuple[str, str]]] = {
@@ -24,41 +23,46 @@ WORDS: Final[Mapping[Oddity, tuple[str, str]]] = {
 
 
 class OddAtoms:
-    """Those of one structure.
+    """Those of one structure, or of parts of it: how many, and the first of them."""
 
-    Args:
-        most: how many of each sort the structures of the training data have; `oddities` of a
-            card's `trained_on`.
-        structure: what is asked about.
-    """
-
-    def __init__(self, most: Mapping[Oddity, int], structure: Structure) -> None:
-        self._most, self._charge = most, abs(structure.charge)
-        self._small = len(structure) < LEAST_ATOMS
-        self._found: dict[Oddity, list[int]] = {name: [] for name in most}
+    def __init__(self) -> None:
+        self._counts: dict[Oddity, int] = dict.fromkeys(WORDS, 0)
+        self._first: dict[Oddity, list[int]] = {name: [] for name in WORDS}
 
     def look(self, around: Around) -> None:
         """Note those of a piece of the structure."""
-        if self._small:
-            return
         count = len(around.of_core.kind)
         neighbours = around.numbers[around.j]
         found = oddities(
             around.numbers[:count], around.i, neighbours, around.vectors, around.lengths
         )
         for name, odd in found.each().items():
-            if name in self._found:
-                self._found[name] += around.atoms[np.flatnonzero(odd)].tolist()
+            self._note(name, int(odd.sum()), around.atoms[np.flatnonzero(odd)].tolist())
 
-    def told(self) -> Iterator[str]:
-        """What there is more of than in the training data, in words."""
-        for name, atoms in self._found.items():
-            count = len(atoms) - self._charge * (name == "unsaturated")
-            if count > self._most[name]:
-                listed = ", ".join(map(str, sorted(atoms)[:TOLD]))
-                listed += f" and {len(atoms) - TOLD} more" if len(atoms) > TOLD else ""
+    def add(self, others: "OddAtoms") -> None:
+        """Those of other parts of the structure."""
+        for name, count in others._counts.items():
+            self._note(name, count, others._first[name])
+
+    def told(self, most: Mapping[Oddity, int], charge: int) -> Iterator[str]:
+        """What there is more of than in the training data, in words.
+
+        Args:
+            most: how many of each sort the structures of the training data have; `oddities` of a
+                card's `trained_on`.
+            charge: of the structure.
+        """
+        for name, limit in most.items():
+            count, first = self._counts[name], self._first[name]
+            if count - abs(charge) * (name == "unsaturated") > limit:
+                listed = ", ".join(map(str, first))
+                listed += f" and {count - TOLD} more" if count > TOLD else ""
                 what, meaning = WORDS[name]
                 yield (
-                    f"atom{'s' * (len(atoms) > 1)} {listed} {what}, {len(atoms)} in all; in 99.9 % of "
-                    f"the training data at most {self._most[name]}: {meaning}"
+                    f"atom{'s' * (count > 1)} {listed} {what}, {count} in all; in 99.9 % of "
+                    f"the training data at most {limit}: {meaning}"
                 )
+
+    def _note(self, name: Oddity, count: int, atoms: Sequence[int]) -> None:
+        self._counts[name] += count
+        self._first[name] = sorted([*self._first[name], *atoms])[:TOLD]

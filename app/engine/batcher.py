@@ -5,24 +5,46 @@ or in pieces.
 """
 
 from collections.abc import Hashable
+from typing import Protocol
 
-from app.atoms.decomposition import Assembly, Cutter, Piece
-from app.atoms.graph import Graph
-from app.atoms.neighbors import MAX_EDGES, too_many
+from app.atoms.decomposition import Assembly, Piece
+from app.atoms.neighbors import too_many
 from app.atoms.prediction import StructurePrediction
+from app.atoms.regions import Region
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.engine.budget import Budget
 from app.engine.graph_builder import GraphBuilder, Look
+from app.engine.pieces import cutter_of
 from app.engine.scheduler import Lane
 from app.engine.task import SinglePoint, cost_of
 from app.engine.workers import Workers
 from app.errors import OutOfMemory, StructureTooLarge
 from app.telemetry.tracing import past_span, span
 
-PIECE_EDGES = 2_000_000
-"""Edges that the search for one piece of a strictly local model may find, those within its halo
-included."""
+
+class Elsewhere(Protocol):
+    """Evaluates large structures in the place of this process.
+
+    Attributes:
+        least: atoms of the structures that it is meant for.
+    """
+
+    least: int
+
+    def evaluate(
+        self, structure: Structure, derivatives: bool, look: Look | None
+    ) -> StructurePrediction:
+        """The prediction for a structure.
+
+        Raises:
+            EquipotError: as `Batcher.predict`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Nothing more will be asked."""
+        ...
 
 
 class Batcher:
@@ -32,9 +54,17 @@ class Batcher:
         backend: what evaluates them.
         graphs: makes their graphs.
         workers: whose queue they wait in.
+        elsewhere: evaluates large ones, if there is something that does.
     """
 
-    def __init__(self, backend: Backend, graphs: GraphBuilder, workers: Workers) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        graphs: GraphBuilder,
+        workers: Workers,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
+        self._backend, self._elsewhere = backend, elsewhere
         self._graphs = graphs
         self._workers = workers
         self._card = backend.card
@@ -61,6 +91,10 @@ class Batcher:
             OutOfMemory: not even a piece of it fits into memory.
             BackendError: the model failed on it, or gave a number that is not finite.
         """
+        if self._elsewhere is not None and len(structure) >= self._elsewhere.least:
+            return await self._graphs.threaded(
+                self._elsewhere.evaluate, structure, derivatives, look
+            )
         if self._cuts_for_free and len(structure) > self._budget.atoms:
             return await self._in_pieces(structure, caller, derivatives, look)
         try:
@@ -89,8 +123,10 @@ class Batcher:
         self, structure: Structure, caller: Hashable, derivatives: bool, look: Look | None
     ) -> StructurePrediction:
         """Evaluate a structure piece by piece; while one is evaluated, the next is cut."""
-        cutter = await self._graphs.threaded(self._cutter, structure, derivatives)
-        assembly = Assembly(structure, self._cuts_for_free)
+        cutter = await self._graphs.threaded(
+            cutter_of, Region.of(structure), self._backend, lambda: self._budget, derivatives
+        )
+        assembly = Assembly(len(structure), self._cuts_for_free)
         edges = 0
         cutting = self._graphs.threaded(cutter.next)
         try:
@@ -131,21 +167,3 @@ class Batcher:
         most = self._graphs.max_edges
         if edges > most:
             raise StructureTooLarge(too_many(f"more than {edges}", self._card.cutoff, most))
-
-    def _cutter(self, structure: Structure, derivatives: bool) -> Cutter:
-        """What cuts a structure into pieces that fit the budget, as it will be by then."""
-        budget, free = self._budget, self._cuts_for_free
-
-        def fits(graph: Graph) -> bool:
-            return self._budget.is_piece(cost_of(graph), free)
-
-        return Cutter(
-            structure,
-            self._card.cutoff,
-            self._card.receptive_field,
-            free,
-            budget.atoms if free else len(structure),
-            int(min(budget.searched, PIECE_EDGES if free else min(budget.capacity, MAX_EDGES))),
-            fits,
-            derivatives,
-        )

@@ -18,6 +18,7 @@ from app.atoms.decomposition import Piece
 from app.atoms.graph import Graph, separate
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.structure import Structure
+from app.backends.geometry import Findings
 from app.engine.observer import Observer
 from app.errors import OutOfMemory
 
@@ -30,8 +31,10 @@ JOB_ATOMS = 8000
 THREADS = 2
 
 Built: TypeAlias = Graph | Exception
-Look: TypeAlias = Callable[[Piece], None]
-"""Is shown what is about to be evaluated, and may raise an `EquipotError` against it."""
+Look: TypeAlias = Callable[[Piece | Findings], None]
+"""Is shown what is about to be evaluated, or what was found where that was done elsewhere, and may
+raise an `EquipotError` against it.
+"""
 P = ParamSpec("P")
 T = TypeVar("T")
 

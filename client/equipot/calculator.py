@@ -19,7 +19,13 @@ ENERGIES = frozenset({"energy", "free_energy", "energies"})
 """Where nothing else is asked for, no derivatives are computed."""
 VALUES = ("energy", "energies", "forces", "energy_std", "forces_std")
 """Of a result, as they stand in `Calculator.results`."""
-HERE: dict[str, Any] = {"store": None, "threads": 0, "device": "cpu", "backend": "auto"}
+HERE: dict[str, Any] = {
+    "store": None,
+    "threads": 0,
+    "device": "cpu",
+    "backend": "auto",
+    "workers": 0,
+}
 """What is stated of a model in this process, and is of no use to a service."""
 
 
@@ -77,7 +83,9 @@ class EquipotCalculator(Calculator):
         on_ood: what becomes of atoms that are beyond what the model's training data held: `warn`
             computes them, with an `OutOfDomainWarning` for the first ones after others that are
             not; `error` raises.
-        url: of a service; store, threads, device and backend are then its own.
+        workers: processes of this machine over which atoms are divided where there are 1000 or more,
+            each with the model; 0 computes all in this process.
+        url: of a service; store, threads, device, backend and workers are then its own.
         client: of a service, in the place of its URL.
 
     Attributes:
@@ -101,6 +109,7 @@ class EquipotCalculator(Calculator):
         backend: str = "auto",
         allow_odd_electrons: bool = False,
         on_ood: Literal["warn", "error"] = "warn",
+        workers: int = 0,
         *,
         url: str | None = None,
         client: Client | None = None,
@@ -108,6 +117,7 @@ class EquipotCalculator(Calculator):
         super().__init__()  # type: ignore[no-untyped-call]
         self.doubts: tuple[AnswerWarning, ...] = ()
         here = {"store": store, "threads": threads, "device": device, "backend": backend}
+        here |= {"workers": workers}
         manners = {"allow_odd_electrons": allow_odd_electrons, "on_ood": on_ood}
         self.asked: Remote | Local
         if url is None and client is None:

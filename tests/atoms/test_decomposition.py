@@ -10,6 +10,7 @@ from app.atoms.decomposition import Assembly, Cutter, Piece
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import Prediction, StructurePrediction, committee, split
+from app.atoms.regions import Region
 from app.atoms.structure import Structure
 from app.backends import Backend, load_backend
 from app.backends.pair import PairBackend
@@ -53,7 +54,12 @@ def cutter(
     card = backend.card
     reach = (card.cutoff, card.receptive_field)
     return Cutter(
-        structure, *reach, backend.is_strictly_local, most, edges, fits or (lambda _: True)
+        Region.of(structure),
+        *reach,
+        backend.is_strictly_local,
+        most,
+        edges,
+        fits or (lambda _: True),
     )
 
 
@@ -62,7 +68,7 @@ def pieces(cut: Cutter) -> list[Piece]:
 
 
 def in_pieces(structure: Structure, backend: Backend, most: int) -> StructurePrediction:
-    whole = Assembly(structure, backend.is_strictly_local)
+    whole = Assembly(len(structure), backend.is_strictly_local)
     parts = pieces(cutter(structure, backend, most))
     assert len(parts) >= len(structure) / most
     for piece in parts:
@@ -112,7 +118,7 @@ def test_the_pieces_are_the_whole(backend: Backend, kind: str) -> None:
 
 def test_energies_alone_have_no_other_sum(backend: Backend) -> None:
     structure, most = structures(backend.card)["crystal"]
-    whole = Assembly(structure, backend.is_strictly_local)
+    whole = Assembly(len(structure), backend.is_strictly_local)
     for piece in pieces(cutter(structure, backend, most)):
         whole.add(piece, split(backend.energies(piece.graph), piece.graph)[0])
     prediction = whole.prediction()

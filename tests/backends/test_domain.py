@@ -9,6 +9,7 @@ from ase.build import molecule
 from app.atoms.decomposition import Cutter, Piece
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
+from app.atoms.regions import Region
 from app.atoms.structure import Structure
 from app.backends.domain import AFTER, BEFORE, Domain, Known, check_on_ood, doubts_of_answer
 from app.errors import InvalidRequest, OutOfDomain
@@ -214,7 +215,7 @@ def test_pieces_say_the_same_as_the_whole(full: ModelCard, strictly_local: bool)
         rng.choice([1, 6, 8], len(grid)), positions, np.diag([12.5, 10.0, 7.5]), np.ones(3, bool)
     )
     domain, count = Domain(Known(full), structure), 0
-    cutter = Cutter(structure, 6.0, 6.0, strictly_local, 9, 10**6, lambda _: True)
+    cutter = Cutter(Region.of(structure), 6.0, 6.0, strictly_local, 9, 10**6, lambda _: True)
     while (piece := cutter.next()) is not None:
         domain.look(piece)
         count += 1

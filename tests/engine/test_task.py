@@ -9,6 +9,7 @@ import pytest
 from app.atoms.decomposition import Cutter
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
+from app.atoms.regions import Region
 from app.engine.bisect import Outcome
 from app.engine.budget import Cost
 from app.engine.potential import Potential
@@ -53,7 +54,7 @@ def test_all_atoms_and_edges_of_a_structure_count() -> None:
 
 @pytest.mark.parametrize("local", [True, False], ids=["local", "message passing"])
 def test_halo_atoms_of_a_piece_count_where_they_are_centres(local: bool) -> None:
-    cutter = Cutter(grid(4), 4.0, 4.0, local, 8, 10_000, lambda graph: True)
+    cutter = Cutter(Region.of(grid(4)), 4.0, 4.0, local, 8, 10_000, lambda graph: True)
     piece = cutter.next()
     assert piece is not None
     assert len(piece.atoms) > piece.core

@@ -5,6 +5,7 @@ import numpy as np
 from app.atoms.decomposition import Assembly, Cutter
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction, split
+from app.atoms.regions import Region
 from app.atoms.structure import Structure
 from app.backends import Backend
 
@@ -24,9 +25,16 @@ def in_pieces(
     """Its prediction, assembled from pieces."""
     card = backend.card
     cutter = Cutter(
-        structure, card.cutoff, card.receptive_field, False, 7, 10**6, lambda _: True, derivatives
+        Region.of(structure),
+        card.cutoff,
+        card.receptive_field,
+        False,
+        7,
+        10**6,
+        lambda _: True,
+        derivatives,
     )
-    whole = Assembly(structure, False)
+    whole = Assembly(len(structure), False)
     while (piece := cutter.next()) is not None:
         answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
         whole.add(piece, split(answer, piece.graph)[0])

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 from app.atoms.properties import NAMES
+from app.backends import Backend
 from app.backends.domain import check_on_ood
 from app.cli.options import add_doubtful, settings_from
 from app.cli.predict.entries import (
@@ -53,7 +54,10 @@ from app.service.choice import ref_of
 from app.service.load import Load
 from app.service.options import potential_options, request_limits
 from app.settings import Settings
-from app.store.location import open_store
+from app.space.opening import Opening
+from app.space.pool import Pool
+from app.space.structure import Space
+from app.store.location import absolute, open_store
 
 FAILED = 3
 """Exit code after an error that is not one of a structure."""
@@ -63,7 +67,7 @@ FORMS: dict[str, Callable[[ModelRef, PredictRequest], Form]] = {
 """What results are written as."""
 PREDICTED = tuple(name for name in FORMS if name != "text")
 """The same of predictions."""
-HERE = ("model_store", "threads", "device", "backend", "deterministic")
+HERE = ("model_store", "threads", "device", "backend", "deterministic", "workers")
 """Options of a model in this process."""
 SUFFIXES = {written.suffix: kind for kind, written in WRITERS.items()} | {".json": "json"}
 
@@ -131,6 +135,11 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
     parser.add_argument("--threads", help="numerics threads; 0 takes all cores")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="processes over which structures of 1000 atoms or more are divided; threads are shared",
+    )
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="what runs an exported model: auto, onnx, aoti or kernel")
     parser.add_argument(
@@ -297,22 +306,45 @@ def _answering(
         with connected(options.server) as client:
             model, window = service.model_of(client, options.model)
         return service.answers_of(options.server, model, request), model, window
-    potential = _load(settings, options.model)
+    if options.workers is not None and (request.relax is not None or request.task is not None):
+        raise InvalidRequest(
+            "--workers divides single evaluations, not the steps of a relaxation or a task; leave "
+            "one of them out"
+        )
+    potential = _load(settings, options.model, options.workers)
     check_on_ood([potential.card], request.on_ood)
     relaxes = request.relax is not None or request.task is not None
     window = Load.window(potential.workers.budget, relaxes, settings.device == "cpu")
     return answers_of(potential, request, settings), ref_of(potential), window
 
 
-def _load(settings: Settings, model: str | None) -> Potential:
+def _load(settings: Settings, model: str | None, workers: int | None) -> Potential:
     """The model, without the limits that protect a service."""
-    options = potential_options(settings)
-    most = sys.maxsize
-    return load_potential(
-        open_store(settings.model_store, settings.cache).load(model or settings.default_model[0]),
-        replace(options, queue=UNLIMITED, max_atoms=most, max_edges=most),
-        cache=CalibrationCache(settings.cache),
+    stored = open_store(settings.model_store, settings.cache).load(
+        model or settings.default_model[0]
     )
+    most = sys.maxsize
+    options = replace(
+        potential_options(settings),
+        queue=UNLIMITED,
+        max_atoms=most,
+        max_edges=most,
+        elsewhere=None if workers is None else partial(_over_workers, settings, workers),
+    )
+    return load_potential(stored, options, cache=CalibrationCache(settings.cache))
+
+
+def _over_workers(settings: Settings, workers: int, backend: Backend) -> Space:
+    """What divides large structures over processes that open the same model."""
+    opening = Opening(
+        backend.card.reference,
+        absolute(settings.model_store),
+        settings.threads,
+        settings.device,
+        settings.backend,
+        settings.deterministic,
+    )
+    return Space(backend.card, backend.is_strictly_local, Pool(opening, workers))
 
 
 @contextmanager
