@@ -60,8 +60,8 @@ class Region:
     """A block of a structure's atoms, its core, with all that is around them.
 
     Attributes:
-        cluster: the core's atoms, then those of the halo, where several may be images of one atom;
-            without a cell, but of the region that is all of a structure.
+        cluster: the core's atoms, then those of the halo, where several may be images of one atom. It
+            is open, except in directions in which the region is all of a periodic structure.
         atoms: (n,) which atom of the structure each of them is.
         core: how many atoms the core has.
         whole: the structure.
@@ -130,6 +130,14 @@ class Vicinity:
 
 
 def divide(region: Region, count: int, cutoff: float, reach: float) -> Iterator[Region]:
+    """The regions of `parts`."""
+    for _, part in parts(region, count, cutoff, reach):
+        yield part
+
+
+def parts(
+    region: Region, count: int, cutoff: float, reach: float
+) -> Iterator[tuple[Integers, Region]]:
     """Smaller regions, whose cores are that of a region, with about equally many edges each.
 
     Args:
@@ -137,6 +145,9 @@ def divide(region: Region, count: int, cutoff: float, reach: float) -> Iterator[
         count: of regions; fewer are made of fewer atoms.
         cutoff: Å, of the model.
         reach: Å, as of `reach_of`; that of the region is no smaller.
+
+    Yields:
+        (n,) which of the region's atoms it has; and the smaller region.
 
     Raises:
         AtomsTooClose: an atom's image is on the atom; names it.
@@ -146,7 +157,7 @@ def divide(region: Region, count: int, cutoff: float, reach: float) -> Iterator[
     weights = edge_weights(vicinity.fractions, vicinity.heights, region.cluster.pbc, cutoff)
     for block in divided(of_core, vicinity.heights, weights[: region.core], count):
         atoms, cluster = vicinity.around(block)
-        yield Region(cluster, region.atoms[atoms], len(block), region.whole)
+        yield atoms, Region(cluster, region.atoms[atoms], len(block), region.whole)
 
 
 def _wrapped(structure: Structure, cell: Floats) -> tuple[Floats, Integers]:

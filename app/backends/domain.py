@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 
 from app.atoms.decomposition import Piece
 from app.atoms.prediction import StructurePrediction
+from app.atoms.regions import Whole
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.backends.findings import Tables, joined, novel, strong, uncertain
@@ -95,7 +96,7 @@ class Domain:
         """The prediction with the estimates of its errors that can be stated: with a charge that no
         structure of the training data had there are none, since they were fitted to those that had.
         """
-        if not any(_of_charge(self._known.trained_on, self._structure)):
+        if not any(_of_charge(self._known.trained_on, Whole.of(self._structure))):
             return prediction
         return replace(prediction, energy_variance=None, force_errors=None)
 
@@ -104,7 +105,7 @@ class Domain:
         found = () if tables is None else self._found.told(tables, self._structure.charge)
         texts = [self._when + text for text in found]
         if self._known.trained_on is not None and self._when != AFTER:
-            texts = [*_of_the_whole(self._known.trained_on, self._structure), *texts]
+            texts = [*_of_the_whole(self._known.trained_on, Whole.of(self._structure)), *texts]
         return tuple(AnswerWarning("out_of_domain", text) for text in texts)
 
     def _check(self, warnings: tuple[AnswerWarning, ...]) -> None:
@@ -147,7 +148,7 @@ def is_known_as_a_whole(known: Known, structure: Structure) -> bool:
     """
     if known.trained_on is None or known.tables is None:
         return True
-    if any(_of_the_whole(known.trained_on, structure)):
+    if any(_of_the_whole(known.trained_on, Whole.of(structure))):
         return False
     numbers = structure.numbers
     if len(structure) == 1 and not structure.pbc.any():
@@ -175,26 +176,40 @@ def doubts_of_answer(
     return tuple(AnswerWarning("out_of_domain", text) for text in texts if text)
 
 
-def _of_the_whole(trained_on: TrainingRange, structure: Structure) -> Iterator[str]:
+def doubts_of_geometry(known: Known, whole: Whole, findings: Findings) -> tuple[AnswerWarning, ...]:
+    """What is out of domain of a structure of which only parts were in memory, and these were looked
+    at.
+
+    Args:
+        known: what the training data held.
+        whole: the structure.
+        findings: of all of its parts.
+    """
+    if known.trained_on is None:
+        return ()
+    found = () if known.tables is None else findings.told(known.tables, whole.charge)
+    texts = (*_of_the_whole(known.trained_on, whole), *found)
+    return tuple(AnswerWarning("out_of_domain", text) for text in texts)
+
+
+def _of_the_whole(trained_on: TrainingRange, whole: Whole) -> Iterator[str]:
     """What is told of the structure apart from its geometry."""
-    molecular = not structure.pbc.any()
-    if len(structure) > trained_on.most_atoms and molecular and trained_on.molecular is not False:
+    molecular = not whole.pbc.any()
+    if whole.n_atoms > trained_on.most_atoms and molecular and trained_on.molecular is not False:
         yield (
-            f"the structure has {len(structure)} atoms; the largest that the model was trained on "
+            f"the structure has {whole.n_atoms} atoms; the largest that the model was trained on "
             f"has {trained_on.most_atoms}"
         )
-    if structure.pbc.any() and trained_on.periodic is False:
+    if whole.pbc.any() and trained_on.periodic is False:
         yield "the structure is periodic, and the model was trained on molecules only"
     if molecular and trained_on.molecular is False:
         yield "the structure is a molecule, and the model was trained on periodic structures only"
-    yield from _of_charge(trained_on, structure)
+    yield from _of_charge(trained_on, whole)
 
 
-def _of_charge(trained_on: TrainingRange | None, structure: Structure) -> Iterator[str]:
+def _of_charge(trained_on: TrainingRange | None, whole: Whole) -> Iterator[str]:
     """What is told of the total charge."""
     charges = None if trained_on is None else trained_on.charges
-    if charges is not None and structure.charge not in charges and len(structure) > 1:
+    if charges is not None and whole.charge not in charges and whole.n_atoms > 1:
         known = ", ".join(map(str, charges))
-        yield (
-            f"the structure has charge {structure.charge}; those of the training data are {known}"
-        )
+        yield (f"the structure has charge {whole.charge}; those of the training data are {known}")

@@ -32,6 +32,12 @@ class Answer:
     findings: Findings
 
 
+PIECE_EDGES = 1_200_000
+"""Edges of a piece: nobody waits in between, as in a service, and large ones have less of a halo to
+search.
+"""
+
+
 class Transport(Protocol):
     """What brings regions to workers, in this process or anywhere."""
 
@@ -74,7 +80,9 @@ class Evaluator:
         self._backend = backend
         self._known = Known(backend.card)
         limits = BatchLimits(memory=memory)
-        self._budget: Budget = limits.budget(None, assumed=assumed_bytes(backend, device))
+        budget = limits.budget(None, assumed=assumed_bytes(backend, device))
+        edges = int(min(PIECE_EDGES, budget.capacity))
+        self._budget: Budget = replace(budget, atoms=max(budget.atoms, edges), edges=edges)
 
     def answers(
         self, regions: Iterable[Region], derivatives: bool

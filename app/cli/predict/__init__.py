@@ -35,6 +35,7 @@ from app.cli.predict.output import Form, Json, Output, Records, Text, Xyz, open_
 from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all, answers_of
+from app.cli.predict.slabs import is_in_slabs, predict_in_slabs
 from app.cli.predict.tally import Tally
 from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
@@ -159,7 +160,10 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = settings_from(options)
     options.files = expanded(options.files)
-    return answer_files(options, settings, _request(options, settings))
+    request = _request(options, settings)
+    if is_in_slabs(options):
+        return predict_in_slabs(options, settings, request)
+    return answer_files(options, settings, request)
 
 
 def answer_files(

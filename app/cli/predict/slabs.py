@@ -1,0 +1,156 @@
+"""One structure that memory need not hold: from a file or a folder of columns into another one."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from app.atoms.regions import Whole
+from app.backends import Backend
+from app.backends.domain import Known, check_on_ood, doubts_of_geometry
+from app.engine.load import open_backend
+from app.errors import InvalidRequest, OutOfDomain
+from app.formats.slabs import SUFFIX, Columns, Slab, open_source
+from app.formats.slabs.extxyz import write_extxyz
+from app.formats.slabs.source import SLAB
+from app.protocol.request import PredictRequest
+from app.service.options import potential_options
+from app.settings import Settings
+from app.space.evaluator import Evaluator, Transport
+from app.space.opening import Opening
+from app.space.pool import Pool
+from app.space.spill import scratch
+from app.space.stream import Totals, stream
+from app.store.location import absolute, open_store
+
+REDRAWN = 1.0
+"""Seconds between two lines that say how far it is, on a terminal."""
+UNUSED = ("resume", "json", "conformers", "seed", "server", "to", "deterministic")
+"""Options that are of no use here."""
+
+
+def is_in_slabs(options: argparse.Namespace) -> bool:
+    """Whether the input or the output is a folder of columns."""
+    names = (*options.files, "" if options.output is None else options.output.name)
+    return any(name.rstrip("/").lower().endswith(SUFFIX) for name in names)
+
+
+def predict_in_slabs(
+    options: argparse.Namespace, settings: Settings, request: PredictRequest
+) -> int:
+    """Predict one structure; 0, or an error is raised.
+
+    Raises:
+        InvalidRequest: an option that is of no use here, or an output that is there.
+        EquipotError: as `app.space.stream.stream`.
+    """
+    path, output = _paths(options, request)
+    source = open_source(path, options.format)
+    model = open_store(settings.model_store, settings.cache).load(
+        options.model or settings.default_model[0]
+    )
+    backend = open_backend(model, potential_options(settings))
+    card = backend.card
+    check_on_ood([card], request.on_ood)
+    transport = _transport(options, settings, backend)
+    ask = (card, backend.is_strictly_local, transport, request.derivatives, _Progress())
+    began = time.perf_counter()
+    try:
+        if output.name.lower().endswith(SUFFIX):
+            totals = stream(source, output, *ask)
+        else:
+            with scratch(output) as folder:
+                totals = stream(source, folder / f"answer{SUFFIX}", *ask)
+                _write_xyz(output, Columns(folder / f"answer{SUFFIX}"))
+    finally:
+        transport.close()
+    seconds = time.perf_counter() - began
+    _tell(options, card.reference, source.head.n_atoms, totals, seconds)
+    _tell_doubts(options, Known(card), source.head.whole, totals)
+    return 0
+
+
+def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, Path]:
+    """The input and the output.
+
+    Raises:
+        InvalidRequest: not one of each, or something else is asked than single energies and forces.
+    """
+    stated = [name for name in UNUSED if getattr(options, name)]
+    if stated:
+        words = ", ".join(f"--{name.replace('_', '-')}" for name in stated)
+        raise InvalidRequest(f"{words}: of no use for a structure in columns; leave it out")
+    if request.relax is not None or request.task is not None:
+        raise InvalidRequest("--relax: structures in columns are not relaxed; leave it out")
+    if len(options.files) != 1 or options.output is None:
+        raise InvalidRequest(
+            f"{len(options.files)} files; of a structure in columns, one is read and --output states "
+            f"where its answer goes: a folder *{SUFFIX}, or a file *.xyz"
+        )
+    output: Path = options.output
+    if not output.name.lower().endswith((SUFFIX, ".xyz", ".extxyz")):
+        raise InvalidRequest(f"--output {output}: a folder *{SUFFIX}, or a file *.xyz, is written")
+    return Path(options.files[0]), output
+
+
+def _transport(options: argparse.Namespace, settings: Settings, backend: Backend) -> Transport:
+    if options.workers is None:
+        return Evaluator(backend, settings.device, settings.memory_mb * 1_000_000)
+    place = absolute(settings.model_store)
+    return Pool(
+        Opening(backend.card.reference, place, settings.threads, settings.device, settings.backend),
+        options.workers,
+    )
+
+
+def _write_xyz(path: Path, answer: Columns) -> None:
+    """The answer as a file of one frame."""
+    predicted = [name for name in ("forces", "energies") if name in answer.names]
+
+    def slabs() -> Iterator[tuple[Slab, Mapping[str, NDArray[Any]]]]:
+        for start, slab in zip(range(0, answer.head.n_atoms, SLAB), answer.slabs(), strict=True):
+            rows = start, start + len(slab.numbers)
+            yield slab, {name: answer.read(name, *rows) for name in predicted}
+
+    results = dict(answer.results)
+    if "stress" in results:
+        results["stress"] = [value for row in results["stress"] for value in row]
+    write_extxyz(path, answer.head, slabs(), **results)
+
+
+class _Progress:
+    """Says on a terminal how far it is."""
+
+    def __init__(self) -> None:
+        self._began = self._said = time.perf_counter()
+
+    def __call__(self, done: int, of: int) -> None:
+        now = time.perf_counter()
+        if sys.stderr.isatty() and now - self._said > REDRAWN:
+            self._said = now
+            left = (now - self._began) * (of - done) / done
+            print(f"\r{done:,} of {of:,} atoms, {left:.0f} s left ", end="", file=sys.stderr)
+
+
+def _tell(
+    options: argparse.Namespace, model: str, atoms: int, totals: Totals, seconds: float
+) -> None:
+    said = f"{atoms} atoms answered with {model}: {totals.energy:.6f} eV, {seconds:.3g} s"
+    print(f"equipot {options.command}: {said}", file=sys.stderr)
+
+
+def _tell_doubts(options: argparse.Namespace, known: Known, whole: Whole, totals: Totals) -> None:
+    """Tell what is out of domain.
+
+    Raises:
+        OutOfDomain: there is something, and that is to be an error.
+    """
+    doubts = doubts_of_geometry(known, whole, totals.findings)
+    for doubt in doubts:
+        print(f"equipot {options.command}: {doubt.code}: {doubt.message}", file=sys.stderr)
+    if doubts and (options.strict or options.on_ood == "error"):
+        raise OutOfDomain("the structure is out of domain, and that is to be an error; see above")
