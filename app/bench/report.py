@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-MILLION = 1e6
+MILLION = 1_000_000
 Results = dict[str, Any]
 
 
@@ -93,24 +93,33 @@ PARTS: dict[str, Callable[[Results], str]] = {
 
 
 def sizing(results: Results) -> str:
-    """What a million structures cost on this machine."""
-    rows = [("A MILLION OF", "ASKED FOR", "A SECOND", "TAKES")]
+    """What the planned structures, or a million, cost on nodes like this machine."""
+    plan = results.get("plan", {"structures": MILLION, "nodes": 1})
+    count, nodes = plan["structures"], plan["nodes"]
+    title = "A MILLION OF" if count == MILLION else f"{count:,} OF"
+    where = "TAKES" if nodes == 1 else f"TAKES ON {nodes} NODES"
+    rows = [(title, "ASKED FOR", "A SECOND", where)]
+
+    def cost(rate: float) -> tuple[str, str]:
+        return f"{nodes * rate:.3g}", duration(count / (nodes * rate))
+
     for kind in results.get("backend", []):
         rows.append(
-            (kind["sample"], "energy and forces, backend alone", *_cost(kind["best"]["rate"]))
+            (kind["sample"], "energy and forces, backend alone", *cost(kind["best"]["rate"]))
         )
     if "service" in results:
         most = max(results["service"]["loads"], key=lambda load: float(load["rate"]))
         asked = f"energy and forces, {most['clients']} clients"
-        rows.append((results["service"]["sample"], asked, *_cost(most["rate"])))
+        rows.append((results["service"]["sample"], asked, *cost(most["rate"])))
     if "relax" in results:
-        rows.append((results["relax"]["sample"], "relaxation", *_cost(results["relax"]["rate"])))
+        rows.append((results["relax"]["sample"], "relaxation", *cost(results["relax"]["rate"])))
     return _table(rows, right=False)
 
 
-def _cost(rate: float) -> tuple[str, str]:
-    hours = MILLION / rate / 3600
-    return f"{rate:.3g}", f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"
+def duration(seconds: float) -> str:
+    """A time that is to be planned with."""
+    hours = seconds / 3600
+    return f"{hours:.3g} hours" if hours < 48 else f"{hours / 24:.3g} days"
 
 
 def _number(value: float | None, form: str) -> str:

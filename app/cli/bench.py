@@ -51,6 +51,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=float, default=10.0, help="of each measurement (%(default)s)"
     )
     parser.add_argument(
+        "--plan",
+        type=int,
+        default=report.MILLION,
+        metavar="N",
+        help="structures for which the last table says what they take (%(default)s)",
+    )
+    parser.add_argument(
+        "--nodes", type=int, default=1, metavar="N", help="of this kind, that share them (1)"
+    )
+    parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write all numbers into a file, too"
     )
     parser.add_argument("--model-store", dest="model_store", help="folder or URL of the models")
@@ -74,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
     )
     subject = _subject(settings, model, options)
     results = _described(subject)
+    results["plan"] = {"structures": options.plan, "nodes": options.nodes}
     print(report.heading(results), flush=True)
     for part in PARTS:
         if part in options.only:
@@ -92,6 +103,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InvalidRequest(f"--json: there is no folder {options.json.parent}; make it first")
     for name, value in (
         ("--in-flight", options.in_flight),
+        ("--plan", options.plan),
+        ("--nodes", options.nodes),
         *(("--clients", count) for count in options.clients),
     ):
         if value < 1:

@@ -83,6 +83,10 @@ class Pool:
             for _, future in waiting:
                 future.cancel()
 
+    def processes(self) -> tuple[int, ...]:
+        """Their numbers, while they live."""
+        return tuple(process.pid for process in self._processes)
+
     def close(self) -> None:
         """End the workers, once they have done what they are at."""
         self._threads.shutdown(cancel_futures=True)

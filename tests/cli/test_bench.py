@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.bench import report
 from app.cli.main import main
 from tests.paths import ROOT
 
@@ -92,8 +93,20 @@ def test_own_structures(
     assert "own.xyz: frame 0: " in capsys.readouterr().err
 
 
+def test_a_plan_for_nodes_like_this_one() -> None:
+    results = {
+        "backend": [{"sample": "aspirin", "best": {"rate": 50.0}}],
+        "plan": {"structures": 10**9, "nodes": 100},
+    }
+    text = report.sizing(results)
+    assert "1,000,000,000 OF" in text
+    assert "TAKES ON 100 NODES" in text
+    assert text.splitlines()[1].split()[-3:] == ["5e+03", "2.31", "days"]
+
+
 @pytest.mark.parametrize(
-    ("option", "value"), [("--seconds", 0), ("--clients", 0), ("--in-flight", 0)]
+    ("option", "value"),
+    [("--seconds", 0), ("--clients", 0), ("--in-flight", 0), ("--plan", 0), ("--nodes", -1)],
 )
 def test_options_without_sense_are_refused(
     pair_store: Path, option: str, value: int, capsys: pytest.CaptureFixture[str]

@@ -13,6 +13,8 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import read, write
+from ase.md.verlet import VelocityVerlet
+from ase.units import fs, kB
 
 from app.atoms.regions import Region, divide
 from app.atoms.structure import Structure
@@ -98,8 +100,7 @@ def test_a_worker_that_is_killed_costs_nothing(pool: Pool) -> None:
     regions = divide(Region.of(crystal), 12, card.cutoff, card.cutoff + 1e-6)
     answers = pool.answers(regions, True)
     energy = next(answers)[1].prediction.energy
-    victim = next(iter(pool._processes))
-    os.kill(victim.pid, signal.SIGKILL)
+    os.kill(pool.processes()[0], signal.SIGKILL)
     energy += sum(answer.prediction.energy for _, answer in answers)
     assert energy == pytest.approx(expected.energy, rel=1e-12)
 
@@ -188,3 +189,17 @@ def test_workers_of_the_command_line_that_cannot_be(
     write(tmp_path / "in.xyz", argon(1), format="extxyz")
     assert main(["predict", str(tmp_path / "in.xyz"), "--model", ARGON, *more]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_dynamics_over_workers_keep_the_energy() -> None:
+    """Steps of ASE; each divides the atoms anew, and none crosses a border unseen."""
+    atoms = argon(7)
+    random = np.random.default_rng(1).normal(size=(len(atoms), 3))
+    atoms.set_momenta(random * np.sqrt(atoms.get_masses()[:, None] * kB * 80))
+    atoms.calc = EquipotCalculator(ARGON, store=MODEL_STORE, threads=2, workers=2)
+    dynamics = VelocityVerlet(atoms, 4.0 * fs)
+    energies = []
+    dynamics.attach(lambda: energies.append(atoms.get_total_energy()), interval=1)
+    dynamics.run(30)
+    moved = atoms.get_kinetic_energy()
+    assert np.ptp(energies) < 0.002 * moved
