@@ -8,6 +8,8 @@ from app.atoms.prediction import StructurePrediction, split
 from app.atoms.regions import Region
 from app.atoms.structure import Structure
 from app.backends import Backend
+from app.space.evaluator import Evaluator
+from app.space.structure import Space
 
 
 def sheet() -> Structure:
@@ -39,6 +41,20 @@ def in_pieces(
         answer = backend(piece.graph) if derivatives else backend.energies(piece.graph)
         whole.add(piece, split(answer, piece.graph)[0])
     return whole.prediction()
+
+
+def in_regions(
+    backend: Backend, structure: Structure, derivatives: bool = True
+) -> StructurePrediction:
+    """Its prediction, assembled from regions that workers would have."""
+    space = Space(backend.card, False, ThreeWorkers(backend))
+    return space.evaluate(structure, derivatives)
+
+
+class ThreeWorkers(Evaluator):
+    """One that divides structures as three would."""
+
+    workers = 3
 
 
 def at_once(backend: Backend, structure: Structure) -> StructurePrediction:

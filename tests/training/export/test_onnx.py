@@ -16,7 +16,7 @@ from tests.structures import random_molecule
 from tests.tolerances import TOLERANCES
 from tests.training.cards import ELEMENTS, random_card
 from tests.training.models.variants import DOT_PRODUCT, NONLINEAR_MLP, SMALL
-from tests.training.pieces import at_once, in_pieces, sheet
+from tests.training.pieces import at_once, in_pieces, in_regions, sheet
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,9 @@ def test_the_artifact_in_pieces_is_the_whole_one(exported):
     backend = open_onnx(card.model_copy(update={"energies_alone": True}), folder)
     expected = at_once(backend, sheet())
     assert_same(in_pieces(backend, sheet()), expected, TOLERANCES["float32"])
+    assert_same(in_regions(backend, sheet()), expected, TOLERANCES["float32"])
+    alone = in_regions(backend, sheet(), derivatives=False)
+    assert_same_energies(alone, expected, TOLERANCES["float32"])
     assert_same_energies(
         in_pieces(backend, sheet(), derivatives=False), expected, TOLERANCES["float32"]
     )
