@@ -86,6 +86,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ase.io.write(folder / "dimer.xyz", molecule("H2O"), format="extxyz")
     ase.io.write(folder / "salt.cif", bulk("NaCl", "rocksalt", 5.6))
     ase.io.write(folder / "more" / "box.cif", molecule("H2O", cell=[9, 9, 9], pbc=True))
+    methanes = molecule("CH4", cell=[4.2, 4.2, 4.2], pbc=True) * (6, 6, 6)
+    ase.io.write(folder / "big.xyz", methanes, format="extxyz")
+    argon = bulk("Ar", "fcc", 5.26, cubic=True) * (4, 4, 4)
+    ase.io.write(folder / "argon.data", argon, format="lammps-data", masses=True)
     (folder / "molecules.sdf").write_text(SDF)
     (folder / "molecules.sdf.gz").write_bytes(gzip.compress(SDF.encode()))
     water = {"symbols": ["O", "H", "H"], "positions": molecule("H2O").positions.tolist()}
