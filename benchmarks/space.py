@@ -92,10 +92,12 @@ def row(options: argparse.Namespace, atoms: int, workers: int) -> tuple[int, flo
     command += ["--folder", str(options.folder), "--backend", options.backend]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    said = process.stdout.read()
+    with process.stdout:
+        said = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     if status:
-        raise SystemExit(f"a measurement ended with status {status}")
+        raise SystemExit(f"a measurement ended with status {process.returncode}")
     found, cpu = json.loads(said), usage.ru_utime + usage.ru_stime
     count, wall = found["atoms"], found["seconds"]
     cells = [options.model, f"{count:,}", workers, f"{wall:.0f}", f"{cpu:.0f}"]
