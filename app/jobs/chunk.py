@@ -20,6 +20,7 @@ from app.protocol.request import Entry
 from app.protocol.response import Result
 from app.relax import RelaxationState
 from app.service.load import Load
+from app.service.window import Window
 from app.tasks import Course, Stage
 
 CAREFUL = 3
@@ -34,26 +35,6 @@ HOPELESS = 8
 Answer: TypeAlias = Callable[[Entry, Course], Awaitable[Result]]
 
 log = logging.getLogger(__name__)
-
-
-class Window:
-    """Room for structures under way, of all chunks; belongs to one event loop."""
-
-    def __init__(self) -> None:
-        self._load = Load()
-        self._left = asyncio.Event()
-
-    async def enter(self, atoms: int, most: Callable[[], Load]) -> None:
-        """Wait for a place; `most` says how much there may be."""
-        while not self._load.below(most()):
-            self._left.clear()
-            await self._left.wait()
-        self._load.add(atoms)
-
-    def leave(self, atoms: int) -> None:
-        """Give a place back."""
-        self._load.remove(atoms)
-        self._left.set()
 
 
 class Chunk:

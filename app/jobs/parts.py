@@ -63,10 +63,12 @@ class PartLimits:
     Attributes:
         structures: the most structures.
         structure_bytes: bytes of one structure.
+        part_structures: of a part of a text.
     """
 
     structures: int
     structure_bytes: int
+    part_structures: int = PART_STRUCTURES
 
     def check_size(self, number: int, size: int) -> None:
         """Whether a structure may take so many bytes.

@@ -16,7 +16,7 @@ from pathlib import Path
 from app.engine.potential import Potential
 from app.errors import BackendError, Overloaded, StructureTooLarge, Unavailable
 from app.jobs.background import BACKOFF, Background
-from app.jobs.chunk import HOPELESS, Chunk, Window
+from app.jobs.chunk import HOPELESS, Chunk
 from app.jobs.folder import JobFolder
 from app.jobs.hand_in import HandIn
 from app.jobs.housekeeper import Housekeeper
@@ -34,6 +34,7 @@ from app.protocol.response import Result
 from app.service.choice import Choice, ref_of
 from app.service.load import Load
 from app.service.service import Service
+from app.service.window import Window
 from app.tasks import Course
 
 MOST_CHUNKS = 8

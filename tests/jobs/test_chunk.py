@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from app.errors import BackendError, InvalidStructure, Unavailable
-from app.jobs.chunk import CAREFUL, HOPELESS, Answer, Chunk, Window
+from app.jobs.chunk import CAREFUL, HOPELESS, Answer, Chunk
 from app.jobs.kept import Kept
 from app.jobs.leases import Lease
 from app.jobs.records import Record, unpack_records
 from app.protocol.request import Entry
 from app.protocol.response import Result
 from app.service.load import Load
+from app.service.window import Window
 from app.tasks import Course
 
 COUNT = 6

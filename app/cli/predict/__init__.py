@@ -23,6 +23,7 @@ from app.atoms.properties import NAMES
 from app.backends import Backend
 from app.backends.domain import check_on_ood
 from app.cli.options import add_doubtful, settings_from
+from app.cli.predict.cluster import add_ray_options, answer_on_cluster, check_ray_options
 from app.cli.predict.entries import (
     check_files,
     expanded,
@@ -36,7 +37,6 @@ from app.cli.predict.record import Record, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all, answers_of
 from app.cli.predict.slabs import is_in_slabs, predict_in_slabs
-from app.cli.predict.tally import Tally
 from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
@@ -50,6 +50,7 @@ from app.protocol.intake import SMILES, Drawing, check_drawn
 from app.protocol.model_ref import ModelRef
 from app.protocol.query import properties_from, relax_from
 from app.protocol.request import PredictRequest
+from app.protocol.tally import Tally
 from app.relax import RelaxOptions
 from app.service.choice import ref_of
 from app.service.load import Load
@@ -79,6 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--properties", help=f"some of {','.join(NAMES)}, separated by commas")
     add_relax_options(parser)
     add_output(parser, PREDICTED, "as the name of the output says, else xyz")
+    add_ray_options(parser)
 
 
 def add_input(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +141,8 @@ def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers",
         type=int,
-        help="processes over which structures of 1000 atoms or more are divided; threads are shared",
+        help="processes over which structures of 1000 atoms or more are divided, which share the "
+        "threads; with --ray, how many workers there are (as many as have room)",
     )
     parser.add_argument("--device", help="where the model is evaluated: cpu, cuda or cuda:N")
     parser.add_argument("--backend", help="what runs an exported model: auto, onnx, aoti or kernel")
@@ -160,7 +163,16 @@ def run(options: argparse.Namespace) -> int:
     """
     settings = settings_from(options)
     options.files = expanded(options.files)
+    check_ray_options(options)
     request = _request(options, settings)
+    if options.ray:
+        check_files(options.files)
+        form, drawing = _form(options, request, "xyz"), _drawing(options)
+        if form in WRITERS and WRITERS[form].single:
+            raise InvalidRequest(
+                f"--to {form}: holds one structure; write xyz, json, csv or parquet"
+            )
+        return answer_on_cluster(options, settings, request, form, drawing)
     if is_in_slabs(options):
         return predict_in_slabs(options, settings, request)
     return answer_files(options, settings, request)

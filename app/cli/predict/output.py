@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from app.cli.predict.tally import Outcome
 from app.errors import EquipotError, InvalidRequest
 from app.formats.extxyz.comment_line import read_pairs
 from app.formats.registry import WRITERS
@@ -20,6 +19,7 @@ from app.protocol.faults import fault
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
+from app.protocol.tally import Outcome
 
 SMALL = 6
 """Rows of a table that people are shown."""

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TextIO
 
 from app.cli.predict.flight import Finished
-from app.cli.predict.tally import Outcome, Tally, counted
 from app.protocol.response import Answered
+from app.protocol.tally import Outcome, Tally, counted
 
 WIDTH = 24
 """Characters of the bar."""
@@ -57,6 +57,16 @@ class Report:
             return
         for warning in result.warnings:
             self.say(f"{name}: warning {warning.code}: {warning.message}")
+
+    def advance(self, tally: Tally, share: float) -> None:
+        """Count many results at once, of which nothing is told one by one.
+
+        Args:
+            tally: of them.
+            share: of the input that has been answered with them.
+        """
+        self.tally.merge(tally)
+        self._share = share
 
     def say(self, line: str) -> None:
         """A line that stays."""

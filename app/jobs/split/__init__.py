@@ -41,7 +41,8 @@ class TextCut:
             StructureTooLarge: over a limit.
         """
         check_ends(data, limits.structure_bytes)
-        parts = joined(self.items(data, limits), limits, self.most)
+        most = min(self.most, limits.part_structures)
+        parts = joined(self.items(data, limits), limits, most)
         for part in parts:
             check_text(data[part.start : part.stop], part)
         return Parts(self.prefix(data, limits), parts) if parts else whole(len(data), limits)

@@ -8,9 +8,9 @@ import pytest
 from app.cli.predict.entries import Read
 from app.cli.predict.flight import Finished
 from app.cli.predict.report import CLEAR, Report
-from app.cli.predict.tally import Outcome, Tally
 from app.errors import UnsupportedElement
 from app.protocol.request import Entry
+from app.protocol.tally import Outcome, Tally
 
 REFUSAL = UnsupportedElement("atom 0 is Xe")
 

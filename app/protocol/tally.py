@@ -68,6 +68,28 @@ class Tally:
         self.warnings.update(outcome.warnings)
         self.relaxed.update(() if outcome.relaxed is None else (outcome.relaxed,))
 
+    def merge(self, other: "Tally") -> None:
+        """All of another one."""
+        self.structures += other.structures
+        self.refused.update(other.refused)
+        self.warnings.update(other.warnings)
+        self.relaxed.update(other.relaxed)
+
+    def as_json(self) -> dict[str, Any]:
+        """The counts, as a document."""
+        return {
+            "structures": self.structures,
+            "refused": dict(self.refused),
+            "warnings": dict(self.warnings),
+            "relaxed": dict(self.relaxed),
+        }
+
+    @classmethod
+    def of_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Those of such a document."""
+        counts = {name: Counter(fields[name]) for name in ("refused", "warnings", "relaxed")}
+        return cls(fields["structures"], **counts)
+
     def lines(self) -> Iterable[str]:
         """For people: what was answered and refused, and how relaxations ended."""
         refused = self.refused.total()

@@ -1,0 +1,140 @@
+"""Screens: the same results from workers of a Ray cluster, in a folder of files."""
+
+import argparse
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.cli.predict.entries import is_stream
+from app.cli.predict.record import Record, forget
+from app.cli.predict.report import Report
+from app.cluster.connection import cluster
+from app.cluster.folder import ScreenFolder
+from app.cluster.portions import PORTION, Portions
+from app.cluster.screen import Progress, Resources, Screen
+from app.cluster.shipping import PackedModel
+from app.cluster.worker import Assignment
+from app.errors import InvalidRequest
+from app.formats.registry import WRITERS
+from app.protocol.intake import Drawing
+from app.protocol.model_ref import ModelRef
+from app.protocol.request import PredictRequest
+from app.protocol.tally import Tally
+from app.settings import Settings
+from app.store.location import open_store
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def add_ray_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what a screen on a cluster needs."""
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="workers of a Ray cluster answer, and --output is a folder: local (starts one), auto, "
+        "HOST:PORT or ray://HOST:PORT",
+    )
+    parser.add_argument("--worker-cpus", type=float, help="with --ray: cores of each (1)")
+    parser.add_argument(
+        "--worker-gpus", type=float, help="with --ray: GPUs of each, 0.5 shares one"
+    )
+    parser.add_argument(
+        "--portion",
+        type=int,
+        help=f"with --ray: most structures of a file of the output ({PORTION})",
+    )
+
+
+def check_ray_options(options: argparse.Namespace) -> None:
+    """Whether what is stated of a cluster can be meant.
+
+    Raises:
+        InvalidRequest: it cannot; says why.
+    """
+    names = ("workers", "worker_cpus", "worker_gpus", "portion")
+    for name in names:
+        value = getattr(options, name)
+        option = f"--{name.replace('_', '-')}"
+        if value is not None and not options.ray and name != "workers":
+            raise InvalidRequest(f"{option}: is of workers of a cluster; say --ray as well")
+        if value is not None and not value > 0:
+            raise InvalidRequest(f"{option} {value:g}: a positive number is expected")
+    if not options.ray:
+        return
+    if options.server:
+        raise InvalidRequest("--ray and --server are stated; state one")
+    if options.output is None:
+        raise InvalidRequest("--ray: say --output, a folder for the results")
+    if streams := [file for file in options.files if is_stream(file)]:
+        raise InvalidRequest(f"--ray: {streams[0]} can be read only once; write it to a file first")
+
+
+def answer_on_cluster(
+    options: argparse.Namespace,
+    settings: Settings,
+    request: PredictRequest,
+    form: str,
+    drawing: Drawing,
+) -> int:
+    """Answer a request for all files; returns as `app.cli.predict.run`."""
+    output: Path = options.output
+    suffix = WRITERS[form].suffix if form in WRITERS else f".{form}"
+    folder = ScreenFolder(output, suffix)
+    cores = options.worker_cpus or 1.0
+    if options.threads is None:
+        settings = settings.model_copy(update={"threads": max(1, int(cores))})
+    model = open_store(settings.model_store, settings.cache).load(
+        options.model or settings.default_model[0]
+    )
+    packed = PackedModel.of(model)
+    ref = ModelRef(packed.name, packed.version, packed.digest)
+    record = Record.of(ref, request, form, options.files, options.format, drawing)
+    record = record.model_copy(
+        update={"options": record.options | {"portion": options.portion or PORTION}}
+    )
+    if options.resume and output.exists():
+        record.check(output, options.files)
+    else:
+        folder.check_new()
+    assignment = Assignment(packed, request, drawing, form, settings)
+    resources = Resources(options.workers, cores, options.worker_gpus or 0.0)
+    with cluster(options.ray), _signals() as stopped:
+        report = Report(folder.open(), command=options.command)
+        record.write(output)
+        screen = Screen(assignment, folder, resources, report.say)
+        size = options.portion or PORTION
+        with Portions(options.files, options.format, size) as portions:
+            for progress in screen.run(iter(portions), lambda: bool(stopped)):
+                _tell(report, progress)
+    report.summarize(ref.reference)
+    if stopped:
+        report.say(f"ended by {stopped[0].name} before the input did; go on with --resume")
+        return 128 + stopped[0]
+    forget(output)
+    return 1 if report.tally.refused else 0
+
+
+def _tell(report: Report, progress: Progress) -> None:
+    report.advance(progress.tally or Tally(), progress.share)
+    report.show(progress.under_way)
+
+
+@contextmanager
+def _signals() -> Iterator[list[signal.Signals]]:
+    """Where the signal will be that has ended the run; a second one ends it at once."""
+    stopped: list[signal.Signals] = []
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+
+    def stop(number: int, _: object) -> None:
+        stopped.append(signal.Signals(number))
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    for each in SIGNALS:
+        signal.signal(each, stop)
+    try:
+        yield stopped
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -1,0 +1,1 @@
+"""Past one machine, on Ray: screens over many workers, replicas of the service, labelling."""

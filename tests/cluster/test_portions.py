@@ -1,0 +1,65 @@
+"""Portions hold what their files hold, in order, and can be cut again."""
+
+import gzip
+
+import ase.io
+import pytest
+from ase.build import molecule
+
+from app.cli.predict.entries import read_entries
+from app.cluster.portions import Portions, grouped
+from app.cluster.worker import entries_of
+from app.errors import InvalidFormat
+from app.jobs.parts import Part
+from app.protocol.intake import Drawing
+
+NAMES = ("CH3CH2OH", "C6H6", "H2O", "CH3CONH2", "NH3")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Structures in several formats, one compressed, one of ASE's, one that is none."""
+    folder = tmp_path_factory.mktemp("given")
+    frames = [molecule(NAMES[i % len(NAMES)], info={"id": f"m{i}"}) for i in range(50)]
+    ase.io.write(folder / "a.xyz", frames, format="extxyz")
+    (folder / "b.xyz.gz").write_bytes(gzip.compress((folder / "a.xyz").read_bytes()))
+    (folder / "c.smi").write_text("CCO ethanol\nC1CC methane\nO\n")
+    ase.io.write(folder / "d.traj", frames[:3])
+    (folder / "e.xyz").write_text("this is none\n")
+    return [str(path) for path in sorted(folder.iterdir())]
+
+
+def shown(entries) -> list[tuple]:
+    """What can be compared of entries."""
+    return [
+        (entry.id, entry.n_atoms, type(entry.structure).__name__, entry.warnings)
+        for entry in entries
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1024])
+def test_they_hold_what_files_hold(files: list[str], size: int) -> None:
+    xyz = [file for file in files if ".smi" not in file]
+    with Portions(xyz, size=size) as portions:
+        cut = list(portions)
+    assert [each.number for each in cut] == list(range(len(cut)))
+    assert cut[-1].share == pytest.approx(1.0)
+    entries = [entry for each in cut for entry in entries_of(each, Drawing())]
+    assert shown(entries) == shown(read.entry for read in read_entries(xyz))
+    assert isinstance(entries[-1].structure, InvalidFormat)
+
+
+def test_lines_of_smiles_are_molecules(files: list[str]) -> None:
+    (file,) = (file for file in files if ".smi" in file)
+    with Portions([file], size=1) as portions:
+        entries = [e for each in portions for e in entries_of(each, Drawing(conformers=2))]
+    assert [entry.id for entry in entries] == ["ethanol", "methane", None]
+    assert entries[0].structure.conformers == 2
+
+
+def test_groups_have_no_gaps() -> None:
+    parts = [Part(10 * i, 10 * i + 10, 3 * i, 3) for i in range(7)]
+    groups = list(grouped(parts, 7))
+    assert groups[0] == (parts[0], parts[1])
+    assert groups[-1][1] == parts[-1]
+    assert [g[0] for g in groups[1:]] == [parts[parts.index(g[1]) + 1] for g in groups[:-1]]
