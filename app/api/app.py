@@ -52,13 +52,14 @@ EXPOSED = (
 """Headers of answers that pages of other origins may read."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None, service: Service | None = None) -> FastAPI:
     """An app with models, queue and metrics of its own.
 
     Args:
         settings: read from the environment where not given.
+        service: that answers; one of its own where not given.
     """
-    service = Service(settings or Settings())
+    service = service or Service(settings or Settings())
     app: FastAPI = FastAPIOffline(
         title="Equipot",
         version=__version__,

@@ -25,6 +25,7 @@ from app.relax import Safeguards
 from app.relax.bonds import changed_bonds
 from app.service.answer_cache import AnswerCache, key_of
 from app.service.choice import Choice, as_asked, ref_of
+from app.service.elsewhere import Elsewhere
 from app.tasks import WHOLE, Asking, Chemist, Course
 from app.telemetry.context import count_structure
 
@@ -48,6 +49,7 @@ class Aids:
         suggest: says of a structure that its model refuses who may answer it.
         chemist: answers what RDKit knows.
         cache: of answers that were given before.
+        elsewhere: answers in the place of this process.
     """
 
     safeguards: Safeguards
@@ -55,6 +57,7 @@ class Aids:
     suggest: Suggest | None = None
     chemist: Chemist | None = None
     cache: AnswerCache | None = None
+    elsewhere: Elsewhere | None = None
 
 
 async def answer(choice: Choice, request: PredictRequest, aids: Aids) -> PredictResponse:
@@ -173,6 +176,8 @@ async def _result(
     if isinstance(entry.structure, Smiles):
         return InvalidStructure("a SMILES, of which no geometry has been made")
     try:
+        if aids.elsewhere is not None:
+            return await aids.elsewhere.answered(potential, entry, request)
         return await _answered(potential, entry, entry.structure, request, aids, course)
     except EquipotError as error:
         return error

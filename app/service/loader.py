@@ -7,6 +7,7 @@ from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import Potential
 from app.errors import BackendError, EquipotError, OutOfMemory
+from app.service.elsewhere import Elsewhere
 from app.service.metrics import Metrics
 from app.service.options import potential_options
 from app.settings import Settings
@@ -22,14 +23,21 @@ class Loader:
         settings: of the service.
         store: where they come from.
         metrics: is told what they do.
+        elsewhere: runs them, in the place of this process.
 
     Attributes:
         loading: `name@version` of those that are being loaded.
     """
 
-    def __init__(self, settings: Settings, store: ModelStore, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: ModelStore,
+        metrics: Metrics,
+        elsewhere: Elsewhere | None = None,
+    ) -> None:
         self.loading: set[str] = set()
-        self._store, self._metrics = store, metrics
+        self._store, self._metrics, self._elsewhere = store, metrics, elsewhere
         self._options = potential_options(settings)
         self._cache = CalibrationCache(settings.cache)
 
@@ -43,6 +51,8 @@ class Loader:
         """
         self.loading.add(reference)
         try:
+            if self._elsewhere is not None:
+                return await self._elsewhere.opened(reference, self._options)
             return await asyncio.to_thread(self._open, reference)
         except EquipotError as error:
             log.error("model %s is refused: %s", reference, error)

@@ -17,6 +17,7 @@ from app.errors import (
     UnreachableStore,
 )
 from app.service.deployment import Deployment, DeploymentFile
+from app.service.elsewhere import Elsewhere
 from app.service.loader import Loader
 from app.service.metrics import Metrics
 from app.service.reloads import Reloads
@@ -33,6 +34,7 @@ class Models(Served):
     Args:
         settings: of the service.
         metrics: is told of models and of what they do.
+        elsewhere: runs them, in the place of this process.
 
     Attributes:
         leaving: those that take no more requests and finish what they have, by `name@version`.
@@ -43,9 +45,11 @@ class Models(Served):
         InvalidRequest: the file of the deployment is none, or cannot be read.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, elsewhere: Elsewhere | None = None
+    ) -> None:
         super().__init__(settings, metrics)
-        self._loader = Loader(settings, self.store, metrics)
+        self._loader = Loader(settings, self.store, metrics, elsewhere)
         self._wanted = Wanted(settings, self.store)
         self.leaving: dict[str, Potential] = {}
         self._leaves: set[asyncio.Task[None]] = set()

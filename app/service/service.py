@@ -32,6 +32,7 @@ from app.service.administration import Administration
 from app.service.answer import Aids, answer, result_of
 from app.service.answer_cache import AnswerCache
 from app.service.choice import Choice
+from app.service.elsewhere import Elsewhere
 from app.service.embedding import Embedding
 from app.service.following import Following
 from app.service.metrics import Metrics
@@ -62,6 +63,7 @@ class Service:
 
     Args:
         settings: of the service.
+        elsewhere: runs the models, in the place of this process.
 
     Attributes:
         settings: as given.
@@ -75,16 +77,20 @@ class Service:
         InvalidRequest: the file of keys, or of the deployment, is none, or cannot be read.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, elsewhere: Elsewhere | None = None) -> None:
         self.settings = settings
         self.gate = Gate(settings.api_keys_file)
         self.metrics = Metrics()
-        self.models = Models(settings, self.metrics)
+        self.models = Models(settings, self.metrics, elsewhere)
         self.administration = Administration(self.models)
         self._limits = request_limits(settings)
         self.embedding = Embedding(self._limits, settings.max_atoms, settings.embed_seconds)
         self._aids = Aids(
-            safeguards(settings), self.metrics.answered, self._suggest, self.embedding.ask
+            safeguards(settings),
+            self.metrics.answered,
+            self._suggest,
+            self.embedding.ask,
+            elsewhere=elsewhere,
         )
         cache = AnswerCache.of(settings.answer_cache, self.metrics)
         self._cached = replace(self._aids, cache=cache)

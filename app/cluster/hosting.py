@@ -1,0 +1,48 @@
+"""Hosting: the service on a cluster, for as long as the process lives that asked for it."""
+
+import logging
+import signal
+import threading
+
+from app.access.gate import Gate
+from app.cluster.connection import cluster
+from app.errors import Unavailable
+from app.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+def host(settings: Settings, address: str, scale: dict[str, float]) -> int:
+    """Serve until a signal ends it.
+
+    Args:
+        settings: of the service.
+        address: of the cluster, as for `app.cluster.connection.cluster`.
+        scale: fields of `app.cluster.serving.Scale`.
+
+    Raises:
+        InvalidRequest: no address, or others than this machine could ask without a key and nothing
+            says that they may.
+        Unavailable: the cluster cannot be used, or no replica starts; says why.
+    """
+    Gate(settings.api_keys_file).check_address(settings.host, settings.allow_anonymous)
+    with cluster(address):
+        from ray import serve
+
+        from app.cluster.serving import NAME, Scale, application
+
+        ended = threading.Event()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, lambda *_: ended.set())
+        http = {"host": settings.host, "port": settings.port, "location": "HeadOnly"}
+        serve.start(http_options=http)
+        try:
+            app = application(settings, Scale.model_validate(scale))
+            serve.run(app, name=NAME, route_prefix="/")
+        except RuntimeError as error:
+            serve.delete(NAME)
+            raise Unavailable(f"no replica starts: {error}") from error
+        log.info("listening on http://%s:%s", settings.host, settings.port)
+        ended.wait()
+        serve.delete(NAME)
+    return 0
