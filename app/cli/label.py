@@ -47,14 +47,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "--processes",
         type=int,
-        default=os.cpu_count() or 1,
-        help="worker processes (default: all cores)",
+        help="worker processes (default: all cores, of the cluster with --ray)",
     )
     add(
         "--timeout",
         type=float,
         default=600.0,
         help="seconds that a frame may take (default: %(default)g)",
+    )
+    add(
+        "--ray",
+        metavar="ADDRESS",
+        help="workers of a Ray cluster label, which have the calculator installed: local (starts "
+        "one), auto, HOST:PORT or ray://HOST:PORT",
     )
 
 
@@ -63,14 +68,21 @@ def run(options: argparse.Namespace) -> int:
     from app.labelling.label import Reference, label
     from app.labelling.output import failures_path
 
-    if options.processes < 1 or not options.timeout > 0:
+    if (options.processes is not None and options.processes < 1) or not options.timeout > 0:
         raise InvalidRequest("--processes and --timeout must be positive")
     properties = tuple(name.strip() for name in options.properties.split(","))
     reference = Reference(options.calculator, json_object(options.options), properties)
-    show = _Progress()
-    summary = label(
-        options.structures, options.output, reference, options.processes, options.timeout, show
-    )
+    files, output, show = options.structures, options.output, _Progress()
+    if options.ray is None:
+        processes = options.processes or os.cpu_count() or 1
+        summary = label(files, output, reference, processes, options.timeout, show)
+    else:
+        from app.cluster.connection import cluster
+        from app.cluster.labelling import scattered
+
+        with cluster(options.ray):
+            processes = options.processes or 0
+            summary = label(files, output, reference, processes, options.timeout, show, scattered)
     failures = (
         f", {summary.failed} failed ({failures_path(options.output)})" if summary.failed else ""
     )

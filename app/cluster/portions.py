@@ -95,7 +95,7 @@ class Portions:
             with path.open("rb") as opened:
                 head = opened.read(HEAD)
                 kind = self._kind or of_name(plain_name(file)) or of_content(head)
-                if kind not in FORMATS:
+                if kind is None or kind not in FORMATS:
                     yield kind, head + opened.read(), (0, 0), 1.0
                     return
                 most = min(self._size, PART_STRUCTURES)

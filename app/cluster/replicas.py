@@ -210,7 +210,7 @@ class Replicas:
         sent = Piece(key[0], key[1], replace(request, entries=entries))
         try:
             return await self._replica.answer(sent)
-        except (*self._lost, asyncio.CancelledError):
+        except self._lost:
             raise
         except Exception as error:
             return [BackendError(f"a replica failed: {error}")] * len(piece)

@@ -168,7 +168,7 @@ class Worker:
         tally = Tally()
         for result in results:
             tally.add(Outcome.of(result))
-        return Done(content, tally, resident_memory())
+        return Done(content, tally, resident_memory() or 0)
 
     def _leaving(self, entry: Entry) -> Callable[[object], None]:
         return partial(self._leave, entry.n_atoms)
@@ -193,7 +193,7 @@ def entries_of(portion: Portion, drawing: Drawing) -> Iterator[Entry]:
 
 
 def _frames(portion: Portion) -> Iterator[Frame]:
-    if portion.kind in FORMATS:
+    if portion.kind is not None and portion.kind in FORMATS:
         return iter_frames(portion.content, portion.kind, portion.before)
     return iter(read(portion.content, PurePath(portion.file).name, portion.kind))
 

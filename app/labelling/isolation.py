@@ -190,10 +190,11 @@ def _serve(pipe: Any, start: Callable[[], Callable[[Any], Any]]) -> None:
             item = pipe.recv()
         except EOFError:
             return
-        pipe.send(_answer(function, item))
+        pipe.send(answer(function, item))
 
 
-def _answer(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
+def answer(function: Callable[[Any], Any], item: Any) -> tuple[str, Any]:
+    """`value` and what a function gives for an item, or `failure` and why it gives nothing."""
     try:
         return "value", function(item)
     except Exception as error:

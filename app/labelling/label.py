@@ -8,11 +8,11 @@ import importlib
 import io
 import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -21,7 +21,7 @@ from ase.io import iread
 from ase.io.extxyz import write_extxyz
 
 from app.errors import InvalidFormat, InvalidRequest
-from app.labelling.isolation import describe, isolated
+from app.labelling.isolation import ItemResult, describe, isolated
 from app.labelling.output import label_output
 from app.labelling.states import StateSetter
 
@@ -81,6 +81,21 @@ class UnlabelledFrame:
     atoms: Atoms
 
 
+class Run(Protocol):
+    """Has a function answer items in other processes: `isolated`, or what keeps its contract."""
+
+    def __call__(
+        self,
+        start: Callable[[], Callable[[UnlabelledFrame], bytes]],
+        items: Iterable[UnlabelledFrame],
+        processes: int,
+        timeout: float,
+        /,
+    ) -> Iterator[ItemResult[UnlabelledFrame, bytes]]:
+        """Results in the order of the items."""
+        ...
+
+
 def label(
     sources: Sequence[Path],
     path: Path,
@@ -88,6 +103,7 @@ def label(
     processes: int = 1,
     timeout: float = 600.0,
     progress: Callable[[Summary], None] = lambda summary: None,
+    run: Run = isolated,
 ) -> Summary:
     """Label all frames of files into one extXYZ file, going on where an earlier run stopped.
 
@@ -100,6 +116,7 @@ def label(
         processes: worker processes, of one thread each.
         timeout: seconds that one frame may take.
         progress: called after every frame.
+        run: has the frames answered in other processes.
 
     Raises:
         InvalidRequest: a calculator that cannot be built, or an output of a different run.
@@ -109,7 +126,7 @@ def label(
     frames = _Frames(sources)
     with label_output(path, _run(sources, reference)) as output:
         remaining = itertools.islice(frames, output.labelled + output.failed, None)
-        for result in isolated(partial(_labeller, reference), remaining, processes, timeout):
+        for result in run(partial(_labeller, reference), remaining, processes, timeout):
             if result.value is not None:
                 output.add(result.value)
             else:
