@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from app.cluster.folder import ScreenFolder
 from app.cluster.portions import Portion
-from app.cluster.worker import Assignment, Done, Facts, Worker
+from app.cluster.worker import Assignment, Done, Facts, Usage, Worker
 from app.errors import BackendError, EquipotError, Unavailable
 from app.protocol.response import Result
 from app.protocol.tally import Tally
@@ -58,13 +58,13 @@ class Progress(NamedTuple):
         tally: of the portion that has been written; None where none was.
         share: of the input that was given out.
         under_way: portions.
-        memory: bytes of the worker that answered, if any.
+        usage: of the worker that answered, if any.
     """
 
     tally: Tally | None
     share: float
     under_way: int
-    memory: int = 0
+    usage: Usage | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -184,7 +184,7 @@ class Screen:
                 if not (more or self._waiting or self._under_way):
                     return
                 for done in self._ended():
-                    yield Progress(done.tally, share, len(self._under_way), done.memory)
+                    yield Progress(done.tally, share, len(self._under_way), done.usage)
                 yield Progress(None, share, len(self._under_way))
         finally:
             for each in self._places:

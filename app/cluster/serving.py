@@ -1,6 +1,5 @@
 """The service on Ray Serve: a door that is the same web application, and replicas of the engine."""
 
-import os
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +9,7 @@ from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
 
 from app import __version__
+from app.access.gate import Gate
 from app.api.app import create_app
 from app.cluster.engine import Engine
 from app.cluster.replicas import Replicas
@@ -23,6 +23,8 @@ ONGOING = 2
 """Pieces for each replica, on their way, to which the number of replicas is fitted."""
 AT_ONCE = 4
 """Pieces that a replica may have, one of which is evaluated."""
+ANYWHERE = "0.0.0.0"
+"""Where Ray Serve listens in a container."""
 REQUESTS = 1000
 """Requests that a door may have; its own queue turns away what is too much."""
 
@@ -117,6 +119,10 @@ def build(arguments: dict[str, Any]) -> Application:
 
     Args:
         arguments: fields of `Scale`; all else is set by variables of the environment.
+
+    Raises:
+        InvalidRequest: nobody needs a key, and nothing says that this is meant.
     """
-    os.environ.setdefault("EQUIPOT_JOBS_FOLDER", "")
-    return application(Settings(), Scale.model_validate(arguments))
+    settings = Settings().model_copy(update={"host": ANYWHERE})
+    Gate(settings.api_keys_file).check_address(settings.host, settings.allow_anonymous)
+    return application(settings, Scale.model_validate(arguments))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +21,7 @@ from app.errors import EquipotError, InvalidFormat, Unavailable
 from app.formats.frame import Frame
 from app.formats.notation import Smiles
 from app.formats.registry import FORMATS, iter_frames, read
-from app.machine import resident_memory
+from app.machine import peak_memory
 from app.protocol.encode import encode, fits
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
@@ -79,18 +80,34 @@ class Facts(NamedTuple):
     runs_on: str
 
 
+class Usage(NamedTuple):
+    """What a worker has taken so far.
+
+    Attributes:
+        process: its id on its machine.
+        node: name of that.
+        memory: bytes, the most that it ever had.
+        seconds: of processors.
+    """
+
+    process: int
+    node: str
+    memory: int
+    seconds: float
+
+
 class Done(NamedTuple):
     """A portion that has been answered.
 
     Attributes:
         content: a file with its results.
         tally: of them.
-        memory: bytes that the worker has.
+        usage: of the worker.
     """
 
     content: bytes
     tally: Tally
-    memory: int
+    usage: Usage
 
 
 class Worker:
@@ -168,7 +185,8 @@ class Worker:
         tally = Tally()
         for result in results:
             tally.add(Outcome.of(result))
-        return Done(content, tally, resident_memory() or 0)
+        usage = Usage(os.getpid(), platform.node(), peak_memory(), time.process_time())
+        return Done(content, tally, usage)
 
     def _leaving(self, entry: Entry) -> Callable[[object], None]:
         return partial(self._leave, entry.n_atoms)

@@ -9,10 +9,11 @@ import pytest
 from app.cluster.portions import Portion
 from app.cluster.screen import CAREFUL, HOPELESS, Task
 from app.cluster.shipping import PackedModel
-from app.cluster.worker import Assignment, Done, Worker
+from app.cluster.worker import Assignment, Done, Usage, Worker
 from app.errors import BackendError, CorruptModel, Unavailable
 from app.protocol.intake import Drawing
 from app.protocol.request import PredictRequest
+from app.protocol.tally import Tally
 from app.settings import Settings
 from app.store.store import ModelStore
 
@@ -67,7 +68,7 @@ def run(task: Task) -> tuple[Done, int]:
             task.die()
             continue
         if task.is_answered:
-            done = task.take(Done(b"", None, 0))
+            done = task.take(Done(b"", Tally(), Usage(1, "here", 0, 0.0)))
             return done, deaths
         assert task.take("answer" if len(task.results) < 3 else None) is None
 

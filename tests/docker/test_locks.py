@@ -19,6 +19,7 @@ KERNEL = tomllib.loads((ROOT / "kernel" / "pyproject.toml").read_text())
 LOCKS = {
     "cpu": ("serve", "postgres", "cpu", "kernel"),
     "gpu": ("serve", "postgres", "gpu"),
+    "cluster": ("serve", "cpu", "kernel", "cluster"),
     "trainer": ("train", "cpu"),
     "tables": (),
     "build": (),
@@ -87,7 +88,8 @@ def test_the_service_is_tested_with_what_its_image_has() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["Dockerfile", "docker/gpu.Dockerfile", "docker/trainer.Dockerfile"]
+    "path",
+    ["Dockerfile", "docker/gpu.Dockerfile", "docker/ray.Dockerfile", "docker/trainer.Dockerfile"],
 )
 def test_images_install_from_locks_alone(path: str) -> None:
     commands = (ROOT / path).read_text().replace("\\\n", " ")

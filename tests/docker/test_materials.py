@@ -15,7 +15,7 @@ ALLOWED = {
     # of libraries that are used as they are: ASE and its databases; psycopg; orjson and tqdm
     *("LGPL-2.1-or-later", "LGPL-3.0-only", "LGPL-3.0-or-later", "MPL-2.0"),
 }
-EXTRAS = ("serve", "postgres", "cpu", "gpu", "train", "lmdb")
+EXTRAS = ("serve", "postgres", "cpu", "gpu", "train", "lmdb", "cluster")
 
 
 def test_all_that_is_needed_may_be_used_and_passed_on() -> None:

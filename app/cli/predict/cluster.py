@@ -14,13 +14,13 @@ from app.cluster.folder import ScreenFolder
 from app.cluster.portions import PORTION, Portions
 from app.cluster.screen import Progress, Resources, Screen
 from app.cluster.shipping import PackedModel
-from app.cluster.worker import Assignment
+from app.cluster.worker import Assignment, Usage
 from app.errors import InvalidRequest
 from app.formats.registry import WRITERS
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
-from app.protocol.tally import Tally
+from app.protocol.tally import Tally, counted
 from app.settings import Settings
 from app.store.location import open_store
 
@@ -105,9 +105,21 @@ def answer_on_cluster(
         screen = Screen(assignment, folder, resources, report.say)
         size = options.portion or PORTION
         with Portions(options.files, options.format, size) as portions:
+            used: dict[tuple[str, int], Usage] = {}
             for progress in screen.run(iter(portions), lambda: bool(stopped)):
                 _tell(report, progress)
+                if progress.usage is not None:
+                    used[progress.usage.node, progress.usage.process] = progress.usage
     report.summarize(ref.reference)
+    if used:
+        memory, seconds = (
+            max(u.memory for u in used.values()),
+            sum(u.seconds for u in used.values()),
+        )
+        report.say(
+            f"  {counted(len(used), 'worker')}, at most {memory / 1e6:.0f} MB each, {seconds:.0f} s of "
+            "processors"
+        )
     if stopped:
         report.say(f"ended by {stopped[0].name} before the input did; go on with --resume")
         return 128 + stopped[0]
