@@ -18,7 +18,7 @@ lock() {
 
 lock cpu pyproject.toml --extra serve --extra postgres --extra cpu --extra kernel --constraint constraints.txt
 lock gpu pyproject.toml --extra serve --extra postgres --extra gpu --constraint constraints.txt
-lock cluster pyproject.toml --extra serve --extra cpu --extra kernel --extra cluster --constraint constraints.txt
+lock cluster pyproject.toml --extra serve --extra cpu --extra kernel --extra cluster --extra parquet --extra molecules --constraint constraints.txt
 lock trainer pyproject.toml --extra train --extra cpu recipes/organic-xtb/requirements.txt --constraint constraints.txt
 lock tables --no-deps recipes/organic-xtb/tables.txt
 sed -n 's/^requires = \["\(.*\)"\]$/\1/p' pyproject.toml kernel/pyproject.toml | lock build -

@@ -8,13 +8,13 @@ is given one result, whichever came first.
 
 import asyncio
 import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from app.atoms.prediction import Prediction
-from app.backends import Backend
 from app.cluster.engine import Opened, Piece
 from app.engine.potential import Potential, PotentialOptions
 from app.errors import BackendError, EquipotError
@@ -37,6 +37,34 @@ class Replica(Protocol):
 
     opened: Callable[[str], Awaitable[Opened | EquipotError]]
     answer: Callable[[Piece], Awaitable[list[Result]]]
+
+
+class AbsentPotential(Potential):
+    """A model that is run elsewhere: its card and its queue.
+
+    Args:
+        told: of it by a replica.
+        options: how it is run.
+        most: replicas that there may be.
+        waiting: structures of it that wait to be sent.
+    """
+
+    def __init__(
+        self, told: Opened, options: PotentialOptions, most: int, waiting: Callable[[], int]
+    ) -> None:
+        of_all = replace(
+            told.budget,
+            structures=told.budget.structures * most,
+            atoms=told.budget.atoms * most,
+            source=f"{told.budget.source}, of {most} replicas",
+        )
+        super().__init__(Absent(told.card, told.runs_on), told.digest, of_all, options)
+        self._waiting = waiting
+
+    @property
+    def depth(self) -> int:
+        """Structures that wait to be sent to a replica."""
+        return self._waiting()
 
 
 class Absent:
@@ -90,6 +118,7 @@ class Replicas:
     def __init__(self, replica: Replica, most: int, lost: tuple[type[Exception], ...]) -> None:
         self._replica, self._most, self._lost = replica, most, lost
         self._budgets: dict[str, tuple[int, int]] = {}
+        self._opened: dict[str, Potential] = {}
         self._queues: dict[Key, _Queue] = {}
         self._last: tuple[PredictRequest | None, Hashable] = (None, None)
         self._under_way = 0
@@ -98,21 +127,15 @@ class Replicas:
 
     async def opened(self, reference: str, options: PotentialOptions) -> Potential:
         """See `app.service.elsewhere`; its budget is that of all replicas that there may be."""
-        told = await self._opened(reference)
+        told = await self._asked(reference)
         if isinstance(told, EquipotError):
             raise told
-        backend: Backend = Absent(told.card, told.runs_on)
-        budget = told.budget
-        self._budgets[told.card.reference] = budget.structures, budget.atoms
-        of_all = replace(
-            budget,
-            structures=budget.structures * self._most,
-            atoms=budget.atoms * self._most,
-            source=f"{budget.source}, of {self._most} replicas",
-        )
-        return Potential(backend, told.digest, of_all, options)
+        name = told.card.reference
+        self._budgets[name] = told.budget.structures, told.budget.atoms
+        self._opened[name] = AbsentPotential(told, options, self._most, lambda: self._waiting(name))
+        return self._opened[name]
 
-    async def _opened(self, reference: str) -> Opened | EquipotError:
+    async def _asked(self, reference: str) -> Opened | EquipotError:
         for _ in range(HOPELESS):
             try:
                 return await self._replica.opened(reference)
@@ -135,6 +158,10 @@ class Replicas:
         if isinstance(result, EquipotError):
             raise result
         return result
+
+    def _waiting(self, reference: str) -> int:
+        queues = (queue for key, queue in self._queues.items() if key[0] == reference)
+        return sum(len(queue.waiting) for queue in queues)
 
     def _options(self, request: PredictRequest) -> Hashable:
         """What is asked, such that requests which ask alike have the same."""
@@ -208,12 +235,18 @@ class Replicas:
     ) -> list[Result]:
         entries = [asked.entry for asked in piece]
         sent = Piece(key[0], key[1], replace(request, entries=entries))
+        began = time.monotonic()
         try:
-            return await self._replica.answer(sent)
+            results = await self._replica.answer(sent)
         except self._lost:
             raise
         except Exception as error:
             return [BackendError(f"a replica failed: {error}")] * len(piece)
+        # Pieces are under way together, so that each has a share of the time.
+        seconds = (time.monotonic() - began) / max(1, self._under_way)
+        atoms = sum(entry.n_atoms for entry in entries)
+        self._opened[key[0]].admission.evaluated(atoms, seconds)
+        return results
 
     def _give(self, piece: list[_Asked], results: list[Result]) -> None:
         for asked, result in zip(piece, results, strict=True):

@@ -9,6 +9,7 @@ its place. A portion that has ended several of them is answered structure by str
 its worker again gets an error, and all others have their results.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ CAREFUL = 3
 """Workers that a portion may end before it is answered one by one."""
 HOPELESS = 2
 """Workers that one structure may end."""
+UNSTARTED = 30.0
+"""Seconds after which it is said why no worker has started."""
 WAIT = 0.25
 """Seconds between two looks at progress and signals."""
 START_FAILURES = 5
@@ -153,6 +156,7 @@ class Screen:
         self._under_way: dict[Ref, tuple[Task, _Place]] = {}
         self._early_ends = 0
         self._kinds: set[str] = set()
+        self._began, self._is_told = time.monotonic(), False
 
     def run(self, portions: Iterator[Portion], has_ended: Callable[[], bool]) -> Iterator[Progress]:
         """Answer all that has no results yet; told of each portion that is written, and now and then.
@@ -183,6 +187,7 @@ class Screen:
                     self._give(self._waiting.popleft(), place)
                 if not (more or self._waiting or self._under_way):
                     return
+                self._tell_of_waiting()
                 for done in self._ended():
                     yield Progress(done.tally, share, len(self._under_way), done.usage)
                 yield Progress(None, share, len(self._under_way))
@@ -194,6 +199,16 @@ class Screen:
     def workers(self) -> list[Facts]:
         """Those that have a model."""
         return [place.facts for place in self._places if place.facts]
+
+    def _tell_of_waiting(self) -> None:
+        """Say once that there is no worker yet, and what of the cluster is free."""
+        if self._is_told or time.monotonic() - self._began < UNSTARTED or self.workers:
+            return
+        self._is_told = True
+        there, free = self._ray.cluster_resources(), self._ray.available_resources()
+        cpus = f"{free.get('CPU', 0):g} of {there.get('CPU', 0):g} CPUs"
+        gpus = f"{free.get('GPU', 0):g} of {there.get('GPU', 0):g} GPUs"
+        self._say(f"waiting for workers, which are given out; free are {cpus} and {gpus}")
 
     def _wanted_of(self, resources: Resources) -> int:
         """How many workers there are to be.

@@ -111,6 +111,11 @@ class Potential:
         """Name and version of what computes."""
         return self._backend.runtime
 
+    @property
+    def depth(self) -> int:
+        """Structures that wait for a batch."""
+        return self.workers.depth
+
     def start(self) -> None:
         """Start the workers, on the event loop that will ask for predictions."""
         self.graphs.start()

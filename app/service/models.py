@@ -307,6 +307,6 @@ class Models(Served):
         potential.start()
         self.refused.pop(potential.reference, None)
         self.potentials[potential.reference] = potential
-        self._metrics.model(potential.card, potential.digest, lambda: potential.workers.depth)
+        self._metrics.model(potential.card, potential.digest, lambda: potential.depth)
         told = (potential.reference, potential.digest[:12], potential.runs_on)
         log.info("model %s is served (%s) by %s", *told)

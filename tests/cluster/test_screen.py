@@ -72,6 +72,13 @@ def test_a_screen_is_what_one_process_answers(
         np.testing.assert_allclose(one.get_forces(), other.get_forces(), atol=1e-9)
     assert not beside(folder).exists()
 
+    table = tmp_path / "table"
+    asked = ["--ray", address, "--to", "parquet", "--workers", "1", "-o", str(table)]
+    assert main(["predict", *shared, *asked]) == 1
+    rows = pytest.importorskip("pyarrow.parquet").read_table(table).to_pylist()
+    assert [row["id"] for row in rows] == [f"m{i}" for i in range(COUNT)]
+    assert rows[4]["error"].startswith("unsupported_element: ")
+
     assert main(["predict", *shared, *cluster_options]) == 2
     assert "holds files already; go on with --resume" in capsys.readouterr().err
     assert main(["predict", *shared, *cluster_options, "--resume"]) == 2

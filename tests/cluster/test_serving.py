@@ -27,13 +27,19 @@ JSON, TEXT, NDJSON = "application/json", "chemical/x-xyz", "application/x-ndjson
 
 
 @pytest.fixture(scope="module")
-def clustered(address: str, pair_store: Path) -> Iterator[httpx.Client]:
+def clustered(
+    address: str, pair_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
     """A client of a service with two replicas."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     limits = {f"EQUIPOT_{name.upper()}": str(value) for name, value in LIMITS.items()}
-    own = {"EQUIPOT_JOBS_FOLDER": "", "EQUIPOT_CACHE": "", "EQUIPOT_MEASURE": "false"}
+    own = {
+        "EQUIPOT_JOBS_FOLDER": str(tmp_path_factory.mktemp("jobs")),
+        "EQUIPOT_CACHE": "",
+        "EQUIPOT_MEASURE": "false",
+    }
     paths = os.pathsep.join([str(ROOT), str(ROOT / "client")])
     command = ["serve", "--ray", address, "--port", str(port), "--model-store", str(pair_store)]
     scale = ["--default-model", "pairs", "--min-replicas", "2", "--replica-cpus", "1"]
@@ -184,3 +190,13 @@ def test_a_replica_that_is_killed_costs_no_request(clustered: httpx.Client) -> N
         r'equipot_relaxations_total\{model="pairs@2",reason="converged"\} (\S+)', counted
     )
     assert sum(map(float, told)) >= 300
+
+
+def test_a_job_is_worked_by_replicas(clustered: httpx.Client) -> None:
+    """It waits in the queue's gauge, and each of its structures has its result."""
+    body = {"structures": [ARGON, XENON] * 150}
+    job = clustered.post("/jobs", json=body).json()
+    while job["state"] not in ("done", "failed"):
+        time.sleep(0.2)
+        job = clustered.get(f"/jobs/{job['id']}").json()
+    assert (job["state"], job["done"], job["failed"]) == ("done", 150, 150)

@@ -19,7 +19,7 @@ KERNEL = tomllib.loads((ROOT / "kernel" / "pyproject.toml").read_text())
 LOCKS = {
     "cpu": ("serve", "postgres", "cpu", "kernel"),
     "gpu": ("serve", "postgres", "gpu"),
-    "cluster": ("serve", "cpu", "kernel", "cluster"),
+    "cluster": ("serve", "cpu", "kernel", "cluster", "parquet", "molecules"),
     "trainer": ("train", "cpu"),
     "tables": (),
     "build": (),
