@@ -100,10 +100,38 @@ Key: TypeAlias = tuple[str, str, Hashable]
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """Structures that are asked alike."""
+    """Structures that are asked alike, of callers that take turns."""
 
     request: PredictRequest
-    waiting: deque[_Asked] = field(default_factory=deque)
+    callers: dict[Hashable, deque[_Asked]] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """How many there are."""
+        return sum(map(len, self.callers.values()))
+
+    def add(self, caller: Hashable, asked: _Asked) -> None:
+        """One more."""
+        self.callers.setdefault(caller, deque()).append(asked)
+
+    def filled(self, most: int, most_atoms: int) -> list[_Asked]:
+        """The structures of the next piece, one of each caller in turn; those that nobody waits for any
+        more are left out.
+        """
+        piece: list[_Asked] = []
+        atoms = 0
+        while self.callers and len(piece) < most:
+            caller, asked = next(iter(self.callers.items()))
+            if not asked[0].result.done():
+                atoms += asked[0].entry.n_atoms
+                if piece and atoms > most_atoms:
+                    break
+                piece.append(asked[0])
+            asked.popleft()
+            del self.callers[caller]
+            if asked:
+                self.callers[caller] = asked  # behind all others
+        return piece
 
 
 class Replicas:
@@ -150,7 +178,7 @@ class Replicas:
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         key = potential.reference, potential.digest, self._options(request)
         queue = self._queues.setdefault(key, _Queue(replace(request, entries=[], caller=None)))
-        queue.waiting.append(_Asked(entry, future))
+        queue.add(request.caller, _Asked(entry, future))
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._send)
@@ -161,7 +189,7 @@ class Replicas:
 
     def _waiting(self, reference: str) -> int:
         queues = (queue for key, queue in self._queues.items() if key[0] == reference)
-        return sum(len(queue.waiting) for queue in queues)
+        return sum(queue.waiting for queue in queues)
 
     def _options(self, request: PredictRequest) -> Hashable:
         """What is asked, such that requests which ask alike have the same."""
@@ -171,31 +199,18 @@ class Replicas:
         return self._last[1]
 
     def _send(self) -> None:
-        """Send what waits, as far as there is room for it."""
+        """Send what waits, as far as there is room for it; those who ask differently take turns."""
         self._is_due = False
-        for key in list(self._queues):
-            queue = self._queues[key]
-            while queue.waiting and self._under_way < WAITING * self._most:
-                if piece := self._filled(queue.waiting, key[0]):
-                    self._begin(key, queue.request, piece)
-            if not queue.waiting:
-                del self._queues[key]
-
-    def _filled(self, waiting: deque[_Asked], reference: str) -> list[_Asked]:
-        """The structures of the next piece; those that nobody waits for any more are left out."""
-        most, most_atoms = self._budgets[reference]
-        most = min(most, max(SMALLEST, math.ceil(len(waiting) / self._most)))
-        piece: list[_Asked] = []
-        atoms = 0
-        while waiting and len(piece) < most:
-            if waiting[0].result.done():
-                waiting.popleft()
-                continue
-            atoms += waiting[0].entry.n_atoms
-            if piece and atoms > most_atoms:
-                break
-            piece.append(waiting.popleft())
-        return piece
+        while self._queues and self._under_way < WAITING * self._most:
+            key = next(iter(self._queues))
+            queue = self._queues.pop(key)
+            structures, atoms = self._budgets[key[0]]
+            share = max(SMALLEST, math.ceil(queue.waiting / self._most))
+            piece = queue.filled(min(structures, share), atoms)
+            if queue.callers:
+                self._queues[key] = queue
+            if piece:
+                self._begin(key, queue.request, piece)
 
     def _begin(self, key: Key, request: PredictRequest, piece: list[_Asked]) -> None:
         self._under_way += 1

@@ -32,8 +32,8 @@ UNSTARTED = 30.0
 """Seconds after which it is said why no worker has started."""
 WAIT = 0.25
 """Seconds between two looks at progress and signals."""
-START_FAILURES = 5
-"""Workers in a row that may end before they have done anything."""
+START_FAILURES = 3
+"""Workers in a row that may end while they start."""
 
 Ref: TypeAlias = Any
 """Of what Ray will have."""
@@ -262,7 +262,7 @@ class Screen:
         except self._ray.exceptions.RayError as error:
             self._replace(place, error)
             return
-        place.facts = facts
+        place.facts, self._early_ends = facts, 0
         self._kinds.add(facts.runs_on)
         if len(self._kinds) > 1:
             self._say(
@@ -281,7 +281,6 @@ class Screen:
             self._waiting.appendleft(task)
             self._replace(place, error)
             return None
-        self._early_ends = 0
         done = task.take(answer)
         if done is None:
             self._waiting.appendleft(task)
@@ -296,10 +295,11 @@ class Screen:
         self._places.remove(place)
         self._ray.kill(place.actor)
         told = " ".join(str(error).split())
-        self._early_ends += 1
+        if place.facts is None:
+            self._early_ends += 1
         if self._early_ends >= START_FAILURES or "No module named" in told:
             raise Unavailable(
-                f"workers end before they have done anything: {told[:600]}; is equipot installed on "
+                f"workers end while they start: {told[:600]}; is equipot installed on "
                 "all machines of the cluster, with the same extras?"
             )
         self._say("a worker has ended; what it had goes to another one")

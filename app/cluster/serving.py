@@ -88,6 +88,7 @@ def application(settings: Settings, scale: Scale) -> Application:
     if not settings.threads:
         settings = settings.model_copy(update={"threads": max(1, int(scale.cpus))})
     threads = str(settings.threads)
+    gpus = scale.gpus or (1.0 if settings.device.startswith("cuda") else 0.0)
     engine = serve.deployment(Engine).options(
         name="engine",
         max_ongoing_requests=AT_ONCE,
@@ -98,7 +99,7 @@ def application(settings: Settings, scale: Scale) -> Application:
         },
         ray_actor_options={
             "num_cpus": scale.cpus,
-            "num_gpus": scale.gpus,
+            "num_gpus": gpus,
             "runtime_env": {"env_vars": {"OMP_NUM_THREADS": threads}},
         },
         graceful_shutdown_timeout_s=settings.drain_timeout,

@@ -98,7 +98,8 @@ def answer_on_cluster(
     else:
         folder.check_new()
     assignment = Assignment(packed, request, drawing, form, settings)
-    resources = Resources(options.workers, cores, options.worker_gpus or 0.0)
+    own = 1.0 if settings.device.startswith("cuda") else 0.0
+    resources = Resources(options.workers, cores, options.worker_gpus or own)
     with cluster(options.ray), _signals() as stopped:
         report = Report(folder.open(), command=options.command)
         record.write(output)
