@@ -20,10 +20,12 @@ REACH_SECONDS = 5.0
 """After which nobody listens at an address; Ray itself asks for minutes."""
 TOKEN = Path("~/.ray/auth_token").expanduser()
 """What Ray makes for clusters that are to be used by their user alone."""
-PATIENCE = {
+OF_ITS_OWN = {
     "RAY_agent_register_timeout_ms": str(1000 * START_SECONDS),
     "RAY_raylet_start_wait_time_s": str(START_SECONDS),
+    "RAY_worker_niceness": "0",  # Ray's 15 would give way to everything else on this machine
 }
+"""Variables of a cluster that is started here."""
 
 
 @contextmanager
@@ -39,6 +41,8 @@ def cluster(address: str, cores: int | None = None) -> Iterator[None]:
         InvalidRequest: no address.
         Unavailable: no cluster is there, or it has another version of Ray or Python.
     """
+    if address != LOCAL:
+        _check_reachable(address)
     if address != LOCAL and TOKEN.exists():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray joins without it, and is refused
     try:
@@ -49,12 +53,10 @@ def cluster(address: str, cores: int | None = None) -> Iterator[None]:
         ) from None
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
-        for name, value in PATIENCE.items():
+        for name, value in OF_ITS_OWN.items():
             os.environ.setdefault(name, value)
         quiet |= {"num_cpus": cores, "object_store_memory": OBJECT_STORE}
         quiet |= {"include_dashboard": False}
-    else:
-        _check_reachable(address)
     try:
         ray.init(address=address, **quiet)
     except Exception as error:  # Ray raises anything, RuntimeError for versions that differ

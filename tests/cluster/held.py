@@ -3,10 +3,10 @@
 import os
 import sys
 
-from app.cluster.connection import PATIENCE
+from app.cluster.connection import OF_ITS_OWN
 
 if __name__ == "__main__":
-    os.environ.update(PATIENCE)
+    os.environ.update(OF_ITS_OWN)
     from ray.cluster_utils import Cluster
 
     small = {"num_cpus": 2, "object_store_memory": 100_000_000, "include_dashboard": False}

@@ -53,14 +53,16 @@ def ids_of(folder: Path) -> list[str]:
 
 
 def test_a_screen_is_what_one_process_answers(
-    address: str, given: Path, pair_store: Path, tmp_path: Path, capsys
+    address: str, given: Path, pair_store: Path, tmp_path: Path, capsys, monkeypatch
 ) -> None:
     """And what is left of a run that was stopped is done, and nothing else."""
     shared = [str(given), "--model", "pairs", "--model-store", str(pair_store)]
     whole, folder = tmp_path / "whole.xyz", tmp_path / "folder"
     assert main(["predict", *shared, "-o", str(whole)]) == 1
     cluster_options = ["--ray", address, "--portion", "64", "--workers", "2", "-o", str(folder)]
-    assert main(["predict", *shared, *cluster_options]) == 1
+    with monkeypatch.context() as patched:  # as if it had been stopped before its end
+        patched.setattr("app.cli.predict.cluster.forget", lambda _: None)
+        assert main(["predict", *shared, *cluster_options]) == 1
     said = capsys.readouterr().err
     assert f"{COUNT - 1} of {COUNT} structures answered with pairs@2" in said
     assert "refused: unsupported_element 1" in said
@@ -70,6 +72,13 @@ def test_a_screen_is_what_one_process_answers(
     for one, other in zip(here[5:], there[5:], strict=True):
         assert one.get_potential_energy() == pytest.approx(other.get_potential_energy(), abs=1e-9)
         np.testing.assert_allclose(one.get_forces(), other.get_forces(), atol=1e-9)
+    (folder / "part-0000002.xyz").unlink()
+    changed = ["predict", *shared, *cluster_options[:2], "--portion", "32", "--resume"]
+    assert main([*changed, "-o", str(folder)]) == 2
+    assert "was begun otherwise: portion was 64, is 32" in capsys.readouterr().err
+    assert main(["predict", *shared, *cluster_options, "--resume"]) == 1
+    assert f"{COUNT - 64} were there before" in capsys.readouterr().err
+    assert ids_of(folder) == [f"m{i}" for i in range(COUNT)]
     assert not beside(folder).exists()
 
     table = tmp_path / "table"
@@ -137,7 +146,6 @@ def test_what_cannot_be_meant_is_refused(given: Path, pair_store: Path, tmp_path
     ):
         assert main([*shared, *options]) in (2, 3), options
         assert told in capsys.readouterr().err
-    pytest.importorskip("ray")
     assert main([*shared, *output, "--ray", "127.0.0.1:9"]) == 3
     assert "no cluster answers there" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
