@@ -56,7 +56,7 @@ def clustered(
             while not any("listening on" in line for line in said):
                 said.append(child.stderr.readline())
                 assert said[-1], "".join(said)
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as client:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=280) as client:
                 while client.get("/readyz").status_code != 200:
                     time.sleep(0.1)
                 yield client
