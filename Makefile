@@ -59,7 +59,7 @@ $(SERVING): pyproject.toml client/pyproject.toml $(KERNEL) | $(BIN)/pip
 
 $(COMPLETE): pyproject.toml client/pyproject.toml $(KERNEL) constraints.txt | $(BIN)/pip
 	rm -f $(SERVING) $(COMPLETE)
-	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,remote,cluster,docs,dev]' --constraint constraints.txt
+	$(BIN)/pip install --editable client --editable '.[serve,postgres,cpu,train,lmdb,remote,docs,dev]' --constraint constraints.txt
 	$(call install_kernel,--constraint constraints.txt)
 	touch $(SERVING) $@
 

@@ -14,13 +14,16 @@ SITES = (7, 8, 15, 16)
 """Elements that take and give protons: N, O, P, S."""
 
 
-def tautomers(most: int, count: int, seed: int, **molecule: Any) -> dict[str, Any]:
+def tautomers(
+    most: int, count: int, seed: int, most_work: float, **molecule: Any
+) -> dict[str, Any]:
     """Tautomers of a molecule other than itself.
 
     Args:
         most: so many.
         count: geometries of each.
         seed: of the random numbers.
+        most_work: as of `embedding.make_conformers`, for each form.
         molecule: as of `ensemble.conformers`.
 
     Returns:
@@ -29,21 +32,24 @@ def tautomers(most: int, count: int, seed: int, **molecule: Any) -> dict[str, An
 
     Raises:
         InvalidStructure: it is no molecule, or no geometry of a form is found.
+        TakesLonger: it is more work.
     """
     given = Chem.RemoveHs(molecule_of(**molecule))
     enumerator = rdMolStandardize.TautomerEnumerator()
     enumerator.SetMaxTautomers(max(1000, most))
     own = Chem.MolToSmiles(given)
     smiles = [text for text in enumerator.Enumerate(given).smiles if text != own]
-    forms = [_form(text, count, seed) for text in smiles[:most]]
-    return {"forms": forms, "own": _form(own, count, seed) if forms else None}
+    forms = [_form(text, count, seed, most_work) for text in smiles[:most]]
+    return {"forms": forms, "own": _form(own, count, seed, most_work) if forms else None}
 
 
-def protomers(most: int, protons: int, count: int, seed: int, **molecule: Any) -> dict[str, Any]:
+def protomers(
+    most: int, protons: int, count: int, seed: int, most_work: float, **molecule: Any
+) -> dict[str, Any]:
     """A molecule with a proton more (1) or less (−1), at each site; else as `tautomers`."""
     given = Chem.RemoveHs(molecule_of(**molecule))
     smiles = list(dict.fromkeys(_protomers(given, protons)))
-    return {"forms": [_form(text, count, seed) for text in smiles[:most]]}
+    return {"forms": [_form(text, count, seed, most_work) for text in smiles[:most]]}
 
 
 def bonds(**molecule: Any) -> dict[str, Any]:
@@ -70,10 +76,10 @@ def _protomers(given: Chem.Mol, protons: int) -> Iterator[str]:
         yield Chem.MolToSmiles(form)
 
 
-def _form(smiles: str, count: int, seed: int) -> dict[str, Any]:
+def _form(smiles: str, count: int, seed: int, most_work: float) -> dict[str, Any]:
     molecule = Chem.AddHs(Chem.MolFromSmiles(smiles))
     try:
-        make_conformers(molecule, count, seed)
+        make_conformers(molecule, count, seed, most_work)
     except InvalidStructure as error:
         raise InvalidStructure(f"{smiles}: {error}") from None
     warnings = clean(molecule)

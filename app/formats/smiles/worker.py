@@ -41,8 +41,8 @@ def serve(niceness: int, most_work: float) -> None:
         "conformers": partial(conformers, most_work=most_work),
         "compare": compare,
         "bonds": bonds,
-        "tautomers": tautomers,
-        "protomers": protomers,
+        "tautomers": partial(tautomers, most_work=most_work),
+        "protomers": partial(protomers, most_work=most_work),
     }
 
     rdBase.DisableLog("rdApp.*")
