@@ -101,7 +101,8 @@ def named_kind(given: Sequence[str]) -> Kind | None:
 def accepted_kind(request: Request, default: Kind) -> Kind:
     """The kind of the answer, as Accept prefers, else the default one."""
     best, kind = 0.0, default
-    for part in request.headers.get("accept", "").split(","):
+    accept = request.headers.get("accept")
+    for part in accept.split(",") if accept else ():
         media, _, parameters = part.partition(";")
         offered = WRITTEN.get(media.strip().lower())
         weight = _weight(parameters)

@@ -3,9 +3,8 @@
 import logging
 import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Self
 
 from app.errors import Overloaded
 from app.service.metrics import Metrics
@@ -80,14 +79,9 @@ class BodyRoom:
         self._most = most
         self._taken = 0
 
-    @contextmanager
-    def share(self) -> Iterator["Share"]:
-        """What one request takes of it; given back at the end of the block."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self.give(share.size)
+    def share(self) -> "Share":
+        """What one request takes of it, as a context; given back at the end of the block."""
+        return Share(self)
 
     def give(self, size: int) -> None:
         """Give so many bytes back."""
@@ -113,6 +107,12 @@ class Share:
 
     room: BodyRoom
     size: int = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.room.give(self.size)
 
     def grow(self, size: int) -> None:
         """Take so many bytes more.

@@ -43,7 +43,8 @@ class RequestMiddleware:
             return
         status = 0
         began = time.perf_counter()
-        context = _context(scope)
+        headers = Headers(scope=scope)
+        context = _context(scope, headers)
         # It stays until the end of the request's task, which logs what nobody caught.
         CONTEXT.set(context)
 
@@ -55,7 +56,7 @@ class RequestMiddleware:
                 message = {**message, "headers": [*message.get("headers", ()), own]}
             await send(message)
 
-        with request_span(context, Headers(scope=scope)) as span:
+        with request_span(context, headers) as span:
             try:
                 await self._app(scope, receive, noting)
             except asyncio.CancelledError:
@@ -67,14 +68,15 @@ class RequestMiddleware:
             finally:
                 default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
                 route = getattr(scope.get("route"), "path", default)
-                end_request(span, f"{scope['method']} {route}", _attributes(scope, route, status))
+                if span is not None:
+                    told = _attributes(scope, route, status)
+                    end_request(span, f"{scope['method']} {route}", told)
                 self._note(scope, context, route, status or 500, time.perf_counter() - began)
 
     def _note(
         self, scope: Scope, context: RequestContext, route: str, status: int, seconds: float
     ) -> None:
-        self._metrics.requests.labels(route, scope["method"], status).inc()
-        self._metrics.latency.labels(route).observe(seconds)
+        self._metrics.request(route, scope["method"], status, seconds)
         if (key := key_of(scope)) is not None:
             self._metrics.key_requests.labels(key.name, status).inc()
         level = logging.DEBUG if route in QUIET else logging.INFO
@@ -82,8 +84,7 @@ class RequestMiddleware:
             _log(level, scope["method"], route, context, status, seconds)
 
 
-def _context(scope: Scope) -> RequestContext:
-    headers = Headers(scope=scope)
+def _context(scope: Scope, headers: Headers) -> RequestContext:
     address, _ = scope.get("client") or (None, None)
     return RequestContext.of(
         headers.getlist(REQUEST_ID), headers.getlist("traceparent"), address=address
@@ -123,4 +124,5 @@ def _log(
         told += f", {context.structures} structures, {context.atoms} atoms"
     if context.key is not None:
         told += f", key {context.key}"
-    log.log(level, told, extra={FIELDS: fields})
+    # Nobody is told from where in the code the line comes, which is slow to find out.
+    log.handle(log.makeRecord(log.name, level, "", 0, told, (), None, extra={FIELDS: fields}))

@@ -255,9 +255,9 @@ def _worst(beyond: np.ndarray, group: Integers, *values: Floats | Integers) -> l
     """Of what is beyond the data, where the least value of each group is; of equal ones, that with
     the least second value.
     """
-    places = np.flatnonzero(beyond)
-    if not len(places):
+    if not beyond.any():
         return []
+    places = np.flatnonzero(beyond)
     order = places[np.lexsort((*(value[places] for value in reversed(values)), group[places]))]
     first: list[int] = order[np.diff(group[order], prepend=-1) != 0].tolist()
     return first

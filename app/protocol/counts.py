@@ -5,6 +5,8 @@ take twenty times its size, and hold the interpreter for seconds while it is par
 has a list an atom at most; what has more is over the limits anyway.
 """
 
+import re
+
 from app.errors import InvalidFormat, StructureTooLarge
 
 EACH_STRUCTURE = 64
@@ -25,6 +27,9 @@ CONTAINERS = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}
 """Bytes of the count of lists and maps."""
 MAPS = (0xDE, 0xDF)
 EXTENSIONS = (0xC7, 0xC8, 0xC9)
+ROW = 28
+ROWS = re.compile(rb"(?:\x93(?:\xcb.{8}){3})+", re.DOTALL)
+"""Lists of three float64 each, of `ROW` bytes: most of a body with positions, counted at once."""
 
 
 def check_json(body: bytes, structures: int, atoms: int) -> None:
@@ -65,6 +70,11 @@ def check_msgpack(body: bytes, structures: int, atoms: int) -> int:
     at, containers, entries, pending = 0, 0, 0, 1
     while pending and at < len(body):
         first = body[at]
+        if first == 0x93 and (found := ROWS.match(body, at)):
+            rows = min(pending, (found.end() - at) // ROW)
+            at, containers, pending = at + ROW * rows, containers + rows, pending - rows
+            _check("lists and maps", containers, most)
+            continue
         at, pending = at + 1, pending - 1
         if first < 0x80 or first >= 0xE0:
             continue

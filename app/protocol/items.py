@@ -55,7 +55,7 @@ def entries_of(item: object, number: int, intake: Intake, limits: RequestLimits)
         entry = Entry(name, error)
     except Exception as error:
         entry = Entry(name, _surprise(error))
-    return [intake.take(replace(entry, item=own))]
+    return [intake.take(entry if own is None else replace(entry, item=own))]
 
 
 def _surprise(error: Exception) -> EquipotError:

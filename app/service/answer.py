@@ -77,13 +77,16 @@ async def answer(choice: Choice, request: PredictRequest, aids: Aids) -> Predict
         return await result_of(potential, entry, request, aids)
 
     entries = request.entries
+    if len(entries) == 1:
+        entry, potential = entries[0], choice.potential(entries[0], request)
+        structures = int(isinstance(entry.structure, Structure))
+        with potential.admission.admit(structures, entry.n_atoms, request.caller):
+            return PredictResponse(ref_of(potential), request, [await one(entry, potential)])
     potentials = [choice.potential(entry, request) for entry in entries]
     model, request = _named(choice, request, potentials)
     with ExitStack() as places:
         for potential, (structures, atoms) in _loads(entries, potentials).items():
             places.enter_context(potential.admission.admit(structures, atoms, request.caller))
-        if len(entries) == 1:
-            return PredictResponse(model, request, [await one(entries[0], potentials[0])])
         results = await asyncio.gather(*map(one, entries, potentials))
         return PredictResponse(model, request, results)
 

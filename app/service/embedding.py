@@ -1,7 +1,7 @@
 """Embedding: geometries for the SMILES of a request, beside the event loop and within limits."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -38,12 +38,15 @@ class Embedding:
         slow = [Embedder(niceness=SLOW_NICENESS) for _ in range(SLOW_PROCESSES)]
         self._slow = Lane(slow, seconds)
 
-    async def drawn(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The entries, with those of each SMILES's conformers in its place, or an error.
+    async def drawn(self, entries: list[Entry]) -> list[Entry]:
+        """The entries, with those of each SMILES's conformers in its place, or an error; the same
+        list where there is no SMILES.
 
         Raises:
             StructureTooLarge: all structures together have more atoms than a request may have.
         """
+        if not any(isinstance(entry.structure, Smiles) for entry in entries):
+            return entries
         made = [[entry] for entry in entries]
         atoms = sum(entry.n_atoms for entry in entries)
         left = [n for n, entry in enumerate(entries) if isinstance(entry.structure, Smiles)]

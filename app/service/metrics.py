@@ -98,10 +98,27 @@ class Metrics:
             ["alias", "model"],
             registry=self.registry,
         )
+        self._requests: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         labels = ["model", "digest", "backend", "architecture", "dtype"]
         self.info = Gauge(
             "equipot_model_info", "models that are served", labels, registry=self.registry
         )
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """A request was answered.
+
+        Args:
+            route: of it.
+            method: of it.
+            status: of its answer.
+            seconds: that it took.
+        """
+        key = route, method, status
+        if (known := self._requests.get(key)) is None:
+            known = self.requests.labels(*key), self.latency.labels(route)
+            self._requests[key] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def observer(self, model: str) -> "ModelObserver":
         """The observer of one model's batcher."""

@@ -144,7 +144,8 @@ class Service:
         large = max(len(message.body), sum(len(f.content) for f in message.files)) > INLINE_BYTES
         with span("parse"):
             request = await maybe_threaded(large, decode, message, self._limits)
-            return replace(request, entries=await self.embedding.drawn(request.entries))
+            drawn = await self.embedding.drawn(request.entries)
+            return request if drawn is request.entries else replace(request, entries=drawn)
 
     async def read_lines(self, lines: AsyncIterator[bytes]) -> AsyncIterator[Entry]:
         """The entries of lines, with geometries for SMILES; a bad line is an error in its place."""

@@ -19,6 +19,8 @@ def configure_logging(level: str, style: Literal["text", "json"]) -> None:
         level: `debug`, `info`, `warning` or `error`.
         style: `text` for people, or a document of JSON a line.
     """
+    # Neither kind of line has what these would look up for each.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter(TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler])

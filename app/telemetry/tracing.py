@@ -7,7 +7,7 @@ Nothing of OpenTelemetry is imported before. A request has one span, and within 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class _Making:
 
 
 _making = _Making()
+_NO_SPAN: AbstractContextManager[None] = nullcontext()
 
 
 def start_tracing(variables: Mapping[str, str] = os.environ) -> Callable[[], None]:
@@ -89,17 +90,23 @@ def _exporter(kind: str, variables: Mapping[str, str]) -> "SpanExporter":
     return OTLPSpanExporter()
 
 
-@contextmanager
-def request_span(context: RequestContext, headers: Mapping[str, str]) -> Iterator["Span | None"]:
-    """The span of a request; its trace becomes the context's.
+def request_span(
+    context: RequestContext, headers: Mapping[str, str]
+) -> AbstractContextManager["Span | None"]:
+    """The span of a request, None where none is made; its trace becomes the context's.
 
     Args:
         context: of the request.
         headers: which may name the span that it belongs to.
     """
-    if _making.tracer is None:
-        yield None
-        return
+    tracer = _making.tracer
+    return _NO_SPAN if tracer is None else _request_span(tracer, context, headers)
+
+
+@contextmanager
+def _request_span(
+    tracer: "Tracer", context: RequestContext, headers: Mapping[str, str]
+) -> Iterator["Span"]:
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -107,14 +114,14 @@ def request_span(context: RequestContext, headers: Mapping[str, str]) -> Iterato
     if stated and (state := headers.get("tracestate")):
         stated["tracestate"] = state
     parent = TraceContextTextMapPropagator().extract(stated)
-    with _making.tracer.start_as_current_span("request", parent, SpanKind.SERVER) as span:
+    with tracer.start_as_current_span("request", parent, SpanKind.SERVER) as span:
         own = span.get_span_context()
         flags = f"{int(own.trace_flags):02x}"
         context.traceparent = f"00-{own.trace_id:032x}-{own.span_id:016x}-{flags}"
         yield span
 
 
-def end_request(span: "Span | None", name: str, attributes: Mapping[str, str | int]) -> None:
+def end_request(span: "Span", name: str, attributes: Mapping[str, str | int]) -> None:
     """Say what became of a request.
 
     Args:
@@ -123,7 +130,7 @@ def end_request(span: "Span | None", name: str, attributes: Mapping[str, str | i
         attributes: of it.
     """
     context = CONTEXT.get()
-    if span is None or context is None:
+    if context is None:
         return
     span.update_name(name)
     left_out = max(0, context.spans - MOST)
@@ -134,14 +141,10 @@ def end_request(span: "Span | None", name: str, attributes: Mapping[str, str | i
     span.set_attributes(dict(attributes) | own)
 
 
-@contextmanager
-def span(name: str) -> Iterator[None]:
+def span(name: str) -> AbstractContextManager[object]:
     """A span within that of the request, if there is one."""
-    if (tracer := _next()) is None:
-        yield
-        return
-    with tracer.start_as_current_span(name):
-        yield
+    tracer = _next()
+    return _NO_SPAN if tracer is None else tracer.start_as_current_span(name)
 
 
 def past_span(name: str, began: float, ended: float) -> None:
@@ -161,8 +164,7 @@ def past_span(name: str, began: float, ended: float) -> None:
 
 def _next() -> "Tracer | None":
     """What makes one more span of the request; None where there is to be none."""
-    context = CONTEXT.get()
-    if _making.tracer is None or context is None:
+    if _making.tracer is None or (context := CONTEXT.get()) is None:
         return None
     context.spans += 1
     return _making.tracer if context.spans <= MOST else None

@@ -68,7 +68,9 @@ async def answered(request: Request, task: TaskKind | None = None) -> Response:
         return await _answer_lines(request, accepts, task)
     room: BodyRoom = request.app.state.body_room
     with room.share() as share:
-        message = replace(await _message(request, kind, accepts, share), task=task)
+        message = await _message(request, kind, accepts, share)
+        if task is not None:
+            message = replace(message, task=task)
         with cancelled_on_disconnect(request):
             if follows and message.accepts == "json":
                 return _answer_as_events(request, await service.read(message))
