@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
     )
+    processes: int = Field(
+        default=1, ge=1, le=256, description="processes behind the port, each with the models"
+    )
     api_keys_file: Path | None = Field(
         default=None, description="file of the keys that may ask; empty: nobody needs one"
     )

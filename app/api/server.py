@@ -1,9 +1,11 @@
 """Server: uvicorn with the service in it."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -15,6 +17,7 @@ from app.api.connection import Connection
 from app.api.limits import ConnectionLimits
 from app.service.service import Service
 from app.settings import Settings
+from app.telemetry.logs import configure_logging
 from app.telemetry.tracing import start_tracing
 
 SWITCH_INTERVAL = 1e-4
@@ -28,6 +31,15 @@ GC_THRESHOLDS = (50_000, 20, 50)
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than proxies keep theirs."""
 DRAIN_STEP = 0.02
+
+
+def prepare(settings: Settings) -> None:
+    """Have this process log as it should, and be as quick as it can be."""
+    configure_logging(settings.log_level, settings.log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*GC_THRESHOLDS)
+    # There is nothing to reload before the start, and the signal would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 class Server(uvicorn.Server):

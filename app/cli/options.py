@@ -21,6 +21,7 @@ OPTIONS = (
     "default_model",
     "host",
     "port",
+    "processes",
     "threads",
     "device",
     "backend",

@@ -1,9 +1,6 @@
 """`equipot serve`: the HTTP service."""
 
 import argparse
-import gc
-import signal
-import sys
 
 from app.cli.options import OPTIONS, add_settings, settings_from
 from app.errors import InvalidRequest
@@ -38,8 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     settings, scale = settings_from(options), scale_of(options)
-    configure_logging(settings.log_level, settings.log_format)
     if options.ray is not None:
+        if settings.processes > 1:
+            raise InvalidRequest(
+                f"--processes {settings.processes}: of one machine; with --ray say --min-replicas"
+            )
+        configure_logging(settings.log_level, settings.log_format)
         from app.cluster.hosting import host
 
         return host(settings, options.ray, scale)
@@ -69,12 +70,12 @@ def scale_of(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _served(settings: Settings) -> int:
-    """Serve in this process."""
-    from app.api.server import GC_THRESHOLDS, SWITCH_INTERVAL, Server
+    """Serve in this process, or in several on this machine."""
+    from app.api.processes.parent import Parent
+    from app.api.server import Server, prepare
 
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(*GC_THRESHOLDS)
-    # There is nothing to reload before the start, and the signal would end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    prepare(settings)
+    if settings.processes > 1:
+        return Parent(settings).run()
     Server(settings).run()
     return 0

@@ -34,7 +34,10 @@ class Jobs:
         """Go on with the jobs that are there, if any may be."""
         settings = self._service.settings
         folder = settings.jobs_folder
-        if folder is None or not (settings.database or (folder / "jobs.db").exists()):
+        if folder is None:
+            return
+        shared = settings.database or settings.processes > 1  # others may take the first one in
+        if not (shared or (folder / "jobs.db").exists()):
             return
         try:
             await self.open()

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from app.engine.potential import Potential
@@ -180,6 +180,30 @@ class Models(Served):
                 self._serve(potential)
                 self._loaded()
         return key
+
+    async def follow(self, served: Sequence[str]) -> None:
+        """Serve what another process of the service serves, under the names that it has written.
+
+        Args:
+            served: `name@version` of that.
+
+        Raises:
+            EquipotError: a version cannot be loaded, or the file of the deployment not be read.
+        """
+        async with self._changing:
+            if self.state == "stopping":
+                return
+            for key in served:
+                if key in self.leaving:
+                    raise ModelInUse(f"model '{key}' is still being unloaded; load it again later")
+                if key not in self.potentials:
+                    self._serve(await self._opened(key))
+            await self.deploy(self._taken_over, write=False)
+            self.leave([key for key in self.potentials if key not in served])
+            for key in self.deployment.unload:
+                self.refused.pop(key, None)
+            self.potentials = {key: self.potentials[key] for key in served}
+            self._loaded()
 
     async def deploy(
         self, change: Callable[[Deployment], Deployment], write: bool = True

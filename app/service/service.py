@@ -35,6 +35,7 @@ from app.service.choice import Choice
 from app.service.elsewhere import Elsewhere
 from app.service.embedding import Embedding
 from app.service.following import Following
+from app.service.group import Alone, Group
 from app.service.metrics import Metrics
 from app.service.models import Models
 from app.service.options import request_limits, safeguards
@@ -68,6 +69,7 @@ class Service:
     Attributes:
         settings: as given.
         metrics: what it counts and measures.
+        group: the processes that it is one of.
         models: what it answers with.
         administration: changes what that is.
         embedding: makes geometries of SMILES.
@@ -81,6 +83,7 @@ class Service:
         self.settings = settings
         self.gate = Gate(settings.api_keys_file)
         self.metrics = Metrics()
+        self.group: Group = Alone(self.metrics)
         self.models = Models(settings, self.metrics, elsewhere)
         self.administration = Administration(self.models)
         self._limits = request_limits(settings)

@@ -19,7 +19,8 @@ VALUES = st.recursive(
     | st.integers(-(2**63), 2**64 - 1)
     | st.floats()
     | st.text(max_size=40)
-    | st.binary(max_size=300),
+    | st.binary(max_size=300)
+    | st.lists(st.lists(st.floats(), min_size=3, max_size=3), max_size=5),
     lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=40), inner),
     max_leaves=60,
 )

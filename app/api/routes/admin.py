@@ -48,42 +48,42 @@ async def models(request: Request) -> Response:
 async def load(request: Request, name: str) -> Response:
     """Load `name@version`, or the newest version of `name`, and answer once it is warm."""
     await _administration(request).load(name)
-    return await _answer(request)
+    return await _changed(request)
 
 
 @router.post("/admin/models/{name}/unload", summary="Serve a version no more", **UNLOAD)
 async def unload(request: Request, name: str) -> Response:
     """Give `name@version`, or all versions of `name`, no more requests; those it has are finished."""
     await _administration(request).unload(name)
-    return await _answer(request)
+    return await _changed(request)
 
 
 @router.post("/admin/reload", summary="Read the store again", **RELOAD)
 async def reload(request: Request) -> Response:
     """Load what is new, unload what is gone, and answer once that is done."""
     await _administration(request).reload()
-    return await _answer(request)
+    return await _changed(request)
 
 
 @router.put("/admin/default", summary="Choose the model of requests that name none", **DEFAULT)
 async def default(request: Request) -> Response:
     """Have other models answer requests that name none."""
     await _administration(request).set_default((await _body(request, DefaultIn)).models)
-    return await _answer(request)
+    return await _changed(request)
 
 
 @router.put("/admin/aliases/{alias}", summary="Say what a name stands for", **ALIAS)
 async def set_alias(request: Request, alias: str) -> Response:
     """Have a name stand for a version, or for several, each for its share of callers."""
     await _administration(request).set_alias(alias, await _body(request, Alias))
-    return await _answer(request)
+    return await _changed(request)
 
 
 @router.delete("/admin/aliases/{alias}", summary="Remove an alias", **ALIAS_GONE)
 async def remove_alias(request: Request, alias: str) -> Response:
     """Have a name stand for nothing, or for the newest version of the model of that name."""
     await _administration(request).remove_alias(alias)
-    return await _answer(request)
+    return await _changed(request)
 
 
 def _administration(request: Request) -> Administration:
@@ -93,6 +93,12 @@ def _administration(request: Request) -> Administration:
 async def _answer(request: Request) -> Response:
     shown = await _administration(request).shown()
     return json_response(shown)
+
+
+async def _changed(request: Request) -> Response:
+    """What is served now, in all processes."""
+    await service_of(request).group.changed()
+    return await _answer(request)
 
 
 async def _body(request: Request, schema: type[M]) -> M:

@@ -38,4 +38,4 @@ async def readyz(request: Request) -> Response:
 @get(router, "/metrics", summary="Prometheus metrics", **METRICS)
 async def metrics(request: Request) -> Response:
     """Metrics in Prometheus' text format."""
-    return Response(service_of(request).metrics.text(), media_type=METRICS_TEXT)
+    return Response(await service_of(request).group.metrics(), media_type=METRICS_TEXT)

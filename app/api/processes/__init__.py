@@ -1,0 +1,1 @@
+"""Several processes behind one port: a parent that hands connections out, and children that answer."""
