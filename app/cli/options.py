@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, get_args
 
 from pydantic import ValidationError
 
-from app.backends.domain import OnOod
 from app.errors import InvalidRequest
 from app.settings import ENV_PREFIX, Settings
 from app.store.location import located, own_store
@@ -139,6 +138,8 @@ def about_of(options: argparse.Namespace) -> "About":
 
 def add_doubtful(parser: argparse.ArgumentParser) -> None:
     """What becomes of structures whose answers are doubtful."""
+    from app.backends.domain import OnOod  # with all that compares structures
+
     parser.add_argument(
         "--on-ood",
         choices=get_args(OnOod),
