@@ -69,8 +69,8 @@ class RequestMiddleware:
                 default = PREDICT_PATH if scope["path"] == PREDICT_PATH else "other"
                 route = getattr(scope.get("route"), "path", default)
                 if span is not None:
-                    told = _attributes(scope, route, status)
-                    end_request(span, f"{scope['method']} {route}", told)
+                    attributes = _attributes(scope, route, status)
+                    end_request(span, f"{scope['method']} {route}", attributes)
                 self._note(scope, context, route, status or 500, time.perf_counter() - began)
 
     def _note(
