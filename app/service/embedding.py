@@ -1,7 +1,7 @@
 """Embedding: geometries for the SMILES of a request, beside the event loop and within limits."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
