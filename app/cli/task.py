@@ -23,6 +23,8 @@ from app.service.options import request_limits
 from app.tasks import TASKS
 
 FAILED = predict.FAILED
+OWN = "task_"
+"""Before the names of a task's options, which may be those of other options."""
 FORMS = ("text", "json")
 """What is written of what a task finds."""
 
@@ -31,8 +33,9 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
     """Files, model, and the options of a task."""
     predict.add_input(parser)
     own = parser.add_argument_group(f"options of {name}")
-    for field, described in TASKS[name].options.model_fields.items():
-        how: dict[str, Any] = {"dest": field, "help": _help(described)}
+    fields = TASKS[name].options.model_fields
+    for field, described in fields.items():
+        how: dict[str, Any] = {"dest": f"{OWN}{field}", "help": _help(described)}
         parts = [*_kinds(described.annotation)]
         kinds = {*parts}
         if any(isclass(kind) and issubclass(kind, BaseModel) for kind in kinds):
@@ -48,10 +51,13 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
             how |= {"type": _json, "metavar": "[[…], …]"}
         elif tuple in kinds and "metavar" not in how:
             how |= {"nargs": "+"}
+        if "type" in how and "choices" not in how:
+            how.setdefault("metavar", field.upper())
         if described.is_required():
             how["required"] = True
         own.add_argument(f"--{field.replace('_', '-')}", **how)
-    predict.add_output(parser, FORMS, "json where the name of the output says so, else text")
+    default = "json where the name of the output says so, else text"
+    predict.add_output(parser, FORMS, default, conformers="conformers" not in fields)
 
 
 def _json(text: str) -> Any:
@@ -94,6 +100,8 @@ def _plain(structure: object) -> dict[str, Any]:
     plain = {"symbols": structure.symbols, "positions": structure.positions.tolist()}
     if structure.pbc.any():
         plain |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
+    if structure.charge:
+        plain["charge"] = structure.charge
     return plain
 
 
@@ -113,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     options.files = expanded(options.files)
     kind = TASKS[options.command]
-    stated = {name: getattr(options, name) for name in kind.options.model_fields}
+    stated = {name: getattr(options, f"{OWN}{name}") for name in kind.options.model_fields}
     task = task_from(kind, {name: value for name, value in stated.items() if value is not None})
     request = PredictRequest(
         entries=[],

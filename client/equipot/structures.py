@@ -109,6 +109,8 @@ def _end_point(end: Any) -> Mapping[str, Any]:
     }
     if end.pbc.any():
         fields |= {"cell": np.asarray(end.cell).tolist(), "pbc": end.pbc.tolist()}
+    if (charge := end.info.get("charge")) is not None:
+        fields["charge"] = int(charge)
     return fields
 
 

@@ -91,3 +91,11 @@ def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         main(words)
     assert "unrecognized arguments" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_says_what_it_takes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    assert f"equipot {command}" in capsys.readouterr().out

@@ -295,13 +295,38 @@ def test_what_is_stated_of_a_restart_stands_in_its_states(argon: PairBackend) ->
     ):
         with pytest.raises(ValidationError, match=told):
             TASKS["md"].options(restart=[state], **more)
+    short = {**state, "positions_A": state["positions_A"][:2]}
     with pytest.raises(
         InvalidStructure, match=r"restart.0.positions_A: expected 3 numbers for each"
     ):
-        done(argon, "md", structure_of(LIQUID), restart=[state])
+        done(argon, "md", structure_of(TRIMER), restart=[short])
+    with pytest.raises(ValidationError, match=r"restart.1: is restart.0 again"):
+        TASKS["md"].options(restart=[state, state])
     bad = {**state, "positions_A": [[0.0, 0.0, 1e9]] * 3}
     with pytest.raises(InvalidStructure, match=r"restart.0.positions_A: atom 0"):
         done(argon, "md", structure_of(TRIMER), restart=[bad])
+
+
+def test_a_state_is_one_of_its_own_atoms_charge_and_cell(argon: PairBackend) -> None:
+    state = replica_of(done(argon, "md", structure_of(TRIMER), steps=1)).last.model_dump()
+    boxed = Atoms(TRIMER, cell=[20.0] * 3, pbc=True)
+    in_box = replica_of(done(argon, "md", structure_of(boxed), steps=1)).last.model_dump()
+    wider = Atoms(TRIMER, cell=[21.0] * 3, pbc=True)
+    for atoms, given, told in (
+        (Atoms("Ar2Ne", TRIMER.positions), state, "numbers: is a state of 3 other .* at atom 2"),
+        (LIQUID, state, "numbers: is a state of 3 other atoms than the 32"),
+        (TRIMER, {**state, "charge": 2}, "charge: is 2, and that of the structure 0"),
+        (boxed, state, "cell_A: is not the cell"),
+        (TRIMER, in_box, "cell_A: is not the cell"),
+        (wider, in_box, "cell_A: is not the cell"),
+    ):
+        with pytest.raises(InvalidStructure, match=rf"restart.0.{told}"):
+            done(argon, "md", structure_of(atoms), restart=[given])
+
+
+def test_replicas_that_would_move_alike_are_refused() -> None:
+    with pytest.raises(ValidationError, match="state more replicas"):
+        TASKS["md"].options(temperatures_K=[300, 300])
 
 
 def test_what_cannot_move(argon: PairBackend) -> None:

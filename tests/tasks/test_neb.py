@@ -245,6 +245,7 @@ def test_ends_that_cannot_be(argon: PairBackend) -> None:
         (start, end(hop, cell=wide), r"ends.0.cell: vector 0 is .*; a path has one cell"),
         (start, end(hop, cell=wide[:2]), "expected 3 rows of 3 numbers"),
         (start, end(hop, pbc=[True, True, False]), r"ends.0.pbc: \[True, True, False\]"),
+        (start, end(hop, charge=1), r"ends.0.charge: 1, and 0 in the structure"),
         (start, end(hop, positions=[[0, 0, 0]]), r"ends.0: positions: shape \(1, 3\)"),
         (start, end(hop, positions=[[0, 0, 0], [1]]), r"ends.0: "),
         (start, end(crystal), "ends.0: it comes to rest where the structure does"),

@@ -127,6 +127,14 @@ def test_the_supercell_is_as_wide_as_wanted() -> None:
             StructureTooLarge,
             r"the supercell \[33, 33, 33\] has 35937 atoms",
         ),
+        (ARGON, {"supercell": [1, 1, 1]}, InvalidStructure, "mesh_length_A 60: no mode"),
+        (ARGON, {"mesh_length_A": 3}, InvalidStructure, "mesh_length_A 3: no mode"),
+        (
+            Atoms(ARGON, cell=ARGON.cell[[1, 0, 2]]),
+            {},
+            InvalidStructure,
+            "cell: its vectors are left-handed",
+        ),
         (ARGON, {"most": 0}, StructureTooLarge, "displaced supercells"),
     ],
 )

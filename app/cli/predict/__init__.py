@@ -105,19 +105,25 @@ def add_input(parser: argparse.ArgumentParser) -> None:
     _add_place(parser)
 
 
-def add_output(parser: argparse.ArgumentParser, forms: Sequence[str], default: str) -> None:
+def add_output(
+    parser: argparse.ArgumentParser, forms: Sequence[str], default: str, conformers: bool = True
+) -> None:
     """What is made of notations, and where results go.
 
     Args:
         parser: to which the options are added.
         forms: names of formats that can be written.
         default: which of them is written where none is stated, in words.
+        conformers: whether several geometries of a SMILES can be asked for.
     """
     parser.add_argument("--to", choices=forms, help=f"format to write; by default, {default}")
     parser.add_argument("--json", action="store_true", help="the same as --to json")
-    parser.add_argument(
-        "--conformers", type=int, help="geometries that are made of each SMILES (1)"
-    )
+    if conformers:
+        parser.add_argument(
+            "--conformers", type=int, help="geometries that are made of each SMILES (1)"
+        )
+    else:
+        parser.set_defaults(conformers=None)
     parser.add_argument("--seed", type=int, help="of their random numbers (1); the same, the same")
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"

@@ -26,6 +26,9 @@ class MdState(BaseModel):
     temperature_K: Finite = Field(ge=0, le=100_000, description="K, of the heat bath")
     step: int = Field(ge=0, lt=2**53, description="steps since its first beginning")
     time_fs: Finite = Field(ge=0, description="fs since then")
+    numbers: list[int] = Field(description="(N) atomic numbers")
+    charge: int = Field(description="total charge, elementary charges")
+    cell_A: Rows | None = Field(default=None, description="(3, 3) Å; none where nothing repeats")
     positions_A: Rows = Field(description="(N, 3) Å, not wrapped into the cell")
     velocities_A_per_fs: Rows = Field(description="(N, 3) Å/fs")
 
@@ -92,6 +95,10 @@ class MdOptions(TaskOptions):
 
     @model_validator(mode="after")
     def _begins_once(self) -> Self:
+        if len({*self.temperatures_K}) < len(self.temperatures_K):
+            raise ValueError(
+                "temperatures_K: one is there twice, and its replicas would move alike; state more replicas"
+            )
         if self.restart is None:
             return self
         for name in ("replicas", "random_seed"):
@@ -101,6 +108,11 @@ class MdOptions(TaskOptions):
             raise ValueError("max_steps: states of restart are not relaxed; leave it out")
         if "temperatures_K" in self.model_fields_set and len(self.temperatures_K) > 1:
             raise ValueError("temperatures_K: state one for all that restart, or none")
+        for number, state in enumerate(self.restart):
+            if (first := self.restart.index(state)) < number:
+                raise ValueError(
+                    f"restart.{number}: is restart.{first} again; both would move alike, leave one out"
+                )
         return self
 
     @property

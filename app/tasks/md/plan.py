@@ -49,14 +49,13 @@ class Plan:
 
     def after(self, made: int, positions: Floats, velocities: Floats) -> MdState:
         """Its state after so many steps, at (N, 3) Å with (N, 3) Å/fs."""
-        return MdState(
-            random_seed=self.state.random_seed,
-            replica=self.state.replica,
-            temperature_K=self.state.temperature_K,
-            step=self.state.step + made,
-            time_fs=self.state.time_fs + made * self.options.timestep_fs,
-            positions_A=positions.tolist(),
-            velocities_A_per_fs=velocities.tolist(),
+        return self.state.model_copy(
+            update={
+                "step": self.state.step + made,
+                "time_fs": self.state.time_fs + made * self.options.timestep_fs,
+                "positions_A": positions.tolist(),
+                "velocities_A_per_fs": velocities.tolist(),
+            }
         )
 
 
@@ -92,10 +91,38 @@ def _begun(
         temperature_K=temperature,
         step=0,
         time_fs=0.0,
+        numbers=structure.numbers.tolist(),
+        charge=structure.charge,
+        cell_A=structure.cell.tolist() if structure.pbc.any() else None,
         positions_A=structure.positions.tolist(),
         velocities_A_per_fs=velocities.tolist(),
     )
     return Plan(replace(structure), velocities, state, body, options)
+
+
+def _check_same(structure: Structure, state: MdState, where: str) -> None:
+    """Whether a state is one of this structure's atoms, charge and cell."""
+    differing = np.flatnonzero(
+        state.numbers[: len(structure)] != structure.numbers[: len(state.numbers)]
+    )
+    if len(state.numbers) != len(structure) or len(differing):
+        at = f"; they differ at atom {differing[0]}" if len(differing) else ""
+        raise InvalidStructure(
+            f"{where}.numbers: is a state of {len(state.numbers)} other atoms than the {len(structure)} of "
+            f"the structure{at}; send the structure that the state belongs to"
+        )
+    if state.charge != structure.charge:
+        raise InvalidStructure(
+            f"{where}.charge: is {state.charge}, and that of the structure {structure.charge}; state the same"
+        )
+    cell = structure.cell if structure.pbc.any() else None
+    if (cell is None) != (state.cell_A is None) or not (
+        cell is None or np.allclose(cell, np.array(state.cell_A), atol=1e-6)
+    ):
+        raise InvalidStructure(
+            f"{where}.cell_A: is not the cell of the structure; cells do not change in dynamics, send that of "
+            "the state"
+        )
 
 
 def _resumed(
@@ -103,6 +130,7 @@ def _resumed(
 ) -> Plan:
     """A replica that goes on from a state."""
     where, atoms = f"restart.{number}", len(structure)
+    _check_same(structure, state, where)
     for name in ("positions_A", "velocities_A_per_fs"):
         rows = getattr(state, name)
         if len(rows) != atoms or any(len(row) != 3 for row in rows):

@@ -69,6 +69,10 @@ def _formula(symbols: Sequence[str]) -> str:
 
 
 def _check_cell(structure: Structure, end: EndPoint, name: str) -> None:
+    if end.charge is not None and end.charge != structure.charge:
+        raise InvalidStructure(
+            f"{name}.charge: {end.charge}, and {structure.charge} in the structure; a path has one charge"
+        )
     if end.pbc is not None and end.pbc != structure.pbc.tolist():
         raise InvalidStructure(
             f"{name}.pbc: {end.pbc}, and {structure.pbc.tolist()} in the structure; a path has one cell"

@@ -20,6 +20,7 @@ class EndPoint(BaseModel):
         default=None, description="(3, 3) Å; that of the structure, where stated"
     )
     pbc: list[bool] | None = Field(default=None, description="(3), the same")
+    charge: int | None = Field(default=None, description="the same")
 
 
 class NebOptions(TaskOptions):

@@ -15,7 +15,7 @@ from app.relax import Relaxed
 from app.tasks.asking import Asking
 from app.tasks.crystals.strained import CrystalOptions, at_rest
 from app.tasks.kind import Done, TaskKind, TaskValue
-from app.tasks.phonons.lattice import Bands, Lattice, multiples_for, width_of
+from app.tasks.phonons.lattice import CUTOFF_THZ, Bands, Lattice, multiples_for, width_of
 
 WHAT = "displaced supercells"
 IMAGINARY_THZ = -0.05
@@ -114,6 +114,8 @@ async def run(asking: Asking, structure: Structure, options: PhononsOptions) -> 
     multiples = options.supercell or multiples_for(minimum, options.supercell_length_A)
     if min(multiples) < 1:
         raise InvalidStructure(f"supercell: {list(multiples)}; expected three numbers from 1")
+    if np.linalg.det(minimum.cell) < 0:
+        raise InvalidStructure("cell: its vectors are left-handed; swap two of them")
     copies = multiples[0] * multiples[1] * multiples[2]
     asking.potential.check_size(len(minimum) * copies, f"the supercell {list(multiples)}")
     lattice = await asyncio.to_thread(Lattice, minimum, multiples, options.symmetry_tolerance_A)
@@ -132,6 +134,11 @@ def _value(
     lattice.take(forces)
     bands = lattice.bands(options.band_points)
     qpoints, frequencies = lattice.mesh(options.mesh_length_A)
+    if np.abs(frequencies).max() <= CUTOFF_THZ:
+        raise InvalidStructure(
+            f"mesh_length_A {options.mesh_length_A:g}: no mode of its {len(qpoints)} points has more than "
+            f"{CUTOFF_THZ} THz, so that there is nothing to sum; state a longer one, or a larger supercell"
+        )
     dos_at, states = lattice.density()
     steps = np.arange(0.0, options.temperature_max_K + 1e-9, options.temperature_step_K)
     thermal = lattice.thermal(steps)
