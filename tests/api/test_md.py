@@ -69,7 +69,7 @@ def test_the_client_goes_on_from_last_states(bundled: Running) -> None:
     once, again = (r.value["replicas"][0]["last"] for r in (whole, rest))
     assert again["step"] == 30
     assert again["positions_A"] == pytest.approx(np.array(once["positions_A"]), abs=1e-4)
-    assert "restart.0.positions_A: expected 3 numbers for each of the 5 atoms" in str(bad.error)
+    assert "restart.0.numbers: is a state of 3 other atoms than the 5" in str(bad.error)
 
 
 def test_limits_are_named(bundled: Running) -> None:

@@ -20,7 +20,8 @@ from tests.paths import ROOT
 
 mcp = pytest.importorskip("mcp")
 TOOLS = {
-    *("list_models", "check", "predict", "relax", *TASKS),
+    *("list_models", "check", "predict", "relax"),
+    *(name.replace("-", "_") for name in TASKS),
     *("submit_job", "job_status", "cancel_job", "results"),
 }
 Script = Callable[[Any], Awaitable[None]]

@@ -114,7 +114,9 @@ def test_a_copy_opens_the_same_version_for_itself(
 
 def test_a_network_is_copied_with_the_atoms_it_is_attached_to() -> None:
     water = Atoms(
-        "OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]], calculator=EquipotCalculator(threads=1)
+        "OH2",
+        [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]],
+        calculator=EquipotCalculator(threads=1, backend="onnx"),
     )
     other = copy.deepcopy(water)
     other.calc.reset()

@@ -137,7 +137,7 @@ def test_what_cannot_be_meant_is_refused(given: Path, pair_store: Path, tmp_path
     shared = ["predict", str(given), "--model", "pairs", "--model-store", str(pair_store)]
     output = ["-o", str(tmp_path / "out")]
     for options, told in (
-        ([*output, "--workers", "2"], "say --ray as well"),
+        ([*output, "--portion", "2"], "say --ray as well"),
         (["--ray", "local"], "say --output, a folder"),
         ([*output, "--ray", "local", "--workers", "0"], "a positive number is expected"),
         ([*output, "--ray", "local", "--server", "http://x"], "state one"),

@@ -37,6 +37,8 @@ ELSEWHERE = {
 """Pages whose blocks of Python another file runs."""
 NOT_HERE = {
     "models import": "fetches or converts a model with torch: tests/training/importers",
+    "--ray": "takes Ray: tests/cluster",
+    "aspirins.xyz": "is made for a measurement",
     "sevennet-0": "that model is not bundled",
     "--model density": "its architecture is made in test_new_architecture.py",
     "/admin/": "changes what the others are answered by: tests/api/test_admin.py",

@@ -1,6 +1,7 @@
 """The table from error class to status and code."""
 
 from app import errors
+from app.formats.smiles import TakesLonger
 from app.protocol.faults import TABLE, fault
 
 
@@ -11,8 +12,9 @@ def leaves(kind: type[errors.EquipotError]) -> set[type[errors.EquipotError]]:
 
 def test_every_leaf_is_in_the_table_or_is_a_kind_of_what_is() -> None:
     lacking = leaves(errors.EquipotError) - set(TABLE)
-    assert lacking == {errors.AtomsTooClose}
+    assert lacking == {errors.AtomsTooClose, TakesLonger}
     assert fault(errors.AtomsTooClose("")).code == fault(errors.InvalidStructure("")).code
+    assert fault(TakesLonger("")).code == fault(errors.StructureTooLarge("")).code
 
 
 def test_codes_differ() -> None:

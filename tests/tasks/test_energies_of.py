@@ -194,6 +194,10 @@ def test_bonds_break_into_ions(organic: Backend, chemist: Chemist) -> None:
             "cleavage: is of bond_dissociation",
         ),
         ({"difference": "protomers", "protons": 2}, "Input should be 1 or -1"),
+        (
+            {"difference": "bond_dissociation", "bonds": [[0, 1], [1, 0]]},
+            r"bonds.1: is bonds.0 again",
+        ),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], told: str) -> None:

@@ -157,6 +157,7 @@ def test_one_entry_of_the_store_holds_all_members(store):
         *(
             "model.onnx",
             "model-1.onnx",
+            "parity.png",
             "energies.onnx",
             "energies-1.onnx",
             "config.yaml",

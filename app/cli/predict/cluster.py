@@ -58,7 +58,7 @@ def check_ray_options(options: argparse.Namespace) -> None:
         option = f"--{name.replace('_', '-')}"
         if value is not None and not options.ray and name != "workers":
             raise InvalidRequest(f"{option}: is of workers of a cluster; say --ray as well")
-        if value is not None and not value > 0:
+        if options.ray and value is not None and not value > 0:
             raise InvalidRequest(f"{option} {value:g}: a positive number is expected")
     if not options.ray:
         return

@@ -156,7 +156,8 @@ def brief(values: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in values.items():
         is_large = isinstance(value, list) and not _is_small(value)
-        if is_large or (isinstance(value, str) and len(value) > LONGEST):
+        is_file = isinstance(value, str) and (len(value) > LONGEST or "\n" in value)
+        if is_large or is_file:
             continue
         if isinstance(value, Mapping):
             value = brief(value)

@@ -87,6 +87,10 @@ class EnergiesOfOptions(TaskOptions):
             if self.difference not in OWN[name]:
                 of = " and ".join(OWN[name])
                 raise ValueError(f"{name}: is of {of}, and {self.difference} is asked for")
+        pairs = [frozenset(bond) for bond in self.bonds or ()]
+        for number, pair in enumerate(pairs):
+            if (first := pairs.index(pair)) < number:
+                raise ValueError(f"bonds.{number}: is bonds.{first} again; state each bond once")
         return self
 
     def bounded(self, steps: int, conformers: int) -> Self:

@@ -46,7 +46,7 @@ class PhononsOptions(CrystalOptions):
         description="how often each lattice vector is repeated, in the place of supercell_length_A",
     )
     displacement_A: float = Field(
-        default=0.01, gt=0, le=0.1, description="Å by which atoms are moved"
+        default=0.01, ge=0.001, le=0.1, description="Å by which atoms are moved"
     )
     symmetry_tolerance_A: float = Field(
         default=1e-3,

@@ -40,7 +40,7 @@ class ThermoOptions(TaskOptions):
         default=100.0, gt=0, le=1000, description="cm⁻¹, where a mode is half a rotor (quasi_rrho)"
     )
     displacement_A: float = Field(
-        default=0.005, gt=0, le=0.1, description="Å by which atoms are moved for the Hessian"
+        default=0.005, ge=0.001, le=0.1, description="Å by which atoms are moved for the Hessian"
     )
     normal_modes: bool = Field(default=False, description="whether the modes' shapes are told")
     hessian: bool = Field(default=False, description="whether the Hessian is told")
