@@ -84,7 +84,10 @@ def watched(*pids: int) -> Iterator[list[list[float]]]:
     def watch() -> None:
         while not ended.wait(LOOK):
             for pid, memory in zip(pids, series, strict=True):
-                status = Path(f"/proc/{pid}/status").read_text()
+                try:
+                    status = Path(f"/proc/{pid}/status").read_text()
+                except (FileNotFoundError, ProcessLookupError):  # it has ended
+                    continue
                 if resident := re.search(r"VmRSS:\s+(\d+) kB", status):
                     memory.append(int(resident[1]) * 1024 / 1e6)
 
