@@ -23,7 +23,7 @@ from app.errors import OutOfMemory, StructureTooLarge
 from app.telemetry.tracing import past_span, span
 
 
-class Elsewhere(Protocol):
+class Divider(Protocol):
     """Evaluates large structures in the place of this process.
 
     Attributes:
@@ -54,7 +54,7 @@ class Batcher:
         backend: what evaluates them.
         graphs: makes their graphs.
         workers: whose queue they wait in.
-        elsewhere: evaluates large ones, if there is something that does.
+        divider: evaluates large ones, if there is something that does.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class Batcher:
         backend: Backend,
         graphs: GraphBuilder,
         workers: Workers,
-        elsewhere: Elsewhere | None = None,
+        divider: Divider | None = None,
     ) -> None:
-        self._backend, self._elsewhere = backend, elsewhere
+        self._backend, self._divider = backend, divider
         self._graphs = graphs
         self._workers = workers
         self._card = backend.card
@@ -91,10 +91,8 @@ class Batcher:
             OutOfMemory: not even a piece of it fits into memory.
             BackendError: the model failed on it, or gave a number that is not finite.
         """
-        if self._elsewhere is not None and len(structure) >= self._elsewhere.least:
-            return await self._graphs.threaded(
-                self._elsewhere.evaluate, structure, derivatives, look
-            )
+        if self._divider is not None and len(structure) >= self._divider.least:
+            return await self._graphs.threaded(self._divider.evaluate, structure, derivatives, look)
         if self._cuts_for_free and len(structure) > self._budget.atoms:
             return await self._in_pieces(structure, caller, derivatives, look)
         try:

@@ -12,7 +12,7 @@ from app.backends.device import BackendChoice
 from app.backends.domain import Known
 from app.backends.synthetic import lattice_piece
 from app.engine.admission import Admission, QueueLimits
-from app.engine.batcher import Batcher, Elsewhere
+from app.engine.batcher import Batcher, Divider
 from app.engine.budget import Budget
 from app.engine.graph_builder import GraphBuilder, Look
 from app.engine.limits import BatchLimits
@@ -40,7 +40,7 @@ class PotentialOptions:
             measurement.
         backend: what runs an exported model; `auto` measures where there is a choice.
         in_flight: batches at the same time.
-        elsewhere: of the backend, makes what evaluates large structures in its place; None where
+        divider: of the backend, makes what evaluates large structures in its place; None where
             nothing does.
     """
 
@@ -53,7 +53,7 @@ class PotentialOptions:
     deterministic: bool = False
     backend: BackendChoice = "auto"
     in_flight: int = IN_FLIGHT
-    elsewhere: Callable[[Backend], Elsewhere] | None = None
+    divider: Callable[[Backend], Divider] | None = None
 
 
 class Potential:
@@ -96,8 +96,8 @@ class Potential:
         evaluated = self.admission.evaluated
         self.workers = Workers(backend, budget, observer, evaluated, options.in_flight)
         self._backend = backend
-        self._elsewhere = None if options.elsewhere is None else options.elsewhere(backend)
-        self._batcher = Batcher(backend, self.graphs, self.workers, self._elsewhere)
+        self._divider = None if options.divider is None else options.divider(backend)
+        self._batcher = Batcher(backend, self.graphs, self.workers, self._divider)
         self._max_atoms = options.max_atoms
         self._measurement = measurement
 
@@ -187,5 +187,5 @@ class Potential:
         await self.admission.close()
         await self.workers.stop()
         self.graphs.stop()
-        if self._elsewhere is not None:
-            self._elsewhere.close()
+        if self._divider is not None:
+            self._divider.close()

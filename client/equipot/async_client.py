@@ -23,26 +23,18 @@ from equipot.errors import TimedOut
 from equipot.job import Job, State
 from equipot.options import (
     AllOptions,
-    ConformersCall,
-    ElasticCall,
-    EnergiesOfCall,
-    EosCall,
-    MdCall,
-    NebCall,
-    PhononsCall,
     RelaxCall,
-    ScanCall,
-    ThermoCall,
 )
 from equipot.progress import bar
 from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
 from equipot.results import Result, Results
 from equipot.structures import AnyStructure, Item, is_one, items_of, items_of_one
+from equipot.tasks import AsyncTaskMethods
 
 T = TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AsyncTaskMethods):
     """`Client` on an event loop of asyncio; arguments, results and errors are the same.
 
     Use it in `async with`, or `await` its `aclose`.
@@ -104,96 +96,6 @@ class AsyncClient:
     ) -> Results:
         """See `Client.task`."""
         return await self._answered(structures, progress, *calls.asked(name, options))
-
-    async def thermo(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ThermoCall],
-    ) -> Results:
-        """See `Client.thermo`."""
-        return await self.task("thermo", structures, progress=progress, **options)
-
-    async def conformers(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ConformersCall],
-    ) -> Results:
-        """See `Client.conformers`."""
-        return await self.task("conformers", structures, progress=progress, **options)
-
-    async def scan(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ScanCall],
-    ) -> Results:
-        """See `Client.scan`."""
-        return await self.task("scan", structures, progress=progress, **options)
-
-    async def energies_of(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[EnergiesOfCall],
-    ) -> Results:
-        """See `Client.energies_of`."""
-        return await self.task("energies-of", structures, progress=progress, **options)
-
-    async def eos(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[EosCall],
-    ) -> Results:
-        """See `Client.eos`."""
-        return await self.task("eos", structures, progress=progress, **options)
-
-    async def elastic(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ElasticCall],
-    ) -> Results:
-        """See `Client.elastic`."""
-        return await self.task("elastic", structures, progress=progress, **options)
-
-    async def phonons(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[PhononsCall],
-    ) -> Results:
-        """See `Client.phonons`."""
-        return await self.task("phonons", structures, progress=progress, **options)
-
-    async def md(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[MdCall],
-    ) -> Results:
-        """See `Client.md`."""
-        return await self.task("md", structures, progress=progress, **options)
-
-    async def neb(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[NebCall],
-    ) -> Results:
-        """See `Client.neb`."""
-        return await self.task("neb", structures, progress=progress, **options)
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Client.tasks`."""

@@ -17,28 +17,20 @@ from equipot.errors import TimedOut
 from equipot.job import Job, State
 from equipot.options import (
     AllOptions,
-    ConformersCall,
-    ElasticCall,
-    EnergiesOfCall,
-    EosCall,
-    MdCall,
-    NebCall,
-    PhononsCall,
     RelaxCall,
-    ScanCall,
-    ThermoCall,
 )
 from equipot.progress import bar
 from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
 from equipot.results import Result, Results
 from equipot.structures import AnyStructure, Item, items_of
+from equipot.tasks import TaskMethods
 
 T = TypeVar("T")
 WINDOW = 1024
 """Structures of a stream that are under way at a time."""
 
 
-class Client:
+class Client(TaskMethods):
     """A service, asked over HTTP.
 
     Structures are ASE's `Atoms`, pymatgen's `Structure` and `Molecule`, RDKit's molecules, names of
@@ -160,132 +152,6 @@ class Client:
             EquipotError: as `predict`.
         """
         return self._answered(structures, progress, *calls.asked(name, options))
-
-    def thermo(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ThermoCall],
-    ) -> Results:
-        """Frequencies, zero-point energy, U, H, S and G of the minimum near each structure.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("thermo", structures, progress=progress, **options)
-
-    def conformers(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ConformersCall],
-    ) -> Results:
-        """Conformers of each molecule, told apart and ranked; `atoms` are those of the lowest one.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("conformers", structures, progress=progress, **options)
-
-    def scan(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ScanCall],
-    ) -> Results:
-        """The energy of each molecule along a distance, an angle or a dihedral angle.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("scan", structures, progress=progress, **options)
-
-    def energies_of(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[EnergiesOfCall],
-    ) -> Results:
-        """A named difference of energies of each structure: `difference` says which.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("energies-of", structures, progress=progress, **options)
-
-    def eos(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[EosCall],
-    ) -> Results:
-        """The equation of state of each crystal.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("eos", structures, progress=progress, **options)
-
-    def elastic(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[ElasticCall],
-    ) -> Results:
-        """The elastic tensor of each crystal, and moduli.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("elastic", structures, progress=progress, **options)
-
-    def phonons(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[PhononsCall],
-    ) -> Results:
-        """Bands, density of states and thermal properties of each crystal.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("phonons", structures, progress=progress, **options)
-
-    def md(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[MdCall],
-    ) -> Results:
-        """Molecular dynamics of each structure; frames and the last states are in `value`.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("md", structures, progress=progress, **options)
-
-    def neb(
-        self,
-        structures: AnyStructure | Iterable[AnyStructure],
-        *,
-        progress: bool = False,
-        **options: Unpack[NebCall],
-    ) -> Results:
-        """The way of least energy from each structure to each of `ends`, with its barrier.
-
-        Raises:
-            EquipotError: as `predict`.
-        """
-        return self.task("neb", structures, progress=progress, **options)
 
     def tasks(self) -> list[dict[str, Any]]:
         """All tasks of the service, with the schemas of their options and of what they find."""

@@ -351,7 +351,7 @@ def _load(settings: Settings, model: str | None, workers: int | None) -> Potenti
         queue=UNLIMITED,
         max_atoms=most,
         max_edges=most,
-        elsewhere=None if workers is None else partial(_over_workers, settings, workers),
+        divider=None if workers is None else partial(_over_workers, settings, workers),
     )
     return load_potential(stored, options, cache=CalibrationCache(settings.cache))
 

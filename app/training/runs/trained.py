@@ -17,7 +17,7 @@ from app.training.models import ModelConfig, build_model
 from app.training.models.network import Network
 from app.training.models.uncertainty import Uncertainty, WithUncertainty
 from app.training.runs.config import TrainConfig
-from app.training.runs.config_file import load_config
+from app.training.runs.config_file import dump_config, load_config
 from app.training.runs.folder import CommitteeFolder, RunFolder
 
 UNTRAINED_FORCES = (
@@ -114,8 +114,17 @@ class TrainedRun:
         """What a reader of the published model may want besides the weights, by name."""
         folder = self.folder
         head = [folder.uncertainty, folder.calibration] if self.uncertainty is not None else []
-        sources = [folder.config, folder.statistics, self.result, self.parity, *head]
-        return {file.name: file.read_bytes() for file in sources if file.is_file()}
+        sources = [folder.statistics, self.result, self.parity, *head]
+        files = {file.name: file.read_bytes() for file in sources if file.is_file()}
+        return {folder.config.name: self._published_config(), **files}
+
+    def _published_config(self) -> bytes:
+        """The config, where the run's start has a name: its path is one of this machine."""
+        config, origin = load_config(self.folder.config), self.origin()
+        if config.start is not None and origin is not None:
+            start = config.start.model_copy(update={"model": origin.reference})
+            config = config.model_copy(update={"start": start})
+        return dump_config(config).encode()
 
     @property
     def result(self) -> Path:

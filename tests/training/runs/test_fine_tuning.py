@@ -228,6 +228,8 @@ def test_the_card_says_what_was_fine_tuned(here, tmp_path, start, name, version)
         stored if version else sha256(here / "base" / "weights.safetensors")
     )
     assert json.loads((tmp_path / "run" / "origin.json").read_text())["name"] == name
+    published = yaml.safe_load(TrainedRun(tmp_path / "run").files()["config.yaml"])
+    assert published["start"]["model"] == card.fine_tuned_from.reference
 
 
 def test_keys_of_the_model_that_are_left_out_come_from_the_base(here):
