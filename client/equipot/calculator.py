@@ -27,6 +27,9 @@ HERE: dict[str, Any] = {
     "workers": 0,
 }
 """What is stated of a model in this process, and is of no use to a service."""
+CALM = 100
+"""Computations without doubt before the same elements are warned of again: an atom that vibrates
+across the edge of the domain would tell it at each swing."""
 
 
 class OutOfDomainWarning(UserWarning):
@@ -81,8 +84,8 @@ class EquipotCalculator(Calculator):
         backend: what runs a model of the store: `auto`, `onnx`, `aoti` or `kernel`.
         allow_odd_electrons: whether a model of closed shells computes radicals all the same.
         on_ood: what becomes of atoms that are beyond what the model's training data held: `warn`
-            computes them, with an `OutOfDomainWarning` for the first ones after others that are
-            not; `error` raises.
+            computes them, with an `OutOfDomainWarning` for the first ones of the same elements, and
+            for the next after 100 in a row that are not; `error` raises.
         workers: processes of this machine over which atoms are divided where there are 1000 or more,
             each with the model; 0 computes all in this process.
         url: of a service; store, threads, device, backend and workers are then its own.
@@ -116,6 +119,7 @@ class EquipotCalculator(Calculator):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.doubts: tuple[AnswerWarning, ...] = ()
+        self._numbers, self._calm = b"", CALM
         here = {"store": store, "threads": threads, "device": device, "backend": backend}
         here |= {"workers": workers}
         manners = {"allow_odd_electrons": allow_odd_electrons, "on_ood": on_ood}
@@ -165,16 +169,20 @@ class EquipotCalculator(Calculator):
         assert self.atoms is not None
         alone = properties is not None and ENERGIES.issuperset(properties)
         result = self.asked.answer(fields_of(self.atoms), alone)
-        self._tell(result.warnings)
+        self._tell(self.atoms, result.warnings)
         values = {name: getattr(result, name) for name in VALUES}
         self.results: dict[str, Any] = {k: v for k, v in values.items() if v is not None}
         self.results["free_energy"] = result.energy
         if result.stress is not None:
             self.results["stress"] = full_3x3_to_voigt_6_stress(result.stress)
 
-    def _tell(self, doubts: tuple[AnswerWarning, ...]) -> None:
-        """Warn where doubts begin, and not at each step of what stays doubtful."""
-        if doubts and not self.doubts:
+    def _tell(self, atoms: Atoms, doubts: tuple[AnswerWarning, ...]) -> None:
+        """Warn where doubts begin, and not at each step of what stays, or swings into, doubt."""
+        numbers = atoms.numbers.tobytes()
+        if numbers != self._numbers:
+            self._numbers, self._calm = numbers, CALM
+        if doubts and self._calm >= CALM:
             told = "; ".join(each.message for each in doubts)
             warnings.warn(told, OutOfDomainWarning, stacklevel=3)
+        self._calm = 0 if doubts else self._calm + 1
         self.doubts = doubts

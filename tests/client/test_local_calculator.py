@@ -165,6 +165,14 @@ def test_leaving_the_domain_is_told_once(trained: PairBackend) -> None:
     atoms.positions[1, 2] = 4.6
     atoms.get_forces()  # a second warning would be an error of this suite
     assert "4.60 Å" in atoms.calc.doubts[0].message
+    atoms.positions[1, 2] = 3.9
+    atoms.get_forces()
+    assert atoms.calc.doubts == ()
+    atoms.positions[1, 2] = 4.6
+    atoms.get_forces()  # one that swings across the edge is told once, too
+    others = Atoms("Ar3", [[0, 0, 0], [0, 0, 4.5], [0, 3.9, 0]], calculator=atoms.calc)
+    with pytest.warns(OutOfDomainWarning, match=r"4\.50 Å"):
+        others.get_forces()
 
 
 def test_or_it_is_an_error(trained: PairBackend, pair_store: Path) -> None:
