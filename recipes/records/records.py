@@ -82,8 +82,8 @@ class Record:
     def model(self) -> str:
         """What was trained, in the words of the published figures."""
         model = self.config["model"]
-        if model["architecture"] == "allegro":
-            return "Allegro"
+        if name := {"allegro": "Allegro", "nequip": "NequIP"}.get(model["architecture"]):
+            return name
         messages = "non-linear" if model["nonlinear_messages"] else "linear"
         return f"Equiformer, {messages}, {'MLP' if model['attention'] == 'mlp' else 'dot product'}"
 
