@@ -3,14 +3,17 @@
 from typing import Any
 
 from app.api.body_kinds import EVENT_STREAM, FORM, JSON, LINES, MSGPACK
-from app.api.openapi import BINARY, LINE, PREDICT, UPLOAD, answer, failed, query, ref
+from app.api.openapi import BINARY, LINE, PREDICT, UPLOAD, answer, error, failed, query, ref
 from app.formats.registry import FORMATS
 from app.protocol.query import COMMON
 from app.protocol.schemas import WATER
-from app.protocol.tasks import TASK_ANSWERS, TASK_BODIES, TasksAnswer
+from app.protocol.tasks import TASK_ANSWERS, TASK_BODIES, TaskOut, TasksAnswer
 from app.tasks import TASKS, TaskKind
 
 TASKS_LISTED: dict[str, Any] = {"responses": {200: answer(TasksAnswer, "all tasks")}}
+TASK_SHOWN: dict[str, Any] = {
+    "responses": {200: answer(TaskOut, "the task"), 404: error("no such task")}
+}
 HELD = ("json", "msgpack", "lines")
 """Formats that hold what a task finds."""
 

@@ -54,7 +54,8 @@ CODES: dict[Code, str] = {
     "mechanically_unstable": "a crystal whose elastic tensor says that some strain lowers its energy",
     "points_missing": "a profile has points whose relaxation did not converge, and no energies there",
     "separate_molecules": "several molecules are taken as one rigid rotor of an ideal gas: its G is that "
-    "of a complex",
+    "of a complex; or the parts at the end of a path are beyond the cutoff of the model, so that their places "
+    "are arbitrary",
     "cold_rotor": "the temperature of a gas is so low that its rotations are not classical",
     "supercell_narrow": "the supercell of phonons is narrower than twice the cutoff of the model, so that "
     "atoms and their images are told as one",

@@ -7,6 +7,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
+import numpy as np
 import orjson
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -15,12 +16,12 @@ from app.atoms.structure import Structure
 from app.cli import predict
 from app.cli.options import settings_from
 from app.cli.predict.entries import expanded
-from app.errors import EquipotError, InvalidFormat
+from app.errors import EquipotError, InputError, InvalidFormat
 from app.formats.files import read_structures
 from app.protocol.query import task_from
 from app.protocol.request import PredictRequest
 from app.service.options import request_limits
-from app.tasks import TASKS
+from app.tasks import TASKS, TaskKind
 
 FAILED = predict.FAILED
 OWN = "task_"
@@ -97,11 +98,18 @@ def _plain(structure: object) -> dict[str, Any]:
         raise structure
     if not isinstance(structure, Structure):
         raise InvalidFormat("a SMILES, which has no geometry; state a file with positions")
-    plain = {"symbols": structure.symbols, "positions": structure.positions.tolist()}
+    plain: dict[str, Any] = {
+        "symbols": structure.symbols,
+        "positions": structure.positions.tolist(),
+    }
     if structure.pbc.any():
         plain |= {"cell": structure.cell.tolist(), "pbc": structure.pbc.tolist()}
     if structure.charge:
         plain["charge"] = structure.charge
+    if structure.multiplicity is not None:
+        plain["multiplicity"] = structure.multiplicity
+    if structure.fixed is not None:
+        plain["fixed"] = np.flatnonzero(structure.fixed).tolist()
     return plain
 
 
@@ -110,6 +118,14 @@ def _help(described: FieldInfo) -> str:
         return f"{described.description} (required)"
     default = described.default
     return f"{described.description} ({'none' if default is None or default is False else default})"
+
+
+def _as_option(message: str, kind: TaskKind) -> str:
+    """What is wrong with an option, by its name on the command line."""
+    name = message.partition(":")[0].partition(".")[0]
+    if name not in kind.options.model_fields:
+        return message
+    return f"--{name.replace('_', '-')}{message.removeprefix(name)}"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -122,11 +138,15 @@ def run(options: argparse.Namespace) -> int:
     options.files = expanded(options.files)
     kind = TASKS[options.command]
     stated = {name: getattr(options, f"{OWN}{name}") for name in kind.options.model_fields}
-    task = task_from(kind, {name: value for name, value in stated.items() if value is not None})
+    try:
+        task = task_from(kind, {name: value for name, value in stated.items() if value is not None})
+        task = task if options.server else request_limits(settings).bounded_task(task)
+    except InputError as error:
+        raise type(error)(_as_option(str(error), kind)) from None
     request = PredictRequest(
         entries=[],
         model=options.model,
-        task=task if options.server else request_limits(settings).bounded_task(task),
+        task=task,
         strict=options.strict,
         on_ood=options.on_ood,
         allow_odd_electrons=options.allow_odd_electrons,

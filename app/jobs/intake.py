@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.access.caller import Caller
+from app.atoms.structure import Structure
 from app.engine.potential import Potential
-from app.errors import InputError, Overloaded
+from app.errors import EquipotError, InputError, Overloaded
 from app.jobs.background import Background
 from app.jobs.estimate import Estimated, estimate
 from app.jobs.files import kinds_of, split_files
@@ -24,7 +25,9 @@ from app.jobs.webhooks import Webhooks, new_secret
 from app.protocol.intake import check_drawn
 from app.protocol.request import Entry, PredictRequest
 from app.service.choice import Choice
+from app.service.options import request_limits
 from app.service.service import Service
+from app.tasks import TaskCall
 
 UPLOADS = 8
 """Bodies of jobs that are received at a time."""
@@ -104,12 +107,15 @@ class JobIntake:
             await self._threaded(self._webhooks.check, asked.webhook)
         parts = await self._threaded(self._parts, asked)
         settings = self._settings
-        limits = settings.max_relax_steps, settings.max_conformers
-        body = Body(asked.kind, asked.query, parts.prefix, *limits)
+        body = Body(asked.kind, asked.query, parts.prefix, request_limits(settings))
         request = await self._threaded(self._sample, asked.upload, body, parts)
         choice = self._service.choice(request)
         sample = await with_geometries(self._service.embedding, request)
         count = round(parts.structures * sample.times)
+        if request.task is not None:
+            request.task.check_count(count)
+            known = sample.request if parts.structures == 1 else request
+            await self._threaded(_check_task, request.task, known.structures, count)
         estimated = await self._estimate(choice, sample.request, count)
         estimated = estimated.after(parts.structures * sample.seconds)
         first, *others = choice.models
@@ -180,6 +186,28 @@ class JobIntake:
 
     def _read(self, upload: Upload, part: Part) -> bytes:
         return self._folder.read_input(upload.id, part.start, part.stop)
+
+
+def _check_task(task: TaskCall, structures: list[Structure], count: int) -> None:
+    """Whether a task can be asked of one of the structures, where these are all that there are.
+
+    Args:
+        task: with its options.
+        structures: that are known.
+        count: how many there are.
+
+    Raises:
+        EquipotError: it cannot be asked of any; that of the first one.
+    """
+    if len(structures) < count:
+        return
+    errors = list[EquipotError]()
+    for structure in structures:
+        try:
+            return task.check(structure)
+        except EquipotError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _check(entry: Entry) -> None:

@@ -31,15 +31,13 @@ class Body:
         kind: how it is written.
         query: what was asked beside it.
         prefix: what was asked in it (see `app.jobs.parts`).
-        relax_steps: most steps of a relaxation.
-        conformers: most conformers of a SMILES.
+        limits: of a request, of which those of structures and atoms do not hold.
     """
 
     kind: Kind
     query: list[tuple[str, str]]
     prefix: bytes
-    relax_steps: int
-    conformers: int
+    limits: RequestLimits
 
     @property
     def task(self) -> TaskKind | None:
@@ -62,7 +60,7 @@ class Body:
     def request(self, part: Part, items: bytes) -> PredictRequest:
         """The request that a part is.
 
-        The limits of a request do not hold for it: parts are bounded by their bytes.
+        Parts are bounded by their bytes.
 
         Raises:
             InputError: the part cannot be read as a whole.
@@ -71,8 +69,8 @@ class Body:
             return self._of_file(part, items)
         # No item has more structures than bytes, but for those of SMILES.
         size = len(self.prefix) + len(items)
-        structures = size + max(part.structures, 1) * self.conformers
-        limits = RequestLimits(structures, 2 * size + 1, self.relax_steps, self.conformers)
+        structures = size + max(part.structures, 1) * self.limits.conformers
+        limits = replace(self.limits, structures=structures, atoms=2 * size + 1)
         if self.kind == "lines":
             request = asked_of_lines(self.asked, self.task)
             return replace(request, entries=_of_lines(items, part.lines, limits))

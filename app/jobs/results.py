@@ -13,6 +13,7 @@ from app.jobs.records import Record, unpack_packed, unpack_records
 from app.jobs.store import JobStore
 from app.protocol.request import Entry
 from app.protocol.response import PredictResponse
+from app.service.options import request_limits
 from app.service.service import Service
 
 FOLLOW = 0.5
@@ -70,13 +71,13 @@ class JobResults:
     def _sample(self, job: Job) -> list[Entry]:
         if entries := self._next(job, 0).request.entries:
             return entries
-        settings, part = self._service.settings, self._store.first_part(job.id)
+        part = self._store.first_part(job.id)
         try:
             items = self._folder.read_input(job.id, part.start, part.stop)
         except FileNotFoundError:  # the job has ended, and nothing came of it
             return []
-        limits = settings.max_relax_steps, settings.max_conformers
-        return Body(job.kind, job.query, job.prefix, *limits).entries(part, items)
+        limits = request_limits(self._service.settings)
+        return Body(job.kind, job.query, job.prefix, limits).entries(part, items)
 
     def _next(self, job: Job, start: int) -> PredictResponse:
         """Results of one chunk, as far as they are there."""

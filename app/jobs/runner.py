@@ -33,6 +33,7 @@ from app.protocol.request import Entry
 from app.protocol.response import Result
 from app.service.choice import Choice, ref_of
 from app.service.load import Load
+from app.service.options import request_limits
 from app.service.service import Service
 from app.service.window import Window
 from app.tasks import Course
@@ -240,9 +241,8 @@ class Runner:
     def _read_entries(self, job: Job, lease: Lease) -> list[Entry]:
         items = self._folder.read_input(lease.job, lease.start, lease.stop)
         part = Part(lease.start, lease.stop, lease.first, lease.structures, lease.lines)
-        settings = self._service.settings
-        limits = settings.max_relax_steps, settings.max_conformers
-        return Body(job.kind, job.query, job.prefix, *limits).entries(part, items)
+        limits = request_limits(self._service.settings)
+        return Body(job.kind, job.query, job.prefix, limits).entries(part, items)
 
     async def _job(self, id_: str) -> Job:
         """What was asked; that does not change."""

@@ -45,7 +45,9 @@ def decode(message: Message, limits: RequestLimits) -> PredictRequest:
     if request.relax is not None:
         request = replace(request, relax=limits.bounded(request.relax))
     if request.task is not None:
-        request = replace(request, task=limits.bounded_task(request.task))
+        task = limits.bounded_task(request.task)
+        task.check_count(sum(entry.count for entry in request.entries))
+        request = replace(request, task=task)
     limits.check_atoms(request.n_atoms)
     return request
 

@@ -15,7 +15,7 @@ from app.formats.notation import Smiles
 from app.formats.topology import Topology
 from app.protocol.model_ref import ModelRef
 from app.relax import RelaxOptions
-from app.tasks import TaskCall, TaskKind
+from app.tasks import TaskCall, TaskKind, TaskLimits
 
 Kind: TypeAlias = str
 """How a message is written: `json`, `msgpack`, a format of `app.formats.registry` (`FORMATS` of one that
@@ -156,12 +156,16 @@ class RequestLimits:
         atoms: most atoms in all.
         relax_steps: most steps of a relaxation.
         conformers: most conformers of one SMILES.
+        evaluations: most that a task may take for one structure besides its relaxations.
+        md_evaluations: most of dynamics for one structure, in place of these.
     """
 
     structures: int
     atoms: int
     relax_steps: int
     conformers: int = 100
+    evaluations: int = 3000
+    md_evaluations: int = 100_000
 
     def check_structures(self, structures: int) -> None:
         """Whether a request may have so many.
@@ -206,5 +210,9 @@ class RequestLimits:
 
         Raises:
             InvalidRequest: more steps or conformers are stated.
+            StructureTooLarge: the answer for any structure takes more evaluations.
         """
-        return replace(task, options=task.options.bounded(self.relax_steps, self.conformers))
+        limits = TaskLimits(
+            self.relax_steps, self.conformers, self.evaluations, self.md_evaluations
+        )
+        return replace(task, options=task.options.bounded(limits))

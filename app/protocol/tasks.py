@@ -83,15 +83,15 @@ TASK_ANSWERS: Mapping[str, type[BaseModel]] = {name: _answer(kind) for name, kin
 
 def shown() -> TasksAnswer:
     """All tasks, with the schemas of their options and values."""
-    return TasksAnswer(
-        tasks=[
-            TaskOut(
-                name=kind.name,
-                summary=kind.summary,
-                path=f"/tasks/{kind.name}",
-                options=kind.options.model_json_schema(),
-                value=kind.value.model_json_schema(mode="serialization"),
-            )
-            for kind in TASKS.values()
-        ]
+    return TasksAnswer(tasks=[shown_one(kind) for kind in TASKS.values()])
+
+
+def shown_one(kind: TaskKind) -> TaskOut:
+    """A task, with the schemas of its options and of what it finds."""
+    return TaskOut(
+        name=kind.name,
+        summary=kind.summary,
+        path=f"/tasks/{kind.name}",
+        options=kind.options.model_json_schema(),
+        value=kind.value.model_json_schema(mode="serialization"),
     )

@@ -1,8 +1,9 @@
 """Values as wire types: the first fault is told, with its field, its value and what it may be."""
 
+from collections.abc import Iterator
 from inspect import isclass
 from reprlib import Repr
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -55,9 +56,16 @@ def _fields_at(schema: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]
     """The fields of the object that holds a place, as far as objects are nested in fields."""
     for part in loc[:-1]:
         field = schema.model_fields.get(str(part))
-        nested = (field.annotation, *get_args(field.annotation)) if field else ()
+        nested = _types(field.annotation) if field else ()
         schema = next((t for t in nested if isclass(t) and issubclass(t, BaseModel)), schema)
     return list(schema.model_fields)
+
+
+def _types(annotation: object) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _types(part)
 
 
 def _shown(value: object) -> str:

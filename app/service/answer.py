@@ -212,7 +212,8 @@ async def _answered(
     relaxed, value = None, None
     if request.task is not None:
         done = await request.task.run(asking, structure)
-        relaxed, value, doubts = done.relaxed, done.value, done.warnings
+        value, doubts, prediction = done.value, done.warnings, done.relaxed.initial
+        relaxed = done.relaxed if done.relaxes else None
     elif request.relax is not None:
         relaxed, doubts = await asking.relaxed(structure, request.relax, course=course)
     else:

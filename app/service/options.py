@@ -40,6 +40,8 @@ def request_limits(settings: Settings) -> RequestLimits:
         atoms=settings.max_request_atoms,
         relax_steps=settings.max_relax_steps,
         conformers=settings.max_conformers,
+        evaluations=settings.max_task_evaluations,
+        md_evaluations=settings.max_md_evaluations,
     )
 
 

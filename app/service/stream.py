@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.engine.budget import Budget
 from app.engine.potential import Potential
-from app.errors import EquipotError, Overloaded
+from app.errors import EquipotError, InvalidRequest, Overloaded
 from app.protocol.encode import fits
 from app.protocol.lines import sink
 from app.protocol.request import Entry, Kind, PredictRequest
@@ -106,6 +106,7 @@ class Stream:
             potential = self._choice.potential(entry, self._request)
             await self._enter(entry, potential)
             self._read_so_far += 1
+            entry = self._one_of_its_kind(entry)
             if self._read_so_far % TURN == 0:
                 await asyncio.sleep(0)  # others' turn, however quickly lines are read
             if isinstance(entry.structure, EquipotError):
@@ -117,6 +118,15 @@ class Stream:
             task = asyncio.ensure_future(self._answer(fitting, potential, entry.n_atoms))
             self._tasks.add(task)
             task.add_done_callback(self._done)
+
+    def _one_of_its_kind(self, entry: Entry) -> Entry:
+        """The entry, with an error where a task is asked for that is of one structure alone."""
+        try:
+            if self._request.task is not None:
+                self._request.task.check_count(self._read_so_far)
+        except InvalidRequest as error:
+            return replace(entry, structure=error)
+        return entry
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

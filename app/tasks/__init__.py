@@ -11,7 +11,7 @@ from app.tasks.conformers.conformers import CONFORMERS
 from app.tasks.crystals.elastic import ELASTIC
 from app.tasks.crystals.eos import EOS
 from app.tasks.differences.energies_of import ENERGIES_OF
-from app.tasks.kind import Done, KeptValue, TaskCall, TaskKind, TaskOptions, TaskValue
+from app.tasks.kind import Done, KeptValue, TaskCall, TaskKind, TaskLimits, TaskOptions, TaskValue
 from app.tasks.md.md import MD
 from app.tasks.neb.neb import NEB
 from app.tasks.phonons.phonons import PHONONS
@@ -57,6 +57,7 @@ __all__ = [
     "Stage",
     "TaskCall",
     "TaskKind",
+    "TaskLimits",
     "TaskOptions",
     "TaskValue",
     "task_named",

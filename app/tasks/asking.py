@@ -262,11 +262,19 @@ class Asking:
         Raises:
             StructureTooLarge: it may not.
         """
-        most = self.safeguards.max_evaluations
-        if count > most:
-            raise StructureTooLarge(
-                f"the task takes {count} {what}; at most {most} are allowed (max_task_evaluations)"
-            )
+        check_evaluations(count, what, self.safeguards.max_evaluations)
+
+
+def check_evaluations(count: int, what: str, most: int) -> None:
+    """Whether one structure's answer may take so many evaluations.
+
+    Raises:
+        StructureTooLarge: it may not.
+    """
+    if count > most:
+        raise StructureTooLarge(
+            f"the task takes {count} {what}; at most {most} are allowed (max_task_evaluations)"
+        )
 
 
 def remedy(relaxed: Relaxed, start: str) -> str:

@@ -1,5 +1,6 @@
 """Arrays on the wire: in MessagePack the bytes of the array, in JSON nested lists."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgpack
@@ -39,6 +40,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be sent")
+
+
+def without_arrays(value: Any) -> Any:
+    """A value with lists and numbers in the place of arrays and scalars of numpy, however deep."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {name: without_arrays(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_arrays(each) for each in value]
+    return value
 
 
 def _binary(value: Any) -> Any:

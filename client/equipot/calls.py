@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from equipot.arrays import pack, unpack
+from equipot.arrays import pack, unpack, without_arrays
 from equipot.errors import UnknownModel, UnknownTask
 from equipot.options import AskOptions, RelaxOptions
 from equipot.request import Call, Request
@@ -133,7 +133,7 @@ def of_task(options: Mapping[str, Any]) -> dict[str, Any]:
     if "ends" in own:
         own["ends"] = end_points(own["ends"])
     others = {name: value for name, value in options.items() if name in names}
-    return {**others, "options": own}
+    return {**others, "options": without_arrays(own)}
 
 
 def _places(

@@ -91,6 +91,7 @@ def end_points(ends: Any) -> list[Mapping[str, Any]]:
 
     Raises:
         TypeError: something else.
+        InvalidStructure: see `item_of_atoms`.
     """
     return [_end_point(end) for end in ([ends] if is_one(ends) else ends)]
 
@@ -109,9 +110,7 @@ def _end_point(end: Any) -> Mapping[str, Any]:
     }
     if end.pbc.any():
         fields |= {"cell": np.asarray(end.cell).tolist(), "pbc": end.pbc.tolist()}
-    if (charge := end.info.get("charge")) is not None:
-        fields["charge"] = int(charge)
-    return fields
+    return fields | state_of(end) | _fixed(end)
 
 
 def is_one(structures: Any) -> bool:

@@ -104,6 +104,19 @@ def test_lines_have_options_in_the_query(service: Running) -> None:
     assert [result["value"]["temperature_K"] for result in found] == [70, 70]
 
 
+STATE = {
+    "random_seed": 1,
+    "replica": 0,
+    "temperature_K": 50.0,
+    "step": 3,
+    "time_fs": 1.5,
+    "numbers": [18],
+    "charge": 0,
+    "positions_A": [[0.0, 0.0, 0.0]],
+    "velocities_A_per_fs": [[0.0, 0.0, 0.0]],
+}
+
+
 @pytest.mark.parametrize(
     ("query", "body", "code", "told"),
     [
@@ -114,6 +127,25 @@ def test_lines_have_options_in_the_query(service: Running) -> None:
         ("task=eos", {"relax": True}, "invalid_request", "relax: unknown field"),
         ("", {"options": {}}, "invalid_request", "options: unknown field"),
         ("task=scan", {}, "invalid_request", "options"),
+        ("task=md", {"options": {"steps": 100_000}}, "too_large", "steps: 1 replicas of 100000"),
+        (
+            "task=scan",
+            {"options": {"atoms": [0, 9], "range_A": [3, 4]}},
+            "invalid_structure",
+            "the structure repeats (pbc); scans are of molecules",
+        ),
+        (
+            "task=neb",
+            {"options": {"ends": [{"symbols": ["O"], "positions": [[0, 0, 0]]}]}},
+            "invalid_structure",
+            "ends.0.symbols: O1, and the structure is",
+        ),
+        (
+            "task=md",
+            {"options": {"restart": [STATE]}},
+            "invalid_request",
+            "restart: is of one structure, and several are asked for",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_at_once(
@@ -121,7 +153,7 @@ def test_what_is_wrong_is_said_at_once(
 ) -> None:
     document = {"structures": [CRYSTAL, CRYSTAL], **body}
     answer = service.client.post(f"/jobs?{query}", json=document)
-    assert answer.status_code in (404, 422), answer.text
+    assert answer.status_code in (404, 413, 422), answer.text
     error = answer.json()["error"]
     assert error["code"] == code
     assert told in error["message"]

@@ -29,7 +29,7 @@ def test_replicas_of_several_molecules(bundled: Running) -> None:
     check(document, "/tasks/md", "post", answer)
     water, failed, other = answer.json()["results"]
     assert failed["error"]["code"] == "unsupported_element"
-    assert not water["relaxed"]["steps"]
+    assert "relaxed" not in water  # nothing was
     assert other["value"]["evaluations"] == 4 * 41
     replicas = water["value"]["replicas"]
     assert [r["temperature_K"] for r in replicas] == [200, 200, 400, 400]
@@ -90,3 +90,24 @@ def test_atoms_stay_out_of_a_conversation() -> None:
         ]
     }
     assert brief(found) == {"replicas": [{"last": {}}]}
+
+
+def test_states_are_those_of_one_structure(bundled: Running) -> None:
+    body: dict[str, Any] = {"structures": [WATER], "options": SHORT}
+    first = bundled.client.post("/tasks/md", json=body).json()["results"][0]["value"]
+    options = {**SHORT, "restart": [first["replicas"][0]["last"]]}
+    ask = {"structures": [WATER, WATER], "options": options}
+    told = "restart: is of one structure, and several are asked for"
+    answer = bundled.client.post("/tasks/md", json=ask)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["message"].startswith(told)
+    answer = bundled.client.post(
+        "/tasks/md", json={"structures": [WATER], "options": {"restart": [1]}}
+    )
+    assert "restart.0: must be an object with the fields random_seed, r" in answer.text
+    with Client(f"http://127.0.0.1:{bundled.port}") as client:
+        one, other = sorted(
+            client.stream([WATER, WATER], task="md", **options), key=lambda r: r.index
+        )
+    assert one.value is not None
+    assert str(other.error).startswith(told)

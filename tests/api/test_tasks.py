@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import ormsgpack
 import pytest
 
 from app.tasks import TASKS
@@ -117,13 +118,23 @@ def test_a_molecule_by_its_smiles(bundled: Running) -> None:
         ({"treatment": "gas"}, "options.treatment: Input should be 'auto', 'ideal_gas' or"),
         ({"max_steps": 100_000}, "max_steps: 100000; at most 1000 are allowed"),
         ({"max_steps": 1}, "the relaxation ended after 1 steps without a minimum"),
+        ({"temperature_K": float("nan")}, "options.temperature_K: Input should be a finite number"),
     ],
 )
 def test_bad_options_are_named(bundled: Running, options: dict[str, Any], told: str) -> None:
     body = {"structures": [WATER], "options": options}
-    answer = bundled.client.post("/tasks/thermo", json=body)
+    headers = {"Content-Type": "application/x-msgpack", "Accept": "application/json"}
+    answer = bundled.client.post("/tasks/thermo", content=ormsgpack.packb(body), headers=headers)
     assert answer.status_code == 422
     assert answer.json()["error"]["message"].startswith(told)
+
+
+def test_one_is_described_by_its_name(bundled: Running) -> None:
+    listed = {each["name"]: each for each in bundled.client.get("/tasks").json()["tasks"]}
+    assert bundled.client.get("/tasks/energies-of").json() == listed["energies-of"]
+    unknown = bundled.client.get("/tasks/none")
+    assert unknown.status_code == 404
+    assert unknown.json()["error"]["message"] == f"no task 'none'; there are {', '.join(listed)}"
 
 
 def test_what_a_task_does_not_take(bundled: Running) -> None:

@@ -27,10 +27,17 @@ def test_dynamics_go_on_from_a_file(
     last.write_text(json.dumps(states))
     capsys.readouterr()
     assert main([*asked, "--restart", str(last)]) == 0
-    told = capsys.readouterr().out
+    captured = capsys.readouterr()
+    told = captured.out
+    assert "relaxations" not in captured.err
     assert "replicas.1.last.step             40\n" in told
     assert "Lattice" not in told
     assert "Properties" not in told
+
+    assert main(["md", asked[1], *asked[1:], "--restart", str(last)]) == 1
+    assert "restart: is of one structure" in capsys.readouterr().err
+    assert main([*asked, "--restart", str(last), "--random-seed", "2"]) != 0
+    assert "--random-seed: is that of each state of restart" in capsys.readouterr().err
 
 
 def test_what_no_state_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,6 @@ def test_options_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     file = tmp_path / "water.xyz"
     file.write_text(XYZ)
     assert main(["thermo", str(file), "--temperature-K", "0"]) == 2
-    assert "temperature_K: Input should be greater than or equal to 1" in capsys.readouterr().err
+    assert "--temperature-K: Input should be greater than or equal to 1" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["thermo", str(file), "--to", "xyz"])

@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from ase.build import molecule
+from ase.constraints import FixAtoms
 
 from app.tasks import TASKS
 from equipot import AsyncClient, Client, NotConverged, UnknownTask, options
+from equipot.calls import of_task
+from equipot.options import query_of
+from equipot.structures import end_points
 from tests.api.server import Running, running
 from tests.paths import MODEL_STORE
 
@@ -48,6 +53,27 @@ def test_thermochemistry(client: Client) -> None:
     assert len(water.atoms) == 3
     (cold,) = client.thermo(molecule("H2O"), max_steps=0)
     assert isinstance(cold.error, NotConverged)
+
+
+def test_arrays_of_numpy_are_options(client: Client) -> None:
+    asked = {"atoms": np.array([0, 1]), "range_A": np.array([0.9, 1.1]), "points": np.int64(2)}
+    (result,) = client.scan(molecule("H2O"), **asked)
+    assert result.value is not None
+    assert result.value["values_A"] == [0.9, 1.1]
+    state = {"positions_A": np.zeros((1, 3)), "step": np.int64(3)}
+    assert query_of(of_task({"restart": [state]})) == {
+        "restart": '[{"positions_A": [[0.0, 0.0, 0.0]], "step": 3}]'
+    }
+
+
+def test_ends_of_paths_state_all_that_they_hold(client: Client) -> None:
+    end = molecule("NH3")
+    end.set_constraint(FixAtoms([0]))
+    end.info["multiplicity"] = 1
+    (fields,) = end_points(end)
+    assert (fields["fixed"], fields["multiplicity"]) == ([0], 1)
+    (result,) = client.neb(molecule("NH3"), ends=end)
+    assert str(result.error).startswith("ends.0.multiplicity: 1, and not stated in the structure")
 
 
 def test_streams_and_names(client: Client, service: Running) -> None:

@@ -15,10 +15,11 @@ from app.jobs import parts as parts_module
 from app.jobs.options import Body
 from app.jobs.parts import PART_STRUCTURES, PartLimits, Parts, body
 from app.jobs.split import split
-from app.protocol.request import Kind
+from app.protocol.request import Kind, RequestLimits
 from tests.jobs.argon import clusters
 
 LIMITS = PartLimits(10_000, 100_000)
+REQUEST = RequestLimits(structures=1, atoms=1, relax_steps=100, conformers=1)
 ASKED: dict[str, Any] = {"model": "pairs", "relax": {"fmax": 0.1, "cell": False}, "strict": True}
 
 
@@ -62,7 +63,7 @@ def test_frames_keep_their_numbers_and_lines_in_messages(tmp_path: Path) -> None
     parts = parts_of(tmp_path, content, "xyz")
     first, second = parts.parts
     assert (first.structures, second.structures) == (PART_STRUCTURES, 2)
-    entries = Body("xyz", [], b"", 100, 1).entries(second, content[second.start : second.stop])
+    entries = Body("xyz", [], b"", REQUEST).entries(second, content[second.start : second.stop])
     assert "frame 256, line 1028" in str(entries[0].structure)
     assert entries[1].id == "0"
 
@@ -83,7 +84,7 @@ def test_frames_are_counted_as_they_are_read(tmp_path: Path, content: bytes, cou
     parts = parts_of(tmp_path, content, "xyz")
     assert parts.structures == count
     (part,) = parts.parts
-    assert len(Body("xyz", [], b"", 100, 1).entries(part, content)) == count
+    assert len(Body("xyz", [], b"", REQUEST).entries(part, content)) == count
 
 
 JSON = st.recursive(

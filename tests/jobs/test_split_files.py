@@ -14,7 +14,7 @@ from app.jobs.files import BodyFile, file_of, split_files
 from app.jobs.options import Body
 from app.jobs.parts import PART_STRUCTURES, PartLimits, body
 from app.jobs.split import GRAIN, PART_SMILES, SPLIT, split
-from app.protocol.request import Entry
+from app.protocol.request import Entry, RequestLimits
 from tests.formats.cif.test_reader import SALT
 from tests.formats.mutation import mutated
 from tests.formats.pdb.lines import CO
@@ -24,6 +24,7 @@ from tests.formats.test_gaussian import CATION
 from tests.formats.test_mol2 import ACETATE
 
 LIMITS = PartLimits(100_000, 1_000_000)
+REQUEST = RequestLimits(structures=1, atoms=1, relax_steps=100, conformers=1)
 CELL = "CRYST1   10.000   10.000   10.000  90.00  90.00  90.00 P 1\n"
 OTHER = CELL.replace("10.000 ", "11.000 ", 1)
 RECORD = WATER if WATER.rstrip().endswith("$$$$") else WATER.rstrip() + "\n$$$$\n"
@@ -140,7 +141,7 @@ def test_lines_of_json_have_their_number(tmp_path: Path) -> None:
     path = tmp_path / "input"
     path.write_bytes(text)
     parts = split(path, "lines", LIMITS)
-    made = Body("lines", [("relax", "true")], parts.prefix, 100, 1)
+    made = Body("lines", [("relax", "true")], parts.prefix, REQUEST)
     entries = [e for p in parts.parts for e in made.entries(p, text[p.start : p.stop])]
     assert [entry.item for entry in entries[-2:]] == [PART_STRUCTURES + 2, PART_STRUCTURES + 3]
     assert isinstance(entries[-2].structure, InvalidFormat)
@@ -157,7 +158,7 @@ def test_files_beside_each_other(tmp_path: Path) -> None:
     path.write_bytes(content)
     parts = split_files(path, files, LIMITS)
     assert parts.structures == 303
-    made = Body("files", [], parts.prefix, 100, 1)
+    made = Body("files", [], parts.prefix, REQUEST)
     entries: list[Entry] = []
     for part in parts.parts:
         entries += made.entries(part, content[part.start : part.stop])

@@ -1,5 +1,6 @@
 """A structure in files, evaluated layer by layer, has the energies and forces of the whole."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,7 +123,10 @@ def test_what_a_run_has_left_half_written(pair_card: ModelCard, tmp_path: Path) 
     ask = (tmp_path / "out.columns", pair_card, True, Evaluator(PairBackend(pair_card)))
     with pytest.raises(UnsupportedElement, match=r"atom 5 is Au; model 'pairs@1' knows"):
         stream(source, *ask)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.columns", "out.columns"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.columns"]
+    (tmp_path / "out.columns").mkdir()  # as of a run that was killed
+    head = json.loads((tmp_path / "in.columns" / "head.json").read_text())
+    (tmp_path / "out.columns" / "head.json").write_text(json.dumps({**head, "complete": False}))
     with pytest.raises(InvalidFormat, match=r"out\.columns: half-written, by a run"):
         open_source(tmp_path / "out.columns")
     with pytest.raises(InvalidRequest, match=r"half-written by a run before; remove it"):

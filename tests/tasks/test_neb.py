@@ -249,12 +249,29 @@ def test_ends_that_cannot_be(argon: PairBackend) -> None:
         (start, end(hop, cell=wide[:2]), "expected 3 rows of 3 numbers"),
         (start, end(hop, pbc=[True, True, False]), r"ends.0.pbc: \[True, True, False\]"),
         (start, end(hop, charge=1), r"ends.0.charge: 1, and 0 in the structure"),
+        (
+            start,
+            end(hop, multiplicity=3),
+            r"ends.0.multiplicity: 3, and not stated in the structure",
+        ),
+        (start, end(hop, fixed=[2, 1]), r"ends.0.fixed: \[1, 2\], and \[\] in the structure"),
         (start, end(hop, positions=[[0, 0, 0]]), r"ends.0: positions: shape \(1, 3\)"),
         (start, end(hop, positions=[[0, 0, 0], [1]]), r"ends.0: "),
         (start, end(crystal), "ends.0: it comes to rest where the structure does"),
     ):
         with pytest.raises(InvalidStructure, match=told):
             done(argon, "neb", given, ends=[stated])
+
+
+def test_an_end_that_falls_apart_is_told(argon: PairBackend) -> None:
+    near, far = (structure_of(Atoms("Ar2", [[0, 0, 0], [0, 0, z]])) for z in (3.9, 14.0))
+    ends = [{"symbols": ["Ar", "Ar"], "positions": far.positions.tolist()}]
+    (warning,) = (
+        w for w in done(argon, "neb", near, ends=ends).warnings if w.code == "separate_molecules"
+    )
+    assert warning.message.startswith(
+        "ends.0: 2 parts are further apart than the model's cutoff (6 Å)"
+    )
 
 
 def test_ends_that_do_not_come_to_rest(argon: PairBackend) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
 
-from app.api.openapi_tasks import TASK, TASKS_LISTED
+from app.api.openapi_tasks import TASK, TASK_SHOWN, TASKS_LISTED
 from app.api.routes.common import get, json_response
 from app.api.routes.predict import answered
-from app.protocol.tasks import shown
+from app.protocol.tasks import shown, shown_one
 from app.tasks import TASKS, TaskKind, task_named
 
 PATH = "/tasks"
@@ -18,6 +18,12 @@ router = APIRouter(tags=["tasks"])
 async def tasks() -> Response:
     """Names, what each is for, and the schemas of its options and of what it finds."""
     return json_response(shown())
+
+
+@get(router, f"{PATH}/{{name}}", summary="What may be asked of a task", **TASK_SHOWN)
+async def described(name: str) -> Response:
+    """What it is for, and the schemas of its options and of what it finds."""
+    return json_response(shown_one(task_named(name)))
 
 
 def _endpoint(kind: TaskKind) -> Callable[[Request], Awaitable[Response]]:

@@ -25,6 +25,7 @@ from app.backends.domain import check_on_ood
 from app.cli.options import add_doubtful, settings_from
 from app.cli.predict.cluster import add_ray_options, answer_on_cluster, check_ray_options
 from app.cli.predict.entries import (
+    Read,
     check_files,
     expanded,
     is_stream,
@@ -60,6 +61,7 @@ from app.space.opening import Opening
 from app.space.pool import Pool
 from app.space.structure import Space
 from app.store.location import absolute, open_store
+from app.tasks import TaskCall
 
 FAILED = 3
 """Exit code after an error that is not one of a structure."""
@@ -124,7 +126,11 @@ def add_output(
         )
     else:
         parser.set_defaults(conformers=None)
-    parser.add_argument("--seed", type=int, help="of their random numbers (1); the same, the same")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="of the random numbers of geometries that are made of SMILES (1); the same, the same",
+    )
     parser.add_argument(
         "-o", "--output", type=Path, help="file to write; standard output where not given"
     )
@@ -208,6 +214,8 @@ def answer_files(
         settings.embed_seconds,
         partial(fits, kind=form),
     )
+    if request.task is not None:
+        reads = _as_many_as_allowed(reads, request.task)
     with _told(options):
         answering, model, window = _answering(options, request, settings)
     with _told(options), _open(options, request, model, form) as (output, tally):
@@ -221,6 +229,16 @@ def answer_files(
     if options.output is not None:
         forget(options.output)
     return 1 if tally.refused else 0
+
+
+def _as_many_as_allowed(reads: Iterator[Read], task: TaskCall) -> Iterator[Read]:
+    """What is read, with an error in the place of structures after one that is to be alone."""
+    for count, read in enumerate(reads, start=1):
+        try:
+            task.check_count(count)
+        except InvalidRequest as error:
+            read = read._replace(entry=replace(read.entry, structure=error))
+        yield read
 
 
 def _drawing(options: argparse.Namespace) -> Drawing:

@@ -1,6 +1,7 @@
 """One structure that memory need not hold: from a file or a folder of columns into another one."""
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -62,15 +63,20 @@ def predict_in_slabs(
     try:
         if output.name.lower().endswith(SUFFIX):
             totals = stream(source, output, *ask)
+            try:
+                _tell_doubts(options, Known(card), source.head.whole, totals)
+            except OutOfDomain:
+                shutil.rmtree(output)
+                raise
         else:
             with scratch(output) as folder:
                 totals = stream(source, folder / f"answer{SUFFIX}", *ask)
+                _tell_doubts(options, Known(card), source.head.whole, totals)
                 _write_xyz(output, Columns(folder / f"answer{SUFFIX}"))
     finally:
         transport.close()
     seconds = time.perf_counter() - began
     _tell(options, card.reference, source.head.n_atoms, totals, seconds)
-    _tell_doubts(options, Known(card), source.head.whole, totals)
     return 0
 
 

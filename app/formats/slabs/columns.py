@@ -7,6 +7,7 @@ in the file, without a map of it in memory, whose pages would count as the proce
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -116,7 +117,8 @@ class Columns:
 
 
 class Writer:
-    """Writes a folder of columns, rows at any place; a context, at whose end it is complete.
+    """Writes a folder of columns, rows at any place; a context, at whose end it is complete, or removed
+    where an error ended it.
 
     Args:
         folder: that is not there yet.
@@ -145,6 +147,8 @@ class Writer:
             file.close()
         if kind is None:
             self._write_head(complete=True)
+        else:
+            shutil.rmtree(self._folder)
 
     def write(self, name: str, start: int, rows: NDArray[Any]) -> None:
         """Write (n, ...) rows of a column, the first of them at `start`."""

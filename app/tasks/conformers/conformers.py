@@ -16,7 +16,7 @@ from app.formats.notation import LARGEST_SEED
 from app.relax import Relaxed
 from app.relax.bonds import changed_bonds
 from app.tasks.asking import Asking
-from app.tasks.kind import Done, TaskKind, TaskOptions, TaskValue
+from app.tasks.kind import Done, TaskKind, TaskLimits, TaskOptions, TaskValue
 
 TOLD: dict[str, str] = {
     "not_converged": "did not converge",
@@ -76,10 +76,9 @@ class ConformersOptions(TaskOptions):
         description="Å by which the atoms of two that are the same differ",
     )
 
-    def bounded(self, steps: int, conformers: int) -> Self:
+    def bounded(self, limits: TaskLimits) -> Self:
         """See `TaskOptions`."""
-        within = super().bounded(steps, conformers)
-        return within._within("count", conformers, "max_conformers")
+        return super().bounded(limits)._within("count", limits.conformers, "max_conformers")
 
 
 class Conformer(TaskValue):
@@ -150,6 +149,18 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
     return Done(value, distinct[0].relaxed, (*warnings, *distinct[0].doubts))
 
 
+def check(structure: Structure, _: object = None) -> None:
+    """Whether it is a molecule that is free.
+
+    Raises:
+        InvalidStructure: it is none.
+    """
+    if structure.pbc.any():
+        raise InvalidStructure("the structure repeats (pbc); conformers are of molecules")
+    if structure.fixed is not None and structure.fixed.any():
+        raise InvalidStructure("fixed: conformers are of molecules whose atoms may all move")
+
+
 def molecule_of(asking: Asking, structure: Structure) -> dict[str, Any]:
     """What RDKit is told of a molecule.
 
@@ -157,10 +168,7 @@ def molecule_of(asking: Asking, structure: Structure) -> dict[str, Any]:
         InvalidRequest: nobody asks RDKit here.
         InvalidStructure: it is no molecule that is free.
     """
-    if structure.pbc.any():
-        raise InvalidStructure("the structure repeats (pbc); conformers are of molecules")
-    if structure.fixed is not None and structure.fixed.any():
-        raise InvalidStructure("fixed: conformers are of molecules whose atoms may all move")
+    check(structure)
     if asking.chemist is None:
         raise InvalidRequest("there is no RDKit here, which knows of bonds and makes geometries")
     topology = asking.topology
@@ -254,4 +262,5 @@ CONFORMERS = TaskKind(
     ConformersOptions,
     ConformersValue,
     run,
+    check,
 )

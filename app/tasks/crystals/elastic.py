@@ -1,5 +1,7 @@
 """`elastic`: the elastic tensor of a crystal, from stresses of strained cells."""
 
+from typing import Self
+
 import numpy as np
 from pydantic import Field
 
@@ -8,8 +10,15 @@ from app.atoms.warnings import AnswerWarning
 from app.relax.options import GPA
 from app.tasks.asking import Asking
 from app.tasks.crystals.moduli import Moduli
-from app.tasks.crystals.strained import CrystalOptions, at_rest, deformed, relaxed_ions
-from app.tasks.kind import Done, TaskKind, TaskValue
+from app.tasks.crystals.strained import (
+    CELLS,
+    CrystalOptions,
+    at_rest,
+    check,
+    deformed,
+    relaxed_ions,
+)
+from app.tasks.kind import Done, TaskKind, TaskLimits, TaskValue
 
 VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 """Components in the order of Voigt: xx, yy, zz, yz, xz, xy."""
@@ -28,6 +37,11 @@ class ElasticOptions(CrystalOptions):
         description="largest strain, either way; of shears the angle, 2ε",
     )
     relax_ions: bool = Field(default=True, description="whether atoms come to rest under strain")
+
+    def bounded(self, limits: TaskLimits) -> Self:
+        """See `TaskOptions`."""
+        limits.check_evaluations(len(STEPS) * len(VOIGT), CELLS)
+        return super().bounded(limits)
 
 
 class ElasticValue(TaskValue):
@@ -73,7 +87,7 @@ async def run(asking: Asking, structure: Structure, options: ElasticOptions) -> 
         ended = await relaxed_ions(asking, cells, names, options.ions)
         predictions = [each.prediction for each in ended]
     else:
-        predictions = await asking.predict(cells, "strained cells")
+        predictions = await asking.predict(cells, CELLS)
     stress = np.array([p.stress for p in predictions if p.stress is not None])
     tensor, asymmetry, residual = fitted(strains, in_voigt(stress) / GPA)
     moduli = Moduli.of(tensor)
@@ -137,4 +151,5 @@ ELASTIC = TaskKind(
     ElasticOptions,
     ElasticValue,
     run,
+    check,
 )

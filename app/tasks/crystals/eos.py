@@ -1,7 +1,7 @@
 """`eos`: the equation of state of a crystal, from energies at several volumes."""
 
 import warnings
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
@@ -12,8 +12,15 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import NotConverged
 from app.relax.options import GPA
 from app.tasks.asking import Asking
-from app.tasks.crystals.strained import CrystalOptions, at_rest, deformed, relaxed_ions
-from app.tasks.kind import Done, TaskKind, TaskValue
+from app.tasks.crystals.strained import (
+    CELLS,
+    CrystalOptions,
+    at_rest,
+    check,
+    deformed,
+    relaxed_ions,
+)
+from app.tasks.kind import Done, TaskKind, TaskLimits, TaskValue
 
 FORMS = {"birch_murnaghan": "birchmurnaghan", "vinet": "vinet", "murnaghan": "murnaghan"}
 """Names of ASE's."""
@@ -37,6 +44,11 @@ class EosOptions(CrystalOptions):
         description="largest change of the volume, either way, over that at rest",
     )
     relax_ions: bool = Field(default=True, description="whether atoms come to rest at each volume")
+
+    def bounded(self, limits: TaskLimits) -> Self:
+        """See `TaskOptions`."""
+        limits.check_evaluations(self.points, CELLS)
+        return super().bounded(limits)
 
 
 class EosValue(TaskValue):
@@ -69,7 +81,7 @@ async def run(asking: Asking, structure: Structure, options: EosOptions) -> Done
         ended = await relaxed_ions(asking, cells, names, options.ions)
         predictions = [each.prediction for each in ended]
     else:
-        predictions = await asking.predict(cells, "strained cells")
+        predictions = await asking.predict(cells, CELLS)
     volumes = np.array([cell.volume for cell in cells])
     energies = np.array([prediction.energy for prediction in predictions])
     stress = np.array([prediction.stress for prediction in predictions])
@@ -156,4 +168,5 @@ EOS = TaskKind(
     EosOptions,
     EosValue,
     run,
+    check,
 )

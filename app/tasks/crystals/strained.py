@@ -14,6 +14,9 @@ from app.relax.options import GPA
 from app.tasks.asking import Asking, remedy
 from app.tasks.kind import TaskOptions
 
+CELLS = "strained cells"
+"""What takes evaluations, for errors and for who follows."""
+
 
 class CrystalOptions(TaskOptions):
     """How a crystal is brought to rest before it is strained."""
@@ -43,6 +46,16 @@ class CrystalOptions(TaskOptions):
         return RelaxOptions(fmax=self.fmax_eV_per_A, steps=self.max_steps)
 
 
+def check(structure: Structure, _: object = None) -> None:
+    """Whether it is a crystal.
+
+    Raises:
+        InvalidStructure: it does not repeat in all directions.
+    """
+    if not structure.is_bulk:
+        raise InvalidStructure("pbc: the structure does not repeat in all three directions")
+
+
 async def at_rest(
     asking: Asking, structure: Structure, options: CrystalOptions
 ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
@@ -52,8 +65,7 @@ async def at_rest(
         InvalidStructure: it does not repeat in all directions.
         NotConverged: there is no minimum.
     """
-    if not structure.is_bulk:
-        raise InvalidStructure("pbc: the structure does not repeat in all three directions")
+    check(structure)
     return await asking.minimum(structure, options.relaxation, asking.course)
 
 
@@ -85,7 +97,7 @@ async def relaxed_ions(
     Raises:
         NotConverged: the atoms of one did not come to rest.
     """
-    asking.check(len(structures), "strained cells")
+    asking.check(len(structures), CELLS)
 
     async def one(structure: Structure) -> Relaxed:
         return (await asking.relaxed(structure, options))[0]

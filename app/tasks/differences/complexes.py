@@ -30,8 +30,8 @@ async def interaction(
         InvalidRequest: charges are missing, or do not add up.
         NotConverged: the complex did not come to rest.
     """
-    fragments = _fragments(structure, options)
-    charges = _charges(structure, len(fragments), options)
+    fragments = fragments_of(structure, options)
+    charges = charges_of(structure, len(fragments), options)
     if options.relax:
         whole, doubts = await asking.minimum(structure, options.relaxation, asking.course)
     else:
@@ -60,7 +60,12 @@ async def interaction(
 FROZEN, RESTING = "as in the complex: ", "at rest: "
 
 
-def _fragments(structure: Structure, options: EnergiesOfOptions) -> list[list[int]]:
+def fragments_of(structure: Structure, options: EnergiesOfOptions) -> list[list[int]]:
+    """Numbers of the atoms of each fragment, as stated or as found.
+
+    Raises:
+        InvalidStructure: there are none, or they are not those of the structure.
+    """
     count = len(structure)
     if options.fragments is None:
         if structure.pbc.any():
@@ -87,7 +92,12 @@ def _fragments(structure: Structure, options: EnergiesOfOptions) -> list[list[in
     return [list(fragment) for fragment in options.fragments]
 
 
-def _charges(structure: Structure, count: int, options: EnergiesOfOptions) -> tuple[int, ...]:
+def charges_of(structure: Structure, count: int, options: EnergiesOfOptions) -> tuple[int, ...]:
+    """Charges of so many fragments.
+
+    Raises:
+        InvalidRequest: they are not stated, or do not add up to that of the structure.
+    """
     charges = options.charges
     if charges is None:
         if structure.charge:

@@ -1,6 +1,6 @@
 """Dissociation of bonds: into radicals, or into ions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -64,22 +64,32 @@ async def dissociation(asking: Asking, structure: Structure, options: EnergiesOf
     return differences, parts, whole, doubts
 
 
+def check_bonds(structure: Structure, bonds: Sequence[tuple[int, int]]) -> None:
+    """Whether the structure has these bonds, and falls into two parts without one of them.
+
+    Raises:
+        InvalidStructure: it does not.
+    """
+    bonded = joined(structure)
+    for i, j in bonds:
+        if not (0 <= i < len(structure) and 0 <= j < len(structure)) or i == j:
+            raise InvalidStructure(
+                f"bonds: {i}-{j}; expected two of the atoms 0 to {len(structure) - 1}"
+            )
+        if not bonded[i, j]:
+            raise InvalidStructure(f"bonds: atoms {i} and {j} are too far apart for a bond")
+        if _sides(bonded, (i, j))[1] == _sides(bonded, (i, j))[0]:
+            raise InvalidStructure(f"bonds: {i}-{j} is in a ring, and leaves no two parts")
+
+
 async def _bonds(
     asking: Asking, structure: Structure, options: EnergiesOfOptions
 ) -> list[tuple[int, int]]:
     """Those that are looked at; the lower atom first."""
-    bonded = joined(structure)
     if options.bonds is not None:
-        for i, j in options.bonds:
-            if not (0 <= i < len(structure) and 0 <= j < len(structure)) or i == j:
-                raise InvalidStructure(
-                    f"bonds: {i}-{j}; expected two of the atoms 0 to {len(structure) - 1}"
-                )
-            if not bonded[i, j]:
-                raise InvalidStructure(f"bonds: atoms {i} and {j} are too far apart for a bond")
-            if _sides(bonded, (i, j))[1] == _sides(bonded, (i, j))[0]:
-                raise InvalidStructure(f"bonds: {i}-{j} is in a ring, and leaves no two parts")
+        check_bonds(structure, options.bonds)
         return [(min(bond), max(bond)) for bond in options.bonds]
+    bonded = joined(structure)
     if asking.chemist is None:
         raise InvalidRequest("bonds: state them; there is no RDKit here that tells single ones")
     told = await asking.chemist({"do": "bonds", **molecule_of(asking, structure)}, "bonds")

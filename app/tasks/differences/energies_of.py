@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.tasks.asking import Asking
-from app.tasks.differences.complexes import interaction
-from app.tasks.differences.dissociation import dissociation
+from app.tasks.differences.complexes import charges_of, fragments_of, interaction
+from app.tasks.differences.dissociation import check_bonds, dissociation
 from app.tasks.differences.forms import Found, deformation, protomers, strain, tautomers
 from app.tasks.differences.options import KINDS, EnergiesOfOptions
 from app.tasks.differences.parts import Difference, Part, check
@@ -44,6 +44,18 @@ async def run(asking: Asking, structure: Structure, options: EnergiesOfOptions) 
     return Done(value, relaxed, (*doubts, *_of_parts(differences, parts)))
 
 
+def check_parts(structure: Structure, options: EnergiesOfOptions) -> None:
+    """Whether a structure has the parts that are stated.
+
+    Raises:
+        InputError: it has not.
+    """
+    if options.difference == "interaction":
+        charges_of(structure, len(fragments_of(structure, options)), options)
+    if options.bonds is not None:
+        check_bonds(structure, options.bonds)
+
+
 def _of_parts(differences: list[Difference], parts: list[Part]) -> tuple[AnswerWarning, ...]:
     """What is doubtful about parts, and which of the differences have no value."""
     doubtful = [f"{part.name} ({part.warnings[0]})" for part in parts[1:] if part.warnings]
@@ -62,4 +74,5 @@ ENERGIES_OF = TaskKind(
     EnergiesOfOptions,
     EnergiesOfValue,
     run,
+    check_parts,
 )

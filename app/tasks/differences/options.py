@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from app.formats.notation import LARGEST_SEED
-from app.tasks.kind import TaskOptions
+from app.tasks.kind import TaskLimits, TaskOptions
 
 Atoms = Annotated[tuple[int, ...], Field(min_length=1, strict=False)]
 Bond = Annotated[tuple[int, int], Field(strict=False)]
@@ -93,7 +93,7 @@ class EnergiesOfOptions(TaskOptions):
                 raise ValueError(f"bonds.{number}: is bonds.{first} again; state each bond once")
         return self
 
-    def bounded(self, steps: int, conformers: int) -> Self:
+    def bounded(self, limits: TaskLimits) -> Self:
         """See `TaskOptions`."""
-        within = super().bounded(steps, conformers)
-        return within._within("conformers", conformers, "max_conformers")
+        within = super().bounded(limits)
+        return within._within("conformers", limits.conformers, "max_conformers")

@@ -9,7 +9,7 @@ from app.tasks.asking import Asking
 from app.tasks.kind import Done, TaskKind
 from app.tasks.md.dynamics import Trajectory, follow
 from app.tasks.md.options import MdOptions
-from app.tasks.md.plan import plans_of
+from app.tasks.md.plan import check_same, plans_of
 from app.tasks.md.value import MdValue, drift_of, is_whole, value_of
 
 MOST_ROWS = 500_000
@@ -29,7 +29,9 @@ async def run(asking: Asking, structure: Structure, options: MdOptions) -> Done:
         InvalidStructure: nothing of it moves, or a state to go on from is none of its atoms.
         StructureTooLarge: more evaluations or frames than one answer may take.
     """
-    _check(asking, structure, options)
+    asking.potential.check(structure)
+    options.check_evaluations(asking.safeguards.max_md_evaluations)
+    check(structure, options)
     relaxed, doubts = await asking.relaxed(structure, options.relaxation)
     plans = {plan.start: plan for plan in plans_of(relaxed.structure, options)}
 
@@ -39,20 +41,18 @@ async def run(asking: Asking, structure: Structure, options: MdOptions) -> Done:
     trajectories = await asking.each(one, list(plans), "replicas")
     warnings = (*doubts, *_doubts(structure, trajectories, options))
     value = await asking.potential.graphs.threaded(value_of, trajectories, options)
-    return Done(value, relaxed, warnings)
+    return Done(value, relaxed, warnings, relaxes=options.max_steps > 0)
 
 
-def _check(asking: Asking, structure: Structure, options: MdOptions) -> None:
-    """Whether so much may be asked for one structure."""
-    asking.potential.check(structure)
-    evaluations = options.count * (options.steps + 1)
-    most = asking.safeguards.max_md_evaluations
-    if evaluations > most:
-        raise StructureTooLarge(
-            f"steps: {options.count} replicas of {options.steps} steps take {evaluations} evaluations; at "
-            f"most {most} are allowed (max_md_evaluations); ask for fewer, and go on from the last states "
-            "(restart)"
-        )
+def check(structure: Structure, options: MdOptions) -> None:
+    """Whether its frames fit into an answer, and states to go on from are of its atoms.
+
+    Raises:
+        InvalidStructure: a state is none of its atoms.
+        StructureTooLarge: there are too many frames.
+    """
+    for number, state in enumerate(options.restart or ()):
+        check_same(structure, state, f"restart.{number}")
     if options.trajectory == "none" and not options.velocities:
         return
     frames = options.count * (options.steps // options.save_every + 1)
@@ -132,4 +132,5 @@ MD = TaskKind(
     MdOptions,
     MdValue,
     run,
+    check,
 )

@@ -4,11 +4,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from app.errors import StructureTooLarge
 from app.relax import RelaxOptions
-from app.tasks.kind import TaskOptions
+from app.tasks.kind import TaskLimits, TaskOptions
 
 Rows = list[list[float]]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _several(value: object) -> object:
@@ -19,13 +19,13 @@ def _several(value: object) -> object:
 class MdState(BaseModel):
     """Where a replica is between two steps: all that its next ones depend on."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     random_seed: int = Field(ge=0, lt=2**63, description="of its random numbers")
     replica: int = Field(ge=0, lt=2**31, description="number of the replica, from 0")
-    temperature_K: Finite = Field(ge=0, le=100_000, description="K, of the heat bath")
+    temperature_K: float = Field(ge=0, le=100_000, description="K, of the heat bath")
     step: int = Field(ge=0, lt=2**53, description="steps since its first beginning")
-    time_fs: Finite = Field(ge=0, description="fs since then")
+    time_fs: float = Field(ge=0, description="fs since then")
     numbers: list[int] = Field(description="(N) atomic numbers")
     charge: int = Field(description="total charge, elementary charges")
     cell_A: Rows | None = Field(default=None, description="(3, 3) Å; none where nothing repeats")
@@ -121,6 +121,30 @@ class MdOptions(TaskOptions):
         if self.restart is not None:
             return len(self.restart)
         return len(self.temperatures_K) * self.replicas
+
+    @property
+    def of_one(self) -> str | None:
+        """See `TaskOptions`."""
+        return None if self.restart is None else "restart"
+
+    def bounded(self, limits: TaskLimits) -> Self:
+        """See `TaskOptions`."""
+        self.check_evaluations(limits.md_evaluations)
+        return super().bounded(limits)
+
+    def check_evaluations(self, most: int) -> None:
+        """Whether dynamics may take so many.
+
+        Raises:
+            StructureTooLarge: they may not.
+        """
+        evaluations = self.count * (self.steps + 1)
+        if evaluations > most:
+            raise StructureTooLarge(
+                f"steps: {self.count} replicas of {self.steps} steps take {evaluations} evaluations; at "
+                f"most {most} are allowed (max_md_evaluations); ask for fewer, and go on from the last "
+                "states (restart)"
+            )
 
     @property
     def relaxation(self) -> RelaxOptions:

@@ -100,8 +100,12 @@ def _begun(
     return Plan(replace(structure), velocities, state, body, options)
 
 
-def _check_same(structure: Structure, state: MdState, where: str) -> None:
-    """Whether a state is one of this structure's atoms, charge and cell."""
+def check_same(structure: Structure, state: MdState, where: str) -> None:
+    """Whether a state is one of this structure's atoms, charge and cell.
+
+    Raises:
+        InvalidStructure: it is not.
+    """
     differing = np.flatnonzero(
         state.numbers[: len(structure)] != structure.numbers[: len(state.numbers)]
     )
@@ -130,7 +134,7 @@ def _resumed(
 ) -> Plan:
     """A replica that goes on from a state."""
     where, atoms = f"restart.{number}", len(structure)
-    _check_same(structure, state, where)
+    check_same(structure, state, where)
     for name in ("positions_A", "velocities_A_per_fs"):
         rows = getattr(state, name)
         if len(rows) != atoms or any(len(row) != 3 for row in rows):

@@ -9,9 +9,12 @@ from ase.build import minimize_rotation_and_translation
 from ase.constraints import FixAtoms
 from ase.geometry import find_mic
 from ase.mep import NEB
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
 
 from app.atoms.structure import Floats, Structure
 from app.errors import InvalidStructure
+from app.relax import Relaxed
 from app.tasks.neb.options import EndPoint
 
 SAME_CELL = 1e-3
@@ -33,6 +36,7 @@ def end_of(structure: Structure, end: EndPoint, name: str) -> Structure:
     """
     _check_atoms(structure, end.symbols, name)
     _check_cell(structure, end, name)
+    _check_state(structure, end, name)
     try:
         moved = replace(structure, positions=np.array(end.positions, dtype=np.float64))
     except (InvalidStructure, ValueError) as error:
@@ -69,10 +73,6 @@ def _formula(symbols: Sequence[str]) -> str:
 
 
 def _check_cell(structure: Structure, end: EndPoint, name: str) -> None:
-    if end.charge is not None and end.charge != structure.charge:
-        raise InvalidStructure(
-            f"{name}.charge: {end.charge}, and {structure.charge} in the structure; a path has one charge"
-        )
     if end.pbc is not None and end.pbc != structure.pbc.tolist():
         raise InvalidStructure(
             f"{name}.pbc: {end.pbc}, and {structure.pbc.tolist()} in the structure; a path has one cell"
@@ -87,6 +87,26 @@ def _check_cell(structure: Structure, end: EndPoint, name: str) -> None:
         raise InvalidStructure(
             f"{name}.cell: vector {row} is {end.cell[row]}, and {structure.cell[row].tolist()} in the "
             "structure; a path has one cell: bring both ends into the same one"
+        )
+
+
+def _check_state(structure: Structure, end: EndPoint, name: str) -> None:
+    """Whether what is stated of charge, spin and fixed atoms is that of the structure."""
+    if end.charge is not None and end.charge != structure.charge:
+        raise InvalidStructure(
+            f"{name}.charge: {end.charge}, and {structure.charge} in the structure; a path has one charge"
+        )
+    if end.multiplicity is not None and end.multiplicity != structure.multiplicity:
+        own = structure.multiplicity
+        raise InvalidStructure(
+            f"{name}.multiplicity: {end.multiplicity}, and {'not stated' if own is None else own} in the "
+            "structure; a path has one spin state: state it there, too"
+        )
+    held = [] if structure.fixed is None else np.flatnonzero(structure.fixed).tolist()
+    if end.fixed is not None and sorted(set(end.fixed)) != held:
+        raise InvalidStructure(
+            f"{name}.fixed: {sorted(set(end.fixed))}, and {held} in the structure; atoms are fixed on all of "
+            "the path: state the same, or none here"
         )
 
 
@@ -123,6 +143,15 @@ def check_apart(start: Structure, end: Structure, name: str) -> None:
             f"{name}: it comes to rest where the structure does (no atom is further than {furthest:.2g} Å "
             "from there); state ends in different minima"
         )
+
+
+def parts_of(minimum: Relaxed) -> int:
+    """How many parts it has that no pair of atoms within the model's cutoff joins."""
+    graph = minimum.graph
+    assert graph is not None
+    atoms = len(minimum.structure)
+    pairs = (np.ones(graph.edge_index.shape[1]), graph.edge_index)
+    return int(connected_components(csr_array(pairs, shape=(atoms, atoms)), directed=False)[0])
 
 
 def interpolated(start: Structure, end: Structure, images: int) -> Floats:

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.errors import EquipotError, NotConverged, StructureTooLarge
+from app.errors import EquipotError, NotConverged
 from app.relax import Relaxed
 from app.tasks.asking import Asking
 from app.tasks.kind import Done, TaskKind, TaskValue
-from app.tasks.neb.ends import check_apart, end_of, interpolated, laid_upon
+from app.tasks.neb.ends import check_apart, end_of, interpolated, laid_upon, parts_of
 from app.tasks.neb.options import NebOptions
 from app.tasks.neb.path import Path, found
 
@@ -68,8 +68,8 @@ async def run(asking: Asking, structure: Structure, options: NebOptions) -> Done
         StructureTooLarge: paths take more evaluations than allowed.
     """
     asking.potential.check(structure)
-    steps = _steps(asking, options)
-    ends = [end_of(structure, end, f"ends.{k}") for k, end in enumerate(options.ends)]
+    steps = options.steps_within(asking.safeguards.max_evaluations)
+    ends = ends_of(structure, options)
     start, doubts = await _at_rest(asking, structure, options, "the structure")
     paths = await asyncio.gather(
         *(_path(asking, start, end, k, options, steps) for k, end in enumerate(ends))
@@ -92,22 +92,18 @@ async def run(asking: Asking, structure: Structure, options: NebOptions) -> Done
     return Done(value, start, (*doubts, *own))
 
 
-def _steps(asking: Asking, options: NebOptions) -> int:
-    """Most steps of each path, within the evaluations of one structure.
+def ends_of(structure: Structure, options: NebOptions) -> list[Structure]:
+    """The structures at the ends of all paths.
 
     Raises:
-        StructureTooLarge: more are stated.
+        InvalidStructure: one is not of the same atoms, or in another cell.
     """
-    most = asking.safeguards.max_evaluations
-    each = options.images * len(options.ends)
-    fitting = most // each - 1
-    if fitting < 0 or (fitting < options.path_steps and "path_steps" in options.model_fields_set):
-        raise StructureTooLarge(
-            f"path_steps: {len(options.ends)} paths of {options.images} images take "
-            f"{each * (options.path_steps + 1)} evaluations in {options.path_steps} steps; at most {most} "
-            "are allowed (max_task_evaluations)"
-        )
-    return min(options.path_steps, fitting)
+    return [end_of(structure, end, f"ends.{k}") for k, end in enumerate(options.ends)]
+
+
+def check(structure: Structure, options: NebOptions) -> None:
+    """Whether all ends are of its atoms; raises as `ends_of`."""
+    ends_of(structure, options)
 
 
 async def _at_rest(
@@ -140,12 +136,28 @@ async def _path(
         strange = await _strange(asking, start.structure, path)
     except EquipotError as error:
         return error
+    told = (
+        (name, (*doubts, *_apart(asking, relaxed, start))),
+        (f"saddle point to {name}", strange),
+    )
     named = [
         replace(warning, message=f"{where}: {warning.message}")
-        for where, warnings in ((name, doubts), (f"saddle point to {name}", strange))
+        for where, warnings in told
         for warning in warnings
     ]
     return path, tuple(named)
+
+
+def _apart(asking: Asking, end: Relaxed, start: Relaxed) -> Iterator[AnswerWarning]:
+    """A warning of an end whose parts feel each other no more, though those of the start do."""
+    parts = parts_of(end)
+    if parts > parts_of(start):
+        cutoff = asking.potential.card.cutoff
+        yield AnswerWarning(
+            "separate_molecules",
+            f"{parts} parts are further apart than the model's cutoff ({cutoff:g} Å): it is at rest wherever "
+            "they are, and so are path_lengths_A; energies are those of the parts alone",
+        )
 
 
 async def _strange(asking: Asking, start: Structure, path: Path) -> tuple[AnswerWarning, ...]:
@@ -233,4 +245,5 @@ NEB = TaskKind(
     NebOptions,
     NebValue,
     run,
+    check,
 )

@@ -1,10 +1,11 @@
 """What `neb` is asked for."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.tasks.kind import TaskOptions
+from app.errors import StructureTooLarge
+from app.tasks.kind import TaskLimits, TaskOptions
 
 Rows = list[list[float]]
 
@@ -12,7 +13,7 @@ Rows = list[list[float]]
 class EndPoint(BaseModel):
     """Where a path ends: the atoms of the structure, in their order, at other places."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     symbols: list[str] = Field(description="(N), those of the structure, in their order")
     positions: Rows = Field(description="(N, 3) Å")
@@ -21,6 +22,10 @@ class EndPoint(BaseModel):
     )
     pbc: list[bool] | None = Field(default=None, description="(3), the same")
     charge: int | None = Field(default=None, description="the same")
+    multiplicity: int | None = Field(default=None, description="the same")
+    fixed: list[int] | None = Field(
+        default=None, description="numbers of fixed atoms; those of the structure, where stated"
+    )
 
 
 class NebOptions(TaskOptions):
@@ -50,3 +55,24 @@ class NebOptions(TaskOptions):
     spring_eV_per_A2: float = Field(
         default=0.1, gt=0, le=100, description="eV/Å², between images that follow each other"
     )
+
+    def bounded(self, limits: TaskLimits) -> Self:
+        """See `TaskOptions`."""
+        self.steps_within(limits.evaluations)
+        return super().bounded(limits)
+
+    def steps_within(self, most: int) -> int:
+        """Most steps of each path, within the evaluations of one structure.
+
+        Raises:
+            StructureTooLarge: more are stated.
+        """
+        each = self.images * len(self.ends)
+        fitting = most // each - 1
+        if fitting < 0 or (fitting < self.path_steps and "path_steps" in self.model_fields_set):
+            raise StructureTooLarge(
+                f"path_steps: {len(self.ends)} paths of {self.images} images take "
+                f"{each * (self.path_steps + 1)} evaluations in {self.path_steps} steps; at most {most} "
+                "are allowed (max_task_evaluations)"
+            )
+        return min(self.path_steps, fitting)

@@ -13,7 +13,7 @@ from app.atoms.warnings import AnswerWarning
 from app.errors import InvalidStructure
 from app.relax import Relaxed
 from app.tasks.asking import Asking
-from app.tasks.crystals.strained import CrystalOptions, at_rest
+from app.tasks.crystals.strained import CrystalOptions, at_rest, check
 from app.tasks.kind import Done, TaskKind, TaskValue
 from app.tasks.phonons.lattice import CUTOFF_THZ, Bands, Lattice, multiples_for, width_of
 
@@ -98,6 +98,23 @@ class PhononsValue(TaskValue):
     )
 
 
+def check_movable(structure: Structure, options: PhononsOptions) -> None:
+    """Whether it is a crystal of which phonons can be found.
+
+    Raises:
+        InvalidStructure: it is not, or no such supercell can be made of it.
+    """
+    check(structure)
+    if structure.fixed is not None and structure.fixed.any():
+        raise InvalidStructure("fixed: phonons are of crystals whose atoms may all move")
+    if options.supercell is not None and min(options.supercell) < 1:
+        raise InvalidStructure(
+            f"supercell: {list(options.supercell)}; expected three numbers from 1"
+        )
+    if np.linalg.det(structure.cell) < 0:
+        raise InvalidStructure("cell: its vectors are left-handed; swap two of them")
+
+
 async def run(asking: Asking, structure: Structure, options: PhononsOptions) -> Done:
     """Relax a crystal, and find its phonons.
 
@@ -107,15 +124,10 @@ async def run(asking: Asking, structure: Structure, options: PhononsOptions) -> 
         StructureTooLarge: its supercell has too many atoms, or too many displacements.
         NotConverged: it has no minimum.
     """
-    if structure.fixed is not None and structure.fixed.any():
-        raise InvalidStructure("fixed: phonons are of crystals whose atoms may all move")
+    check_movable(structure, options)
     relaxed, doubts = await at_rest(asking, structure, options)
     minimum = relaxed.structure
     multiples = options.supercell or multiples_for(minimum, options.supercell_length_A)
-    if min(multiples) < 1:
-        raise InvalidStructure(f"supercell: {list(multiples)}; expected three numbers from 1")
-    if np.linalg.det(minimum.cell) < 0:
-        raise InvalidStructure("cell: its vectors are left-handed; swap two of them")
     copies = multiples[0] * multiples[1] * multiples[2]
     asking.potential.check_size(len(minimum) * copies, f"the supercell {list(multiples)}")
     lattice = await asyncio.to_thread(Lattice, minimum, multiples, options.symmetry_tolerance_A)
@@ -210,4 +222,5 @@ PHONONS = TaskKind(
     PhononsOptions,
     PhononsValue,
     run,
+    check_movable,
 )

@@ -119,7 +119,8 @@ async def run(asking: Asking, structure: Structure, options: ScanOptions) -> Don
         InvalidStructure: it has no such atoms, repeats, or has no such coordinate.
         NotConverged: no point came to rest.
     """
-    _check(asking, structure, options)
+    asking.potential.check(structure)
+    check(structure, options)
     scan = _Scan(asking, structure, options)
     await scan.spread()
     best = [(i, relaxed) for i, relaxed in enumerate(scan.best) if relaxed is not None]
@@ -237,8 +238,12 @@ class _Scan:
         return [i for i in beside if 0 <= i < count]
 
 
-def _check(asking: Asking, structure: Structure, options: ScanOptions) -> None:
-    asking.potential.check(structure)
+def check(structure: Structure, options: ScanOptions) -> None:
+    """Whether it is a molecule with these atoms.
+
+    Raises:
+        InvalidStructure: it is not.
+    """
     if structure.pbc.any():
         raise InvalidStructure("the structure repeats (pbc); scans are of molecules")
     if max(options.atoms) >= len(structure):
@@ -303,4 +308,5 @@ SCAN = TaskKind(
     ScanOptions,
     ScanValue,
     run,
+    check,
 )

@@ -60,6 +60,7 @@ def test_what_is_out_of_domain(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "out_of_domain: atoms 0 and 1 (H-H) are 0.35 Å apart" in told
     strict = [tmp_path / "in.xyz", "-o", tmp_path / "b.columns", "--on-ood", "error"]
     assert predict(*strict, model="organic-xtb") == 3
+    assert not (tmp_path / "b.columns").exists()
     assert "that is to be an error" in capsys.readouterr().err
 
 
