@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from app.backends.pair import PairBackend
 from app.errors import InvalidRequest, InvalidStructure, NotConverged, UnsupportedElement
 from app.formats.notation import Smiles
 from app.formats.smiles import Conformers, Embedder
+from app.store.card import ModelCard
 from app.tasks import Chemist, Done
 from app.tasks.conformers.conformers import ConformersValue, boltzmann
 from tests.tasks.doing import done, structure_of
@@ -149,3 +151,17 @@ def test_what_cannot_be_done(organic: Backend, argon: PairBackend, chemist: Chem
     crystal = molecule("H2O", cell=[9.0] * 3, pbc=True)
     with pytest.raises(InvalidStructure, match="repeats"):
         done(organic, "conformers", structure_of(crystal), chemist=chemist)
+
+
+@pytest.mark.parametrize("smiles", ["CCCCC", "CCCO", "CC[C@H](C)O", "OCCO", "NCC(=O)O"])
+def test_the_lowest_one_of_gfn2_is_that_of_a_search_by_force(
+    pair_card: ModelCard, embedder: Embedder, smiles: str
+) -> None:
+    tblite = pytest.importorskip("tblite.ase")
+    from recipes.tasks.conformers_gfn2 import asked, searched_by_force
+    from recipes.tasks.oracle import Oracle
+
+    calculator = partial(tblite.TBLite, method="GFN2-xTB", verbosity=0)
+    lowest, _ = searched_by_force(smiles, calculator, step=120.0)
+    found = asked(Oracle(pair_card, calculator), embedder, smiles, count=20)
+    assert found.conformers[0].energy_eV < lowest + 0.002

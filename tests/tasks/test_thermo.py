@@ -18,7 +18,8 @@ from app.store.card import ModelCard
 from app.tasks import Done
 from app.tasks.thermo.modes import QUANTUM
 from app.tasks.thermo.thermo import UNEVEN, ThermoValue
-from tests.tasks.doing import Oracle, atoms_of, done, done_all, structure_of
+from recipes.tasks.oracle import Oracle
+from tests.tasks.doing import atoms_of, done, done_all, structure_of
 
 EPSILON, SIGMA, MASS = 0.01, 3.4, 39.948
 STIFFNESS = 36 * 2 ** (2 / 3) * EPSILON / SIGMA**2
