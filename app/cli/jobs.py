@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from app.cli.predict.entries import (
     read_entries,
     read_standard_input,
 )
+from app.cli.predict.report import CLEAR, drawn, duration
 from app.cli.relaxing import add_relax_options, relax_options
 from app.cli.remote import connected
 from app.errors import InputError, InvalidFormat, InvalidRequest
@@ -28,6 +30,7 @@ from app.formats.extxyz import format_frame
 from app.formats.registry import FORMATS, WRITERS, of_name
 from app.protocol.query import task_from
 from app.protocol.request import Entry
+from app.protocol.tally import counted
 from app.tasks import TASKS
 from equipot import Client, Job
 from equipot.job import submission, submit
@@ -73,6 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of the task, as temperature_K=350; several times",
     )
+    submit.add_argument("--watch", action="store_true", help="say how far it is until it ends")
     submit.add_argument("--webhook", metavar="URL", help="is told of the end")
     submit.add_argument("--key", help="who submits the same with the same key gets the same job")
     listing = _action(actions, "list", "a line for each job, newest first", _list)
@@ -129,13 +133,12 @@ def _submit(options: argparse.Namespace, client: Client) -> None:
     check_files(options.files)
     with _body(options.files, options.format, as_it_is=kind is not None) as body:
         request = submission(kind or XYZ, query, body)
-        job = dict(client.run(submit(request, options.key, options.webhook)).fields)
-    if options.json:
-        print(json.dumps(job))
-        return
-    print(job["id"])
-    if "secret" in (job.get("webhook") or {}):
-        print(f"secret of its webhook: {job['webhook']['secret']}", file=sys.stderr)
+        job = client.run(submit(request, options.key, options.webhook))
+    print(json.dumps(job.fields) if options.json else job.id, flush=True)
+    if not options.json and "secret" in (job.fields.get("webhook") or {}):
+        print(f"secret of its webhook: {job.fields['webhook']['secret']}", file=sys.stderr)
+    if options.watch:
+        _watch(options, client, job.id)
 
 
 def _query(options: argparse.Namespace) -> dict[str, str]:
@@ -233,20 +236,37 @@ def _row(job: Mapping[str, Any]) -> tuple[str, ...]:
     return (job["id"], job["state"], model, *counts, rate, left)
 
 
-def _under_way(job: Mapping[str, Any]) -> Iterator[str]:
-    """How far a task is with some structures."""
-    for each in job.get("under_way") or ():
-        total = "" if each["total"] is None else f" of {each['total']}"
-        yield f"structure {each['structure']}: {each['stage']} {each['done']}{total}"
-
-
 def _show(options: argparse.Namespace, client: Client) -> None:
     if not options.watch:
         _print(client.jobs.get(options.job), options.json)
         return
-    for job in client.jobs.events(options.job):
-        told = (*_row(job.fields), *_under_way(job.fields))
-        print(json.dumps(job.fields) if options.json else "  ".join(told), flush=True)
+    _watch(options, client, options.job)
+
+
+def _watch(options: argparse.Namespace, client: Client, name: str) -> None:
+    """Say how far a job is until it ends: by a bar on a terminal, else by a line for each change."""
+    has_bar = sys.stderr.isatty() and not options.json
+    for job in client.jobs.events(name):
+        if has_bar:
+            end = "\n" if job.is_over else ""
+            width = shutil.get_terminal_size().columns - 1
+            print(CLEAR + bar(job)[:width], end=end, file=sys.stderr, flush=True)
+        else:
+            told = (*_row(job.fields), *map(str, job.under_way))
+            print(json.dumps(job.fields) if options.json else "  ".join(told), flush=True)
+
+
+def bar(job: Job) -> str:
+    """How far a job is, with what its task does of each structure counted by its share."""
+    stages = [each.done / each.total for each in job.under_way if each.total]
+    ended = job.done + job.failed
+    parts = [job.state, f"{ended} of {counted(job.structures, 'structure')}"]
+    if job.failed:
+        parts.append(f"{job.failed} failed")
+    if job.eta_seconds is not None and not job.is_over:
+        parts.append(f"{duration(job.eta_seconds)} left")
+    parts += map(str, job.under_way[:1])
+    return drawn(min(1.0, (ended + sum(stages)) / job.structures), ", ".join(parts))
 
 
 def _results(options: argparse.Namespace, client: Client) -> None:

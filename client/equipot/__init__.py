@@ -37,6 +37,7 @@ from equipot.errors import (
 from equipot.job import Job
 from equipot.request import Retry
 from equipot.results import AnswerWarning, Model, Relaxation, Result, Results
+from equipot.stages import Stage
 from equipot.structures import Smiles
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ __all__ = [
     "Retry",
     "ServiceError",
     "Smiles",
+    "Stage",
     "StructureTooLarge",
     "TimedOut",
     "Unauthorized",

@@ -19,15 +19,16 @@ from equipot import calls, job
 from equipot.client import WINDOW
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import Source, exchange_async
-from equipot.errors import TimedOut
+from equipot.errors import ServiceError, TimedOut
 from equipot.job import Job, State
 from equipot.options import (
     AllOptions,
     RelaxCall,
 )
-from equipot.progress import bar
+from equipot.progress import bar, counted, told
 from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
 from equipot.results import Result, Results
+from equipot.stages import Progress, StageReader
 from equipot.structures import AnyStructure, Item, is_one, items_of, items_of_one
 from equipot.tasks import AsyncTaskMethods
 
@@ -63,7 +64,9 @@ class AsyncClient(AsyncTaskMethods):
         **options: Unpack[AllOptions],
     ) -> Results:
         """See `Client.predict`."""
-        return await self._answered(structures, progress, *calls.asked(None, options))
+        return await self._answered(
+            list(items_of(structures)), progress, *calls.asked(None, options)
+        )
 
     async def relax(
         self,
@@ -91,11 +94,21 @@ class AsyncClient(AsyncTaskMethods):
         name: str,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Any,
     ) -> Results:
         """See `Client.task`."""
-        return await self._answered(structures, progress, *calls.asked(name, options))
+        items, (path, asked) = list(items_of(structures)), calls.asked(name, options)
+        if not calls.is_followed(items, progress):
+            return await self._answered(items, progress, path, asked)
+        with told(progress) as tell:
+            reader = StageReader()
+            try:
+                async for stage in _read(self, calls.followed(items[0], path, asked), reader.feed):
+                    tell(stage)
+            except ServiceError:
+                return await self.run(calls.predict(items, path, asked))
+            return calls.end_of(reader, items[0])
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Client.tasks`."""
@@ -131,17 +144,16 @@ class AsyncClient(AsyncTaskMethods):
         await self.aclose()
 
     async def _answered(
-        self, structures: Any, progress: bool, path: str, options: Mapping[str, Any]
+        self, items: list[Item], progress: Progress, path: str, options: Mapping[str, Any]
     ) -> Results:
-        items = list(items_of(structures))
         if calls.is_small(items) and not progress:
             return await self.run(calls.predict(items, path, options))
-        with bar(progress, len(items)) as shown:
+        with counted(progress, len(items)) as count:
             async with aclosing(self._stream(_given(items), path, options, WINDOW)) as results:
                 found = []
                 async for result in results:
                     found.append(result)
-                    shown.add()
+                    count()
         return calls.in_order(found)
 
     async def _done(self, step: Request | Wait) -> Outcome:
@@ -231,7 +243,7 @@ class AsyncJobs:
             before = reader.at
             reader.begin()
             request = job.results_from(job_, before, "msgpack")
-            async for result in self._read(request, reader.feed):
+            async for result in _read(self._client, request, reader.feed):
                 yield result
             if now.is_over and reader.at == before:
                 return
@@ -255,7 +267,7 @@ class AsyncJobs:
         last: Job | None = None
         while last is None or not last.is_over:
             before = last
-            async for last in self._read(job.events_of(job_), job.EventReader().feed):
+            async for last in _read(self._client, job.events_of(job_), job.EventReader().feed):
                 yield last
             await asyncio.sleep(patience.seconds(last is not before))
 
@@ -264,22 +276,23 @@ class AsyncJobs:
         now = await self.get(job_)
         with bar(progress, now.structures) as shown:
             async for now in self.events(job_):
-                shown.move(now.done + now.failed)
+                shown.move(now.done + now.failed, "; ".join(map(str, now.under_way[:1])))
         return now
 
-    async def _read(
-        self, request: Request, feed: Callable[[bytes], Iterator[T]]
-    ) -> AsyncIterator[T]:
-        async with aclosing(await self._client.run(job.opened(request))) as response:
-            try:
-                async for data in response.aiter_bytes():
-                    for each in feed(data):
-                        yield each
-            except httpx.TimeoutException as error:
-                told = f"nothing came from the service for {self._client.config.timeout:g} s"
-                raise TimedOut(told) from error
-            except httpx.TransportError:
-                return  # the caller goes on where this ended
+
+async def _read(
+    client: AsyncClient, request: Request, feed: Callable[[bytes], Iterator[T]]
+) -> AsyncIterator[T]:
+    async with aclosing(await client.run(job.opened(request))) as response:
+        try:
+            async for data in response.aiter_bytes():
+                for each in feed(data):
+                    yield each
+        except httpx.TimeoutException as error:
+            late = f"nothing came from the service for {client.config.timeout:g} s"
+            raise TimedOut(late) from error
+        except httpx.TransportError:
+            return  # the caller goes on where this ended
 
 
 async def _given(values: Iterable[T]) -> AsyncIterator[T]:

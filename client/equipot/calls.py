@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from equipot.arrays import pack, unpack, without_arrays
-from equipot.errors import UnknownModel, UnknownTask
+from equipot.errors import ConnectionFailed, UnknownModel, UnknownTask
 from equipot.options import AskOptions, RelaxOptions
 from equipot.request import Call, Request
 from equipot.results import Model, Result, Results
+from equipot.stages import Progress, StageReader
 from equipot.structures import Item, end_points
 
 MSGPACK = "application/x-msgpack"
@@ -46,6 +47,30 @@ def predict(items: Sequence[Item], path: str, options: Mapping[str, Any]) -> Cal
         for fields, (index, item) in zip(answer["results"], places, strict=True):
             results.append(Result.of(fields, index, model, item.fields))
     return Results(sorted(results, key=lambda result: result.index))
+
+
+def is_followed(items: Sequence[Item], progress: Progress) -> bool:
+    """Whether a task is told of while it goes on: that of one structure is."""
+    return bool(progress) and len(items) == 1 and items[0].single and items[0].error is None
+
+
+def followed(item: Item, path: str, options: Mapping[str, Any]) -> Request:
+    """What asks for a task of one structure, and for its course."""
+    body = {**options, "structures": [dict(item.fields)]}
+    headers = {"Content-Type": MSGPACK, "Accept": "text/event-stream"}
+    return Request("POST", path, headers=headers, content=pack(body), streamed=True)
+
+
+def end_of(reader: StageReader, item: Item) -> Results:
+    """The results of a task that was followed.
+
+    Raises:
+        ConnectionFailed: its end has not come.
+    """
+    if reader.answer is None:
+        raise ConnectionFailed("the connection ended before the task did; ask again")
+    (fields,) = reader.answer["results"]
+    return Results([Result.of(fields, 0, Model.of(reader.answer["model"]), item.fields)])
 
 
 def failed(item: Item, index: int) -> Result:

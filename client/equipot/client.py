@@ -13,15 +13,16 @@ import httpx
 from equipot import calls, job
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import exchange
-from equipot.errors import TimedOut
+from equipot.errors import ServiceError, TimedOut
 from equipot.job import Job, State
 from equipot.options import (
     AllOptions,
     RelaxCall,
 )
-from equipot.progress import bar
+from equipot.progress import bar, counted, told
 from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
 from equipot.results import Result, Results
+from equipot.stages import Progress, StageReader
 from equipot.structures import AnyStructure, Item, items_of
 from equipot.tasks import TaskMethods
 
@@ -91,7 +92,7 @@ class Client(TaskMethods):
             ServiceError: nothing is answered: unknown model, wrong option.
             ConnectionFailed: the service cannot be reached.
         """
-        return self._answered(structures, progress, *calls.asked(None, options))
+        return self._answered(list(items_of(structures)), progress, *calls.asked(None, options))
 
     def relax(
         self,
@@ -135,7 +136,7 @@ class Client(TaskMethods):
         name: str,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Any,
     ) -> Results:
         """What a whole task finds for each structure: `value` of each result, beside the relaxed
@@ -144,14 +145,25 @@ class Client(TaskMethods):
         Args:
             name: of the task, as `tasks` has it.
             structures: one or many.
-            progress: whether a bar says how far it is.
+            progress: whether a bar says how far it is, or who is told: of one structure the stages of
+                its task, of several how many are done.
             options: the task's own, and what `predict` takes but for `properties` and `relax`.
 
         Raises:
             UnknownTask: the service has none of this name.
             EquipotError: as `predict`.
         """
-        return self._answered(structures, progress, *calls.asked(name, options))
+        items, (path, asked) = list(items_of(structures)), calls.asked(name, options)
+        if not calls.is_followed(items, progress):
+            return self._answered(items, progress, path, asked)
+        with told(progress) as tell:
+            reader = StageReader()
+            try:
+                for stage in _read(self, calls.followed(items[0], path, asked), reader.feed):
+                    tell(stage)
+            except ServiceError:
+                return self.run(calls.predict(items, path, asked))  # says what it is an error of
+            return calls.end_of(reader, items[0])
 
     def tasks(self) -> list[dict[str, Any]]:
         """All tasks of the service, with the schemas of their options and of what they find."""
@@ -217,17 +229,16 @@ class Client(TaskMethods):
             return self._opened.http
 
     def _answered(
-        self, structures: Any, progress: bool, path: str, options: Mapping[str, Any]
+        self, items: list[Item], progress: Progress, path: str, options: Mapping[str, Any]
     ) -> Results:
         """The results of all structures, in the order asked, in one request or as a stream."""
-        items = list(items_of(structures))
         if calls.is_small(items) and not progress:
             return self.run(calls.predict(items, path, options))
         with (
-            bar(progress, len(items)) as shown,
+            counted(progress, len(items)) as count,
             closing(self._stream(iter(items), path, options, WINDOW)) as results,
         ):
-            return calls.in_order(_counted(results, shown.add))
+            return calls.in_order(_counted(results, count))
 
     def _done(self, step: Request | Wait) -> Outcome:
         if isinstance(step, Wait):
@@ -345,7 +356,7 @@ class Jobs:
         while not (now := self.get(job_)).is_read(reader.at):
             before = reader.at
             reader.begin()
-            yield from self._read(job.results_from(job_, before, "msgpack"), reader.feed)
+            yield from _read(self._client, job.results_from(job_, before, "msgpack"), reader.feed)
             if now.is_over and reader.at == before:
                 return
             time.sleep(patience.seconds(reader.at > before))
@@ -371,7 +382,7 @@ class Jobs:
         last: Job | None = None
         while last is None or not last.is_over:
             before = last
-            for last in self._read(job.events_of(job_), job.EventReader().feed):
+            for last in _read(self._client, job.events_of(job_), job.EventReader().feed):
                 yield last
             time.sleep(patience.seconds(last is not before))
 
@@ -380,21 +391,21 @@ class Jobs:
         now = self.get(job_)
         with bar(progress, now.structures) as shown:
             for now in self.events(job_):
-                shown.move(now.done + now.failed)
+                shown.move(now.done + now.failed, "; ".join(map(str, now.under_way[:1])))
         return now
 
-    def _read(self, request: Request, feed: Callable[[bytes], Iterator[T]]) -> Iterator[T]:
-        """What a response says as it comes, as far as the connection holds."""
-        response = self._client.run(job.opened(request))
-        with closing(response):
-            try:
-                for data in response.iter_bytes():
-                    yield from feed(data)
-            except httpx.TimeoutException as error:
-                told = f"nothing came from the service for {self._client.config.timeout:g} s"
-                raise TimedOut(told) from error
-            except httpx.TransportError:
-                return  # the caller goes on where this ended
+
+def _read(client: Client, request: Request, feed: Callable[[bytes], Iterator[T]]) -> Iterator[T]:
+    """What a response says as it comes, as far as the connection holds."""
+    with closing(client.run(job.opened(request))) as response:
+        try:
+            for data in response.iter_bytes():
+                yield from feed(data)
+        except httpx.TimeoutException as error:
+            late = f"nothing came from the service for {client.config.timeout:g} s"
+            raise TimedOut(late) from error
+        except httpx.TransportError:
+            return  # the caller goes on where this ended
 
 
 def _counted(results: Iterator[Result], count: Callable[[], None]) -> Iterator[Result]:

@@ -1,6 +1,5 @@
 """Jobs: what a service says of them, how they are submitted, and their results as they come."""
 
-import json
 import re
 import tempfile
 import uuid
@@ -21,6 +20,7 @@ from equipot.files import format_of, is_packed
 from equipot.options import query_of
 from equipot.request import Call, Request, Retry
 from equipot.results import Model, Result
+from equipot.stages import Stage, events
 from equipot.structures import AnyStructure, Item, items_of
 
 State: TypeAlias = Literal["queued", "running", "done", "cancelled"]
@@ -50,6 +50,7 @@ class Job:
         created: when.
         started: when; None before.
         ended: when; None before.
+        under_way: how far a task is with some of its structures, while it runs.
         fields: all that the service says.
     """
 
@@ -68,6 +69,7 @@ class Job:
     created: datetime
     started: datetime | None
     ended: datetime | None
+    under_way: tuple[Stage, ...]
     fields: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -92,6 +94,7 @@ class Job:
             task=fields.get("task"),
             estimate_seconds=fields["estimate"]["seconds"],
             created=datetime.fromisoformat(fields["created"]),
+            under_way=tuple(map(Stage.of, fields.get("under_way") or ())),
             fields=fields,
         )
 
@@ -268,9 +271,8 @@ class EventReader:
     def feed(self, data: bytes) -> Iterator[Job]:
         """Jobs in what has come."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: "):
-                yield Job.of(json.loads(line.removeprefix(b"data: ")))
+        for _, fields in events(iter(lines)):
+            yield Job.of(fields)
 
 
 def _xyz_file(structures: Any) -> Path | None:

@@ -16,6 +16,7 @@ from equipot.options import (
     ThermoCall,
 )
 from equipot.results import Results
+from equipot.stages import Progress
 from equipot.structures import AnyStructure
 
 
@@ -28,7 +29,7 @@ class TaskMethods(ABC):
         name: str,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Any,
     ) -> Results:
         """See `Client.task`."""
@@ -37,7 +38,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ThermoCall],
     ) -> Results:
         """Frequencies, zero-point energy, U, H, S and G of the minimum near each structure.
@@ -51,7 +52,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ConformersCall],
     ) -> Results:
         """Conformers of each molecule, told apart and ranked; `atoms` are those of the lowest one.
@@ -65,7 +66,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ScanCall],
     ) -> Results:
         """The energy of each molecule along a distance, an angle or a dihedral angle.
@@ -79,7 +80,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[EnergiesOfCall],
     ) -> Results:
         """A named difference of energies of each structure: `difference` says which.
@@ -93,7 +94,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[EosCall],
     ) -> Results:
         """The equation of state of each crystal.
@@ -107,7 +108,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ElasticCall],
     ) -> Results:
         """The elastic tensor of each crystal, and moduli.
@@ -121,7 +122,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[PhononsCall],
     ) -> Results:
         """Bands, density of states and thermal properties of each crystal.
@@ -135,7 +136,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[MdCall],
     ) -> Results:
         """Molecular dynamics of each structure; frames and the last states are in `value`.
@@ -149,7 +150,7 @@ class TaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[NebCall],
     ) -> Results:
         """The way of least energy from each structure to each of `ends`, with its barrier.
@@ -169,7 +170,7 @@ class AsyncTaskMethods(ABC):
         name: str,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Any,
     ) -> Results:
         """See `Client.task`."""
@@ -178,7 +179,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ThermoCall],
     ) -> Results:
         """See `Client.thermo`."""
@@ -188,7 +189,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ConformersCall],
     ) -> Results:
         """See `Client.conformers`."""
@@ -198,7 +199,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ScanCall],
     ) -> Results:
         """See `Client.scan`."""
@@ -208,7 +209,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[EnergiesOfCall],
     ) -> Results:
         """See `Client.energies_of`."""
@@ -218,7 +219,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[EosCall],
     ) -> Results:
         """See `Client.eos`."""
@@ -228,7 +229,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[ElasticCall],
     ) -> Results:
         """See `Client.elastic`."""
@@ -238,7 +239,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[PhononsCall],
     ) -> Results:
         """See `Client.phonons`."""
@@ -248,7 +249,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[MdCall],
     ) -> Results:
         """See `Client.md`."""
@@ -258,7 +259,7 @@ class AsyncTaskMethods(ABC):
         self,
         structures: AnyStructure | Iterable[AnyStructure],
         *,
-        progress: bool = False,
+        progress: Progress = False,
         **options: Unpack[NebCall],
     ) -> Results:
         """See `Client.neb`."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.cli.jobs import bar
 from app.cli.main import main
+from equipot import Job
 from tests.api.server import Running, running
 
 XYZ = "2\nid=%d\nAr 0 0 0\nAr 0 0 3.6\n"
@@ -144,3 +146,20 @@ def test_options_of_tasks_are_checked(
     file.write_text(XYZ % 0)
     command("submit", str(file), *words, code=2)
     assert told in command.errors
+
+
+def test_a_bar_counts_what_a_task_has_done_of_structures() -> None:
+    job = Job.of(
+        {
+            **{"id": "a", "state": "running", "structures": 4, "done": 1, "failed": 1, "left": 2},
+            **{"rate": 0.5, "eta_seconds": 90.0, "started": None, "ended": None},
+            **{
+                "model": {"name": "pairs", "version": 2, "digest": ""},
+                "estimate": {"seconds": None},
+                "created": "2026-01-01T00:00:00Z",
+            },
+            "under_way": [{"structure": 2, "stage": "images", "done": 30, "total": 60}],
+        }
+    )
+    told = "running, 2 of 4 structures, 1 failed, 1:30 left, structure 2: images 30 of 60"
+    assert bar(job) == f"[{'#' * 15}{'-' * 9}]  62 %  {told}"

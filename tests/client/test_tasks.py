@@ -9,7 +9,15 @@ from ase.build import molecule
 from ase.constraints import FixAtoms
 
 from app.tasks import TASKS
-from equipot import AsyncClient, Client, NotConverged, UnknownTask, options
+from equipot import (
+    AsyncClient,
+    Client,
+    NotConverged,
+    Stage,
+    UnknownTask,
+    UnsupportedElement,
+    options,
+)
 from equipot.calls import of_task
 from equipot.options import query_of
 from equipot.structures import end_points
@@ -53,6 +61,34 @@ def test_thermochemistry(client: Client) -> None:
     assert len(water.atoms) == 3
     (cold,) = client.thermo(molecule("H2O"), max_steps=0)
     assert isinstance(cold.error, NotConverged)
+
+
+def test_the_course_of_one_and_the_count_of_many(client: Client, service: Running) -> None:
+    told: list[Stage] = []
+    (water,) = client.thermo(molecule("H2O"), progress=told.append)
+    assert water.value is not None
+    assert [str(stage) for stage in told][-1] == "displaced copies 18 of 18"
+    assert water.value["gibbs_energy_eV"] == pytest.approx(
+        client.thermo(molecule("H2O"))[0].value["gibbs_energy_eV"], abs=1e-6
+    )
+    assert water.forces is not None
+    assert water.forces.shape == (3, 3)
+    (bad,) = client.thermo(molecule("SiH4"), progress=told.append)
+    assert isinstance(bad.error, UnsupportedElement)
+    told.clear()
+    both = client.thermo([molecule("H2O"), molecule("CH4")], progress=told.append)
+    assert len(both.ok) == 2
+    assert told == [Stage("structures", 1, 2), Stage("structures", 2, 2)]
+
+    async def course() -> list[Stage]:
+        told: list[Stage] = []
+        async with AsyncClient(f"http://127.0.0.1:{service.port}") as other:
+            await other.scan(
+                molecule("H2O"), atoms=[0, 1], range_A=(0.9, 1.1), points=2, progress=told.append
+            )
+        return told
+
+    assert asyncio.run(course())[-1].name == "relaxations"
 
 
 def test_arrays_of_numpy_are_options(client: Client) -> None:

@@ -87,10 +87,9 @@ class Report:
         text = ", ".join(parts)
         if not self._share:
             return text
-        filled = round(WIDTH * self._share)
         if gained := self._share - self._first[1]:
-            text += f", {_duration(elapsed * (1.0 - self._share) / gained)} left"
-        return f"[{'#' * filled:-<{WIDTH}}] {100 * self._share:3.0f} %  {text}"
+            text += f", {duration(elapsed * (1.0 - self._share) / gained)} left"
+        return drawn(self._share, text)
 
     def summarize(self, model: str) -> None:
         """Say what became of all structures, and how fast."""
@@ -100,7 +99,7 @@ class Report:
         for line in others:
             self.say(f"  {line}")
         before = f", {self._first[0]} were there before" if self._first[0] else ""
-        self.say(f"  {self._rate(elapsed)} structures a second, {_duration(elapsed)}{before}")
+        self.say(f"  {self._rate(elapsed)} structures a second, {duration(elapsed)}{before}")
 
     @property
     def _new(self) -> int:
@@ -110,7 +109,13 @@ class Report:
         return f"{self._new / max(elapsed, 1e-3):.3g}"
 
 
-def _duration(seconds: float) -> str:
+def drawn(share: float, text: str) -> str:
+    """A bar that is filled to a share, from 0 to 1, with words beside it."""
+    filled = round(WIDTH * share)
+    return f"[{'#' * filled:-<{WIDTH}}] {100 * share:3.0f} %  {text}"
+
+
+def duration(seconds: float) -> str:
     """`0.5 s`, `12 s`, `3:07` (minutes) or `2:03:07` (hours)."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
