@@ -1,6 +1,6 @@
 """`md` of liquid argon beside ASE's integrators with the same model: diffusion and temperatures.
 
-    python -m recipes.tasks.md_argon docs/md-argon.png --server http://localhost:8000
+    python -m recipes.tasks.md_argon docs/tasks/md.png --server http://localhost:8000
 
 108 atoms at 1.374 g/cm³ and 94.4 K, as A. Rahman had them (Phys. Rev. 136, A405 (1964)): melted at 300 K,
 cooled, kept in a heat bath, and left alone. ASE begins where the service began.

@@ -1,6 +1,6 @@
 """`neb` of ammonia and of a vacancy in argon, beside ASE's NEB with the same models.
 
-    python -m recipes.tasks.neb_paths docs/neb.png --server http://localhost:8000
+    python -m recipes.tasks.neb_paths docs/tasks/neb.png --server http://localhost:8000
 
 Ammonia is turned inside out (`organic-xtb`), and an atom of a crystal of argon hops into a vacancy beside
 it (`lennard-jones`). ASE begins with its own IDPP between the same ends.

@@ -1,6 +1,6 @@
 """A picture of what each task finds, but for those of `md` and `neb`, which have scripts of their own.
 
-    python -m recipes.tasks.pictures docs --server http://localhost:8000
+    python -m recipes.tasks.pictures docs/tasks --server http://localhost:8000
 
 Molecules by the bundled `organic-xtb`, crystals by the bundled pair model `lennard-jones`.
 """
@@ -29,14 +29,14 @@ BLUE, RED = "tab:blue", "tab:red"
 def main() -> None:
     """Ask, and draw each picture."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="for `task-NAME.png`")
+    parser.add_argument("folder", type=Path, help="for NAME.png")
     parser.add_argument("--server", default="http://127.0.0.1:8000")
     options = parser.parse_args()
     client = Client(options.server)
     for name, draw in DRAWN.items():
         figure, axes = plt.subplots(figsize=(4.6, 2.8), layout="constrained")
         draw(client, axes)
-        figure.savefig(options.folder / f"task-{name}.png", dpi=110, pil_kwargs={"optimize": True})
+        figure.savefig(options.folder / f"{name}.png", dpi=110, pil_kwargs={"optimize": True})
         plt.close(figure)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.paths import ROOT
 
-PLACES = ("*.md", "docs/*.md", "docker/*.md", "client/*.md", "recipes/**/*.md")
+PLACES = ("*.md", "docs/*.md", "docs/tasks/*.md", "docker/*.md", "client/*.md", "recipes/**/*.md")
 PAGES = sorted(page for place in PLACES for page in ROOT.glob(place))
 BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 HEREDOC = re.compile(r"<<(\w+)\n.*?^\1\n", re.MULTILINE | re.DOTALL)

@@ -1,18 +1,17 @@
-"""docs/tasks.md names every option of every task; its examples run in `test_examples.py`."""
-
-import re
+"""The page of each task names all of its options; its examples run in `test_examples.py`."""
 
 from app.tasks import TASKS
 from tests.paths import ROOT
 
-PAGE = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
-SECTIONS = dict(re.findall(r"^## ([a-z-]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+FOLDER = ROOT / "docs" / "tasks"
+SHARED = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
 
 
-def test_every_task_has_a_section_with_all_its_options() -> None:
-    assert set(SECTIONS) == set(TASKS)
-    shared = PAGE.partition("## thermo")[0]
+def test_every_task_has_a_page_with_all_its_options() -> None:
+    assert {page.stem for page in FOLDER.glob("*.md")} == set(TASKS)
     for name, kind in TASKS.items():
+        told = (FOLDER / f"{name}.md").read_text(encoding="utf-8") + SHARED
+        assert "![" in told.partition("| option")[0], name
         options = kind.options.model_fields
-        told = SECTIONS[name] + shared
         assert [option for option in options if f"`{option}`" not in told] == [], name
+        assert f"(tasks/{name}.md)" in SHARED
