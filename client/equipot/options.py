@@ -273,12 +273,14 @@ class MdOptions(TaskOptions, total=False):
     """What `md` is asked for.
 
     Attributes:
-        ensemble: `nvt` in a heat bath, `nve` with the energy kept.
+        ensemble: `nvt` in a heat bath, `nve` with the energy kept, `npt` in a heat bath under a pressure.
         temperatures_K: K; each has replicas of its own.
         replicas: at each temperature.
         timestep_fs: fs.
         steps: of each replica.
-        friction_per_ps: ps⁻¹, of `nvt`.
+        friction_per_ps: ps⁻¹, of `nvt` and `npt`.
+        pressure_GPa: GPa, of `npt`.
+        barostat_ps: ps, of `npt`: in which the cell forgets how it moved.
         random_seed: of the random numbers.
         save_every: steps between two frames that are told.
         trajectory: how frames are told.
@@ -288,12 +290,14 @@ class MdOptions(TaskOptions, total=False):
         restart: states to go on from, each `last` of a replica of an earlier answer.
     """
 
-    ensemble: Literal["nvt", "nve"]
+    ensemble: Literal["nvt", "nve", "npt"]
     temperatures_K: float | list[float]
     replicas: int
     timestep_fs: float
     steps: int
     friction_per_ps: float
+    pressure_GPa: float
+    barostat_ps: float
     random_seed: int
     save_every: int
     trajectory: Literal["extxyz", "arrays", "none"]

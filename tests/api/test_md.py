@@ -75,7 +75,7 @@ def test_the_client_goes_on_from_last_states(bundled: Running) -> None:
 def test_limits_are_named(bundled: Running) -> None:
     for options, status, told in (
         ({"steps": 1_000_000}, 413, "at most 100000 are allowed (max_md_evaluations)"),
-        ({"ensemble": "npt"}, 422, "options.ensemble: Input should be 'nvt' or 'nve'"),
+        ({"ensemble": "nph"}, 422, "options.ensemble: Input should be 'nvt', 'nve' or 'npt'"),
         ({"max_steps": 5000}, 422, "max_steps: 5000; at most 1000 are allowed"),
     ):
         answer = bundled.client.post("/tasks/md", json={**WATER, "options": options})

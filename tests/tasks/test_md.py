@@ -47,9 +47,13 @@ def positions(replica: MdReplica) -> Floats:
 
 
 def as_ase_moves(
-    atoms: Atoms, replica: MdReplica, dynamics: type[MolecularDynamics], **options: Any
+    atoms: Atoms,
+    replica: MdReplica,
+    dynamics: type[MolecularDynamics],
+    cells: list[Floats] | None = None,
+    **options: Any,
 ) -> list[Floats]:
-    """Where ASE's integrator leads from the first frame, with the options of its own."""
+    """Where ASE's integrator leads from the first frame, with the options of its own; and the cells there."""
     assert replica.velocities_A_per_fs is not None
     moving = atoms.copy()
     moving.calc = LennardJones(epsilon=0.01, sigma=3.4, rc=6.0, smooth=True)
@@ -57,6 +61,8 @@ def as_ase_moves(
     frames: list[Floats] = []
     run = dynamics(moving, timestep=5.0 * units.fs, **options)
     run.attach(lambda: frames.append(moving.positions.copy()), interval=20)
+    if cells is not None:
+        run.attach(lambda: cells.append(np.array(moving.cell)), interval=20)
     run.run(len(positions(replica)) * 20 - 20)
     return frames
 
@@ -94,7 +100,9 @@ class Same(np.random.Generator):
         super().__init__(np.random.PCG64())
         self._own, self._step = noise, -1
 
-    def normal(self, *_: Any, **__: Any) -> Floats:
+    def normal(self, *_: Any, size: Any = None, **__: Any) -> Any:
+        if not size:  # of the cell, after those of its atoms
+            return self._own.of_cell(self._step)
         self._step += 1
         return self._own.of(self._step)
 
@@ -106,6 +114,29 @@ def test_a_heat_bath_as_that_of_ase(argon: PairBackend) -> None:
     options = {"temperature_K": 94.0, "T_tau": 100.0 * units.fs, "rng": noise}
     of_ase = as_ase_moves(LIQUID, replica, LangevinBAOAB, **options)
     assert np.array(of_ase) == pytest.approx(positions(replica), abs=1e-7)
+
+
+def test_a_cell_under_pressure_as_that_of_ase(argon: PairBackend) -> None:
+    asked: dict[str, Any] = {"timestep_fs": 5.0, "friction_per_ps": 10.0, "temperatures_K": [94]}
+    pressed = {"ensemble": "npt", "pressure_GPa": 0.2, "barostat_ps": 0.5}
+    replica = replica_of(
+        done(argon, "md", structure_of(LIQUID), steps=160, **asked, **pressed, **ARRAYS)
+    )
+    cells: list[Floats] = []
+    options = {
+        "temperature_K": 94.0,
+        "T_tau": 100.0 * units.fs,
+        "externalstress": -0.2 * units.GPa,
+        "hydrostatic": True,
+        "P_tau": 500.0 * units.fs,
+        "rng": Same(Noise(1, 0, 94.0, len(LIQUID))),
+    }
+    with pytest.warns(UserWarning, match="heuristic P_mass"):
+        of_ase = as_ase_moves(LIQUID, replica, LangevinBAOAB, cells, **options)
+    assert np.array(of_ase) == pytest.approx(positions(replica), abs=1e-7)
+    assert np.array(replica.cells_A) == pytest.approx(np.array(cells), abs=1e-8)
+    assert replica.volumes_A3 == pytest.approx([abs(np.linalg.det(cell)) for cell in cells])
+    assert replica.volumes_A3[-1] < 0.95 * replica.volumes_A3[0]
 
 
 def test_kinetic_energies_are_those_of_the_canonical_ensemble(argon: PairBackend) -> None:
@@ -159,7 +190,7 @@ def test_a_seed_gives_the_same_trajectory_whatever_else_moves(argon: PairBackend
     assert not np.allclose(positions(value_of(found[1]).replicas[3]), positions(alone))
 
 
-@pytest.mark.parametrize("ensemble", ["nvt", "nve"])
+@pytest.mark.parametrize("ensemble", ["nvt", "nve", "npt"])
 def test_what_restarts_goes_on_as_if_it_had_not_stopped(argon: PairBackend, ensemble: str) -> None:
     asked: dict[str, Any] = {"ensemble": ensemble, "timestep_fs": 5.0, "trajectory": "none"}
     structure = structure_of(LIQUID)
@@ -176,6 +207,14 @@ def test_what_restarts_goes_on_as_if_it_had_not_stopped(argon: PairBackend, ense
         done(argon, "md", structure, steps=1, restart=states[:1], temperatures_K=400, **asked)
     )
     assert hotter.replicas[0].temperature_K == 400
+    if ensemble == "npt":  # its cell has another size, and is kept from there on
+        left = value_of(done(argon, "md", structure, steps=1, restart=states, ensemble="nve"))
+        kept = left.replicas[0].last
+        assert kept.cell_A == states[0]["cell_A"] != structure.cell.tolist()
+        done(argon, "md", structure, steps=1, restart=[kept.model_dump()], **asked)
+        sheared = {**states[0], "cell_A": (np.array(states[0]["cell_A"]) + np.eye(3)[1]).tolist()}
+        with pytest.raises(InvalidStructure, match=r"restart.0.cell_A: is not the cell"):
+            done(argon, "md", structure, steps=1, restart=[sheared], **asked)
 
 
 def test_frames_are_a_file(argon: PairBackend) -> None:
@@ -278,6 +317,7 @@ def test_molecules_of_the_bundled_model(organic: Backend) -> None:
         ({"timestep_fs": 0}, "greater than 0"),
         ({"restart": [], "steps": 5}, "at least 1 item"),
         ({"restart": [{"random_seed": 1}]}, "replica"),
+        ({"pressure_GPa": 1.0}, "pressure_GPa: is of npt, and ensemble nvt is asked for"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], told: str) -> None:
@@ -335,6 +375,10 @@ def test_what_cannot_move(argon: PairBackend) -> None:
         done(argon, "md", structure_of(TRIMER, fixed=[0, 1, 2]))
     with pytest.raises(InvalidStructure, match="ask for nvt"):
         done(argon, "md", structure_of(Atoms("Ar")), ensemble="nve")
+    with pytest.raises(InvalidStructure, match="npt is of what repeats in all three directions"):
+        done(argon, "md", trimer, ensemble="npt")
+    with pytest.raises(InvalidStructure, match="fixed: of npt all atoms move with the cell"):
+        done(argon, "md", structure_of(LIQUID, fixed=[0]), ensemble="npt")
     with pytest.raises(
         StructureTooLarge, match=r"200000 steps take 200001 evaluations; at most 100000"
     ):

@@ -46,10 +46,12 @@ class Bonds:
         shifts = graph.edge_shift[bonded] @ graph.cell[0]
         return cls(graph.edge_index[:, bonded], shifts, APART * usual[bonded], graph.numbers)
 
-    def broken(self, positions: Floats) -> str:
-        """What broke, at positions (N, 3) in Å that are not wrapped; empty where nothing did."""
+    def broken(self, positions: Floats, scale: float = 1.0) -> str:
+        """What broke, at positions (N, 3) in Å that are not wrapped, in a cell whose lengths grew by a
+        factor; empty where nothing did.
+        """
         first, second = self.pairs
-        lengths = np.linalg.norm(positions[second] + self.shifts - positions[first], axis=1)
+        lengths = np.linalg.norm(positions[second] + scale * self.shifts - positions[first], axis=1)
         broken = np.flatnonzero(lengths > self.longest)
         if not len(broken):
             return ""

@@ -22,8 +22,10 @@ from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError, OutOfDomain
 from app.relax import Safeguards
 from app.tasks.asking import Asking
+from app.tasks.md.barostat import STILL, Stretch
 from app.tasks.md.bonds import Bonds
 from app.tasks.md.integrator import ACCELERATION, KB, Motion
+from app.tasks.md.options import MdBarostat
 from app.tasks.md.plan import Plan
 
 LOOK_EVERY = 20
@@ -41,11 +43,15 @@ class Frame:
         made: steps of this run.
         positions: (N, 3), Å.
         velocities: (N, 3), Å/fs.
+        scale: of the lengths of the cell, over those at the beginning.
+        barostat: what moves these; None where nothing does.
     """
 
     made: int
     positions: Floats
     velocities: Floats
+    scale: float = 1.0
+    barostat: MdBarostat | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +64,8 @@ class Trajectory:
         last: after its last sound step.
         potential: eV, after each sound step, the first geometry included.
         kinetic: eV, the same.
+        volumes: Å³, the same, of `npt`.
+        pressures: eV/Å³, the same, of velocities and forces.
         looks: at what is out of domain.
         strange: how many of them found something.
         strangest: the first of these: its step, and what was found.
@@ -69,6 +77,8 @@ class Trajectory:
     frames: list[Frame] = field(default_factory=list)
     potential: list[float] = field(default_factory=list)
     kinetic: list[float] = field(default_factory=list)
+    volumes: list[float] = field(default_factory=list)
+    pressures: list[float] = field(default_factory=list)
     looks: int = 0
     strange: int = 0
     strangest: tuple[int, str] = (0, "")
@@ -100,6 +110,7 @@ class Dynamics(Task[Trajectory]):
         velocities: (N, 3), Å/fs: before the first evaluation whole, then in the middle of a step.
         made: steps that led there.
         motion: what moves its atoms.
+        barostat: what moves its cell; None where nothing does.
         pairs: its Verlet list.
         seen: what was seen so far.
     """
@@ -110,6 +121,7 @@ class Dynamics(Task[Trajectory]):
         self.plan, self.cutoff = plan, cutoff
         self.positions, self.velocities, self.made = plan.start.positions, plan.velocities, 0
         self.motion, self.pairs = plan.motion, VerletList(pairs, np.eye(3))
+        self.barostat = plan.barostat()
         self.seen = Trajectory(plan, Frame(0, self.positions, self.velocities))
         self._noise, self._still = plan.noise(), np.zeros_like(self.positions)
         self._bonds = Bonds.of(self.graph) if plan.options.bonds == "stop" else None
@@ -143,6 +155,38 @@ class Dynamics(Task[Trajectory]):
         self.seen.reason = f"stopped: {why}"
         return self.seen
 
+    @property
+    def scale(self) -> float:
+        """Of the lengths of its cell, over those at the beginning."""
+        return 1.0 if self.barostat is None else self.barostat.scale
+
+    def feel(self, prediction: StructurePrediction) -> None:
+        """Let its barostat feel a geometry, and end its step."""
+        if self.barostat is None:
+            return
+        assert prediction.stress is not None
+        going_on = self.made == 0 and self.barostat.force is not None
+        if not going_on:
+            kinetic = self._kinetic(self.velocities)
+            self.barostat.feel(kinetic, prediction.stress, self._volume)
+        if self.made > 0:
+            self.barostat.kick()
+
+    def stretch(self) -> Stretch:
+        """Begin the step of its barostat, and let that move."""
+        if self.barostat is None:
+            return STILL
+        self.barostat.kick()
+        return self.barostat.stretch(self._noise.of_cell(self.plan.state.step + self.made))
+
+    @property
+    def _volume(self) -> float:
+        return self.plan.start.volume * self.scale**3
+
+    def _kinetic(self, velocities: Floats) -> float:
+        squares = np.einsum("na,na->n", velocities, velocities)
+        return float(0.5 / ACCELERATION * self.plan.body.masses @ squares)
+
     def noise(self) -> Floats:
         """(N, 3), normal: of the step that begins; zeros without a heat bath."""
         if not self.plan.in_bath:
@@ -164,19 +208,27 @@ class Dynamics(Task[Trajectory]):
         seen, made = self.seen, self.made
         seen.potential.append(prediction.energy)
         seen.kinetic.append(kinetic)
-        seen.last = Frame(made, self.positions, velocities)
+        cell: tuple[float, MdBarostat | None] = (1.0, None)
+        if self.barostat is not None:
+            assert prediction.stress is not None
+            cell = (self.scale, self.barostat.state)
+            virial = 2.0 * kinetic - self._volume * float(np.trace(prediction.stress))
+            seen.volumes.append(self._volume)
+            seen.pressures.append(virial / (3.0 * self._volume))
+        seen.last = Frame(made, self.positions, velocities, *cell)
         if made % self.plan.options.save_every == 0:
-            seen.frames.append(Frame(made, self.positions.copy(), velocities.copy()))
+            seen.frames.append(Frame(made, self.positions.copy(), velocities.copy(), *cell))
         return self._look(prediction) if made % LOOK_EVERY == 0 else ""
 
     def _look(self, prediction: StructurePrediction) -> str:
         """Why the replica ends, by its bonds and by what is out of domain."""
-        broken = self._bonds.broken(self.positions) if self._bonds is not None else ""
+        bonds = self._bonds
+        broken = "" if bonds is None else bonds.broken(self.positions, self.scale)
         if broken:
             return f"{broken} (bonds: ignore goes on)"
         if self.made == 0:  # what is told of the structure itself
             return ""
-        here = replace(self.plan.start, positions=self.positions)
+        here = self.plan.at(self.positions, self.scale)
         domain = Domain(self._known, here, on_ood=self._on_ood)
         try:
             domain.look(Piece.whole(self.graph))
@@ -201,6 +253,8 @@ def _arrived(
 ) -> dict[Dynamics, Trajectory | EquipotError]:
     """End the step of replicas by what was predicted; the ends of those that go no further."""
     tasks = list(predictions)
+    for task, prediction in predictions.items():
+        task.feel(prediction)
     atoms = np.array([len(task.positions) for task in tasks])
     first = starts_of(atoms)[:-1]
     motion = Motion.joined([task.motion for task in tasks])
@@ -231,14 +285,17 @@ def _departed(
 ) -> dict[Dynamics, Trajectory | EquipotError]:
     """Begin the next step of replicas; the ends of those that cannot be evaluated after it."""
     tasks = list(predictions)
-    first = starts_of([len(task.positions) for task in tasks])[:-1]
+    atoms = np.array([len(task.positions) for task in tasks])
+    first = starts_of(atoms)[:-1]
     motion = Motion.joined([task.motion for task in tasks])
     before = np.concatenate([task.positions for task in tasks])
     velocities = np.concatenate([task.velocities for task in tasks])
     velocities = motion.kicked(velocities, _forces(predictions.values()))
     noise = np.concatenate([task.noise() for task in tasks])
-    positions, velocities = motion.moved(before, velocities, noise)
-    moves = np.linalg.norm(positions - before, axis=1)
+    stretches = np.array([task.stretch() for task in tasks])
+    stretched, drag, grown = stretches[rows_of(atoms)].T[:, :, None]
+    positions, velocities = motion.moved(before, velocities, noise, stretched, drag, grown)
+    moves = np.linalg.norm(positions - stretched * grown * before, axis=1)
     ends: dict[Dynamics, Trajectory | EquipotError] = {}
     parts = (np.split(rows, first[1:]) for rows in (positions, velocities, moves))
     for task, own, speeds, lengths in zip(tasks, *parts, strict=True):
@@ -265,15 +322,16 @@ def _find_pairs(tasks: list[Dynamics]) -> dict[Dynamics, Trajectory | EquipotErr
     """Give each replica its graph where it is; the ends of those that have none."""
     ends: dict[Dynamics, Trajectory | EquipotError] = {}
     cutoff, positions = tasks[0].cutoff, np.concatenate([task.positions for task in tasks])
-    still = np.broadcast_to(np.eye(3), (len(tasks), 3, 3))
-    valid = still_valid([task.pairs for task in tasks], positions, still, cutoff)
+    grown = np.array([task.scale for task in tasks])[:, None, None] * np.eye(3)
+    valid = still_valid([task.pairs for task in tasks], positions, grown, cutoff)
     graphs = []
-    for task, is_valid in zip(tasks, valid, strict=True):
+    for task, is_valid, own in zip(tasks, valid, grown, strict=True):
         try:
             if not is_valid:
-                here = replace(task.plan.start, positions=task.positions)
-                task.pairs = VerletList(build_graph(here, cutoff + SKIN), np.eye(3))
-            graphs.append(replace(task.pairs.graph, positions=task.positions))
+                here = task.plan.at(task.positions, task.scale)
+                task.pairs = VerletList(build_graph(here, cutoff + SKIN), own)
+            cell = task.scale * task.plan.start.cell[None]
+            graphs.append(replace(task.pairs.graph, positions=task.positions, cell=cell))
         except InputError as error:
             ends[task] = task.failed(error)
             graphs.append(task.graph)

@@ -75,8 +75,23 @@ class Motion:
         kicked: Floats = velocities + self.kick * forces
         return kicked
 
-    def moved(self, positions: Floats, velocities: Floats, noise: Floats) -> tuple[Floats, Floats]:
-        """Positions (N, 3), Å, and velocities (N, 3), Å/fs, between two kicks; noise (N, 3), normal."""
-        half = positions + self.drift * velocities
-        velocities = self.damp * velocities + self.spread * noise
-        return half + self.drift * velocities, velocities
+    def moved(
+        self,
+        positions: Floats,
+        velocities: Floats,
+        noise: Floats,
+        first: Floats | float = 1.0,
+        drag: Floats | float = 1.0,
+        second: Floats | float = 1.0,
+    ) -> tuple[Floats, Floats]:
+        """Positions (N, 3), Å, and velocities (N, 3), Å/fs, between two kicks.
+
+        Args:
+            positions: (N, 3), Å.
+            velocities: (N, 3), Å/fs.
+            noise: (N, 3), normal.
+            first: (N, 1), of lengths, `drag`, of velocities, and `second`: what barostats do.
+        """
+        half = first * positions + self.drift * velocities
+        velocities = drag * self.damp * velocities + self.spread * noise
+        return second * (half + self.drift * velocities), velocities

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.errors import StructureTooLarge
+from app.errors import InvalidStructure, StructureTooLarge
 from app.tasks.asking import Asking
 from app.tasks.kind import Done, TaskKind
 from app.tasks.md.dynamics import Trajectory, follow
@@ -48,9 +48,16 @@ def check(structure: Structure, options: MdOptions) -> None:
     """Whether its frames fit into an answer, and states to go on from are of its atoms.
 
     Raises:
-        InvalidStructure: a state is none of its atoms.
+        InvalidStructure: a state is none of its atoms, or its cell cannot change its size.
         StructureTooLarge: there are too many frames.
     """
+    if options.ensemble == "npt":
+        if not structure.is_bulk:
+            raise InvalidStructure(
+                "ensemble: npt is of what repeats in all three directions (pbc); ask for nvt"
+            )
+        if structure.fixed is not None and structure.fixed.any():
+            raise InvalidStructure("fixed: of npt all atoms move with the cell; ask for nvt")
     for number, state in enumerate(options.restart or ()):
         check_same(structure, state, f"restart.{number}")
     if options.trajectory == "none" and not options.velocities:
@@ -128,7 +135,7 @@ def _more(count: int) -> str:
 
 MD = TaskKind(
     "md",
-    "molecular dynamics of many replicas: in a heat bath (Langevin), or with the energy kept",
+    "molecular dynamics of many replicas: in a heat bath (Langevin), also under a pressure, or with the energy kept",
     MdOptions,
     MdValue,
     run,

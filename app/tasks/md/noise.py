@@ -12,8 +12,8 @@ from app.tasks.md.integrator import ACCELERATION, KB
 
 BLOCK = 32
 """Steps whose numbers are drawn at once."""
-FIRST, STEPS = 0, 1
-"""Streams: velocities at the beginning, and kicks of the heat bath."""
+FIRST, STEPS, CELL = 0, 1, 2
+"""Streams: velocities at the beginning, and kicks of the heat bath, to atoms and to the cell."""
 
 
 class Noise:
@@ -33,21 +33,26 @@ class Noise:
 
     def first(self) -> Floats:
         """(N, 3), of the velocities at the beginning."""
-        first: Floats = self._drawn(FIRST, 0, 1)[0]
+        first: Floats = self._drawn(FIRST, 0, (1, self._atoms, 3))[0]
         return first
 
     def of(self, step: int) -> Floats:
         """(N, 3), of the step that follows so many."""
         block, row = divmod(step, BLOCK)
         if block != self._block:
-            self._block, self._rows = block, self._drawn(STEPS, block, BLOCK)
+            self._block, self._rows = block, self._drawn(STEPS, block, (BLOCK, self._atoms, 3))
         own: Floats = self._rows[row]
         return own
 
-    def _drawn(self, stream: int, block: int, steps: int) -> Floats:
+    def of_cell(self, step: int) -> float:
+        """Of the cell in the step that follows so many."""
+        block, row = divmod(step, BLOCK)
+        return float(self._drawn(CELL, block, (BLOCK,))[row])
+
+    def _drawn(self, stream: int, block: int, shape: tuple[int, ...]) -> Floats:
         counter = np.array([0, 0, block, stream], dtype=np.uint64)
         generator = np.random.Generator(np.random.Philox(counter=counter, key=self._key))
-        return generator.standard_normal((steps, self._atoms, 3))
+        return generator.standard_normal(shape)
 
 
 def thermal(noise: Floats, body: Body, temperature: float) -> Floats:

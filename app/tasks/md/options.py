@@ -16,6 +16,15 @@ def _several(value: object) -> object:
     return [value] if isinstance(value, int | float | str) else value
 
 
+class MdBarostat(BaseModel):
+    """What moves the size of a cell, between two steps."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    momentum_eV_fs: float = Field(description="eV fs, of the logarithm of its lengths")
+    force_eV: float | None = Field(default=None, description="eV, on that; found where not stated")
+
+
 class MdState(BaseModel):
     """Where a replica is between two steps: all that its next ones depend on."""
 
@@ -31,6 +40,7 @@ class MdState(BaseModel):
     cell_A: Rows | None = Field(default=None, description="(3, 3) Å; none where nothing repeats")
     positions_A: Rows = Field(description="(N, 3) Å, not wrapped into the cell")
     velocities_A_per_fs: Rows = Field(description="(N, 3) Å/fs")
+    barostat: MdBarostat | None = Field(default=None, description="of `npt`")
 
 
 class MdOptions(TaskOptions):
@@ -48,9 +58,10 @@ class MdOptions(TaskOptions):
         description="most optimiser steps before the dynamics, which begin wherever they end; 0: with "
         "the structure as it is",
     )
-    ensemble: Literal["nvt", "nve"] = Field(
+    ensemble: Literal["nvt", "nve", "npt"] = Field(
         default="nvt",
-        description="`nvt`: Langevin dynamics (BAOAB); `nve`: the energy is kept (velocity Verlet)",
+        description="`nvt`: Langevin dynamics (BAOAB); `nve`: the energy is kept (velocity Verlet); `npt`: as "
+        "`nvt`, and the cell changes its size under a pressure",
     )
     temperatures_K: Annotated[
         tuple[Annotated[float, Field(ge=0, le=100_000)], ...],
@@ -65,7 +76,17 @@ class MdOptions(TaskOptions):
     timestep_fs: float = Field(default=0.5, gt=0, le=20, description="fs")
     steps: int = Field(default=2000, ge=1, description="of each replica")
     friction_per_ps: float = Field(
-        default=1.0, gt=0, le=10_000, description="ps⁻¹, of `nvt`: how fast heat is exchanged"
+        default=1.0,
+        gt=0,
+        le=10_000,
+        description="ps⁻¹, of `nvt` and `npt`: how fast heat is exchanged",
+    )
+    pressure_GPa: float = Field(default=0.0, ge=-1000, le=1000, description="GPa, of `npt`")
+    barostat_ps: float = Field(
+        default=1.0,
+        ge=0.01,
+        le=1000,
+        description="ps, of `npt`: in which the cell forgets how it moved",
     )
     random_seed: int = Field(
         default=1, ge=0, lt=2**63, description="of the random numbers; the same, the same numbers"
@@ -92,6 +113,13 @@ class MdOptions(TaskOptions):
         default=None,
         description="states, as `last` of an earlier answer has them, that go on; of the same atoms",
     )
+
+    @model_validator(mode="after")
+    def _is_of_the_ensemble(self) -> Self:
+        for name in ("pressure_GPa", "barostat_ps"):
+            if self.ensemble != "npt" and name in self.model_fields_set:
+                raise ValueError(f"{name}: is of npt, and ensemble {self.ensemble} is asked for")
+        return self
 
     @model_validator(mode="after")
     def _begins_once(self) -> Self:

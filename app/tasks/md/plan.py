@@ -6,10 +6,11 @@ import numpy as np
 
 from app.atoms.structure import Floats, Structure
 from app.errors import InvalidStructure
+from app.tasks.md.barostat import Barostat
 from app.tasks.md.body import Body
 from app.tasks.md.integrator import Motion
 from app.tasks.md.noise import Noise, thermal
-from app.tasks.md.options import MdOptions, MdState
+from app.tasks.md.options import MdBarostat, MdOptions, MdState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ class Plan:
     @property
     def in_bath(self) -> bool:
         """Whether a heat bath moves it."""
-        return self.options.ensemble == "nvt"
+        return self.options.ensemble != "nve"
 
     @property
     def motion(self) -> Motion:
@@ -47,14 +48,41 @@ class Plan:
         state = self.state
         return Noise(state.random_seed, state.replica, state.temperature_K, len(self.start))
 
-    def after(self, made: int, positions: Floats, velocities: Floats) -> MdState:
-        """Its state after so many steps, at (N, 3) Å with (N, 3) Å/fs."""
+    def barostat(self) -> Barostat | None:
+        """What moves its cell; None where nothing does."""
+        if self.options.ensemble != "npt":
+            return None
+        freedom, state = self.body.degrees_of_freedom, self.state
+        return Barostat.of(
+            self.options, len(self.start), freedom, state.temperature_K, state.barostat
+        )
+
+    def at(self, positions: Floats, scale: float) -> Structure:
+        """The structure with atoms at (N, 3), Å, in a cell whose lengths grew by a factor."""
+        if scale == 1.0:
+            return replace(self.start, positions=positions)
+        return replace(self.start, positions=positions, cell=scale * self.start.cell)
+
+    def after(
+        self,
+        made: int,
+        positions: Floats,
+        velocities: Floats,
+        scale: float,
+        barostat: MdBarostat | None,
+    ) -> MdState:
+        """Its state after so many steps, at (N, 3) Å with (N, 3) Å/fs, in a cell that grew by a factor."""
+        cell = (scale * self.start.cell).tolist() if self.start.pbc.any() else None
+        if barostat is None and self.state.barostat is not None:
+            barostat = MdBarostat(momentum_eV_fs=0.0)  # the cell is at rest, as npt left it
         return self.state.model_copy(
             update={
                 "step": self.state.step + made,
                 "time_fs": self.state.time_fs + made * self.options.timestep_fs,
+                "cell_A": cell,
                 "positions_A": positions.tolist(),
                 "velocities_A_per_fs": velocities.tolist(),
+                "barostat": barostat,
             }
         )
 
@@ -65,7 +93,7 @@ def plans_of(structure: Structure, options: MdOptions) -> list[Plan]:
     Raises:
         InvalidStructure: nothing of it moves, or a state is none of its atoms.
     """
-    in_bath = options.ensemble == "nvt"
+    in_bath = options.ensemble != "nve"
     if options.restart is not None:
         return [
             _resumed(structure, number, state, options, in_bath)
@@ -119,14 +147,22 @@ def check_same(structure: Structure, state: MdState, where: str) -> None:
         raise InvalidStructure(
             f"{where}.charge: is {state.charge}, and that of the structure {structure.charge}; state the same"
         )
-    cell = structure.cell if structure.pbc.any() else None
-    if (cell is None) != (state.cell_A is None) or not (
-        cell is None or np.allclose(cell, np.array(state.cell_A), atol=1e-6)
-    ):
+    if not _is_cell_of(structure, state):
         raise InvalidStructure(
-            f"{where}.cell_A: is not the cell of the structure; cells do not change in dynamics, send that of "
-            "the state"
+            f"{where}.cell_A: is not the cell of the structure, of any size after npt; send that of the state"
         )
+
+
+def _is_cell_of(structure: Structure, state: MdState) -> bool:
+    """Whether a state is in the cell of the structure, which `npt` gives another size."""
+    if not structure.pbc.any() or state.cell_A is None:
+        return not structure.pbc.any() and state.cell_A is None
+    if len(state.cell_A) != 3 or any(len(row) != 3 for row in state.cell_A):
+        return False
+    cell, own = structure.cell, np.array(state.cell_A)
+    if state.barostat is not None and structure.is_bulk:
+        cell = cell * np.cbrt(np.linalg.det(own) / np.linalg.det(cell))
+    return bool(np.allclose(cell, own, atol=1e-6))
 
 
 def _resumed(
@@ -147,6 +183,8 @@ def _resumed(
         raise InvalidStructure(f"{where}.velocities_A_per_fs: a value is not finite")
     try:
         start = replace(structure, positions=np.array(state.positions_A))
+        if state.cell_A is not None:
+            start = replace(start, cell=np.array(state.cell_A))
     except InvalidStructure as error:
         raise InvalidStructure(f"{where}.positions_A: {error}") from None
     body = Body.of(start, in_bath)

@@ -1,12 +1,11 @@
 """What `md` finds, as it is told."""
 
-from dataclasses import replace
-
 import numpy as np
 from pydantic import Field
 
 from app.atoms.structure import Floats
 from app.formats.extxyz.writer import format_frame
+from app.relax.options import GPA
 from app.tasks.kind import TaskValue
 from app.tasks.md.dynamics import COMPLETED, Frame, Trajectory, temperature_of
 from app.tasks.md.options import MdOptions, MdState
@@ -32,10 +31,19 @@ class MdReplica(TaskValue):
     energy_std_eV_per_atom: float | None = Field(
         default=None, description="root mean square of the total energy from that slope, of `nve`"
     )
+    mean_volume_A3: float | None = Field(default=None, description="over all steps, of `npt`")
+    volume_std_A3: float | None = Field(default=None, description="its standard deviation")
+    mean_pressure_GPa: float | None = Field(
+        default=None, description="of velocities and forces, over all steps, of `npt`"
+    )
     times_fs: list[float] = Field(description="(K), since its first beginning")
     potential_energies_eV: list[float] = Field(description="(K)")
     kinetic_energies_eV: list[float] = Field(description="(K)")
     temperatures_K: list[float] = Field(description="(K)")
+    volumes_A3: list[float] | None = Field(default=None, description="(K), of `npt`")
+    cells_A: list[list[list[float]]] | None = Field(
+        default=None, description="(K, 3, 3), of `npt` with `arrays`"
+    )
     trajectory_extxyz: str | None = Field(
         default=None, description="the frames as extended XYZ; positions are not wrapped"
     )
@@ -51,7 +59,9 @@ class MdValue(TaskValue):
 
     ensemble: str
     timestep_fs: float
-    friction_per_ps: float | None = Field(default=None, description="of `nvt`")
+    friction_per_ps: float | None = Field(default=None, description="of `nvt` and `npt`")
+    pressure_GPa: float | None = Field(default=None, description="of `npt`")
+    barostat_ps: float | None = Field(default=None, description="of `npt`")
     save_every: int
     degrees_of_freedom: int = Field(
         description="of the velocities: 3 of each free atom, of `nve` without motions as a whole"
@@ -68,6 +78,8 @@ def value_of(trajectories: list[Trajectory], options: MdOptions) -> MdValue:
         ensemble=options.ensemble,
         timestep_fs=options.timestep_fs,
         friction_per_ps=options.friction_per_ps if plan.in_bath else None,
+        pressure_GPa=options.pressure_GPa if options.ensemble == "npt" else None,
+        barostat_ps=options.barostat_ps if options.ensemble == "npt" else None,
         save_every=options.save_every,
         degrees_of_freedom=plan.body.degrees_of_freedom,
         evaluations=sum(len(each.potential) for each in trajectories),
@@ -106,10 +118,17 @@ def _replica(seen: Trajectory, options: MdOptions) -> MdReplica:
         mean_potential_energy_eV=float(np.mean(seen.potential)),
         energy_drift_eV_per_atom_per_ps=None if drift is None else drift[0] / atoms,
         energy_std_eV_per_atom=None if drift is None else drift[1] / atoms,
+        mean_volume_A3=float(np.mean(seen.volumes)) if seen.volumes else None,
+        volume_std_A3=float(np.std(seen.volumes)) if seen.volumes else None,
+        mean_pressure_GPa=float(np.mean(seen.pressures)) / GPA if seen.volumes else None,
         times_fs=[state.time_fs + step * options.timestep_fs for step in made],
         potential_energies_eV=[seen.potential[step] for step in made],
         kinetic_energies_eV=[seen.kinetic[step] for step in made],
         temperatures_K=temperatures[made].tolist(),
+        volumes_A3=[seen.volumes[step] for step in made] if seen.volumes else None,
+        cells_A=_rows([frame.scale * plan.start.cell for frame in seen.frames])
+        if seen.volumes and options.trajectory == "arrays"
+        else None,
         trajectory_extxyz=_extxyz(seen, temperatures) if options.trajectory == "extxyz" else None,
         positions_A=_rows([frame.positions for frame in seen.frames])
         if options.trajectory == "arrays"
@@ -117,7 +136,13 @@ def _replica(seen: Trajectory, options: MdOptions) -> MdReplica:
         velocities_A_per_fs=_rows([frame.velocities for frame in seen.frames])
         if options.velocities
         else None,
-        last=plan.after(seen.last.made, seen.last.positions, seen.last.velocities),
+        last=plan.after(
+            seen.last.made,
+            seen.last.positions,
+            seen.last.velocities,
+            seen.last.scale,
+            seen.last.barostat,
+        ),
     )
 
 
@@ -139,7 +164,7 @@ def _frame(seen: Trajectory, frame: Frame, temperature: float) -> str:
         "temperature_K": temperature,
         "kinetic_energy_eV": seen.kinetic[frame.made],
     }
-    structure = replace(plan.start, positions=frame.positions)
+    structure = plan.at(frame.positions, frame.scale)
     return format_frame(structure, {"energy": seen.potential[frame.made]}, info)
 
 
