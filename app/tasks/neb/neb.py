@@ -137,7 +137,7 @@ async def _path(
     except EquipotError as error:
         return error
     told = (
-        (name, (*doubts, *_apart(asking, relaxed, start))),
+        (name, (*doubts, *_apart(asking, relaxed))),
         (f"saddle point to {name}", strange),
     )
     named = [
@@ -148,15 +148,14 @@ async def _path(
     return path, tuple(named)
 
 
-def _apart(asking: Asking, end: Relaxed, start: Relaxed) -> Iterator[AnswerWarning]:
-    """A warning of an end whose parts feel each other no more, though those of the start do."""
-    parts = parts_of(end)
-    if parts > parts_of(start):
+def _apart(asking: Asking, end: Relaxed) -> Iterator[AnswerWarning]:
+    """A warning of an end whose parts do not feel each other."""
+    if (parts := parts_of(end)) > 1:
         cutoff = asking.potential.card.cutoff
         yield AnswerWarning(
             "separate_molecules",
-            f"{parts} parts are further apart than the model's cutoff ({cutoff:g} Å): it is at rest wherever "
-            "they are, and so are path_lengths_A; energies are those of the parts alone",
+            f"{parts} parts are further apart than the model's cutoff ({cutoff:g} Å): the end is at rest "
+            "wherever they stand, path_lengths_A to it are arbitrary, and its energy is that of the parts alone",
         )
 
 
