@@ -3,6 +3,8 @@ ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
+# Bytecode is valid by the hash of its source: by times, it is stale where a builder rounds those of files.
+ARG SOURCE_DATE_EPOCH=1580601600
 RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
 # Exact versions, each file by its sha256; docker/lock.sh makes the locks.
 COPY docker/requirements-build.lock docker/requirements-cpu.lock docker/
@@ -14,6 +16,7 @@ COPY app app
 COPY client client
 COPY kernel kernel
 # The compiler is left behind with this stage.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ cmake make && rm -rf /var/lib/apt/lists/*
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./client ./kernel . \
     && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl
@@ -28,17 +31,18 @@ RUN /opt/equipot/bin/pip uninstall --yes \
 # What `--build-arg IMPORT=…` names is imported by the trainer's packages, which the image of the service does not have.
 FROM ${BASE} AS models
 ARG IMPORT=""
+ARG LOCK=docker/requirements-trainer.lock
 WORKDIR /src
-COPY docker/requirements-trainer.lock docker/requirements-build.lock docker/
-COPY pyproject.toml README.md LICENSE ./
+COPY ${LOCK} docker/requirements.lock
 COPY app app
+COPY client client
 COPY model_store model_store
 RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -n "$IMPORT" ]; then \
         python3 -m venv /opt/trainer \
-        && /opt/trainer/bin/pip install --require-hashes --requirement docker/requirements-trainer.lock \
+        && /opt/trainer/bin/pip install --require-hashes --requirement docker/requirements.lock \
         && for model in $IMPORT; do \
-            PYTHONPATH=/src /opt/trainer/bin/python -m app.cli.main models import "$model" --model-store /src/model_store || exit 1; \
+            PYTHONPATH=/src:/src/client /opt/trainer/bin/python -m app.cli.main models import "$model" --model-store /src/model_store || exit 1; \
         done; \
     fi
 

@@ -3,6 +3,8 @@ ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
+# Bytecode is valid by the hash of its source: by times, it is stale where a builder rounds those of files.
+ARG SOURCE_DATE_EPOCH=1580601600
 RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
 # Exact versions, each file by its sha256; docker/lock.sh makes the locks.
 COPY docker/requirements-build.lock docker/requirements-gpu.lock docker/
@@ -25,17 +27,18 @@ RUN /opt/equipot/bin/pip uninstall --yes \
 # What `--build-arg IMPORT=…` names is imported by the trainer's packages, which the image of the service does not have.
 FROM ${BASE} AS models
 ARG IMPORT=""
+ARG LOCK=docker/requirements-trainer.lock
 WORKDIR /src
-COPY docker/requirements-trainer.lock docker/requirements-build.lock docker/
-COPY pyproject.toml README.md LICENSE ./
+COPY ${LOCK} docker/requirements.lock
 COPY app app
+COPY client client
 COPY model_store model_store
 RUN --mount=type=cache,target=/root/.cache/pip \
     if [ -n "$IMPORT" ]; then \
         python3 -m venv /opt/trainer \
-        && /opt/trainer/bin/pip install --require-hashes --requirement docker/requirements-trainer.lock \
+        && /opt/trainer/bin/pip install --require-hashes --requirement docker/requirements.lock \
         && for model in $IMPORT; do \
-            PYTHONPATH=/src /opt/trainer/bin/python -m app.cli.main models import "$model" --model-store /src/model_store || exit 1; \
+            PYTHONPATH=/src:/src/client /opt/trainer/bin/python -m app.cli.main models import "$model" --model-store /src/model_store || exit 1; \
         done; \
     fi
 

@@ -4,6 +4,8 @@ ARG BASE=python:3.12-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
+# Bytecode is valid by the hash of its source: by times, it is stale where a builder rounds those of files.
+ARG SOURCE_DATE_EPOCH=1580601600
 RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
 # Exact versions, each file by its sha256; docker/lock.sh makes the locks.
 COPY docker/requirements-build.lock docker/requirements-cluster.lock docker/
@@ -15,6 +17,7 @@ COPY app app
 COPY client client
 COPY kernel kernel
 # The compiler is left behind with this stage.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends g++ cmake make && rm -rf /var/lib/apt/lists/*
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist ./client ./kernel . \
     && /opt/equipot/bin/pip install --no-deps --no-index /dist/*.whl
@@ -26,6 +29,7 @@ LABEL org.opencontainers.image.title="equipot-ray" \
       org.opencontainers.image.description="Equivariant interatomic potentials, a node of a Ray cluster" \
       org.opencontainers.image.licenses="MIT"
 # The probes that KubeRay makes ask with wget.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends wget && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --user-group --create-home --home-dir /home/equipot --shell /bin/bash equipot
 COPY --from=build /opt/equipot /opt/equipot

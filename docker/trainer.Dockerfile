@@ -9,6 +9,8 @@ LABEL org.opencontainers.image.title="equipot-trainer" \
 # Exact versions, each file by its sha256; docker/lock.sh makes the locks. Another lock may have a CPU build of torch.
 ARG LOCK=docker/requirements-trainer.lock
 WORKDIR /src
+# Bytecode is valid by the hash of its source: by times, it is stale where a builder rounds those of files.
+ARG SOURCE_DATE_EPOCH=1580601600
 RUN python3 -m venv /opt/equipot && python3 -m venv /opt/build
 COPY docker/requirements-build.lock docker/requirements-tables.lock docker/
 COPY ${LOCK} docker/requirements.lock

@@ -25,7 +25,7 @@ SCRIPTS = "".join(
     for path in sorted((ROOT / folder).rglob("*.py"))
 )
 OTHERS = {
-    **dict.fromkeys(("cat", "export", "printf", "tar", "tee"), "of the shell"),
+    **dict.fromkeys(("cat", "export", "printf", "rm", "tar", "tee"), "of the shell"),
     **dict.fromkeys(("apt-get", "debootstrap", "buildah", "podman"), "need root, and a network"),
     "i-pi": "another package's",
 }

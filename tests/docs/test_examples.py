@@ -33,6 +33,7 @@ ELSEWHERE = {
     "README.md": "test_readme.py",
     "docs/new-architecture.md": "test_new_architecture.py",
     "docs/qcschema.md": "test_qcschema.py",
+    "docs/torch-sim.md": "test_torch_sim.py",
 }
 """Pages whose blocks of Python another file runs."""
 NOT_HERE = {
