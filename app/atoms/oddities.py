@@ -19,8 +19,11 @@ atoms that are between both."""
 PYRAMIDAL, BENT = 340.0, 140.0
 """Degrees: below this sum of its angles a carbon with three neighbours has room for a fourth, and
 below this angle one with two for a third."""
+ANGLES: Final = ((2, BENT, ([0], [1])), (3, PYRAMIDAL, ([0, 0, 1], [1, 2, 2])))
+"""Neighbours of a carbon, the least sum of its angles, and between which two each of these is."""
 ENDS: Final = (6, 7, 8, 16)
 """Elements that may be the only neighbour of a carbon: C≡C, C≡N, C≡O, C≡S."""
+IS_END: Final = np.isin(np.arange(len(covalent_radii)), ENDS)
 
 
 LEAST_ATOMS = 3
@@ -67,12 +70,11 @@ def oddities(
     carbon = near[numbers[centre[near]] == 6]
     count = bonds[centre[carbon]]
     ends = carbon[count == 1]
-    unsaturated[centre[ends[~np.isin(neighbour[ends], ENDS)]]] = True
-    for degree, limit in ((2, BENT), (3, PYRAMIDAL)):
+    unsaturated[centre[ends[~IS_END[neighbour[ends]]]]] = True
+    for degree, limit, (first, second) in ANGLES:
         edges = carbon[count == degree].reshape(-1, degree)
         if len(edges):
             units = vectors[edges] / lengths[edges][..., None]
-            first, second = np.triu_indices(degree, 1)
             cosines = np.einsum("npx,npx->np", units[:, first], units[:, second])
             angles = np.degrees(np.arccos(np.clip(cosines, -1, 1))).sum(axis=1)
             unsaturated[centre[edges[angles < limit, 0]]] = True

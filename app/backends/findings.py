@@ -3,14 +3,16 @@
 Each comparison is one of arrays; only what is beyond the data is looked at further.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
 from app.atoms.decomposition import Piece
+from app.atoms.graph import Graph
+from app.atoms.ragged import starts_of
 from app.atoms.structure import Floats, Integers
 from app.atoms.surroundings import (
     Surroundings,
@@ -54,8 +56,8 @@ class Finding(NamedTuple):
         return self.excess, -self.atom
 
 
-Found: TypeAlias = Iterator[tuple[str, Finding]]
-"""By pair of elements, element or kind of atom, the worst of each."""
+Found: TypeAlias = Iterator[tuple[int, str, Finding]]
+"""By structure, and by pair of elements, element or kind of atom, the worst of each."""
 
 
 class Tables:
@@ -100,21 +102,22 @@ class Tables:
 
 
 class Around:
-    """The n core atoms of a piece, their edges, and what is around them.
+    """The n core atoms of a piece, or all atoms of B structures, their edges, and what is around them.
 
     Attributes:
-        atoms: (m,) number in the structure of each of the graph's atoms, the core first.
+        atoms: (m,) number in its structure of each of the graph's atoms, a core first.
+        structure: (m,) to which of the B structures each belongs.
         numbers: (m,) atomic numbers of the same.
         i, j: (E,) the graph's atoms at both ends of each edge whose centre is in the core.
         vectors: (E, 3), Å, from i to j.
         lengths: (E,), Å.
-        of_core: what is around each of the core's atoms.
-        alone: whether it is a single atom without images in reach.
+        of_core: what is around each of the n atoms.
+        sizes: (B,) atoms of each structure.
+        alone: (B,) whether it is a single atom without images in reach.
     """
 
-    def __init__(self, piece: Piece) -> None:
-        graph, core = piece.graph, piece.core
-        self.atoms, self.numbers = piece.atoms, graph.numbers
+    def __init__(self, graph: Graph, atoms: Integers, core: int) -> None:
+        self.atoms, self.structure, self.numbers = atoms, graph.atom_structure, graph.numbers
         edges = int(np.searchsorted(graph.edge_index[0], core))
         self.i, self.j = graph.edge_index[:, :edges]
         self.vectors: Floats = graph.edge_vectors()[:edges]
@@ -122,7 +125,20 @@ class Around:
         self.of_core: Surroundings = surroundings(
             self.numbers[:core], self.i, self.numbers[self.j], self.lengths
         )
-        self.alone = bool(graph.n_whole[0] == 1) and not edges
+        self.sizes = graph.n_whole
+        self.alone = (graph.n_whole == 1) & (graph.n_edges == 0)
+
+    @classmethod
+    def of_piece(cls, piece: Piece) -> Self:
+        """What is around the core of a piece."""
+        return cls(piece.graph, piece.atoms, piece.core)
+
+    @classmethod
+    def of_whole(cls, graph: Graph) -> Self:
+        """What is around all atoms of B structures."""
+        count = len(graph.numbers)
+        first = np.repeat(starts_of(graph.n_atoms)[:-1], graph.n_atoms)
+        return cls(graph, np.arange(count) - first, count)
 
     def named(self, atom: int) -> str:
         """`atom 3 (C)`."""
@@ -140,7 +156,9 @@ def close(known: Tables, around: Around) -> Found:
     """Pairs that are closer than any of their elements in the data, or that are not in them."""
     pairs = around.numbers[around.i] * ELEMENTS + around.numbers[around.j]
     least, lengths = known.closest[pairs], around.lengths
-    for edge in _worst(lengths < least - TOLERANCE, pairs, lengths):
+    beyond = np.flatnonzero(lengths < least - TOLERANCE)
+    of_edges = around.structure[around.i[beyond]]
+    for edge in _worst(beyond, (of_edges, pairs[beyond]), lengths):
         i, j = int(around.i[edge]), int(around.j[edge])
         name = pair_name(int(around.numbers[i]), int(around.numbers[j]))
         first, last = sorted(around.atoms[[i, j]].tolist())
@@ -148,45 +166,53 @@ def close(known: Tables, around: Around) -> Found:
         if np.isinf(least[edge]):
             text = f"{where} are {lengths[edge]:.2f} Å apart, and no pair {name} within"
             text += f" {known.cutoff:g} Å is in the training data"
-            yield name, Finding(known.cutoff - float(lengths[edge]), first, text)
+            excess = known.cutoff - float(lengths[edge])
         else:
             text = f"{where} ({name}) are {lengths[edge]:.2f} Å apart; the training data begin at"
+            text += f" {least[edge]:.2f} Å"
             excess = float(least[edge] - lengths[edge])
-            yield name, Finding(excess, first, f"{text} {least[edge]:.2f} Å")
+        yield int(around.structure[i]), name, Finding(excess, first, text)
 
 
 def lonely(known: Tables, around: Around) -> Found:
     """Atoms further from all others than any of their element in the data."""
     nearest = around.of_core.nearest
-    numbers = around.numbers[: len(nearest)]
+    numbers, of_atoms = around.numbers[: len(nearest)], around.structure[: len(nearest)]
     most = known.farthest[numbers]
-    far = (nearest > most + TOLERANCE) & (not around.alone)
-    for atom in _worst(far, numbers, -nearest, around.atoms[: len(nearest)]):
+    beyond = np.flatnonzero((nearest > most + TOLERANCE) & ~around.alone[of_atoms])
+    for atom in _worst(beyond, (of_atoms[beyond], numbers[beyond]), -nearest, around.atoms):
         away = f"{nearest[atom]:.2f}" if np.isfinite(nearest[atom]) else f"over {known.cutoff:g}"
         text = f"{around.named(atom)} is {away} Å from its nearest neighbour; in the training data"
-        yield (
-            chemical_symbols[numbers[atom]],
-            Finding(
-                float(nearest[atom] - most[atom]),
-                int(around.atoms[atom]),
-                f"{text} at most {most[atom]:.2f} Å",
-            ),
+        finding = Finding(
+            float(nearest[atom] - most[atom]),
+            int(around.atoms[atom]),
+            f"{text} at most {most[atom]:.2f} Å",
         )
+        yield int(of_atoms[atom]), chemical_symbols[numbers[atom]], finding
+
+
+def single(known: Tables, around: Around) -> Found:
+    """Single atoms, of elements of which the data have none."""
+    strange = around.alone[around.structure] & ~known.alone[around.numbers]
+    for atom in np.flatnonzero(strange).tolist():
+        text = f"{around.named(atom)} is alone, and single atoms of its element are not in the"
+        name = kind_name(int(around.of_core.kind[atom]))
+        yield int(around.structure[atom]), name, Finding(np.inf, 0, f"{text} training data")
 
 
 def kinds(known: Tables, around: Around) -> Found:
     """Atoms whose number of neighbours is not in the data, or whose bonds are longer or shorter."""
-    kind, stretch = around.of_core.kind, around.of_core.stretch
-    if around.alone and not known.alone[around.numbers[0]]:
-        text = f"{around.named(0)} is alone, and single atoms of its element are not in the"
-        yield kind_name(int(kind[0])), Finding(np.inf, 0, f"{text} training data")
-    if known.kinds is None or around.alone:
+    yield from single(known, around)
+    if known.kinds is None:
         return
+    kind, stretch = around.of_core.kind, around.of_core.stretch
+    of_atoms = around.structure[: len(kind)]
     place = np.searchsorted(known.kinds, kind)
     seen = known.kinds[place] == kind
     least, most = known.stretch[:, place]
     excess = np.where(seen, np.maximum(least - stretch, stretch - most), np.inf)
-    for atom in _worst(excess > TOLERANCE, kind, -excess, around.atoms[: len(kind)]):
+    beyond = np.flatnonzero((excess > TOLERANCE) & ~around.alone[of_atoms])
+    for atom in _worst(beyond, (of_atoms[beyond], kind[beyond]), -excess, around.atoms):
         text = around.described(atom)
         if seen[atom]:
             text += (
@@ -195,17 +221,16 @@ def kinds(known: Tables, around: Around) -> Found:
             )
         else:
             text += ", as none in the training data"
-        yield (
-            kind_name(int(kind[atom])),
-            Finding(float(excess[atom]), int(around.atoms[atom]), text),
-        )
+        finding = Finding(float(excess[atom]), int(around.atoms[atom]), text)
+        yield int(of_atoms[atom]), kind_name(int(kind[atom])), finding
 
 
 def strong(known: Tables, numbers: Integers, forces: Floats) -> Iterator[Finding]:
     """Atoms (N,) on which the predicted force (N, 3) is longer than any of their element."""
     lengths = np.sqrt(np.einsum("ij,ij->i", forces, forces))
     most = known.strongest[numbers]
-    for atom in _worst(lengths > FORCE_TOLERANCE * most, numbers, -lengths):
+    beyond = np.flatnonzero(lengths > FORCE_TOLERANCE * most)
+    for atom in _worst(beyond, (numbers[beyond],), -lengths):
         symbol = chemical_symbols[numbers[atom]]
         text = f"the force on atom {atom} ({symbol}) is {lengths[atom]:.3g} eV/Å; in the training"
         excess = float(lengths[atom] / most[atom])
@@ -251,13 +276,14 @@ def _by_number(values: dict[str, float], otherwise: float) -> Floats:
     return table
 
 
-def _worst(beyond: np.ndarray, group: Integers, *values: Floats | Integers) -> list[int]:
-    """Of what is beyond the data, where the least value of each group is; of equal ones, that with
-    the least second value.
+def _worst(
+    beyond: Integers, groups: Sequence[Integers], *values: Floats | Integers
+) -> Iterator[int]:
+    """Of what is beyond the data, (b,), where the least value of each group is; of equal ones, that
+    with the least second value. The (b,) of `groups` are the same in one group.
     """
-    if not beyond.any():
-        return []
-    places = np.flatnonzero(beyond)
-    order = places[np.lexsort((*(value[places] for value in reversed(values)), group[places]))]
-    first: list[int] = order[np.diff(group[order], prepend=-1) != 0].tolist()
-    return first
+    if not len(beyond):
+        return
+    order = np.lexsort((*(value[beyond] for value in reversed(values)), *reversed(groups)))
+    changes = [np.diff(group[order], prepend=-1) != 0 for group in groups]
+    yield from beyond[order[np.logical_or.reduce(changes)]].tolist()

@@ -1,11 +1,12 @@
 """Geometry: what was found in the geometry of a structure, or of parts of it, before an evaluation."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from app.atoms.decomposition import Piece
-from app.atoms.oddities import LEAST_ATOMS
+from app.atoms.graph import Graph
+from app.atoms.oddities import Oddity
 from app.backends.findings import Around, Finding, Tables, close, joined, kinds, lonely
-from app.backends.odd_atoms import OddAtoms
+from app.backends.odd_atoms import OddAtoms, odd_atoms
 
 GROUPS = (close, lonely, kinds)
 """What finds something in a geometry; what each finds is one warning."""
@@ -22,16 +23,23 @@ class Findings:
 
     def look(self, known: Tables, piece: Piece) -> None:
         """Compare the core of a piece with what training data held."""
-        around = Around(piece)
-        for finds, found in zip(GROUPS, self._worst, strict=True):
-            _keep_worst(found, finds(known, around))
-        if known.oddities is not None and piece.graph.n_whole[0] >= LEAST_ATOMS:
-            self._odd.look(around)
+        _compare(known, Around.of_piece(piece), [self])
+
+    def note(self, group: int, name: str, finding: Finding) -> None:
+        """Keep one of `GROUPS`, by its name, if it is the worst of it."""
+        found = self._worst[group]
+        if name not in found or finding.rank > found[name].rank:
+            found[name] = finding
+
+    def note_odd(self, oddity: Oddity, atoms: Sequence[int]) -> None:
+        """Keep atoms that are odd in one way."""
+        self._odd.note(oddity, len(atoms), atoms)
 
     def add(self, others: "Findings") -> None:
         """What was found in other parts of the same structure."""
-        for found, more in zip(self._worst, others._worst, strict=True):
-            _keep_worst(found, more.items())
+        for group, more in enumerate(others._worst):
+            for name, finding in more.items():
+                self.note(group, name, finding)
         self._odd.add(others._odd)
 
     def told(self, known: Tables, charge: int) -> Iterator[str]:
@@ -46,7 +54,17 @@ class Findings:
             yield from self._odd.told(known.oddities, charge)
 
 
-def _keep_worst(found: dict[str, Finding], more: Iterable[tuple[str, Finding]]) -> None:
-    for name, finding in more:
-        if name not in found or finding.rank > found[name].rank:
-            found[name] = finding
+def compared(known: Tables, graph: Graph) -> list[Findings]:
+    """What training data never held of each of the B structures of a graph, all at once."""
+    found = [Findings() for _ in graph.n_atoms]
+    _compare(known, Around.of_whole(graph), found)
+    return found
+
+
+def _compare(known: Tables, around: Around, found: Sequence[Findings]) -> None:
+    for group, finds in enumerate(GROUPS):
+        for structure, name, finding in finds(known, around):
+            found[structure].note(group, name, finding)
+    if known.oddities is not None:
+        for structure, oddity, atoms in odd_atoms(around):
+            found[structure].note_odd(oddity, atoms)

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from app.atoms.oddities import Oddity, oddities
+from app.atoms.oddities import LEAST_ATOMS, Oddity, oddities
 from app.backends.findings import TOLD, Around
 
 WORDS: Final[Mapping[Oddity, tuple[str, str]]] = {
@@ -29,20 +29,21 @@ class OddAtoms:
         self._counts: dict[Oddity, int] = dict.fromkeys(WORDS, 0)
         self._first: dict[Oddity, list[int]] = {name: [] for name in WORDS}
 
-    def look(self, around: Around) -> None:
-        """Note those of a piece of the structure."""
-        count = len(around.of_core.kind)
-        neighbours = around.numbers[around.j]
-        found = oddities(
-            around.numbers[:count], around.i, neighbours, around.vectors, around.lengths
-        )
-        for name, odd in found.each().items():
-            self._note(name, int(odd.sum()), around.atoms[np.flatnonzero(odd)].tolist())
+    def note(self, name: Oddity, count: int, atoms: Sequence[int]) -> None:
+        """Note so many that are odd in one way.
+
+        Args:
+            name: of the way.
+            count: how many more there are.
+            atoms: of these, the first ones at least, by their numbers in the structure.
+        """
+        self._counts[name] += count
+        self._first[name] = sorted([*self._first[name], *atoms])[:TOLD]
 
     def add(self, others: "OddAtoms") -> None:
         """Those of other parts of the structure."""
         for name, count in others._counts.items():
-            self._note(name, count, others._first[name])
+            self.note(name, count, others._first[name])
 
     def told(self, most: Mapping[Oddity, int], charge: int) -> Iterator[str]:
         """What there is more of than in the training data, in words.
@@ -63,6 +64,14 @@ class OddAtoms:
                     f"the training data at most {limit}: {meaning}"
                 )
 
-    def _note(self, name: Oddity, count: int, atoms: Sequence[int]) -> None:
-        self._counts[name] += count
-        self._first[name] = sorted([*self._first[name], *atoms])[:TOLD]
+
+def odd_atoms(around: Around) -> Iterator[tuple[int, Oddity, list[int]]]:
+    """Structures, in which way some of their atoms are odd, and which these are."""
+    count = len(around.of_core.kind)
+    neighbours = around.numbers[around.j]
+    found = oddities(around.numbers[:count], around.i, neighbours, around.vectors, around.lengths)
+    for name, odd in found.each().items():
+        places = np.flatnonzero(odd & (around.sizes >= LEAST_ATOMS)[around.structure[:count]])
+        starts = np.flatnonzero(np.diff(around.structure[places], prepend=-1))
+        for own in np.split(places, starts[1:]) if len(places) else ():
+            yield int(around.structure[own[0]]), name, around.atoms[own].tolist()

@@ -83,7 +83,8 @@ class Batcher:
             structure: the atoms.
             caller: for whom; callers take turns.
             derivatives: whether forces and stress are wanted, or energies alone.
-            look: is shown the graph, or its pieces, before they wait; a piece maybe twice.
+            look: is shown what was found in the structure, or its pieces, before they wait; a piece
+                maybe twice.
 
         Raises:
             InputError: the structure cannot be turned into a graph, or not be answered by the
@@ -97,14 +98,15 @@ class Batcher:
             return await self._in_pieces(structure, caller, derivatives, look)
         try:
             with span("graph"):
-                graph = await self._graphs.graph(structure)
+                graph, findings = await self._graphs.built(structure, compares=look is not None)
         except StructureTooLarge:
             if self._graphs.at_once >= self._graphs.max_edges:
                 raise
             return await self._in_pieces(structure, caller, derivatives, look)
         if not self._budget.goes_whole(cost_of(graph), self._cuts_for_free):
             return await self._in_pieces(structure, caller, derivatives, look)
-        await self._graphs.show(Piece.whole(graph), look)
+        if look is not None:
+            look(findings)
         try:
             return await self._evaluated(SinglePoint(graph, caller, derivatives))
         except OutOfMemory:

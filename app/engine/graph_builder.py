@@ -1,8 +1,9 @@
 """Graphs of the structures that arrive together: of a few at once, of many on other threads.
 
-A request with a thousand molecules would hold up the event loop, and with it every other request,
-for as long as their neighbour lists take. What goes beyond `TURN_ATOMS` in one turn of the loop is
-handed to a thread, where molecules are searched together.
+All that arrive in one turn of the event loop are searched together, and compared together with what
+the model's training data held: one by one, either takes several times as long. A request with a
+thousand molecules would hold up the event loop, and with it every other request, for as long as that
+takes. What goes beyond `TURN_ATOMS` in one turn of the loop is handed to a thread.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ from app.atoms.decomposition import Piece
 from app.atoms.graph import Graph, separate
 from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.structure import Structure
-from app.backends.geometry import Findings
+from app.backends.findings import Tables
+from app.backends.geometry import Findings, compared
 from app.engine.observer import Observer
 from app.errors import OutOfMemory
 
@@ -30,18 +32,46 @@ JOB_ATOMS = 8000
 """Atoms of one job of the thread, so that the first lists are there early."""
 THREADS = 2
 
-Built: TypeAlias = Graph | Exception
 Look: TypeAlias = Callable[[Piece | Findings], None]
-"""Is shown what is about to be evaluated, or what was found where that was done elsewhere, and may
-raise an `EquipotError` against it.
+"""Is shown what was found in what is about to be evaluated, or a piece in which it is to be found, and
+may raise an `EquipotError` against it.
 """
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+class Built(NamedTuple):
+    """A graph.
+
+    Attributes:
+        graph: of one structure.
+        findings: what of it training data never held; nothing where it was not compared.
+    """
+
+    graph: Graph
+    findings: Findings
+
+
+class Search(NamedTuple):
+    """What of structures is wanted, of which those that want the same are searched together.
+
+    Attributes:
+        cutoff: Å.
+        max_edges: of one structure.
+        tables: what training data held, with which they are compared; None where they are not.
+    """
+
+    cutoff: float
+    max_edges: int
+    tables: Tables | None = None
+
+
 class _Wanted(NamedTuple):
     structure: Structure
-    future: asyncio.Future[Graph]
+    future: asyncio.Future[Built]
+
+
+_Waiting: TypeAlias = defaultdict[Search, list[_Wanted]]
 
 
 class GraphBuilder:
@@ -52,6 +82,7 @@ class GraphBuilder:
         max_edges: of one structure.
         observer: is told how long each took.
         at_once: edges that one search may find; memory limits it.
+        tables: what the model's training data held; None where that is not known.
 
     Attributes:
         cutoff: as given.
@@ -60,13 +91,19 @@ class GraphBuilder:
     """
 
     def __init__(
-        self, cutoff: float, max_edges: int, observer: Observer, at_once: float = math.inf
+        self,
+        cutoff: float,
+        max_edges: int,
+        observer: Observer,
+        at_once: float = math.inf,
+        tables: Tables | None = None,
     ) -> None:
         self.cutoff, self.max_edges, self.at_once = cutoff, max_edges, at_once
-        self._observer = observer
+        self._observer, self._tables = observer, tables
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="graphs")
         self._turn_atoms = 0
-        self._waiting: dict[float, list[_Wanted]] = defaultdict(list)
+        self._here: _Waiting = defaultdict(list)
+        self._elsewhere: _Waiting = defaultdict(list)
 
     def start(self) -> None:
         """To be called on the event loop that will ask for graphs."""
@@ -83,10 +120,20 @@ class GraphBuilder:
             InputError: the structure has no graph, or one with too many edges.
             OutOfMemory: memory does not suffice for its graph.
         """
-        began = time.perf_counter()
-        graph = await self._graph(structure, skin)
-        self._observer.graph(time.perf_counter() - began)
-        return graph
+        return (await self._observed(structure, Search(*self._reach(skin)))).graph
+
+    async def built(self, structure: Structure, compares: bool) -> Built:
+        """The graph of a structure within the cutoff.
+
+        Args:
+            structure: the atoms.
+            compares: whether it is compared with what the training data held.
+
+        Raises:
+            InputError, OutOfMemory: as `graph`.
+        """
+        tables = self._tables if compares else None
+        return await self._observed(structure, Search(*self._reach(0.0), tables))
 
     async def show(self, graph: Piece, look: Look | None) -> None:
         """Show a graph, whole or a piece, to who wants to see it before it is evaluated.
@@ -113,17 +160,21 @@ class GraphBuilder:
             self._pool, partial(_within_memory, work, *args, **kwargs)
         )
 
-    async def _graph(self, structure: Structure, skin: float) -> Graph:
-        reach = self._reach(skin)
+    async def _observed(self, structure: Structure, search: Search) -> Built:
+        began = time.perf_counter()
+        built = await self._built(structure, search)
+        self._observer.graph(time.perf_counter() - began)
+        return built
+
+    async def _built(self, structure: Structure, search: Search) -> Built:
         if len(structure) > ALONE_ATOMS:
-            return await self.threaded(build_graph, structure, *reach)
+            return await self.threaded(_alone, structure, search)
         if not self._turn_atoms:
             self._loop.call_soon(self._end_turn)
         self._turn_atoms += len(structure)
-        if self._turn_atoms <= TURN_ATOMS:
-            return _within_memory(build_graph, structure, *reach)
+        waiting = self._here if self._turn_atoms <= TURN_ATOMS else self._elsewhere
         wanted = _Wanted(structure, self._loop.create_future())
-        self._waiting[skin].append(wanted)
+        waiting[search].append(wanted)
         return await wanted.future
 
     def _reach(self, skin: float) -> tuple[float, int]:
@@ -134,12 +185,14 @@ class GraphBuilder:
 
     def _end_turn(self) -> None:
         self._turn_atoms = 0
-        for skin, wanted in self._waiting.items():
+        for search, wanted in self._here.items():
+            _tell(wanted, built_of([one.structure for one in wanted], search))
+        for search, wanted in self._elsewhere.items():
             for job in _jobs(wanted):
-                structures = [one.structure for one in job]
-                built = self.threaded(graphs_of, structures, *self._reach(skin))
-                built.add_done_callback(partial(_tell, job))
-        self._waiting.clear()
+                built = self.threaded(built_of, [one.structure for one in job], search)
+                built.add_done_callback(partial(_tell_of, job))
+        self._here.clear()
+        self._elsewhere.clear()
 
 
 def _within_memory(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -152,8 +205,12 @@ def _within_memory(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T
         ) from None
 
 
-def _tell(job: Sequence[_Wanted], built: asyncio.Future[list[Built]]) -> None:
-    for one, graph in zip(job, built.result(), strict=True):
+def _tell_of(job: Sequence[_Wanted], built: asyncio.Future[list[Built | Exception]]) -> None:
+    _tell(job, built.result())
+
+
+def _tell(job: Sequence[_Wanted], built: Sequence[Built | Exception]) -> None:
+    for one, graph in zip(job, built, strict=True):
         if one.future.done():
             continue
         if isinstance(graph, Exception):
@@ -162,19 +219,33 @@ def _tell(job: Sequence[_Wanted], built: asyncio.Future[list[Built]]) -> None:
             one.future.set_result(graph)
 
 
-def graphs_of(structures: Sequence[Structure], cutoff: float, max_edges: int) -> list[Built]:
-    """The graph of each structure, or the error that it gives alone."""
+def built_of(structures: Sequence[Structure], search: Search) -> list[Built | Exception]:
+    """What is wanted of each structure, or the error that it gives alone."""
+    if len(structures) == 1:
+        return [_outcome(structures[0], search)]
     try:
-        return list(separate(build_graphs(structures, cutoff, max_edges)))
+        graph = build_graphs(structures, search.cutoff, search.max_edges)
+        return list(map(Built, separate(graph), _findings(graph, search)))
     except Exception:
-        return [_alone(structure, cutoff, max_edges) for structure in structures]
+        return [_outcome(structure, search) for structure in structures]
 
 
-def _alone(structure: Structure, cutoff: float, max_edges: int) -> Built:
+def _outcome(structure: Structure, search: Search) -> Built | Exception:
     try:
-        return _within_memory(build_graph, structure, cutoff, max_edges)
+        return _within_memory(_alone, structure, search)
     except Exception as error:
         return error
+
+
+def _alone(structure: Structure, search: Search) -> Built:
+    graph = build_graph(structure, search.cutoff, search.max_edges)
+    return Built(graph, *_findings(graph, search))
+
+
+def _findings(graph: Graph, search: Search) -> list[Findings]:
+    if search.tables is None:
+        return [Findings() for _ in graph.n_atoms]
+    return compared(search.tables, graph)
 
 
 def _jobs(wanted: Sequence[_Wanted]) -> Iterator[list[_Wanted]]:

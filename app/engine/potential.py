@@ -91,7 +91,7 @@ class Potential:
         self.known = Known(self.card)
         self.admission = Admission(options.queue)
         self.graphs = GraphBuilder(
-            self.card.cutoff, options.max_edges, observer, at_once=budget.searched
+            self.card.cutoff, options.max_edges, observer, budget.searched, self.known.tables
         )
         evaluated = self.admission.evaluated
         self.workers = Workers(backend, budget, observer, evaluated, options.in_flight)

@@ -7,11 +7,12 @@ import pytest
 from ase.build import molecule
 
 from app.atoms.decomposition import Cutter, Piece
-from app.atoms.neighbors import build_graph
+from app.atoms.neighbors import build_graph, build_graphs
 from app.atoms.prediction import StructurePrediction
 from app.atoms.regions import Region
 from app.atoms.structure import Structure
 from app.backends.domain import AFTER, BEFORE, Domain, Known, check_on_ood, doubts_of_answer
+from app.backends.geometry import compared
 from app.errors import InvalidRequest, OutOfDomain
 from app.formats.ase_atoms import from_ase
 from app.store.card import ModelCard
@@ -241,3 +242,20 @@ def test_more_odd_atoms_than_the_training_data_had(pair_card: ModelCard) -> None
     assert "atoms 0, 1, 2 and 9 more without a neighbour" in told(card, from_ase(benzene))
     pair = Structure(np.array([6, 6]), np.array([[0.0, 0, 0], [0, 0, 4.0]]))
     assert "without a neighbour within bond range" not in told(card, pair)
+
+
+def test_structures_compared_together_are_told_the_same_as_each_alone(full: ModelCard) -> None:
+    most = {"free": 0, "unsaturated": 0, "shared": 0}
+    trained_on = FULL.model_copy(update={"oddities": most, "alone": ("O",)})
+    tables = Known(full.model_copy(update={"trained_on": trained_on})).tables
+    assert tables is not None
+    structures = [
+        *(water(0.96), water(0.7), from_ase(molecule("C6H6")[:8]), water(1.6), water(0.5)),
+        *(Structure(np.array([z]), np.zeros((1, 3))) for z in (1, 8)),
+        water(1.6, cell=8.0 * np.eye(3), pbc=np.ones(3, dtype=bool)),
+    ]
+    together = compared(tables, build_graphs(structures, full.cutoff))
+    alone = [compared(tables, build_graph(each, full.cutoff))[0] for each in structures]
+    told = [list(each.told(tables, 0)) for each in together]
+    assert told == [list(each.told(tables, 0)) for each in alone]
+    assert [bool(each) for each in told] == [False, True, True, True, True, True, False, True]

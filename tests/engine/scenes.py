@@ -51,6 +51,13 @@ async def entered(backend: Scripted) -> None:
     assert await asyncio.to_thread(backend.entered.wait, 60)
 
 
+async def queued(potential: Potential, tasks: int) -> None:
+    """Until so many wait for their batch, of those that have a graph."""
+    while potential.workers.depth < tasks:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the last ones are shown to the threads
+
+
 def play(
     backend: Scripted,
     scene: Callable[[Potential], Awaitable[None]],

@@ -14,7 +14,7 @@ from app.errors import (
     OutOfMemory,
     StructureTooLarge,
 )
-from tests.engine.scenes import alone, assert_same, entered, grid, outcome_of, play
+from tests.engine.scenes import alone, assert_same, entered, grid, outcome_of, play, queued
 from tests.engine.scripted import Scripted, dimer
 
 
@@ -37,7 +37,7 @@ def test_a_large_structure_goes_in_pieces_and_small_ones_between_them(backend: S
         large = asyncio.create_task(outcome_of(potential, grid(4)))
         await entered(backend)
         small = [asyncio.create_task(outcome_of(potential, dimer(4.0 + 0.1 * i))) for i in range(5)]
-        await asyncio.sleep(0)
+        await queued(potential, 5)
         backend.gate.set()
         await asyncio.gather(*small)
         actual = await large

@@ -8,10 +8,12 @@ import pytest
 
 from app.atoms.neighbors import MAX_EDGES, build_graph
 from app.atoms.structure import Structure
+from app.backends.findings import Tables
 from app.engine import graph_builder
 from app.engine.graph_builder import ALONE_ATOMS, TURN_ATOMS, GraphBuilder
 from app.engine.observer import NullObserver
 from app.errors import InvalidStructure
+from app.store.training_range import TrainingRange
 from app.training.export.synthetic import box, cluster
 
 ELEMENTS = ("H", "C", "O")
@@ -115,3 +117,28 @@ def test_the_next_turn_begins_anew():
         return threads
 
     assert not asyncio.run(main())
+
+
+def test_what_arrives_together_is_compared_together(monkeypatch):
+    calls = []
+    compare = graph_builder.compared
+    monkeypatch.setattr(
+        graph_builder, "compared", lambda *a: calls.append(len(a[1].n_atoms)) or compare(*a)
+    )
+    trained_on = TrainingRange(most_atoms=9, closest={"H-H": 0.7}, farthest={"H": 0.9})
+    tables = Tables(trained_on, CUTOFF)
+    pairs = [Structure(np.array([1, 1]), np.diag([0.0, 0.0, d])[1:]) for d in (0.8, 0.5, 2.0)]
+
+    async def main():
+        builder = GraphBuilder(CUTOFF, MAX_EDGES, NullObserver(), tables=tables)
+        builder.start()
+        wanted = [builder.built(pair, compares=True) for pair in pairs]
+        wanted.append(builder.built(pairs[1], compares=False))
+        try:
+            return await asyncio.gather(*wanted)
+        finally:
+            builder.stop()
+
+    told = [list(built.findings.told(tables, 0)) for built in asyncio.run(main())]
+    assert calls == [3]
+    assert [bool(each) for each in told] == [False, True, True, False]

@@ -15,7 +15,7 @@ from app.engine.budget import Cost
 from app.engine.potential import Potential
 from app.engine.task import Step, Task, cost_of
 from app.errors import BackendError
-from tests.engine.scenes import entered, grid, outcome_of, play
+from tests.engine.scenes import entered, grid, outcome_of, play, queued
 from tests.engine.scripted import Scripted, dimer
 
 
@@ -36,7 +36,7 @@ def test_a_task_that_breaks_after_its_evaluation_gets_an_error_and_the_others_th
                 potential.workers.run(Broken(await potential.graphs.graph(dimer(4.1)), "caller"))
             )
             sound = asyncio.create_task(outcome_of(potential, dimer(4.2)))
-            await asyncio.sleep(0)
+            await queued(potential, 2)
             backend.gate.set()
             with pytest.raises(BackendError, match="RuntimeError: no luck"):
                 await broken

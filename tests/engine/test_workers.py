@@ -14,7 +14,7 @@ from app.engine.potential import Potential
 from app.engine.scheduler import Lanes
 from app.engine.task import Task
 from app.errors import BackendError
-from tests.engine.scenes import alone, assert_same, entered, outcome_of, play
+from tests.engine.scenes import alone, assert_same, entered, outcome_of, play, queued
 from tests.engine.scripted import Scripted, dimer
 
 
@@ -26,7 +26,7 @@ def test_what_waits_becomes_the_next_batch(backend: Scripted) -> None:
         others = [
             asyncio.create_task(outcome_of(potential, dimer(4.0 + 0.1 * i))) for i in range(5)
         ]
-        await asyncio.sleep(0)
+        await queued(potential, 5)
         assert potential.workers.depth == 5
         backend.gate.set()
         results = await asyncio.gather(first, *others)
@@ -94,7 +94,7 @@ def test_those_who_want_energies_alone_share_the_batch_and_get_no_more(backend: 
         wants = [False, True, True, False, True]
         others = [outcome_of(potential, dimer(4.0 + 0.1 * i), want) for i, want in enumerate(wants)]
         waiting = asyncio.gather(*others)
-        await asyncio.sleep(0)
+        await queued(potential, 5)
         backend.gate.set()
         await first
         outcomes = await waiting
@@ -126,7 +126,7 @@ def test_abandoned_ones_cost_nothing(backend: Scripted) -> None:
         await entered(backend)
         left = asyncio.create_task(outcome_of(potential, dimer(4.1)))
         stayed = asyncio.create_task(outcome_of(potential, dimer(4.2)))
-        await asyncio.sleep(0)
+        await queued(potential, 2)
         left.cancel()
         await asyncio.gather(left, return_exceptions=True)
         backend.gate.set()
@@ -153,7 +153,7 @@ def test_a_batch_beyond_the_memory_is_halved_and_loses_nothing(backend: Scripted
         others = [
             asyncio.create_task(outcome_of(potential, dimer(4.0 + 0.1 * i))) for i in range(8)
         ]
-        await asyncio.sleep(0)
+        await queued(potential, 8)
         backend.gate.set()
         results = await asyncio.gather(first, *others)
         assert all(isinstance(r, StructurePrediction) for r in results)
