@@ -6,7 +6,6 @@ said, so that a long bond that got a little longer is not told.
 
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
-from scipy.sparse.csgraph import connected_components
 
 from app.atoms.structure import Booleans, Floats, Integers, Structure
 from app.atoms.warnings import AnswerWarning
@@ -61,6 +60,8 @@ def joined(structure: Structure, factor: float = JOINED) -> Booleans:
 
 def molecules(structure: Structure) -> Integers:
     """(N,), the number of the molecule of each atom, from 0: of atoms that bonds join."""
+    from scipy.sparse.csgraph import connected_components
+
     return np.asarray(connected_components(joined(structure), directed=False)[1])
 
 

@@ -24,6 +24,7 @@ with running(MODEL_STORE, default_model="organic-xtb") as server:
         answer = server.predict({"structures": [structure], "relax": {"steps": 3}})
         assert "energy" in answer.json()["results"][0], answer.text
 assert not {"torch", "e3nn"} & set(sys.modules)
+assert not {"scipy.optimize", "ase.mep"} & set(sys.modules), "tasks import what they alone need"
 """
 
 

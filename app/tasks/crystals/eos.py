@@ -5,7 +5,6 @@ from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field
-from scipy.optimize import OptimizeWarning
 
 from app.atoms.structure import Floats, Structure
 from app.atoms.warnings import AnswerWarning
@@ -149,6 +148,7 @@ def fitted(
         NotConverged: the equation does not fit.
     """
     from ase import eos
+    from scipy.optimize import OptimizeWarning
 
     fit = eos.EquationOfState(volumes, energies, FORMS[form])
     try:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy.sparse.csgraph import connected_components
 
 from app.atoms.structure import Booleans, Structure
 from app.errors import InvalidRequest, InvalidStructure, UnsupportedCharge
@@ -106,6 +105,8 @@ async def _bonds(
 
 def _sides(bonded: Booleans, bond: tuple[int, int]) -> tuple[list[int], list[int]]:
     """Atoms on each side of a bond; the same ones where it is in a ring."""
+    from scipy.sparse.csgraph import connected_components
+
     i, j = bond
     cut = bonded.copy()
     cut[i, j] = cut[j, i] = False

@@ -5,12 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
-from ase.build import minimize_rotation_and_translation
-from ase.constraints import FixAtoms
-from ase.geometry import find_mic
-from ase.mep import NEB
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from app.atoms.structure import Floats, Structure
 from app.errors import InvalidStructure
@@ -114,6 +108,8 @@ def _shortest(start: Structure, end: Structure) -> Floats:
     """(N, 3), Å: from each atom to the nearest image of its place at the end."""
     moves: Floats = end.positions - start.positions
     if start.pbc.any():
+        from ase.geometry import find_mic
+
         moves = find_mic(moves, start.cell, start.pbc)[0]
     return moves
 
@@ -126,6 +122,8 @@ def laid_upon(start: Structure, end: Structure) -> Structure:
         positions = start.positions + _shortest(start, end)
         positions[start.fixed] = start.positions[start.fixed]
         return replace(end, positions=positions)
+    from ase.build import minimize_rotation_and_translation
+
     moved = _atoms(end)
     minimize_rotation_and_translation(_atoms(start), moved)
     return replace(end, positions=moved.positions)
@@ -147,6 +145,9 @@ def check_apart(start: Structure, end: Structure, name: str) -> None:
 
 def parts_of(minimum: Relaxed) -> int:
     """How many parts it has that no pair of atoms within the model's cutoff joins."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = minimum.graph
     assert graph is not None
     atoms = len(minimum.structure)
@@ -159,6 +160,9 @@ def interpolated(start: Structure, end: Structure, images: int) -> Floats:
 
     S. Smidstrup, A. Pedersen, K. Stokbro, H. Jónsson, J. Chem. Phys. 140, 214106 (2014), as ASE has it.
     """
+    from ase.constraints import FixAtoms
+    from ase.mep import NEB
+
     path = [_atoms(start), *(_atoms(start) for _ in range(images)), _atoms(end)]
     for atoms in path:
         if start.fixed is not None:
