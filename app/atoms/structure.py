@@ -88,8 +88,7 @@ class Structure:
 
 
 def _check_charge(charge: int, numbers: Integers) -> None:
-    electrons = int(numbers.sum())
-    if charge > electrons:
+    if charge > 0 and charge > (electrons := int(numbers.sum())):
         raise InvalidStructure(
             f"charge: {charge}, but the atoms have {electrons} electrons between them"
         )

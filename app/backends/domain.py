@@ -61,6 +61,7 @@ class Domain:
         self, known: Known, structure: Structure, when: When = "", on_ood: OnOod = "warn"
     ) -> None:
         self._known, self._structure, self._when, self._on_ood = known, structure, when, on_ood
+        self._whole = Whole.of(structure)
         self._found = Findings()
 
     def look(self, shown: Piece | Findings) -> None:
@@ -76,7 +77,8 @@ class Domain:
             self._found.add(shown)
         else:
             self._found.look(self._known.tables, shown)
-        self._check(self._of_geometry())
+        if self._on_ood == "error":
+            self._check(self._of_geometry())
 
     def doubts(self, prediction: StructurePrediction) -> tuple[AnswerWarning, ...]:
         """What was found in all that was looked at, and in the prediction.
@@ -89,14 +91,15 @@ class Domain:
             *self._of_geometry(),
             *(AnswerWarning(each.code, self._when + each.message) for each in of_answer),
         )
-        self._check(told)
+        if self._on_ood == "error":
+            self._check(told)
         return told
 
     def stated(self, prediction: StructurePrediction) -> StructurePrediction:
         """The prediction with the estimates of its errors that can be stated: with a charge that no
         structure of the training data had there are none, since they were fitted to those that had.
         """
-        if not any(_of_charge(self._known.trained_on, Whole.of(self._structure))):
+        if not any(_of_charge(self._known.trained_on, self._whole)):
             return prediction
         return replace(prediction, energy_variance=None, force_errors=None)
 
@@ -105,11 +108,11 @@ class Domain:
         found = () if tables is None else self._found.told(tables, self._structure.charge)
         texts = [self._when + text for text in found]
         if self._known.trained_on is not None and self._when != AFTER:
-            texts = [*_of_the_whole(self._known.trained_on, Whole.of(self._structure)), *texts]
+            texts = [*_of_the_whole(self._known.trained_on, self._whole), *texts]
         return tuple(AnswerWarning("out_of_domain", text) for text in texts)
 
     def _check(self, warnings: tuple[AnswerWarning, ...]) -> None:
-        if warnings and self._on_ood == "error":
+        if warnings:
             told = "; ".join(warning.message for warning in warnings)
             raise OutOfDomain(f"{told} (an error since on_ood is error)")
 
@@ -200,7 +203,7 @@ def _of_the_whole(trained_on: TrainingRange, whole: Whole) -> Iterator[str]:
             f"the structure has {whole.n_atoms} atoms; the largest that the model was trained on "
             f"has {trained_on.most_atoms}"
         )
-    if whole.pbc.any() and trained_on.periodic is False:
+    if not molecular and trained_on.periodic is False:
         yield "the structure is periodic, and the model was trained on molecules only"
     if molecular and trained_on.molecular is False:
         yield "the structure is a molecule, and the model was trained on periodic structures only"

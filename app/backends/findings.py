@@ -3,6 +3,7 @@
 Each comparison is one of arrays; only what is beyond the data is looked at further.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple, Self, TypeAlias
@@ -252,7 +253,7 @@ def uncertain(usual: float, errors: Floats) -> str:
     """That the estimated errors (N,) of a structure's forces, in eV/Å, are larger than usual, the root
     mean square over its atoms; empty where they are not.
     """
-    size = float(np.sqrt((errors**2).mean()))
+    size = math.sqrt((errors**2).sum() / len(errors))
     if size <= usual:
         return ""
     return (

@@ -36,7 +36,7 @@ def read(lines: Sequence[str], first: int) -> Molecule:
     atom_lines, bond_lines = lines[1 : 1 + atoms], lines[1 + atoms : 1 + atoms + bonds]
     properties = list(_properties(lines[1 + atoms + bonds :], first + 1 + atoms + bonds))
     codes = [
-        whole(line[36:39] or "0", first + 1 + row, "charge code")
+        0 if line[36:39] == "  0" else whole(line[36:39] or "0", first + 1 + row, "charge code")
         for row, line in enumerate(atom_lines)
     ]
     charges, radicals = _states(properties, codes, first)

@@ -132,7 +132,8 @@ def _value(value: object) -> list[str]:
     if isinstance(value, np.ndarray):
         if value.ndim == 1 and value.dtype.kind == "i":
             return [" ".join(map(str, value.tolist()))]
-        return [" ".join(map(repr, np.atleast_1d(row).tolist())) for row in value]
+        rows = value[:, None] if value.ndim == 1 else value
+        return [" ".join(map(repr, row)) for row in rows.tolist()]
     if isinstance(value, (bool, np.bool_)):
         return ["true" if value else "false"]
     if isinstance(value, (float, np.floating)):
