@@ -75,6 +75,7 @@ class Tables:
         farthest: (Z,), Å, largest distances from the nearest neighbour; 0 where there were none,
             infinite where a sample had none.
         strongest: (Z,), eV/Å, longest forces; infinite where that is not known.
+        allowed: (Z,), eV/Å, of these, up to which nothing is said.
         alone: (Z,) whether single atoms are known, or it is not known which are.
         kinds: (K + 1,) known kinds of atoms, sorted, and one that no atom is of; None where these
             are not known.
@@ -93,6 +94,7 @@ class Tables:
         self.closest = closest.reshape(-1)
         self.farthest = _by_number(trained_on.farthest, 0.0 if ratio is None else np.inf)
         self.strongest = _by_number(trained_on.strongest or {}, np.inf)
+        self.allowed = FORCE_TOLERANCE * self.strongest
         self.alone = np.full(ELEMENTS, trained_on.alone is None)
         self.alone[[atomic_numbers[symbol] for symbol in trained_on.alone or ()]] = True
         known = trained_on.surroundings
@@ -228,21 +230,21 @@ def kinds(known: Tables, around: Around) -> Found:
 
 def strong(known: Tables, numbers: Integers, forces: Floats) -> Iterator[Finding]:
     """Atoms (N,) on which the predicted force (N, 3) is longer than any of their element."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", forces, forces))
-    most = known.strongest[numbers]
-    beyond = np.flatnonzero(lengths > FORCE_TOLERANCE * most)
+    lengths = np.sqrt(np.vecdot(forces, forces))
+    (beyond,) = (lengths > known.allowed[numbers]).nonzero()
     for atom in _worst(beyond, (numbers[beyond],), -lengths):
-        symbol = chemical_symbols[numbers[atom]]
+        number = numbers[atom]
+        most, symbol = known.strongest[number], chemical_symbols[number]
         text = f"the force on atom {atom} ({symbol}) is {lengths[atom]:.3g} eV/Å; in the training"
-        excess = float(lengths[atom] / most[atom])
-        yield Finding(excess, atom, f"{text} data at most {most[atom]:.3g} eV/Å")
+        excess = float(lengths[atom] / most)
+        yield Finding(excess, atom, f"{text} data at most {most:.3g} eV/Å")
 
 
 def novel(numbers: Integers, novelty: Floats) -> Iterator[Finding]:
     """Atoms (N,) whose surroundings are less like any of the training data than 99.9 % of those are,
     by the model's own features; `novelty` (N,) says how much less, in multiples of that.
     """
-    for atom in np.flatnonzero(novelty > 1).tolist():
+    for atom in (novelty > 1).nonzero()[0].tolist():
         value = float(novelty[atom])
         symbol = chemical_symbols[numbers[atom]]
         text = f"atom {atom} ({symbol}) is unlike those of the training data (novelty {value:.3g}"
@@ -253,7 +255,7 @@ def uncertain(usual: float, errors: Floats) -> str:
     """That the estimated errors (N,) of a structure's forces, in eV/Å, are larger than usual, the root
     mean square over its atoms; empty where they are not.
     """
-    size = math.sqrt((errors**2).sum() / len(errors))
+    size = math.sqrt(errors @ errors / len(errors))
     if size <= usual:
         return ""
     return (

@@ -6,7 +6,7 @@ are told. Nothing else is made of such bytes, whatever they say.
 """
 
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +36,7 @@ CLASSES: dict[str, type[Any]] = {
         *(Topology, Smiles, ModelRef),
     )
 }
+FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in CLASSES.values()}
 TUPLES = {
     "Entry": ("warnings",),
     "Answered": ("warnings",),
@@ -87,7 +88,7 @@ def unpack_packed(packed: Iterable[bytes]) -> list[Record]:
 
 def _extension(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        head = [value.dtype.str, list(value.shape), np.ascontiguousarray(value).tobytes()]
+        head = [value.dtype.str, list(value.shape), value.tobytes()]
         return ormsgpack.Ext(ARRAY, ormsgpack.packb(head))
     if isinstance(value, np.generic):
         return value.item()
@@ -99,8 +100,8 @@ def _extension(value: Any) -> Any:
         fields_ = value.model_dump(mode="json", exclude_none=True)
         return ormsgpack.Ext(VALUE, ormsgpack.packb(fields_))
     name = type(value).__name__
-    if is_dataclass(value) and CLASSES.get(name) is type(value):
-        kept = {field.name: getattr(value, field.name) for field in fields(value)}
+    if (names := FIELDS.get(type(value))) is not None:
+        kept = {field: getattr(value, field) for field in names}
         kept |= dict.fromkeys(DROPPED.get(name, ()))
         return ormsgpack.Ext(OBJECT, pack([name, kept]))
     raise TypeError(f"{name} cannot be kept")
@@ -114,7 +115,7 @@ def _name_of(error: errors.EquipotError) -> str:
 def _value(tag: int, data: bytes) -> Any:
     if tag == ARRAY:
         dtype, shape, content = ormsgpack.unpackb(data)
-        return np.frombuffer(content, np.dtype(dtype)).reshape(shape).copy()
+        return np.ndarray(shape, dtype, bytearray(content))
     if tag == ERROR:
         name, message = ormsgpack.unpackb(data)
         return getattr(errors, name)(message)

@@ -21,7 +21,7 @@ from app.telemetry.context import count_structure
 
 BATCHES = 2
 """Batches whose structures and atoms may be under way: one is evaluated, one waits."""
-TURN = 16
+TURN = 32
 """Structures after which others have theirs on the event loop."""
 LONGEST_PAUSE = 1.0
 """Seconds after which a structure that found the queue full tries again."""
