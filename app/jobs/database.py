@@ -128,7 +128,8 @@ def _url(given: str, folder: Path) -> URL:
 def _engine(url: URL) -> Engine:
     try:
         if url.get_backend_name() != "sqlite":
-            return create_engine(url, pool_pre_ping=True)
+            text_as = {"client_encoding": "utf8"}  # else one in SQL_ASCII gives bytes for text
+            return create_engine(url, pool_pre_ping=True, connect_args=text_as)
     except NoSuchModuleError as error:
         raise Unavailable(f"EQUIPOT_DATABASE: {error}") from None
     engine = create_engine(url, connect_args={"timeout": PATIENCE})

@@ -47,6 +47,17 @@ class Postgres:
             connection.execute(f'CREATE SCHEMA "{name}"'.encode())
         return f"postgresql://{USER}@/{USER}?host={self.folder}&options=-csearch_path%3D{name}"
 
+    def create_ascii(self, name: str) -> str:
+        """The URL of a new database in the encoding `SQL_ASCII`, which is none."""
+        import psycopg
+
+        with psycopg.connect(
+            host=str(self.folder), user=USER, dbname=USER, autocommit=True
+        ) as connection:
+            made = f"CREATE DATABASE \"{name}\" ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+            connection.execute(made.encode())
+        return f"postgresql://{USER}@/{name}?host={self.folder}"
+
 
 @contextlib.contextmanager
 def running(bin_folder: Path) -> Iterator[Postgres]:

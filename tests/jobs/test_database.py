@@ -12,7 +12,9 @@ from alembic.script import ScriptDirectory
 from app.errors import Unavailable
 from app.jobs.database import MIGRATIONS, Database
 from app.jobs.tables import REVISION, metadata
+from tests.jobs.postgres import Postgres
 from tests.jobs.stores import Scene
+from tests.jobs.stores import scene as scene_of
 
 
 def test_new_tables_are_those_that_are_used(scene: Scene) -> None:
@@ -36,6 +38,14 @@ def test_migrations_make_the_tables_that_are_used(
     with again.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     again.close()
+
+
+def test_a_database_without_an_encoding_holds_text(server: Postgres, tmp_path: Path) -> None:
+    """PostgreSQL gives bytes from one in `SQL_ASCII`, unless it is told what the client reads."""
+    made = scene_of(tmp_path, server.create_ascii("ascii"))
+    job = made.create(options='{"é": 1}')
+    assert made.store.get(job.id).options == '{"é": 1}'
+    made.database.close()
 
 
 @pytest.mark.parametrize(
