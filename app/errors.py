@@ -17,7 +17,7 @@ EquipotError
 │   ├── CorruptModel          a file is missing, or its digest differs from the card
 │   ├── ModelExists           versions are immutable
 │   ├── ModelInUse            what is needed cannot be taken away, or is on its way
-│   ├── UnreachableStore      a store at a URL that cannot be asked, read or written
+│   ├── UnreachableStore      a store or a file at a URL that cannot be asked, read or written
 │   └── CertificateRefused    an artifact that differs from its model by more than the tolerance
 ├── Unauthorized              no key, or none that is known, where keys are wanted
 ├── Forbidden                 a key that may not do what it asks
@@ -107,7 +107,7 @@ class ModelInUse(StoreError):
 
 
 class UnreachableStore(StoreError):
-    """A store at a URL cannot be asked, read or written."""
+    """A store, or another folder or file, at a URL cannot be asked, read or written."""
 
 
 class CertificateRefused(StoreError):

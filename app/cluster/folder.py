@@ -1,91 +1,103 @@
-"""The folder of a screen: a file for each portion, which is there as a whole or not at all."""
+"""The folder of a screen: a file for each portion, which is there as a whole or does not count."""
 
-import os
+from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
 from app.errors import InvalidRequest
 from app.protocol.tally import Tally
+from app.store.folder import UNFINISHED, Folder
 
-LEDGER = "_parts.jsonl"
-"""What is in which file, a line each. Readers of Parquet pass over names that begin so."""
-UNFINISHED = ".unfinished"
+LEDGER = "_parts-"
+"""Begins the names of files that say what is in which. Readers of Parquet pass over names that begin
+with a line.
+"""
+LINES = 1000
+"""Portions that one of them is of."""
+
+
+class Line(NamedTuple):
+    """What the ledger says of the results of a portion.
+
+    Attributes:
+        size: bytes of their file.
+        tally: what became of its structures.
+    """
+
+    size: int
+    tally: Tally
 
 
 class ScreenFolder:
     """Results of a screen, by the numbers of their portions.
 
-    A file is written under another name, and its line of the ledger before it has its own: what ends
-    the process in between leaves neither a half nor a second one.
+    The line of a portion is written before its file: what ends the process in between, or in the
+    middle of a file, leaves neither a half nor a second one. Nothing is ever appended to a file,
+    which object stores cannot do.
 
     Args:
-        path: the folder.
-        suffix: of its files.
-
-    Attributes:
-        path: as given.
+        files: where results go.
+        suffix: of their names.
     """
 
-    def __init__(self, path: Path, suffix: str) -> None:
-        self.path, self._suffix = path, suffix
-        self._tallies: dict[int, Tally] = {}
+    def __init__(self, files: Folder, suffix: str) -> None:
+        self._files, self._suffix = files, suffix
+        self._lines: dict[int, dict[int, Line]] = defaultdict(dict)
 
     def check_new(self) -> None:
         """Make sure that nothing is in the way.
 
         Raises:
             InvalidRequest: results are there, or what is no folder.
+            UnreachableStore: it cannot be asked.
         """
-        if self.path.exists() and not self.path.is_dir():
+        if self._files.sizes():
             raise InvalidRequest(
-                f"--output {self.path}: with --ray it is a folder, and a file is there"
-            )
-        if self.path.is_dir() and any(self.path.iterdir()):
-            raise InvalidRequest(
-                f"--output {self.path}: holds files already; go on with --resume, or name another "
-                "folder"
+                f"--output {self._files.shown}: holds files already; go on with --resume, or name "
+                "another folder"
             )
 
     def open(self) -> Tally:
-        """Make the folder, or look through one that is there; what its whole files hold."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for half in self.path.glob(f"*{UNFINISHED}"):
-            half.unlink()
-        tally = Tally()
-        for number, each in self._lines():
-            if self._file(number).exists():
-                self._tallies[number] = each
-        for each in self._tallies.values():
-            tally.merge(each)
+        """Look through what is there of a run that was stopped; what its whole files hold."""
+        sizes, tally = self._files.sizes(), Tally()
+        for name in sizes:
+            if name.endswith(UNFINISHED):
+                self._files.remove(name)
+            elif name.startswith(LEDGER):
+                for number, line in _lines_of(self._files.read(name)):
+                    if sizes.get(self._name(number)) == line.size:
+                        self._lines[number // LINES][number] = line
+                        tally.merge(line.tally)
         return tally
 
     def has(self, number: int) -> bool:
         """Whether the results of a portion are there."""
-        return number in self._tallies
+        return number in self._lines[number // LINES]
 
     def write(self, number: int, content: bytes, tally: Tally) -> None:
-        """Write the results of a portion; they outlive this process."""
-        half = self._file(number).with_name(self._file(number).name + UNFINISHED)
-        half.write_bytes(content)
-        with (self.path / LEDGER).open("ab") as ledger:
-            ledger.write(orjson.dumps({"part": number, **tally.as_json()}) + b"\n")
-        os.replace(half, self._file(number))
-        self._tallies[number] = tally
+        """Write the results of a portion; they outlive this process.
 
-    def _file(self, number: int) -> Path:
-        return self.path / f"part-{number:07}{self._suffix}"
+        Raises:
+            UnreachableStore: they cannot be written.
+        """
+        lines = self._lines[number // LINES] | {number: Line(len(content), tally)}
+        told = [
+            {"part": n, "bytes": each.size, **each.tally.as_json()} for n, each in lines.items()
+        ]
+        ledger = b"".join(orjson.dumps(line) + b"\n" for line in told)
+        self._files.write(f"{LEDGER}{number // LINES:04}.jsonl", ledger)
+        self._files.write(self._name(number), content)
+        self._lines[number // LINES] = lines
 
-    def _lines(self) -> Iterator[tuple[int, Tally]]:
-        """What the ledger says; its last line may be half a one."""
-        ledger = self.path / LEDGER
-        if not ledger.exists():
-            return
-        content = ledger.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            ledger.write_bytes(whole)
-        for line in whole.splitlines():
-            fields = orjson.loads(line)
-            yield fields.pop("part"), Tally.of_json(fields)
+    def _name(self, number: int) -> str:
+        return f"part-{number:07}{self._suffix}"
+
+
+def _lines_of(content: bytes) -> Iterator[tuple[int, Line]]:
+    """What a file of the ledger says; its last line may be half a one."""
+    for line in content[: content.rfind(b"\n") + 1].splitlines():
+        fields = orjson.loads(line)
+        number, size = fields.pop("part"), fields.pop("bytes")
+        yield number, Line(size, Tally.of_json(fields))

@@ -7,7 +7,6 @@ same whoever cuts it again: a run that goes on finds its portions by their numbe
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,6 +18,7 @@ from app.formats.compression import LONGEST_MARK, expand, is_compressed, plain_n
 from app.formats.registry import FORMATS, HEAD, of_content, of_name
 from app.jobs.parts import PART_STRUCTURES, Part, PartLimits
 from app.jobs.split import split
+from app.store.url import Url, is_url
 
 LARGEST = 256_000_000
 """Bytes of one structure, about four million atoms."""
@@ -53,14 +53,14 @@ class Portions:
     """The portions of some files, in order; to be used in a `with` block.
 
     Args:
-        files: their names.
+        files: their names, or URLs; what is at one is fetched when its turn comes, and removed after.
         kind: format of them all; by default, what names and contents say.
         size: structures of a portion, at most; that of a format of ASE's is the whole file.
     """
 
     def __init__(self, files: Sequence[str], kind: str | None = None, size: int = PORTION) -> None:
         self._files, self._kind, self._size = files, kind, size
-        self._open = ExitStack()
+        self._scratch = tempfile.TemporaryDirectory(prefix="equipot-")
 
     def __enter__(self) -> Self:
         return self
@@ -71,27 +71,43 @@ class Portions:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        self._scratch.cleanup()
 
     def __iter__(self) -> Iterator[Portion]:
         numbers = count()
-        sizes = [max(1, Path(file).stat().st_size) for file in self._files]
+        sizes = [max(1, _size(file)) for file in self._files]
         total, before = sum(sizes), 0
         for file, size in zip(self._files, sizes, strict=True):
-            for kind, content, start, share in self._of(file):
+            shown = Url.shown_of(file) if is_url(file) else file
+            for kind, content, start, share in self._of(file, shown):
                 end = (before + share * size) / total
                 if isinstance(content, EquipotError):
-                    yield Portion(next(numbers), file, kind, b"", error=content, share=end)
+                    yield Portion(next(numbers), shown, kind, b"", error=content, share=end)
                 else:
-                    yield Portion(next(numbers), file, kind, content, start, share=end)
+                    yield Portion(next(numbers), shown, kind, content, start, share=end)
             before += size
 
     def _of(
-        self, file: str
+        self, file: str, shown: str
     ) -> Iterator[tuple[str | None, bytes | EquipotError, tuple[int, int], float]]:
-        """Format, content, place and share of the portions of a file."""
+        """Format, content, place and share of the portions of a file.
+
+        Raises:
+            UnreachableStore: a file at a URL cannot be fetched, which says nothing of what is in it.
+        """
+        with tempfile.TemporaryDirectory(dir=self._scratch.name) as scratch:
+            path = Path(file)
+            if is_url(file):
+                path = Path(scratch) / Path(shown).name
+                Url(file).fetch(path)
+            yield from self._cut(shown, path, Path(scratch))
+
+    def _cut(
+        self, file: str, path: Path, scratch: Path
+    ) -> Iterator[tuple[str | None, bytes | EquipotError, tuple[int, int], float]]:
+        """The same of a file that is here."""
         try:
-            path = self._expanded(Path(file))
+            path = _expanded(path, scratch)
             with path.open("rb") as opened:
                 head = opened.read(HEAD)
                 kind = self._kind or of_name(plain_name(file)) or of_content(head)
@@ -111,15 +127,19 @@ class Portions:
             told = error.strerror if isinstance(error, OSError) else error
             yield None, InvalidFormat(f"{file}: {told}"), (0, 0), 1.0
 
-    def _expanded(self, path: Path) -> Path:
-        """The file, or what is in it where it is compressed, in a temporary one."""
-        with path.open("rb") as file:
-            if not is_compressed(file.read(LONGEST_MARK)):
-                return path
-        folder = self._open.enter_context(tempfile.TemporaryDirectory(prefix="equipot-"))
-        unpacked = Path(folder) / plain_name(path.name)
-        unpacked.write_bytes(expand(path.read_bytes()))
-        return unpacked
+
+def _expanded(path: Path, scratch: Path) -> Path:
+    """The file, or what is in it where it is compressed, in another folder."""
+    with path.open("rb") as file:
+        if not is_compressed(file.read(LONGEST_MARK)):
+            return path
+    unpacked = scratch / f"plain-{plain_name(path.name)}"
+    unpacked.write_bytes(expand(path.read_bytes()))
+    return unpacked
+
+
+def _size(file: str) -> int:
+    return Url(file).size() if is_url(file) else Path(file).stat().st_size
 
 
 def grouped(parts: Sequence[Part], size: int) -> Iterator[tuple[Part, Part]]:

@@ -7,7 +7,6 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import rmtree
@@ -15,20 +14,16 @@ from typing import Any
 
 from app.errors import (
     CorruptModel,
-    EquipotError,
     InvalidRequest,
     ModelExists,
     UnknownModel,
-    UnreachableStore,
 )
 from app.store.card import NAME_PATTERN
 from app.store.files import CARD_BYTES, FILE_BYTES
 from app.store.store import CARD, StoredModel, is_version, let_everybody_read, read_version
+from app.store.url import READ_ONLY, Url
 
 CHUNK = 4 << 20
-PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs"}
-"""What has to be installed for URLs, beside the extra `remote`."""
-READ_ONLY = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -58,22 +53,9 @@ class RemoteStore:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = re.sub(r"//[^/@]*@", "//", url).rstrip("/")
-        self.protocol = url.partition(":")[0]
-        try:
-            import fsspec
-
-            options = {"auto_mkdir": True} if self.protocol in ("file", "local") else {}
-            self._system, root = fsspec.core.url_to_fs(url, **options)
-        except ImportError as error:
-            package = PACKAGES.get(self.protocol)
-            besides = f" {package}" if package else ""
-            raise InvalidRequest(
-                f"{self.url}: {error}; pip install 'equipot[remote]'{besides}"
-            ) from None
-        except ValueError as error:
-            raise InvalidRequest(f"{self.url}: {error}") from None
-        self._root = str(root).rstrip("/")
+        at = Url(url)
+        self.url, self.protocol = at.shown, at.protocol
+        self._system, self._root, self._asking = at.system, at.path, at.asking
 
     def listing(self) -> Listing:
         """All versions; none where nothing is at the URL, or a web server lists nothing.
@@ -273,17 +255,6 @@ class RemoteStore:
 
     def _shown(self, path: str) -> str:
         return path.replace(self._root, self.url, 1)
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """What may go wrong on the way, as one error: each package of fsspec raises its own."""
-        try:
-            yield
-        except (EquipotError, FileNotFoundError, FileExistsError):
-            raise
-        except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            raise UnreachableStore(f"{self.url} cannot be reached or used: {reason}") from error
 
 
 UNFINISHED = f"has no {CARD}: it was not uploaded as a whole"

@@ -1,17 +1,20 @@
 """Portions hold what their files hold, in order, and can be cut again."""
 
 import gzip
+from pathlib import Path
 
 import ase.io
 import pytest
 from ase.build import molecule
 
-from app.cli.predict.entries import read_entries
+from app.cli.predict.entries import expanded, read_entries
 from app.cluster.portions import Portions, grouped
 from app.cluster.worker import entries_of
-from app.errors import InvalidFormat
+from app.errors import InvalidFormat, UnreachableStore
 from app.jobs.parts import Part
 from app.protocol.intake import Drawing
+from app.store.url import Url
+from tests.store.remote_stores import writable
 
 NAMES = ("CH3CH2OH", "C6H6", "H2O", "CH3CONH2", "NH3")
 
@@ -47,6 +50,41 @@ def test_they_hold_what_files_hold(files: list[str], size: int) -> None:
     entries = [entry for each in cut for entry in entries_of(each, Drawing())]
     assert shown(entries) == shown(read.entry for read in read_entries(xyz))
     assert isinstance(entries[-1].structure, InvalidFormat)
+
+
+@pytest.mark.parametrize("kind", ["memory", "s3"])
+def test_files_at_urls_are_fetched_in_their_turn(files, kind, tmp_path, monkeypatch) -> None:
+    """And removed after it; what cannot be fetched is no result, so that a later run may have it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with writable(kind, tmp_path) as url:
+        import fsspec
+
+        system, root = fsspec.core.url_to_fs(url)
+        for file in files[:2]:
+            system.put_file(file, f"{root}/{Path(file).name}")
+        urls = expanded([f"{url}/*.xyz*"], urls=True)
+        assert urls == [f"{url}/{Path(file).name}" for file in files[:2]]
+        with Portions(urls, size=20) as away, Portions(files[:2], size=20) as here:
+            for one, other in zip(away, here, strict=True):
+                assert (one.number, one.content, one.share) == (
+                    *(other.number, other.content),
+                    pytest.approx(other.share),
+                )
+                kept = [path.name for path in tmp_path.rglob("*.xyz*")]
+                assert len(kept) <= 3, kept  # the one at a URL, and two that are unpacked
+        assert not list(tmp_path.iterdir())
+        before = Url(urls[0]).mark()
+        system.pipe_file(f"{root}/a.xyz", b"another one")
+        system.invalidate_cache()
+        assert Url(urls[0]).mark() != before
+        with Portions(urls) as portions:
+            cutting = iter(portions)
+            next(cutting)
+            system.rm_file(f"{root}/b.xyz.gz")
+            with pytest.raises(UnreachableStore, match=r"b.xyz.gz is not there any more"):
+                list(cutting)
+        with pytest.raises(InvalidFormat, match="no such file"):
+            expanded([f"{url}/c.xyz"], urls=True)
 
 
 def test_lines_of_smiles_are_molecules(files: list[str]) -> None:

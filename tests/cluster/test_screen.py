@@ -1,5 +1,6 @@
 """Screens on a cluster: the same results as without one, each once, whatever ends meanwhile."""
 
+import gzip
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 from ase import Atoms
 
 from app.cli.main import main
-from app.cli.predict.record import beside
 from app.cluster.connection import cluster
 from app.cluster.folder import ScreenFolder
 from app.cluster.portions import Portions
@@ -22,9 +22,12 @@ from app.protocol.request import PredictRequest
 from app.protocol.tally import Tally
 from app.relax import RelaxOptions
 from app.settings import Settings
+from app.store.folder import LocalFolder
 from app.store.store import ModelStore
+from tests.store.remote_stores import s3_server
 
 COUNT = 400
+RECORD = "_run.unfinished.json"
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +82,7 @@ def test_a_screen_is_what_one_process_answers(
     assert main(["predict", *shared, *cluster_options, "--resume"]) == 1
     assert f"{COUNT - 64} were there before" in capsys.readouterr().err
     assert ids_of(folder) == [f"m{i}" for i in range(COUNT)]
-    assert not beside(folder).exists()
+    assert not (folder / RECORD).exists()
 
     table = tmp_path / "table"
     asked = ["--ray", address, "--to", "parquet", "--workers", "1", "-o", str(table)]
@@ -102,7 +105,8 @@ def test_a_worker_that_is_killed_costs_nothing(
     request = PredictRequest(entries=[], relax=RelaxOptions(fmax=0.001, steps=200))
     settings = Settings(model_store=pair_store, threads=1)
     assignment = Assignment(packed, request, Drawing(), "xyz", settings)
-    folder, said = ScreenFolder(tmp_path / "out", ".xyz"), list[str]()
+    path, said = tmp_path / "out", list[str]()
+    folder = ScreenFolder(LocalFolder(path), ".xyz")
     folder.open()
     with cluster(address), Portions([str(given)], size=20) as portions:
         screen = Screen(assignment, folder, Resources(2), said.append)
@@ -113,13 +117,13 @@ def test_a_worker_that_is_killed_costs_nothing(
                 killed = screen.workers[0].process
                 os.kill(killed, signal.SIGKILL)
         assert said == ["a worker has ended; what it had goes to another one"]
-        half = folder.path / "part-0000019.xyz.unfinished"
+        half = path / "part-0000019.xyz.unfinished"
         half.write_bytes(b"18\nhalf")
-        with (folder.path / "_parts.jsonl").open("a") as ledger:
+        with (path / "_parts-0000.jsonl").open("a") as ledger:
             ledger.write('{"part": 19, "struc')
-        before = {file.name: file.stat().st_mtime_ns for file in folder.path.glob("part-*.xyz")}
+        before = {file.name: file.stat().st_mtime_ns for file in path.glob("part-*.xyz")}
         assert 0 < len(before) < COUNT // 20
-        again = ScreenFolder(folder.path, ".xyz")
+        again = ScreenFolder(LocalFolder(path), ".xyz")
         tally = again.open()
         assert tally.structures == count.structures
         assert not half.exists()
@@ -127,9 +131,46 @@ def test_a_worker_that_is_killed_costs_nothing(
         for progress in screen.run(iter(portions), lambda: False):
             count.merge(progress.tally or Tally())
     assert count.structures == COUNT
-    assert ids_of(folder.path) == [f"m{i}" for i in range(COUNT)]
-    after = {file.name: file.stat().st_mtime_ns for file in folder.path.glob("part-*.xyz")}
+    assert ids_of(path) == [f"m{i}" for i in range(COUNT)]
+    after = {file.name: file.stat().st_mtime_ns for file in path.glob("part-*.xyz")}
     assert before.items() <= after.items()
+
+
+def test_a_library_in_a_bucket_is_answered_into_the_bucket(
+    address: str, given: Path, pair_store: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    """The same answers as from files; what is left of a run that was stopped is done."""
+    shared = ["--model", "pairs", "--model-store", str(pair_store)]
+    whole = tmp_path / "whole.xyz"
+    assert main(["predict", str(given), *shared, "-o", str(whole)]) == 1
+    with s3_server() as url:
+        import fsspec
+
+        system = fsspec.filesystem("s3")
+        system.put_file(str(given), "bucket/library/a.xyz")
+        system.pipe_file("bucket/library/b.xyz.gz", gzip.compress(given.read_bytes()))
+        asked = [url.replace("models", "library/*"), *shared, "-o", "s3://bucket/results"]
+        cluster_options = ["--ray", address, "--portion", "64", "--workers", "1"]
+        with monkeypatch.context() as patched:  # as if it had been stopped before its end
+            patched.setattr("app.cli.predict.cluster.forget", lambda _: None)
+            assert main(["predict", *asked, *cluster_options]) == 1
+        assert f"{2 * COUNT - 2} of {2 * COUNT} structures" in capsys.readouterr().err
+        system.rm_file("bucket/results/part-0000008.xyz")
+        assert main(["predict", *asked, *cluster_options]) == 2
+        assert "s3://bucket/results: holds files already" in capsys.readouterr().err
+        assert main(["predict", *asked, *cluster_options, "--resume"]) == 1
+        assert f"{2 * COUNT - 64} were there before" in capsys.readouterr().err
+        assert not system.exists(f"bucket/results/{RECORD}")
+        system.get("bucket/results/", str(tmp_path / "copied"), recursive=True)
+        assert main(["predict", *asked[:-1], "s3://none/results", *cluster_options]) == 3
+        assert "s3://none/results cannot be written" in capsys.readouterr().err
+    there = frames_of(tmp_path / "copied")
+    assert [atoms.info["id"] for atoms in there] == 2 * [f"m{i}" for i in range(COUNT)]
+    for one, other in zip(2 * ase.io.read(whole, ":"), there, strict=True):
+        if "code" not in other.info:
+            assert one.get_potential_energy() == pytest.approx(
+                other.get_potential_energy(), abs=1e-9
+            )
 
 
 def test_what_cannot_be_meant_is_refused(given: Path, pair_store: Path, tmp_path, capsys) -> None:
@@ -143,8 +184,19 @@ def test_what_cannot_be_meant_is_refused(given: Path, pair_store: Path, tmp_path
         ([*output, "--ray", "local", "--server", "http://x"], "state one"),
         ([*output, "--ray", "nowhere"], "is no address"),
         ([*output, "--ray", "local", "--to", "poscar"], "holds one structure"),
+        (
+            ["-o", "s3://name:word@bucket/out"],
+            "--output s3://bucket/out: URLs are read and written",
+        ),
+        (["-o", "http://127.0.0.1:9/out", "--ray", "local"], "can be read by http, not written"),
     ):
         assert main([*shared, *options]) in (2, 3), options
+        assert told in capsys.readouterr().err
+    for ray, told in (
+        ([], "URLs are read and written by predict and relax with --ray"),
+        (["--ray", "local"], "memory://none/*.xyz: no file matches"),
+    ):
+        assert main(["predict", "memory://none/*.xyz", *output, *ray]) == 2
         assert told in capsys.readouterr().err
     assert main([*shared, *output, "--ray", "127.0.0.1:9"]) == 3
     assert "no cluster answers there" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -53,7 +54,7 @@ def web_server(folder: Path, lists: bool = True) -> Iterator[str]:
 @contextmanager
 def s3_server() -> Iterator[str]:
     """An S3 with an empty bucket; gives the URL of a store in it."""
-    pytest.importorskip("s3fs", reason="s3fs is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
     server_of_moto = pytest.importorskip("moto.server", reason="moto is not installed")
     import boto3
 
@@ -62,8 +63,11 @@ def s3_server() -> Iterator[str]:
             patch.setenv(name, value)
         server = server_of_moto.ThreadedMotoServer("127.0.0.1", 0)
         server.start()
-        patch.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        address = "http://{}:{}".format(*server.get_host_and_port())
+        patch.setenv("AWS_ENDPOINT_URL", address)
         try:
+            urlopen(f"{address}/moto-api/reset", data=b"").close()
+            s3fs.S3FileSystem.clear_instance_cache()  # those of another server
             boto3.client("s3").create_bucket(Bucket="bucket")
             yield "s3://bucket/models"
         finally:

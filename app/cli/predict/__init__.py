@@ -23,7 +23,12 @@ from app.atoms.properties import NAMES
 from app.backends import Backend
 from app.backends.domain import check_on_ood
 from app.cli.options import add_doubtful, settings_from
-from app.cli.predict.cluster import add_ray_options, answer_on_cluster, check_ray_options
+from app.cli.predict.cluster import (
+    add_ray_options,
+    answer_on_cluster,
+    check_no_url,
+    check_ray_options,
+)
 from app.cli.predict.entries import (
     Read,
     check_files,
@@ -34,7 +39,7 @@ from app.cli.predict.entries import (
 )
 from app.cli.predict.flight import Answer
 from app.cli.predict.output import Form, Json, Output, Records, Text, Xyz, open_output
-from app.cli.predict.record import Record, forget
+from app.cli.predict.record import Record, beside, forget
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all, answers_of
 from app.cli.predict.slabs import is_in_slabs, predict_in_slabs
@@ -60,7 +65,7 @@ from app.settings import Settings
 from app.space.opening import Opening
 from app.space.pool import Pool
 from app.space.structure import Space
-from app.store.location import absolute, open_store
+from app.store.location import absolute, located, open_store
 from app.tasks import TaskCall
 
 FAILED = 3
@@ -132,7 +137,7 @@ def add_output(
         help="of the random numbers of geometries that are made of SMILES (1); the same, the same",
     )
     parser.add_argument(
-        "-o", "--output", type=Path, help="file to write; standard output where not given"
+        "-o", "--output", type=located, help="file to write; standard output where not given"
     )
     parser.add_argument(
         "--resume",
@@ -174,7 +179,7 @@ def run(options: argparse.Namespace) -> int:
         has ended the run.
     """
     settings = settings_from(options)
-    options.files = expanded(options.files)
+    options.files = expanded(options.files, urls=bool(options.ray))
     check_ray_options(options)
     request = _request(options, settings)
     if options.ray:
@@ -201,6 +206,7 @@ def answer_files(
         request: what is asked of each structure.
         default: form in which it is written where nothing says another one.
     """
+    check_no_url(options.output)
     _check_paths(options)
     _check_place(options)
     drawing = _drawing(options)
@@ -227,7 +233,7 @@ def answer_files(
         report.say(f"ended by {stopped.name} before the input did{_remedy(options)}")
         return 128 + stopped
     if options.output is not None:
-        forget(options.output)
+        forget(beside(options.output))
     return 1 if tally.refused else 0
 
 
@@ -263,7 +269,7 @@ def _form(options: argparse.Namespace, request: PredictRequest, default: str) ->
     """
     if options.json and options.to not in (None, "json"):
         raise InvalidRequest(f"--json and --to {options.to} are stated; state one")
-    suffix = options.output.suffix.lower() if options.output is not None else ""
+    suffix = Path(options.output).suffix.lower() if options.output is not None else ""
     form: str = "json" if options.json else options.to or SUFFIXES.get(suffix, default)
     check_held(request, form)
     return form
@@ -403,13 +409,13 @@ def _open(
     record = Record.of(model, request, name, options.files, options.format, _drawing(options))
     tally, end = Tally(), 0
     if options.resume and path.exists() and path.stat().st_size:
-        record.check(path, options.files)
+        record.check(beside(path), options.files)
         with path.open("rb") as file:
             for written in form.written(file):
                 tally.add(written.outcome)
                 end = written.end
     with open_output(path, form, end) as output:
-        record.write(path)
+        record.write(beside(path))
         yield output, tally
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.cli.predict.entries import is_stream
-from app.cli.predict.record import Record, forget
+from app.cli.predict.entries import NEEDS_RAY, is_stream
+from app.cli.predict.record import Record, forget, within
 from app.cli.predict.report import Report
 from app.cluster.connection import cluster
 from app.cluster.folder import ScreenFolder
@@ -22,7 +22,9 @@ from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
 from app.protocol.tally import Tally, counted
 from app.settings import Settings
+from app.store.folder import open_folder
 from app.store.location import open_store
+from app.store.url import Url, is_url
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -61,6 +63,7 @@ def check_ray_options(options: argparse.Namespace) -> None:
         if options.ray and value is not None and not value > 0:
             raise InvalidRequest(f"{option} {value:g}: a positive number is expected")
     if not options.ray:
+        check_no_url(options.output)
         return
     if options.server:
         raise InvalidRequest("--ray and --server are stated; state one")
@@ -68,6 +71,16 @@ def check_ray_options(options: argparse.Namespace) -> None:
         raise InvalidRequest("--ray: say --output, a folder for the results")
     if streams := [file for file in options.files if is_stream(file)]:
         raise InvalidRequest(f"--ray: {streams[0]} can be read only once; write it to a file first")
+
+
+def check_no_url(output: Path | str | None) -> None:
+    """Whether an output is no URL.
+
+    Raises:
+        InvalidRequest: it is one.
+    """
+    if isinstance(output, str) and is_url(output):
+        raise InvalidRequest(f"--output {Url.shown_of(output)}: {NEEDS_RAY}")
 
 
 def answer_on_cluster(
@@ -78,9 +91,9 @@ def answer_on_cluster(
     drawing: Drawing,
 ) -> int:
     """Answer a request for all files; returns as `app.cli.predict.run`."""
-    output: Path = options.output
+    files = open_folder(options.output)
     suffix = WRITERS[form].suffix if form in WRITERS else f".{form}"
-    folder = ScreenFolder(output, suffix)
+    folder = ScreenFolder(files, suffix)
     cores = options.worker_cpus or 1.0
     if options.threads is None:
         settings = settings.model_copy(update={"threads": max(1, int(cores))})
@@ -93,8 +106,8 @@ def answer_on_cluster(
     record = record.model_copy(
         update={"options": record.options | {"portion": options.portion or PORTION}}
     )
-    if options.resume and output.exists():
-        record.check(output, options.files)
+    if options.resume and files.sizes():
+        record.check(within(files), options.files)
     else:
         folder.check_new()
     assignment = Assignment(packed, request, drawing, form, settings)
@@ -102,7 +115,7 @@ def answer_on_cluster(
     resources = Resources(options.workers, cores, options.worker_gpus or own)
     with cluster(options.ray), _signals() as stopped:
         report = Report(folder.open(), command=options.command)
-        record.write(output)
+        record.write(within(files))
         screen = Screen(assignment, folder, resources, report.say)
         size = options.portion or PORTION
         with Portions(options.files, options.format, size) as portions:
@@ -124,7 +137,7 @@ def answer_on_cluster(
     if stopped:
         report.say(f"ended by {stopped[0].name} before the input did; go on with --resume")
         return 128 + stopped[0]
-    forget(output)
+    forget(within(files))
     return 1 if report.tally.refused else 0
 
 

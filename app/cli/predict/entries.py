@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from app.errors import EquipotError, InvalidFormat
+from app.errors import EquipotError, InvalidFormat, InvalidRequest
 from app.formats.compression import LONGEST_MARK, is_compressed
 from app.formats.extxyz import iter_portions
 from app.formats.files import read_input, read_structures
@@ -20,8 +20,13 @@ from app.formats.smiles import Embedder
 from app.protocol.intake import Drawing
 from app.protocol.request import Entry
 from app.service.embedding import conformer_entries
+from app.store.url import Url, is_url
 
 STANDARD_INPUT = "-"
+NEEDS_RAY = (
+    "URLs are read and written by predict and relax with --ray; say --ray local, or take a file of this "
+    "machine"
+)
 
 
 class Read(NamedTuple):
@@ -57,14 +62,25 @@ def is_stream(file: str) -> bool:
     return file == STANDARD_INPUT or Path(file).is_fifo()
 
 
-def expanded(files: Sequence[str]) -> list[str]:
+def expanded(files: Sequence[str], urls: bool = False) -> list[str]:
     """The files, with those that a pattern (`*`, `?`, `[…]`, `**`) matches in its place, in order.
+
+    Args:
+        files: names and patterns.
+        urls: whether they may be URLs of fsspec.
 
     Raises:
         InvalidFormat: no file matches one.
+        InvalidRequest: a URL where none may be, or one that nothing here can read.
+        UnreachableStore: a URL that does not answer.
     """
     found: list[str] = []
     for file in files:
+        if is_url(file):
+            if not urls:
+                raise InvalidRequest(f"{Url.shown_of(file)}: {NEEDS_RAY}")
+            found += Url(file).matching()
+            continue
         if is_stream(file) or Path(file).exists() or not glob.has_magic(file):
             found.append(file)
             continue
@@ -76,14 +92,15 @@ def expanded(files: Sequence[str]) -> list[str]:
 
 
 def check_files(files: Sequence[str]) -> None:
-    """Make sure that all files can be opened, before anything is answered.
+    """Make sure that all files can be opened, before anything is answered; URLs were asked for when
+    they were expanded.
 
     Raises:
         InvalidFormat: one is not there or may not be read.
     """
     for file in files:
         try:
-            if not is_stream(file):
+            if not is_stream(file) and not is_url(file):
                 open(file, "rb").close()
         except OSError as error:
             told = f"{file}: {error.strerror}"

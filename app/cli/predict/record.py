@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,8 +13,29 @@ from app.errors import InvalidRequest
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
+from app.store.folder import Folder, LocalFolder
+from app.store.url import Url, is_url
 
 SUFFIX = ".unfinished.json"
+
+
+class Kept(NamedTuple):
+    """Where a record is.
+
+    Attributes:
+        folder: with it.
+        name: of its file there.
+        output: that it is of, for people.
+    """
+
+    folder: Folder
+    name: str
+    output: str
+
+    @property
+    def shown(self) -> str:
+        """The file, for people."""
+        return f"{self.folder.shown}/{self.name}"
 
 
 class Record(BaseModel):
@@ -25,7 +46,7 @@ class Record(BaseModel):
         digest: of that version.
         form: how results are written.
         options: what is asked of each structure.
-        inputs: sha256 of each file, in order; None for a pipe.
+        inputs: sha256 of each file, or what is known of one at a URL, in order; None for a pipe.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,25 +83,29 @@ class Record(BaseModel):
             model=model.reference, digest=model.digest, form=form, options=options, inputs=inputs
         )
 
-    def write(self, output: Path) -> None:
-        """Keep it beside the output."""
-        beside(output).write_text(self.model_dump_json(indent=2) + "\n")
+    def write(self, kept: "Kept") -> None:
+        """Keep it."""
+        kept.folder.write(kept.name, (self.model_dump_json(indent=2) + "\n").encode())
 
-    def check(self, output: Path, files: Sequence[str]) -> None:
+    def check(self, kept: "Kept", files: Sequence[str]) -> None:
         """Make sure that a run which was stopped would go on as this one.
+
+        Args:
+            kept: where its record is.
+            files: of this one, for messages.
 
         Raises:
             InvalidRequest: there is no record of it, or it was another run; says what differs.
         """
         try:
-            before = Record.model_validate_json(beside(output).read_text())
+            before = Record.model_validate_json(kept.folder.read(kept.name))
         except (OSError, ValidationError):
             raise InvalidRequest(
-                f"--resume: {beside(output)} is not there or cannot be read, which says how "
-                f"{output} was begun; {output} is complete, or was made in another way"
+                f"--resume: {kept.shown} is not there or cannot be read, which says how "
+                f"{kept.output} was begun; {kept.output} is complete, or was made in another way"
             ) from None
         if different := ", ".join(self._differences(before, files)):
-            raise InvalidRequest(f"--resume: {output} was begun otherwise: {different}")
+            raise InvalidRequest(f"--resume: {kept.output} was begun otherwise: {different}")
 
     def _differences(self, before: "Record", files: Sequence[str]) -> Iterator[str]:
         for name in ("model", "digest", "form"):
@@ -92,17 +117,23 @@ class Record(BaseModel):
             return
         for file, then, now in zip(files, before.inputs, self.inputs, strict=True):
             if then != now:
-                yield f"{file} has another content"
+                shown = Url.shown_of(file) if is_url(file) else file
+                yield f"{shown} has another content"
 
 
-def beside(output: Path) -> Path:
-    """Where the record of an output is."""
-    return output.with_name(output.name + SUFFIX)
+def beside(output: Path) -> Kept:
+    """Where the record of a file is."""
+    return Kept(LocalFolder(output.parent), output.name + SUFFIX, str(output))
 
 
-def forget(output: Path) -> None:
+def within(folder: Folder) -> Kept:
+    """Where the record of a folder of results is; readers of Parquet pass over such a name."""
+    return Kept(folder, f"_run{SUFFIX}", folder.shown)
+
+
+def forget(kept: Kept) -> None:
     """Remove the record of an output that is complete."""
-    beside(output).unlink(missing_ok=True)
+    kept.folder.remove(kept.name)
 
 
 def _difference(name: str, then: object, now: object) -> Iterator[str]:
@@ -114,5 +145,7 @@ def _difference(name: str, then: object, now: object) -> Iterator[str]:
 
 
 def _digest(file: str) -> str:
+    if is_url(file):
+        return Url(file).mark()
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
