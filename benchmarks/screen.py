@@ -2,11 +2,12 @@
 backend alone.
 
     python -m benchmarks.screen --job 100000 --stream 100000 --records 10000 --threads 1
+    python -m benchmarks.screen --write aspirins.xyz --job 200000
 
 The same with `--model lennard-jones`, which takes next to nothing itself, says what all else takes.
 Structures are sent and results read by the project's client, in a process of its own. Where other
 work runs on the machine, compare processor time. Batches have a fixed size, since what a service
-measures on a busy machine is that. What durability costs is the difference of job and stream.
+measures on a busy machine is that. What durability costs is the difference of job and stream. `--pool` has ASE answer one by one.
 """
 
 import argparse
@@ -63,6 +64,27 @@ with Client(url) as client, open(path, "rb") as lines:
 print(first, time.perf_counter() - began, count)
 """
 """Submits a job and reads its results while it runs, or streams."""
+POOL = """
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from ase.io import iread, write
+from equipot import EquipotCalculator
+
+def begin(model, store, threads):
+    global calculator
+    calculator = EquipotCalculator(model, store, threads=int(threads))
+
+def answer(atoms):
+    atoms.calc = calculator
+    atoms.get_potential_energy(), atoms.get_forces()
+    return atoms
+
+given, output, *model = sys.argv[1:]
+with ProcessPoolExecutor(1, initializer=begin, initargs=model) as pool, open(output, "w") as file:
+    for atoms in pool.map(answer, iread(given, ":", format="extxyz"), chunksize=64):
+        write(file, atoms, format="extxyz")
+"""
+"""The script that people write with ASE: one calculator a process, structures one by one."""
 
 
 def molecules(count: int, model: str) -> Iterator[Structure]:
@@ -118,12 +140,12 @@ def asked(server: ServerProcess, way: str, path: Path) -> tuple[float, float, li
     return first, seconds, [course(each) for each in memory]
 
 
-def equipot(*arguments: str) -> tuple[float, float, float]:
-    """Seconds that a command takes, of the clock and of processors, and the most memory that it had,
-    MB.
+def python(*arguments: str) -> tuple[float, float, float]:
+    """Seconds that Python takes with some arguments, of the clock and of processors, and the most
+    memory that it had, MB; with the processes that it has started.
     """
     began = time.perf_counter()
-    command = [sys.executable, "-m", "app.cli.main", *arguments]
+    command = [sys.executable, *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -149,17 +171,29 @@ def write_input(path: Path, way: str, structures: int, model: str) -> None:
                 file.write(f"{len(molecule)}\nid={number}\n{atoms}\n".encode())
 
 
+def print_whole(name: str, count: int, alone: float, used: tuple[float, float, float]) -> None:
+    """A row of a process that reads a file and writes one."""
+    seconds, cpu, most = used
+    row = [name, count, digits(count / seconds), "", digits(1e3 * cpu / count)]
+    print_row([*row, f"{100 * alone * count / 1e3 / cpu:.0f} %", "", f"{most:.0f}"])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--job", type=int, default=100_000, help="structures; 0 leaves it out")
     parser.add_argument("--stream", type=int, default=100_000, help="the same")
     parser.add_argument("--records", type=int, default=10_000, help="of the SDF; the same")
+    parser.add_argument("--pool", type=int, default=0, help="by ASE in a pool; the same")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=8.0, help="for each size of a batch")
     parser.add_argument("--model", default="organic-xtb")
     parser.add_argument("--model-store", default=str(ROOT / "model_store"))
+    parser.add_argument("--write", type=Path, help="the file of --job alone, as XYZ; no more")
     options = parser.parse_args(arguments)
+    if options.write:
+        write_input(options.write, "job", options.job, options.model)
+        return
     loaded = ModelStore(Path(options.model_store)).load(options.model)
     backend = open_backend(loaded, PotentialOptions(threads=options.threads))
     sample = Sample("aspirin", list(molecules(128, options.model)))
@@ -192,17 +226,15 @@ def main(arguments: list[str] | None = None) -> None:
             write_input(folder / "in.sdf", "sdf", count, options.model)
             given = ["--model-store", options.model_store, "--model", options.model]
             files = [str(folder / "in.sdf"), "--output", str(folder / "out.sdf")]
-            seconds, cpu, most = equipot(
-                "predict", *files, *given, "--threads", str(options.threads)
-            )
-            row = [
-                "`equipot predict`",
-                count,
-                digits(count / seconds),
-                "",
-                digits(1e3 * cpu / count),
-            ]
-            print_row([*row, f"{100 * alone.cpu_ms * count / 1e3 / cpu:.0f} %", "", f"{most:.0f}"])
+            command = ["-m", "app.cli.main", "predict", *files, *given]
+            used = python(*command, "--threads", str(options.threads))
+            print_whole("`equipot predict`", count, alone.cpu_ms, used)
+        if count := options.pool:
+            write_input(folder / "in.xyz", "job", count, options.model)
+            files = [str(folder / "in.xyz"), str(folder / "out.xyz")]
+            given = [options.model, options.model_store, str(options.threads)]
+            used = python("-c", POOL, *files, *given)
+            print_whole("ASE, a process of a pool", count, alone.cpu_ms, used)
 
 
 if __name__ == "__main__":

