@@ -7,7 +7,8 @@ backend alone.
 The same with `--model lennard-jones`, which takes next to nothing itself, says what all else takes.
 Structures are sent and results read by the project's client, in a process of its own. Where other
 work runs on the machine, compare processor time. Batches have a fixed size, since what a service
-measures on a busy machine is that. What durability costs is the difference of job and stream. `--pool` has ASE answer one by one.
+measures on a busy machine is that. What durability costs is the difference of job and stream.
+`--pool` has ASE answer one by one.
 """
 
 import argparse
