@@ -122,7 +122,7 @@ def test_whatever_is_left_of_an_output_is_gone_on_with(
     whole = output.read_bytes()
     card = ModelStore(pair_store).load("pairs")
     model = ModelRef("pairs", card.card.version, card.digest)
-    Record.of(model, PredictRequest([]), form, [str(given)]).write(output)
+    Record.of(model, PredictRequest([]), form, [str(given)]).write(beside(output))
     output.write_bytes(whole[:cut])
     assert main([*arguments, "--resume"]) == 0
     assert output.read_bytes() == whole
