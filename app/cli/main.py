@@ -22,7 +22,7 @@ COMMANDS = {
     "eos": "equation of state of crystals: volume, bulk modulus and its derivative",
     "elastic": "elastic tensor of crystals and moduli of polycrystals",
     "phonons": "phonons of crystals: bands, density of states, thermal properties",
-    "md": "molecular dynamics of many replicas, in a heat bath or with the energy kept",
+    "md": "molecular dynamics of many replicas, in a heat bath, under a pressure, or with the energy kept",
     "neb": "ways of least energy between minima of the same atoms, saddle points and barriers",
     "ipi": "a model as a driver of i-PI's socket protocol",
     "jobs": "submit large jobs to a service, and look after them",

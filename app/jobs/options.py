@@ -127,7 +127,9 @@ def stored(request: PredictRequest) -> str:
 
 def _plain(options: Any) -> Any:
     if isinstance(options, TaskCall):
-        return {"name": options.kind.name, "options": options.options.model_dump(mode="json")}
+        # Which were stated decides what may stand beside them.
+        stated = options.options.model_dump(mode="json", exclude_unset=True)
+        return {"name": options.kind.name, "options": stated}
     return options.model_dump(mode="json")
 
 

@@ -94,6 +94,22 @@ def test_results_in_the_formats_that_hold_them(service: Running, kind: str) -> N
     assert "xyz does not hold what scan finds" in refused.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [("md", {"steps": 5, "timestep_fs": 5}), ("energies-of", {"difference": "deformation"})],
+)
+def test_options_are_kept_as_they_were_stated(
+    service: Running, task: str, options: dict[str, Any]
+) -> None:
+    """A default that was not stated may not stand beside what was."""
+    asked = {"structures": clusters(1, 2), "options": options}
+    job = submit(service, task, asked)["id"]
+    assert ended(service, job)["state"] == "done"
+    (kept,) = results(service, job)
+    at_once = service.client.post(f"/tasks/{task}", json=asked).json()["results"]
+    assert kept["status"] == at_once[0]["status"]
+
+
 def test_lines_have_options_in_the_query(service: Running) -> None:
     lines = "".join(json.dumps(each) + "\n" for each in clusters(2, 2))
     headers = {"Content-Type": "application/x-ndjson"}

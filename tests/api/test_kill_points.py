@@ -29,16 +29,18 @@ def service(pair_store: Path) -> Iterator[Running]:
 def breaks(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Have a function of a module raise for whatever holds the mark."""
 
-    def install(path: str, name: str) -> None:
+    def install(path: str, *names: str) -> None:
         module = importlib.import_module(path)
-        sound = getattr(module, name)
+        for name in names:
+            monkeypatch.setattr(module, name, broken(getattr(module, name)))
 
-        def broken(*args: Any, **options: Any) -> Any:
+    def broken(sound: Any) -> Any:
+        def breaking(*args: Any, **options: Any) -> Any:
             if str(MARK) in repr(args):
                 raise RuntimeError("no luck")
             return sound(*args, **options)
 
-        monkeypatch.setattr(module, name, broken)
+        return breaking
 
     return install
 
@@ -54,18 +56,18 @@ def assert_sound(service: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "code"),
+    ("module", "names", "code"),
     [
-        ("app.engine.graph_builder", "build_graph", "internal"),
-        ("app.engine.bisect", "collate", "model_failed"),
-        ("app.engine.bisect", "split", "model_failed"),
-        ("app.engine.bisect", "is_finite", "model_failed"),
+        ("app.engine.graph_builder", ("build_graphs", "build_graph"), "internal"),
+        ("app.engine.bisect", ("collate",), "model_failed"),
+        ("app.engine.bisect", ("split",), "model_failed"),
+        ("app.engine.bisect", ("is_finite",), "model_failed"),
     ],
 )
 def test_before_and_after_the_model(
-    service: Running, breaks: Any, module: str, name: str, code: str
+    service: Running, breaks: Any, module: str, names: tuple[str, ...], code: str
 ) -> None:
-    breaks(module, name)
+    breaks(module, *names)
     response = service.predict({"structures": [ARGON, CULPRIT, ARGON]})
     assert response.status_code == 200
     assert [r["status"] for r in response.json()["results"]] == ["ok", "error", "ok"]

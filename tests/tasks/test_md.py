@@ -261,6 +261,18 @@ def test_one_that_explodes_costs_the_others_nothing(argon: PairBackend) -> None:
     assert relaxed.reason == "completed"
 
 
+def test_a_cell_that_runs_away_is_told(argon: PairBackend) -> None:
+    """Under tension; before, its numbers overflowed."""
+    asked: dict[str, Any] = {"ensemble": "npt", "timestep_fs": 4.0, "trajectory": "none"}
+    asked |= {"temperatures_K": [2, 80], "steps": 450}
+    solid = structure_of(bulk("Ar", "fcc", a=5.3, cubic=True) * (2, 2, 2))
+    for pressure in (-0.3, -10.0, -1000.0):
+        torn = value_of(done(argon, "md", solid, **asked, pressure_GPa=pressure)).replicas
+        assert all(replica.reason.startswith("stopped: its cell ") for replica in torn)
+    pressed = value_of(done(argon, "md", solid, **asked, pressure_GPa=0.1)).replicas
+    assert [replica.reason for replica in pressed] == ["completed", "completed"]
+
+
 def test_a_bond_that_breaks_ends_a_replica(argon: PairBackend) -> None:
     weak = structure_of(Atoms("C2", [[0, 0, 0], [0, 0, 1.6]]))  # bound by 10 meV
     asked: dict[str, Any] = {"timestep_fs": 1.0, "steps": 300, "temperatures_K": 2000}

@@ -23,6 +23,9 @@ PERIOD = 4.0
 LIGHT = 1.66
 """fs: period of one atom's cell of mass 1, found by ASE's authors for aluminium."""
 
+MOST_RATE = 10.0
+"""Logarithm of what lengths are multiplied by in half a step, at most; no sound step is near it."""
+
 
 class Stretch(NamedTuple):
     """What a barostat does to positions and velocities in the middle of a step.
@@ -119,17 +122,16 @@ class Barostat:
 
     def stretch(self, noise: float) -> Stretch:
         """What it does between two kicks; noise is a normal number."""
-        first, drag = (
-            self._grown(),
-            -2.0 * self.half * (1.0 + self.share) * self.momentum / self.mass,
-        )
+        first, drag = self._grown(1.0), self._grown(-2.0 * (1.0 + self.share))
         self.momentum = self.damp * self.momentum + self.spread * noise
-        second = self._grown()
+        second = self._grown(1.0)
         self.scale *= first * second
-        return Stretch(first, math.exp(drag), second)
+        return Stretch(first, drag, second)
 
-    def _grown(self) -> float:
-        return math.exp(self.half * self.momentum / self.mass)
+    def _grown(self, times: float) -> float:
+        """Within what numbers hold, so that one that runs away can be told."""
+        rate = times * self.half * self.momentum / self.mass
+        return math.exp(min(max(rate, -MOST_RATE), MOST_RATE))
 
     @property
     def state(self) -> MdBarostat:

@@ -32,6 +32,10 @@ LOOK_EVERY = 20
 """Steps between two looks at bonds, and at what is out of domain."""
 MOST_MOVE = 0.5
 """Å that an atom may move in a step."""
+MOST_STRETCH = 1.1
+"""Times that a cell may become longer, or shorter, in a step."""
+MOST_GROWTH = 8.0
+"""Times that the volume of a cell may be that of the beginning, or the other way round."""
 COMPLETED = "completed"
 
 
@@ -197,6 +201,11 @@ class Dynamics(Task[Trajectory]):
         """Why its step is not sound, by the longest force, eV/Å, and the kinetic energy, eV, after it."""
         if not force <= self._safeguards.max_force:
             return f"a force of {force:.3g} eV/Å, over the limit of {self._safeguards.max_force:g}"
+        if not 1 / MOST_GROWTH <= self.scale**3 <= MOST_GROWTH:
+            return (
+                f"its cell has {self.scale**3:.3g} times the volume of the beginning, beyond "
+                f"{MOST_GROWTH:g} times: it does not hold together at this temperature and pressure"
+            )
         temperature = temperature_of(kinetic, self.plan.body.degrees_of_freedom)
         if not temperature <= self.plan.options.max_temperature_K:
             limit = self.plan.options.max_temperature_K
@@ -298,7 +307,15 @@ def _departed(
     moves = np.linalg.norm(positions - stretched * grown * before, axis=1)
     ends: dict[Dynamics, Trajectory | EquipotError] = {}
     parts = (np.split(rows, first[1:]) for rows in (positions, velocities, moves))
-    for task, own, speeds, lengths in zip(tasks, *parts, strict=True):
+    for task, stretch, own, speeds, lengths in zip(tasks, stretches, *parts, strict=True):
+        longer = float(stretch[0] * stretch[2])
+        if not 1 / MOST_STRETCH <= longer <= MOST_STRETCH:
+            ends[task] = task.stopped(
+                f"its cell would become {longer:.3g} times as long in one step, beyond "
+                f"{MOST_STRETCH:g} times; take a pressure_GPa nearer to what the structure bears, or "
+                "a longer barostat_ps"
+            )
+            continue
         if not lengths.max() <= MOST_MOVE:
             ends[task] = task.stopped(
                 f"atom {int(np.argmax(lengths))} would move {lengths.max():.3g} Å in one step, over the "
