@@ -180,7 +180,7 @@ def test_a_signal_to_a_process(store: ModelStore, pair_card: ModelCard) -> None:
     assert process.stderr is not None
     try:
         told = ""
-        while " ready after " not in told:
+        while " ready after " not in told or "listening on" not in told:  # in either order
             told += process.stderr.readline()
         address = re.search(r"listening on (http://\S+)", told)
         assert address, told
