@@ -86,7 +86,7 @@ def serving(installed: Installed) -> Iterator[str]:
         assert process.stderr
         for line in process.stderr:
             log += line
-            if "ready after" in line:
+            if "ready after" in log and "listening on" in log:  # in either order
                 break
         address = re.search(r"listening on (http://\S+)", log)
         assert address, log

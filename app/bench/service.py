@@ -84,7 +84,8 @@ class ServerProcess:
         log = ""
         for line in self._process.stderr:
             log += line
-            if " ready after " in line or " failed after " in line:
+            is_ready = " ready after " in log and LISTENING.search(log)  # in either order
+            if is_ready or " failed after " in line:
                 break
         listening = LISTENING.search(log)
         if listening is None or " ready after " not in log:

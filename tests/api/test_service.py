@@ -299,7 +299,7 @@ def test_process_from_start_to_signal(pair_store: Path) -> None:
         told = ""
         for line in process.stderr:
             told += line
-            if " ready after " in line:
+            if " ready after " in told and "listening on" in told:  # in either order
                 break
         address = re.search(r"listening on (http://\S+)", told)
         assert address, told

@@ -37,7 +37,8 @@ class Process:
         assert self._process.stderr
         for line in self._process.stderr:
             self.log.append(line)
-            if "ready after" in line:
+            told = "".join(self.log)
+            if "ready after" in told and "listening on" in told:  # in either order
                 break
         address = re.search(r"listening on (http://\S+)", "".join(self.log))
         assert address, "".join(self.log)
