@@ -7,8 +7,8 @@ from typing import NamedTuple
 import orjson
 
 from app.errors import InvalidRequest
+from app.places.folder import UNFINISHED, Folder
 from app.protocol.tally import Tally
-from app.store.folder import UNFINISHED, Folder
 
 LEDGER = "_parts-"
 """Begins the names of files that say what is in which. Readers of Parquet pass over names that begin

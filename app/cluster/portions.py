@@ -18,7 +18,7 @@ from app.formats.compression import LONGEST_MARK, expand, is_compressed, plain_n
 from app.formats.registry import FORMATS, HEAD, of_content, of_name
 from app.jobs.parts import PART_STRUCTURES, Part, PartLimits
 from app.jobs.split import split
-from app.store.url import Url, is_url
+from app.places.url import Url, is_url
 
 LARGEST = 256_000_000
 """Bytes of one structure, about four million atoms."""

@@ -18,10 +18,10 @@ from app.errors import (
     ModelExists,
     UnknownModel,
 )
+from app.places.url import READ_ONLY, Url
 from app.store.card import NAME_PATTERN
 from app.store.files import CARD_BYTES, FILE_BYTES
 from app.store.store import CARD, StoredModel, is_version, let_everybody_read, read_version
-from app.store.url import READ_ONLY, Url
 
 CHUNK = 4 << 20
 

@@ -8,8 +8,8 @@ import pytest
 from app.cli.predict.record import within
 from app.cluster.folder import LINES, ScreenFolder
 from app.errors import InvalidRequest, UnreachableStore
+from app.places.folder import Folder, LocalFolder, UrlFolder, open_folder
 from app.protocol.tally import Outcome, Tally
-from app.store.folder import Folder, LocalFolder, UrlFolder, open_folder
 from tests.extras import run_without
 from tests.store.remote_stores import s3_server, writable
 
@@ -104,7 +104,7 @@ def test_a_store_without_rights_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_without_its_package_a_url_names_it(tmp_path: Path) -> None:
     code = (
         "from app.errors import InvalidRequest\n"
-        "from app.store.folder import open_folder\n"
+        "from app.places.folder import open_folder\n"
         "try:\n    open_folder('s3://bucket/results')\n"
         "except InvalidRequest as error:\n    print(error)"
     )

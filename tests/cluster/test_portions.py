@@ -12,8 +12,8 @@ from app.cluster.portions import Portions, grouped
 from app.cluster.worker import entries_of
 from app.errors import InvalidFormat, UnreachableStore
 from app.jobs.parts import Part
+from app.places.url import Url
 from app.protocol.intake import Drawing
-from app.store.url import Url
 from tests.store.remote_stores import writable
 
 NAMES = ("CH3CH2OH", "C6H6", "H2O", "CH3CONH2", "NH3")

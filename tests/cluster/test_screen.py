@@ -17,12 +17,12 @@ from app.cluster.portions import Portions
 from app.cluster.screen import Resources, Screen
 from app.cluster.shipping import PackedModel
 from app.cluster.worker import Assignment
+from app.places.folder import LocalFolder
 from app.protocol.intake import Drawing
 from app.protocol.request import PredictRequest
 from app.protocol.tally import Tally
 from app.relax import RelaxOptions
 from app.settings import Settings
-from app.store.folder import LocalFolder
 from app.store.store import ModelStore
 from tests.store.remote_stores import s3_server
 

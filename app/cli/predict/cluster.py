@@ -17,14 +17,14 @@ from app.cluster.shipping import PackedModel
 from app.cluster.worker import Assignment, Usage
 from app.errors import InvalidRequest
 from app.formats.registry import WRITERS
+from app.places.folder import open_folder
+from app.places.url import Url, is_url
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
 from app.protocol.tally import Tally, counted
 from app.settings import Settings
-from app.store.folder import open_folder
 from app.store.location import open_store
-from app.store.url import Url, is_url
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -17,10 +17,10 @@ from app.formats.frame import Frame
 from app.formats.notation import Smiles
 from app.formats.registry import of_name
 from app.formats.smiles import Embedder
+from app.places.url import Url, is_url
 from app.protocol.intake import Drawing
 from app.protocol.request import Entry
 from app.service.embedding import conformer_entries
-from app.store.url import Url, is_url
 
 STANDARD_INPUT = "-"
 NEEDS_RAY = (

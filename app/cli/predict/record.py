@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from app.cli.predict.entries import ONE, is_stream
 from app.errors import InvalidRequest
+from app.places.folder import Folder, LocalFolder
+from app.places.url import Url, is_url
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
-from app.store.folder import Folder, LocalFolder
-from app.store.url import Url, is_url
 
 SUFFIX = ".unfinished.json"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.errors import InvalidRequest, UnreachableStore
-from app.store.url import LOCAL, READ_ONLY, Url, is_url
+from app.places.url import LOCAL, READ_ONLY, Url, is_url
 
 UNFINISHED = ".unfinished"
 """Ends the name of a file that is being written."""
