@@ -387,7 +387,7 @@ class Jobs:
             time.sleep(patience.seconds(last is not before))
 
     def wait(self, job_: Job | str, *, progress: bool = False) -> Job:
-        """The job, once it has ended."""
+        """The job, once it has ended; `progress` shows a bar."""
         now = self.get(job_)
         with bar(progress, now.structures) as shown:
             for now in self.events(job_):

@@ -50,7 +50,13 @@ def bar(wanted: bool, total: int | None = None, unit: str = "structure") -> Iter
 
     Raises:
         EquipotError: one is wanted, and tqdm is not installed.
+        TypeError: it is said in other words than True and False.
     """
+    if not isinstance(wanted, bool):
+        raise TypeError(
+            f"progress: {wanted!r}; True shows a bar, False none, and a function is told the stages "
+            "of a task that is asked for at once (those of a job are in jobs.events)"
+        )
     if not wanted:
         yield Bar()
         return

@@ -34,6 +34,8 @@ def test_from_an_iterator_to_results(client: Client) -> None:
     ended = client.jobs.wait(submitted, progress=True)
     assert (ended.state, ended.done, ended.failed, ended.left) == ("done", count, 0, 0)
     assert ended.is_over
+    with pytest.raises(TypeError, match="a function is told the stages"):
+        client.jobs.wait(submitted, progress=print)  # type: ignore[arg-type]
     results = list(client.jobs.results(submitted.id))
     assert [result.id for result in results] == [str(i) for i in range(count)]
     assert results[7].index == 7
