@@ -29,7 +29,7 @@ from app.jobs.pace import Pace, Paces
 from app.jobs.parts import Part
 from app.jobs.store import JobStore
 from app.protocol.model_ref import ModelRef
-from app.protocol.request import Entry
+from app.protocol.request import Entry, PredictRequest
 from app.protocol.response import Result
 from app.service.choice import Choice, ref_of
 from app.service.load import Load
@@ -167,7 +167,8 @@ class Runner:
     async def _answered(self, lease: Lease) -> None:
         job = await self._job(lease.job)
         choice = Choice([self._potential(model) for model in job.models])
-        request = request_of(job, [], self._caller)
+        path = self._folder.work(lease.job, lease.number)
+        request, entries, kept = await self.threaded(self._read, job, lease, path)
         has_task = request.task is not None
         relaxes = has_task or request.relax is not None
 
@@ -186,8 +187,6 @@ class Runner:
             budgets = [potential.workers.budget for potential in choice.potentials]
             return Load.largest(Load.window(budget, relaxes, on_cpu) for budget in budgets)
 
-        path = self._folder.work(lease.job, lease.number)
-        entries, kept = await self.threaded(self._read, job, lease, path)
         entries = [new for entry in entries for new in await self._drawn(entry)]
         entries = [choice.named(entry, choice.potential(entry, request)) for entry in entries]
         if kept.records or kept.states:
@@ -225,18 +224,20 @@ class Runner:
         except StructureTooLarge as error:
             return [replace(entry, structure=error)]
 
-    def _read(self, job: Job, lease: Lease, path: Path) -> tuple[list[Entry], Kept]:
-        """The structures of a chunk, and how far it is; what cannot be read again and again, is an
-        error of each.
+    def _read(self, job: Job, lease: Lease, path: Path) -> tuple[PredictRequest, list[Entry], Kept]:
+        """What is asked, the structures of a chunk, and how far it is; what cannot be read again and
+        again, is an error of each.
         """
         try:
-            return self._read_entries(job, lease), Kept.read(path)
+            asked = request_of(job, [], self._caller)
+            return asked, self._read_entries(job, lease), Kept.read(path)
         except Exception as error:
             if lease.attempts <= HOPELESS:
                 raise
             log.exception("job %s: chunk %d cannot be read", *lease.place)
             unread = BackendError(f"cannot be read again: {error}; the service's log has more")
-            return [Entry(None, unread)] * lease.structures, Kept()
+            nothing = PredictRequest(entries=[], model=job.model)
+            return nothing, [Entry(None, unread)] * lease.structures, Kept()
 
     def _read_entries(self, job: Job, lease: Lease) -> list[Entry]:
         items = self._folder.read_input(lease.job, lease.start, lease.stop)

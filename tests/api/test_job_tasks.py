@@ -10,6 +10,7 @@ import ormsgpack
 import pytest
 
 import app.engine.load
+import app.jobs.runner
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
 from app.store.card import ModelCard
@@ -108,6 +109,24 @@ def test_options_are_kept_as_they_were_stated(
     (kept,) = results(service, job)
     at_once = service.client.post(f"/tasks/{task}", json=asked).json()["results"]
     assert kept["status"] == at_once[0]["status"]
+
+
+def test_what_cannot_be_read_again_is_an_error_of_each(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of which nothing can be made ends, and others after it."""
+
+    def unreadable(*_: Any) -> Any:
+        raise ValueError("of another time")
+
+    monkeypatch.setattr(app.jobs.runner, "request_of", unreadable)
+    monkeypatch.setattr(app.jobs.runner, "HOPELESS", 1)
+    monkeypatch.setattr(app.jobs.runner, "BACKOFF", 0.01)
+    job = submit(service, "thermo", {"structures": clusters(2, 2)})["id"]
+    now = ended(service, job)
+    assert (now["state"], now["failed"]) == ("done", 2)
+    for result in results(service, job):
+        assert "cannot be read again: of another time" in result["error"]["message"]
 
 
 def test_lines_have_options_in_the_query(service: Running) -> None:
