@@ -178,6 +178,18 @@ def test_images_of_several_paths_share_batches(argon: PairBackend) -> None:
     assert len(backend.batches) < sum(path.steps for path in paths)
 
 
+def test_an_end_that_cannot_be_relaxed_is_named_once(argon: PairBackend) -> None:
+    crystal, hops = vacancy()
+    held, on_one_spot = structure_of(crystal), hops[0].copy()
+    on_one_spot.positions[1] = on_one_spot.positions[0]
+    with pytest.raises(InvalidStructure, match=r"^ends\.0: atom 0"):
+        done(argon, "neb", held, ends=[end(on_one_spot)], images=3)
+    asked: dict[str, Any] = {"images": 3, "path_fmax_eV_per_A": 0.05}
+    both = done(argon, "neb", held, ends=[end(hops[0]), end(crystal)], **asked)
+    (doubt,) = both.warnings
+    assert doubt.message.startswith("ends.1: there is no path: it comes to rest where")
+
+
 def test_ends_are_brought_near_as_a_whole(organic: Backend) -> None:
     turned = INVERTED.copy()
     turned.rotate(70, (1, 2, 3))

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
-from app.errors import EquipotError, NotConverged
+from app.errors import EquipotError, InputError
 from app.relax import Relaxed
 from app.tasks.asking import Asking
 from app.tasks.kind import Done, TaskKind, TaskValue
@@ -111,8 +111,8 @@ async def _at_rest(
 ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
     try:
         return await asking.minimum(structure, options.relaxation)
-    except NotConverged as error:
-        raise NotConverged(f"{name}: {error}") from None
+    except InputError as error:
+        raise type(error)(f"{name}: {error}") from None
 
 
 async def _path(
@@ -202,7 +202,8 @@ def _doubts(
     """What is doubtful of a path."""
     name = f"ends.{number}"
     if isinstance(found, EquipotError):
-        yield AnswerWarning("path_not_converged", f"{name}: there is no path: {found}")
+        why = str(found).removeprefix(f"{name}: ")
+        yield AnswerWarning("path_not_converged", f"{name}: there is no path: {why}")
         return
     path, doubts = found
     yield from doubts
