@@ -85,14 +85,22 @@ class Url:
             self.system.invalidate_cache()
             magic = "[*]" if self.protocol in READ_ONLY else r"[*?\[]"  # `?` begins a query
             if not re.search(magic, self.path):
-                if self.system.isfile(self.path):
-                    return [self._url]
-                raise InvalidFormat(f"{self.shown}: no such file")
+                return self._itself()
             found = self.system.glob(self.path, detail=True)
         files = sorted(path for path, about in found.items() if about["type"] == "file")
         if not files:
             raise InvalidFormat(f"{self.shown}: no file matches")
         return [self._of(path) for path in files]
+
+    def _itself(self) -> list[str]:
+        """Its own URL, if a file is there; `isfile` would take a refusal for its absence."""
+        try:
+            kind = self.system.info(self.path)["type"]
+        except FileNotFoundError:
+            raise InvalidFormat(f"{self.shown}: no such file") from None
+        if kind != "file":
+            raise InvalidFormat(f"{self.shown}: no file, but a {kind}")
+        return [self._url]
 
     def size(self) -> int:
         """Of the file, in bytes."""

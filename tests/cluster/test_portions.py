@@ -87,6 +87,17 @@ def test_files_at_urls_are_fetched_in_their_turn(files, kind, tmp_path, monkeypa
             expanded([f"{url}/c.xyz"], urls=True)
 
 
+def test_who_is_refused_is_not_told_that_there_is_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = pytest.importorskip("fsspec.implementations.memory")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("no credentials")
+
+    monkeypatch.setattr(memory.MemoryFileSystem, "info", refuse)
+    with pytest.raises(UnreachableStore, match="no credentials"):
+        expanded(["memory://library/a.xyz"], urls=True)
+
+
 def test_lines_of_smiles_are_molecules(files: list[str]) -> None:
     (file,) = (file for file in files if ".smi" in file)
     with Portions([file], size=1) as portions:
