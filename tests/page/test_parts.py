@@ -50,11 +50,13 @@ def test_models_say_what_they_are_for_and_are_chosen(go: Go, bundled: Running) -
     with go() as visit:
         visit.page.click("nav a[href='#models']")
         visit.expect("#compute").to_be_hidden()
-        first = visit.page.locator("#models article").nth(0)
-        assert first.locator("li").all_inner_texts() == summary
-        assert "energy, MAE, meV/atom" in first.locator("table").inner_text()
-        picture = first.locator("img")
-        assert picture.get_attribute("alt") == "Errors of forces against their estimates"
+        first = "#models article:nth-of-type(1)"
+        visit.expect(f"{first} li").to_have_text(summary)
+        visit.expect(f"{first} table").to_contain_text("energy, MAE, meV/atom")
+        visit.expect(f"{first} img").to_have_attribute(
+            "alt", "Errors of forces against their estimates"
+        )
+        picture = visit.page.locator(f"{first} img")
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
         other = visit.page.locator("#models article").nth(1)
         other.get_by_role("button", name="Use it").click()
@@ -119,6 +121,7 @@ def test_axe_finds_nothing_serious(go: Go, scheme: str) -> None:
         found = visit.page.evaluate(FINDINGS)
         for part in ("jobs", "models"):
             visit.page.click(f"nav a[href='#{part}']")
+            visit.expect(f"#{part}").to_be_visible()
             found += visit.page.evaluate(FINDINGS)
         assert found == []
 

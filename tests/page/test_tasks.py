@@ -14,12 +14,11 @@ def test_a_form_for_each_task_is_made_of_the_services_schema(go: Go, bundled: Ru
     tasks = bundled.client.get("/tasks").json()["tasks"]
     with go() as visit:
         visit.page.click("#tasks summary")
-        names = visit.page.locator("#task option").all_inner_texts()
-        assert names == [task["name"] for task in tasks]
+        visit.expect("#task option").to_have_text([task["name"] for task in tasks])
         for task in tasks:
             visit.page.select_option("#task", task["name"])
-            fields = visit.page.locator("#task-options [name]")
-            assert fields.count() == len(task["options"]["properties"])
+            options = task["options"]["properties"]
+            visit.expect("#task-options [name]").to_have_count(len(options))
         assert visit.complaints == []
 
 
@@ -104,5 +103,4 @@ def test_a_task_as_a_job(go: Go) -> None:
         visit.page.click("#task-job")
         visit.expect("#job-list li").to_contain_text("thermo of O")
         visit.expect("#job-list li").to_contain_text("done: 1 of 1 answered.")
-        links = visit.page.locator("#job-list a.button").all_inner_texts()
-        assert links == ["json", "lines"]
+        visit.expect("#job-list a.button").to_have_text(["json", "lines"])
