@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from app.errors import EquipotError, TrainingError
-from app.labelling.isolation import START_LIMIT, ItemResult, answer
+from app.labelling.isolation import START_LIMIT, answer
+from app.labelling.ordering import ItemResult, in_order
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -53,9 +54,17 @@ class _Entry:
 
 
 class _Pool(Generic[Item, Value]):
-    """Workers of a cluster that this process is a driver of."""
+    """Workers of a cluster that this process is a driver of.
 
-    def __init__(self, start: Callable[[], Callable[[Item], Value]], timeout: float) -> None:
+    Args:
+        start: called once in every worker.
+        timeout: seconds that one item may take.
+        processes: number of workers of one core; 0 for as many as the cluster has room for.
+    """
+
+    def __init__(
+        self, start: Callable[[], Callable[[Item], Value]], timeout: float, processes: int
+    ) -> None:
         import ray
 
         self._ray, self._timeout = ray, timeout
@@ -63,28 +72,31 @@ class _Pool(Generic[Item, Value]):
         self._actor = ray.remote(Labeller).options(num_cpus=1)
         self.places: list[_Place] = []
         self.again: list[_Entry] = []
+        room = int(ray.cluster_resources().get("CPU", 0))
+        for _ in range(processes or max(1, room)):
+            self._add()
 
-    def room(self) -> int:
-        """Workers of one core that the cluster may hold."""
-        return int(self._ray.cluster_resources().get("CPU", 0))
-
-    def add(self) -> None:
-        """One more worker."""
+    def _add(self) -> None:
         actor = self._actor.remote()
         deadline = time.monotonic() + START_LIMIT
         self.places.append(_Place(actor, actor.start.remote(self._start), deadline))
 
-    def idle(self) -> _Place | None:
-        """A worker that has nothing to do."""
-        return next((place for place in self.places if place.is_ready and not place.entry), None)
+    @property
+    def busy(self) -> bool:
+        """Whether a worker has an item, or one is to be tried again."""
+        return bool(self.again) or any(place.entry for place in self.places)
 
-    def give(self, entry: _Entry, place: _Place) -> None:
-        """Have an item answered."""
-        place.entry, place.ref = entry, place.actor.one.remote(entry.item)
-        place.deadline = time.monotonic() + self._timeout
+    def takes(self, index: int, item: Item) -> bool:
+        """Have an item answered by a worker that has nothing to do; false where there is none."""
+        self._try_again()
+        place = self._idle()
+        if place is not None:
+            self._give(_Entry(index, item), place)
+        return place is not None
 
     def news(self) -> Iterator[ItemResult[Item, Value]]:
         """Wait a moment; what has ended since."""
+        self._try_again()
         busy = {place.ref: place for place in self.places if place.entry or not place.is_ready}
         soonest = min((place.deadline for place in busy.values()), default=math.inf)
         patience = min(WAIT, max(0.0, soonest - time.monotonic()))
@@ -99,6 +111,18 @@ class _Pool(Generic[Item, Value]):
         """End all workers."""
         for place in self.places:
             self._ray.kill(place.actor)
+
+    def _idle(self) -> _Place | None:
+        return next((place for place in self.places if place.is_ready and not place.entry), None)
+
+    def _give(self, entry: _Entry, place: _Place) -> None:
+        place.entry, place.ref = entry, place.actor.one.remote(entry.item)
+        place.deadline = time.monotonic() + self._timeout
+
+    def _try_again(self) -> None:
+        """What ended a worker goes to the next one that is free."""
+        while self.again and (place := self._idle()) is not None:
+            self._give(self.again.pop(), place)
 
     def _ended(self, place: _Place) -> Iterator[ItemResult[Item, Value]]:
         try:
@@ -139,7 +163,7 @@ class _Pool(Generic[Item, Value]):
         """What a worker had that is given up."""
         self._ray.kill(place.actor)
         self.places.remove(place)
-        self.add()
+        self._add()
         assert place.entry is not None
         return place.entry
 
@@ -165,28 +189,4 @@ def scattered(
         EquipotError: what `start` raised.
         TrainingError: a worker that dies or hangs before its first item.
     """
-    entries = (_Entry(index, item) for index, item in enumerate(items))
-    entry = next(entries, None)
-    if entry is None:
-        return
-    pool: _Pool[Item, Value] = _Pool(start, timeout)
-    finished: dict[int, ItemResult[Item, Value]] = {}
-    following = 0
-    try:
-        for _ in range(processes or max(1, pool.room())):
-            pool.add()
-        while entry or finished or pool.again or any(place.entry for place in pool.places):
-            while (place := pool.idle()) is not None:
-                if pool.again:
-                    pool.give(pool.again.pop(), place)
-                elif entry and entry.index < following + window:
-                    pool.give(entry, place)
-                    entry = next(entries, None)
-                else:
-                    break
-            finished |= {result.index: result for result in pool.news()}
-            while following in finished:
-                yield finished.pop(following)
-                following += 1
-    finally:
-        pool.stop()
+    yield from in_order(lambda: _Pool[Item, Value](start, timeout, processes), items, window)

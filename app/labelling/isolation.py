@@ -10,11 +10,11 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from typing import Any, Generic, TypeVar
 
 from app.errors import EquipotError, TrainingError
+from app.labelling.ordering import ItemResult, in_order
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -22,23 +22,6 @@ Value = TypeVar("Value")
 START_LIMIT = 300.0  # s, that a worker may take before its first item
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _SPAWN = get_context("spawn")
-
-
-@dataclass(frozen=True)
-class ItemResult(Generic[Item, Value]):
-    """What became of one item.
-
-    Attributes:
-        index: position of the item in the input.
-        item: the item.
-        value: what the function returned, None after a failure.
-        failure: why there is no value, None on success.
-    """
-
-    index: int
-    item: Item
-    value: Value | None
-    failure: str | None
 
 
 def isolated(
@@ -62,35 +45,41 @@ def isolated(
         EquipotError: what `start` raised.
         TrainingError: a worker that dies or hangs before its first item.
     """
-    queue = enumerate(items)
-    entry = next(queue, None)
-    pool = [_Worker[Item, Value](start, timeout) for _ in range(processes if entry else 0)]
-    finished: dict[int, ItemResult[Item, Value]] = {}
-    following = 0
-    try:
-        while entry or finished or any(worker.busy for worker in pool):
-            for worker in pool:
-                if entry and worker.idle and entry[0] < following + window:
-                    worker.give(entry)
-                    entry = next(queue, None)
-            finished |= {result.index: result for result in _collect(pool)}
-            while following in finished:
-                yield finished.pop(following)
-                following += 1
-    finally:
-        for worker in pool:
+    yield from in_order(lambda: _Pool[Item, Value](start, timeout, processes), items, window)
+
+
+class _Pool(Generic[Item, Value]):
+    """The worker processes of this one."""
+
+    def __init__(
+        self, start: Callable[[], Callable[[Item], Value]], timeout: float, processes: int
+    ) -> None:
+        self.workers = [_Worker[Item, Value](start, timeout) for _ in range(processes)]
+
+    @property
+    def busy(self) -> bool:
+        return any(worker.entry is not None for worker in self.workers)
+
+    def takes(self, index: int, item: Item) -> bool:
+        for worker in self.workers:
+            if worker.idle:
+                worker.give((index, item))
+                return True
+        return False
+
+    def news(self) -> Iterator[ItemResult[Item, Value]]:
+        """Wait until a worker has news or runs out of time; the results that there are then."""
+        patience = min(worker.deadline for worker in self.workers) - time.monotonic()
+        awake = [part for worker in self.workers for part in (worker.pipe, worker.process.sentinel)]
+        connection.wait(awake, None if math.isinf(patience) else max(patience, 0.0))
+        for worker in self.workers:
+            result = worker.news()
+            if result is not None:
+                yield result
+
+    def stop(self) -> None:
+        for worker in self.workers:
             worker.stop()
-
-
-def _collect(pool: "list[_Worker[Item, Value]]") -> Iterator[ItemResult[Item, Value]]:
-    """Wait until a worker has news or runs out of time; the results that there are then."""
-    patience = min(worker.deadline for worker in pool) - time.monotonic()
-    awake = [part for worker in pool for part in (worker.pipe, worker.process.sentinel)]
-    connection.wait(awake, None if math.isinf(patience) else max(patience, 0.0))
-    for worker in pool:
-        result = worker.news()
-        if result is not None:
-            yield result
 
 
 class _Worker(Generic[Item, Value]):
@@ -113,10 +102,6 @@ class _Worker(Generic[Item, Value]):
     @property
     def idle(self) -> bool:
         return self.ready and self.entry is None
-
-    @property
-    def busy(self) -> bool:
-        return self.entry is not None
 
     def give(self, entry: tuple[int, Item]) -> None:
         self.entry, self.deadline = entry, time.monotonic() + self._timeout

@@ -21,7 +21,8 @@ from ase.io import iread
 from ase.io.extxyz import write_extxyz
 
 from app.errors import InvalidFormat, InvalidRequest
-from app.labelling.isolation import ItemResult, describe, isolated
+from app.labelling.isolation import describe, isolated
+from app.labelling.ordering import ItemResult
 from app.labelling.output import label_output
 from app.labelling.states import StateSetter
 

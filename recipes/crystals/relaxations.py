@@ -12,7 +12,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from itertools import islice
+from itertools import cycle, islice
 
 import numpy as np
 from ase import Atoms
@@ -34,10 +34,12 @@ SAME = 1.0
 
 
 def crystals(path: str, count: int, most_atoms: int) -> list[Atoms]:
-    """The first frames of a file that have no more atoms, perturbed."""
+    """The first frames of a file that have no more atoms, perturbed; again, and otherwise perturbed,
+    where they are too few.
+    """
     rng = np.random.default_rng(0)
     small = (atoms for atoms in iread(path, format="extxyz") if len(atoms) <= most_atoms)
-    return [perturbed(atoms, 0.03, 0.1, rng) for atoms in islice(small, count)]
+    return [perturbed(atoms, 0.03, 0.1, rng) for atoms in islice(cycle(small), count)]
 
 
 def in_flight(model: Model, given: Sequence[Atoms], relax: RelaxOptions) -> list[Result]:
