@@ -154,9 +154,9 @@ class PredictBody(AskBody):
 
     model_config = ConfigDict(json_schema_extra={"example": {"structures": [dict(WATER)]}})
 
-    properties: Annotated[list[Name], Field(max_length=len(NAMES), fail_fast=True)] | None = Field(
-        default=None, description="default: energy, forces, and stress of bulk"
-    )
+    properties: (
+        Annotated[list[Name], Field(min_length=1, max_length=len(NAMES), fail_fast=True)] | None
+    ) = Field(default=None, description="default: energy, forces, and stress of bulk")
     relax: Annotated[RelaxOptions | None, BeforeValidator(_switched)] = Field(
         default=None, description="how to relax; true takes the defaults, false relaxes nothing"
     )

@@ -12,8 +12,9 @@ from app.atoms.warnings import AnswerWarning
 
 BONDED = 1.15
 """Times the sum of two radii; pairs that are closer are bonded."""
-JOINED = 1.25
-"""The same of pairs that hold a molecule together, whose bonds may be long."""
+SLACK = 0.45
+"""Å, beyond the sum of two radii: pairs that are closer hold a molecule together, whose bonds may be
+long (Meng and Lewis, J. Comput. Chem. 12, 891 (1991))."""
 APART = 1.5
 """Times the sum of two radii; pairs that are further apart are not."""
 MOST_ATOMS = 500
@@ -46,14 +47,10 @@ def changed_bonds(before: Structure, after: Structure) -> tuple[AnswerWarning, .
     return (AnswerWarning("bonds_changed", f"bonds {', '.join(changes[:TOLD])}{more}"),)
 
 
-def joined(structure: Structure, factor: float = JOINED) -> Booleans:
-    """(N, N), which atoms are bonded to each other; of what does not repeat.
-
-    Args:
-        structure: N atoms.
-        factor: times the sum of two radii, below which they are.
-    """
-    bonded = _stretch(structure) < factor
+def joined(structure: Structure) -> Booleans:
+    """(N, N), which atoms are bonded to each other; of what does not repeat."""
+    distances, radii = _distances(structure)
+    bonded = distances < radii + SLACK
     np.fill_diagonal(bonded, False)
     return bonded
 
@@ -82,11 +79,16 @@ def kinds_of(structure: Structure) -> list[int]:
 
 def _stretch(structure: Structure) -> Floats:
     """(N, N): distances over the sums of the radii."""
+    distances, radii = _distances(structure)
+    stretch: Floats = distances / radii
+    return stretch
+
+
+def _distances(structure: Structure) -> tuple[Floats, Floats]:
+    """(N, N) each, Å: distances, and sums of the radii."""
     radii = covalent_radii[structure.numbers]
     vectors = structure.positions[:, None] - structure.positions[None]
-    distances = np.sqrt(np.einsum("ija,ija->ij", vectors, vectors))
-    stretch: Floats = distances / (radii[:, None] + radii[None])
-    return stretch
+    return np.sqrt(np.einsum("ija,ija->ij", vectors, vectors)), radii[:, None] + radii[None]
 
 
 def _named(structure: Structure, atom: int) -> str:

@@ -87,7 +87,7 @@ class Administration:
         """Have a name stand for something else.
 
         Raises:
-            InvalidRequest: it is no name.
+            InvalidRequest: it is no name, or that of a model, and is to stand for another one.
             StoreError: a version is not served.
         """
         if not re.fullmatch(NAME_PATTERN, name) or len(name) > LONGEST_NAME:
@@ -99,6 +99,12 @@ class Administration:
         def changed(deployment: Deployment) -> Deployment:
             for key in alias.shares:
                 self._models.check_served(key, key)
+                if self._of(name) and key.partition("@")[0] != name:
+                    raise InvalidRequest(
+                        f"alias '{name}' is the name of a model, and '{key}' is another model, which "
+                        f"those who ask for '{name}' do not expect: take another name, and make that "
+                        "the default if need be (PUT /admin/default)"
+                    )
             return deployment.changed(aliases={**deployment.aliases, name: alias})
 
         await self._models.deploy(changed)

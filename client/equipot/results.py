@@ -120,7 +120,9 @@ class Result:
 
     @property
     def fmax(self) -> float | None:
-        """eV/Å, length of the longest force."""
+        """eV/Å, length of the longest force; of a relaxation, of those that may move the atoms."""
+        if self.relaxation is not None:
+            return self.relaxation.fmax
         if self.forces is None:
             return None
         return float(np.linalg.norm(self.forces, axis=1).max(initial=0.0))

@@ -20,6 +20,7 @@ from app.store.card import ModelCard
 from app.store.store import CARD, ModelStore, StoredModel
 from tests.access.issued import issue
 from tests.api.server import ARGON, Gated, Running, running
+from tests.paths import MODEL_STORE
 
 LINE = json.dumps(ARGON).encode() + b"\n"
 RELAX = {"atoms": [{"coord": [0, 0, 0, 0, 0, 3.9], "numbers": [18, 18], "pbc": [False] * 3}]}
@@ -114,6 +115,16 @@ def test_a_canary_from_load_to_its_end(serve: Callable[..., Admin]) -> None:
     assert admin.server.metric('equipot_alias_share{alias="pairs",model="pairs@1"}') == 0
     admin.done("DELETE", "aliases/pairs")
     assert admin.version("pairs") == 3
+
+
+def test_the_name_of_a_model_is_no_alias_of_another_one() -> None:
+    with running(MODEL_STORE, default_model="organic-xtb", threads=1) as server:
+        admin = Admin(server)
+        shares = {"shares": {"lennard-jones@1": 100}}
+        status, code, told = admin.refused("PUT", "aliases/organic-xtb", shares)
+        assert (status, code) == (422, "invalid_request")
+        assert "'lennard-jones@1' is another model" in told
+        admin.done("PUT", "aliases/screen", shares)
 
 
 def test_an_alias_is_a_model_wherever_one_is_named(

@@ -96,6 +96,7 @@ BODIES: list[tuple[Any, list[str]]] = [
     ({"structures": []}, ["structures", "at least 1"]),
     ({"structures": "water"}, ["structures", "list"]),
     ({"structures": [ARGON], "modle": "x"}, ["modle", "unknown field", "model"]),
+    ({"structures": [ARGON], "properties": []}, ["properties", "at least 1 item"]),
     ({"structures": [ARGON], "properties": ["dipole"]}, ["properties.0", "'energy'", "'dipole'"]),
     ({"structures": [ARGON], "model": 7}, ["model", "string"]),
     ({"structures": [ARGON], "relax": 7}, ["relax", "fmax, steps, optimizer"]),

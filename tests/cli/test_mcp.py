@@ -138,7 +138,12 @@ def test_errors_say_what_to_do(tmp_path: Path, pair_store: Path, crystal: Atoms)
         assert "unknown_model" in await refused(client, "list_models", model="../jobs")
         for unknown in ({"charge": 2}, {"fmax": 0.1}):
             said = await refused(client, "relax", structures=[argon], **unknown)
-            assert next(iter(unknown)) in said
+            name = next(iter(unknown))
+            assert f"invalid_request: {name}: unknown field; known are structures, " in said
+        said = await refused(client, "thermo", structures=[argon], options={"temperature": 300})
+        assert "options.temperature: unknown field; known are fmax_eV_per_A, " in said
+        assert "pydantic" not in said
+        assert "structures: this field is required" in await refused(client, "predict")
         calculator = EquipotCalculator("pairs", pair_store)
         dimer = Atoms("Ar2", [[0, 0, 0], [0, 0, 3.9]], calculator=calculator)
         assert answer["rows"][0]["energy_eV"] == pytest.approx(

@@ -85,6 +85,14 @@ def test_what_atoms_state_is_sent(client: Client) -> None:
     assert "state info['charge'] and info['multiplicity'] instead" in str(result.error)
 
 
+def test_forces_on_fixed_atoms_are_no_forces_that_are_left(client: Client) -> None:
+    trimer = Atoms("Ar3", [[0, 0, 0], [0, 0, 3.2], [3.8, 0, 1.6]])
+    trimer.set_constraint(FixAtoms([0, 1]))
+    (result,) = client.relax(trimer, fmax=1e-3)
+    assert np.linalg.norm(result.forces, axis=1).max() > 0.1
+    assert result.fmax == result.row()["fmax"] == result.relaxation.fmax < 1e-3
+
+
 def test_a_relaxation_has_its_last_geometry_and_its_course(client: Client) -> None:
     start = argon(4.0)
     start.set_constraint(FixAtoms([0]))

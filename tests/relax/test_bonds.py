@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import molecule
 
 from app.atoms.structure import Structure
 from app.formats.ase_atoms import from_ase
-from app.relax.bonds import changed_bonds
+from app.relax.bonds import changed_bonds, molecules
 
 
 def moved(structure: Structure, atom: int, by: list[float]) -> Structure:
@@ -40,3 +41,15 @@ def test_many_are_summed_up_and_crystals_are_not_looked_at() -> None:
     box, pbc = 20 * np.eye(3), np.array(True)
     crystals = (Structure(s.numbers, s.positions, box, pbc) for s in (benzene, torn))
     assert changed_bonds(*crystals) == ()
+
+
+@pytest.mark.parametrize(("formula", "length"), [("H2", 0.79), ("F2", 1.58), ("I2", 2.9)])
+def test_what_a_long_bond_joins_is_one_molecule(formula: str, length: float) -> None:
+    atoms = Atoms(formula, [[0, 0, 0], [0, 0, length]])
+    assert molecules(from_ase(atoms)).tolist() == [0, 0]
+
+
+def test_two_waters_at_contact_are_two_molecules() -> None:
+    other = WATER.positions + np.array([0.0, 0.0, 2.5])
+    pair = Structure(np.tile(WATER.numbers, 2), np.concatenate([WATER.positions, other]))
+    assert molecules(pair).tolist() == [0, 0, 0, 1, 1, 1]

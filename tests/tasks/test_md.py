@@ -330,6 +330,8 @@ def test_molecules_of_the_bundled_model(organic: Backend) -> None:
         ({"restart": [], "steps": 5}, "at least 1 item"),
         ({"restart": [{"random_seed": 1}]}, "replica"),
         ({"pressure_GPa": 1.0}, "pressure_GPa: is of npt, and ensemble nvt is asked for"),
+        ({"ensemble": "nve", "friction_per_ps": 7.0}, "friction_per_ps: is of nvt and npt"),
+        ({"trajectory": "none", "velocities": True}, "velocities: are of the trajectory"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], told: str) -> None:

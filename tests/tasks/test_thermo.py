@@ -9,13 +9,14 @@ from ase import Atoms, units
 from ase.build import fcc111, molecule
 from ase.thermochemistry import HarmonicThermo, IdealGasThermo
 from ase.vibrations import Vibrations
+from pydantic import ValidationError
 
 from app.atoms.structure import Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, NotConverged, StructureTooLarge
 from app.store.card import ModelCard
-from app.tasks import Done
+from app.tasks import TASKS, Done
 from app.tasks.thermo.modes import QUANTUM
 from app.tasks.thermo.thermo import UNEVEN, ThermoValue
 from recipes.tasks.oracle import Oracle
@@ -100,15 +101,30 @@ def test_what_is_no_minimum_has_no_answer(argon: PairBackend) -> None:
             InvalidStructure,
             "repeats",
         ),
+        (pair_of_argon([0]), {"pressure_Pa": 1e5}, InvalidStructure, "leave pressure_Pa out"),
         (pair_of_argon(), {"most": 11}, StructureTooLarge, "12 displaced copies; at most 11"),
     ],
-    ids=["all fixed", "bound", "periodic", "too large"],
+    ids=["all fixed", "bound", "periodic", "under pressure", "too large"],
 )
 def test_what_cannot_be_done(
     argon: PairBackend, structure: Structure, options: dict[str, object], error: type, told: str
 ) -> None:
     with pytest.raises(error, match=told):
         done(argon, "thermo", structure, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"treatment": "harmonic", "pressure_Pa": 1e5}, "pressure_Pa: is of an ideal gas"),
+        ({"treatment": "harmonic", "symmetry_number": 2}, "symmetry_number: is of an ideal gas"),
+        ({"rotor_cutoff_per_cm": 50.0}, "rotor_cutoff_per_cm: is of quasi_rrho"),
+        ({"symmetry_number": 2, "symmetry_tolerance_A": 0.1}, "symmetry_tolerance_A: the symm"),
+    ],
+)
+def test_options_that_would_do_nothing(options: dict[str, object], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        TASKS["thermo"].options(**options)
 
 
 def test_an_adsorbate_as_ase_has_it(argon: PairBackend) -> None:

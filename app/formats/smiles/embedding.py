@@ -6,18 +6,15 @@ Hydrogens are added, conformers made by ETKDGv3 (Wang, Witek, Landrum, Riniker, 
 
 from typing import Any
 
-import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from app.atoms.structure import Floats
 from app.errors import InvalidFormat, InvalidStructure, StructureTooLarge
 from app.formats.smiles.embedder import TakesLonger
+from app.formats.smiles.fragments import place
 
 CLEANING_STEPS = 1000
 """Most steps of MMFF; where it does not converge by then, the geometry is as good a start."""
-APART = 3.0
-"""Å between fragments before they are cleaned."""
 NAMED = 5
 """Atoms that a message names."""
 
@@ -58,12 +55,7 @@ def embed(
             f"{found} of {conformers} conformers could be made; change the seed, or ask for fewer"
         )
         warnings.append(("conformers_missing", told))
-    fragments = Chem.GetMolFrags(molecule)
-    if len(fragments) > 1:
-        _part(molecule, fragments)
-        told = f"{len(fragments)} fragments, whose places beside each other nobody has stated"
-        warnings.append(("fragments_placed", told))
-    warnings += clean(molecule)
+    warnings += clean(molecule, seed)
     Chem.Kekulize(molecule, clearAromaticFlags=True)
     atoms = list(molecule.GetAtoms())
     return {
@@ -132,26 +124,27 @@ def _open_stereo(molecule: Chem.Mol) -> list[tuple[str, str]]:
     return [("stereo_chosen", told)]
 
 
-def _part(molecule: Chem.Mol, fragments: Any) -> None:
-    """Put the fragments beside each other; they are embedded on one spot."""
-    for conformer in molecule.GetConformers():
-        positions: Floats = np.array(conformer.GetPositions())
-        end = 0.0
-        for fragment in map(list, fragments):
-            positions[fragment, 0] += end - positions[fragment, 0].min()
-            end = positions[fragment, 0].max() + APART
-        conformer.SetPositions(positions)
+def clean(molecule: Chem.Mol, seed: int) -> list[tuple[str, str]]:
+    """Clean all geometries by MMFF94, fragments beside each other; the doubts about them.
 
-
-def clean(molecule: Chem.Mol) -> list[tuple[str, str]]:
-    """Clean all geometries by MMFF94; the doubt where it cannot."""
-    if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule):
+    Args:
+        molecule: with its conformers.
+        seed: of the fragments' orientations.
+    """
+    fragments, doubts = len(Chem.GetMolFrags(molecule)), []
+    known = rdForceFieldHelpers.MMFFHasAllMoleculeParams(molecule)
+    if fragments > 1:
+        place(molecule, CLEANING_STEPS if known else 0, seed)
+        told = f"{fragments} fragments, whose places beside each other nobody has stated"
+        doubts.append(("fragments_placed", told))
+    elif known:
+        rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(
+            molecule, numThreads=1, maxIters=CLEANING_STEPS
+        )
+    if not known:
         told = "MMFF94 has no parameters for the molecule; its geometry is that of ETKDGv3 alone"
-        return [("not_cleaned", told)]
-    rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(
-        molecule, numThreads=1, maxIters=CLEANING_STEPS, ignoreInterfragInteractions=False
-    )
-    return []
+        doubts.append(("not_cleaned", told))
+    return doubts
 
 
 def bond_of(bond: Chem.Bond) -> tuple[int, int, int]:

@@ -59,7 +59,7 @@ def conformers(
     made = make_conformers(molecule, count, seed, most_work)
     if made < count:
         warnings.append(("conformers_missing", f"{made} of {count} conformers could be made"))
-    warnings += clean(molecule)
+    warnings += clean(molecule, seed)
     Chem.Kekulize(molecule, clearAromaticFlags=True)
     atoms = enumerate(molecule.GetAtoms())
     return {

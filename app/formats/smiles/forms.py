@@ -82,7 +82,7 @@ def _form(smiles: str, count: int, seed: int, most_work: float) -> dict[str, Any
         make_conformers(molecule, count, seed, most_work)
     except InvalidStructure as error:
         raise InvalidStructure(f"{smiles}: {error}") from None
-    warnings = clean(molecule)
+    warnings = clean(molecule, seed)
     return {
         "smiles": smiles,
         "numbers": [atom.GetAtomicNum() for atom in molecule.GetAtoms()],

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
 from app import __version__
+from app.errors import InvalidRequest
 from app.integrations.mcp.asking import Asking, Connect
 from app.integrations.mcp.computing import Computing
 from app.integrations.mcp.looking import Looking, write_xyz
 from app.integrations.mcp.tasks import task_tools
+from app.protocol.faults import fault
+from app.protocol.validation import validate
 
 INSTRUCTIONS = (
     "Energies, forces, relaxed structures, conformers and thermochemistry of molecules and crystals by machine-learned "
@@ -71,9 +75,24 @@ def build(connect: Connect, files: bool) -> MCPServer[Any]:
     return server
 
 
+class _Explaining(Tool):
+    """A tool that tells of bad arguments what every door of the service does."""
+
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> Any:
+        """See `Tool`; raises `ToolError` with the code, the argument, the value and the remedy."""
+        try:
+            validate(self.fn_metadata.arg_model, self.fn_metadata.pre_parse_json(arguments))
+        except InvalidRequest as error:
+            told = fault(error)
+            raise ToolError(f"{told.code}: {told.message}") from error
+        return await super().run(arguments, context, convert_result)
+
+
 def _tool(function: Callable[..., Any], hints: ToolAnnotations) -> Tool:
     """A tool that refuses arguments which it does not know, as every door of the service does."""
-    tool = Tool.from_function(function, description=_said(function), annotations=hints)
+    tool = _Explaining.from_function(function, description=_said(function), annotations=hints)
     arguments = tool.fn_metadata.arg_model
     arguments.model_config["extra"] = "forbid"
     arguments.model_rebuild(force=True)

@@ -52,7 +52,6 @@ class ConformersOptions(TaskOptions):
     count: int = Field(
         default=50,
         ge=1,
-        le=1000,
         description="geometries that are made, besides the given one",
     )
     random_seed: int = Field(

@@ -61,7 +61,6 @@ class EnergiesOfOptions(TaskOptions):
     conformers: int = Field(
         default=20,
         ge=1,
-        le=1000,
         description="geometries that are made: of the molecule (`strain`), or of each form",
     )
     random_seed: int = Field(

@@ -119,6 +119,10 @@ class MdOptions(TaskOptions):
         for name in ("pressure_GPa", "barostat_ps"):
             if self.ensemble != "npt" and name in self.model_fields_set:
                 raise ValueError(f"{name}: is of npt, and ensemble {self.ensemble} is asked for")
+        if self.ensemble == "nve" and "friction_per_ps" in self.model_fields_set:
+            raise ValueError("friction_per_ps: is of nvt and npt, and ensemble nve is asked for")
+        if self.trajectory == "none" and self.velocities:
+            raise ValueError("velocities: are of the trajectory, and trajectory none is asked for")
         return self
 
     @model_validator(mode="after")

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
 from ase import units
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.atoms.structure import Floats, Structure
 from app.atoms.warnings import AnswerWarning
@@ -66,6 +66,12 @@ class PhononsOptions(CrystalOptions):
     temperature_max_K: float = Field(default=1000.0, gt=0, le=10_000, description="K, the highest")
     temperature_step_K: float = Field(default=50.0, ge=1, le=10_000, description="K, from 0 on")
     force_constants: bool = Field(default=False, description="whether these are told")
+
+    @model_validator(mode="after")
+    def _states_one_supercell(self) -> Self:
+        if self.supercell is not None and "supercell_length_A" in self.model_fields_set:
+            raise ValueError("supercell_length_A: the supercell is stated; leave one out")
+        return self
 
 
 class PhononsValue(TaskValue):

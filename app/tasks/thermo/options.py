@@ -1,10 +1,12 @@
 """What `thermo` is asked for."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from app.tasks.kind import TaskOptions
+
+OF_GASES = ("pressure_Pa", "symmetry_number", "symmetry_tolerance_A")
 
 
 class ThermoOptions(TaskOptions):
@@ -44,3 +46,23 @@ class ThermoOptions(TaskOptions):
     )
     normal_modes: bool = Field(default=False, description="whether the modes' shapes are told")
     hessian: bool = Field(default=False, description="whether the Hessian is told")
+
+    @model_validator(mode="after")
+    def _are_of_the_treatment(self) -> Self:
+        stated = self.model_fields_set
+        if self.treatment == "harmonic" and (of_gases := self.of_gases):
+            raise ValueError(
+                f"{of_gases[0]}: is of an ideal gas, and treatment harmonic is asked for"
+            )
+        if self.low_modes == "harmonic" and "rotor_cutoff_per_cm" in stated:
+            raise ValueError(
+                "rotor_cutoff_per_cm: is of quasi_rrho, and low_modes harmonic is asked for"
+            )
+        if self.symmetry_number is not None and "symmetry_tolerance_A" in stated:
+            raise ValueError("symmetry_tolerance_A: the symmetry_number is stated; leave one out")
+        return self
+
+    @property
+    def of_gases(self) -> list[str]:
+        """The stated options that only an ideal gas has."""
+        return [name for name in OF_GASES if name in self.model_fields_set]

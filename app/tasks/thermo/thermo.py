@@ -122,6 +122,8 @@ def _is_gas(structure: Structure, options: ThermoOptions) -> bool:
         raise InvalidStructure("fixed: all atoms are, so that nothing vibrates; free some of them")
     if bound and options.treatment == "ideal_gas":
         raise InvalidStructure(f"{bound}, and is no ideal gas; ask for treatment harmonic")
+    if bound and (of_gases := options.of_gases):
+        raise InvalidStructure(f"{bound}, and is no ideal gas: leave {of_gases[0]} out")
     return not bound and options.treatment != "harmonic"
 
 

@@ -86,6 +86,29 @@ def test_fragments_are_apart(embedder: Embedder) -> None:
     assert salt.charge == 0
 
 
+@pytest.mark.parametrize("text", ["O.O", "O.O.O", "N.O", "[NH4+].[NH4+]", "OB(O)O.O"])
+def test_fragments_are_within_reach_of_each_other(embedder: Embedder, text: str) -> None:
+    for seed in (1, 2, 3):
+        (structure,) = made(embedder, text, seed=seed).structures
+        distances = np.linalg.norm(structure.positions[:, None] - structure.positions, axis=-1)
+        heavy = structure.numbers > 1
+        assert distances.max() < 12
+        for row in distances[heavy][:, heavy]:
+            assert 1.2 < np.sort(row)[1] < 5
+
+
+def test_conformers_of_fragments_are_within_reach_as_well() -> None:
+    from app.formats.smiles.embedding import embed
+    from app.formats.smiles.ensemble import conformers
+
+    pair = embed("O.O", 1, seed=1, most_atoms=10, most_work=1e9)
+    made = conformers(pair["numbers"], pair["positions"][0], pair["bonds"], [], 0, 3, 1, 1e9)
+    assert "fragments_placed" in [code for code, _ in made["warnings"]]
+    for positions in made["positions"]:
+        apart = np.linalg.norm(np.array(positions[0]) - np.array(positions[1]))
+        assert 2.4 < apart < 4
+
+
 def test_radicals(embedder: Embedder) -> None:
     assert made(embedder, "[CH3]").structures[0].multiplicity == 2
     with pytest.raises(InvalidStructure, match="2 unpaired electrons"):
