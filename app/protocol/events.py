@@ -1,7 +1,7 @@
 """A relaxation or a task that is followed, as server-sent events.
 
 `begin` says which model answers and what structure it is about, `step` where the relaxation is after
-some steps, `progress` how many evaluations or relaxations of a task have ended, and `end` is the
+some steps, `progress` how many evaluations, relaxations or steps of a task have ended, and `end` is the
 document that answers the same request in JSON.
 """
 

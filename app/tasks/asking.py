@@ -45,6 +45,32 @@ class Stage:
 Tell: TypeAlias = Callable[[Stage], None]
 
 
+class Count:
+    """How many of something a task has done for one structure; belongs to one event loop.
+
+    Args:
+        what: they are, as `displaced copies`.
+        total: there will be; None where that is not known.
+        tell: is told whenever there are more.
+    """
+
+    def __init__(self, what: str, total: int | None, tell: Tell | None) -> None:
+        self._what, self._total, self._tell, self._done = what, total, tell, 0
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anybody follows."""
+        return self._tell is not None
+
+    def add(self, count: int = 1, dropped: int = 0) -> None:
+        """So many more are done, and so many of the total will not be."""
+        self._done += count
+        if self._total is not None:
+            self._total -= dropped
+        if self._tell is not None:
+            self._tell(Stage(self._what, self._done, self._total))
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """How the relaxation of an entry, or the first one of a task, begins, and who follows it.
@@ -52,7 +78,8 @@ class Course:
     Attributes:
         state: of one that did not end, from which it goes on.
         keep: is told of its state every few steps.
-        tell: is told how far a task is, whenever an evaluation or a relaxation of many has ended.
+        tell: is told how far a task is, whenever an evaluation, a relaxation or some steps of many
+            have ended.
     """
 
     state: RelaxationState | None = None
@@ -177,14 +204,19 @@ class Asking:
             )
         return relaxed, doubts
 
+    def count(self, what: str, total: int | None = None) -> Count:
+        """Counts something for whoever follows the task, from none on."""
+        return Count(what, total, self.course.tell)
+
     async def predict(
-        self, structures: Sequence[Structure], what: str
+        self, structures: Sequence[Structure], what: str, count: Count | None = None
     ) -> list[StructurePrediction]:
         """Energies, forces and stress of copies of one structure, in as few batches as they take.
 
         Args:
             structures: all with as many atoms.
             what: they are, for an error and for who follows.
+            count: of those that were asked for before and will be; None where these are all.
 
         Raises:
             StructureTooLarge: more than one structure's answer may take.
@@ -195,34 +227,29 @@ class Asking:
         async def one(structure: Structure) -> StructurePrediction:
             return await self.potential.predict(structure, caller=self.caller)
 
-        return await self.each(one, structures, what)
+        return await self.each(one, structures, count or self.count(what, len(structures)))
 
     async def each(
         self,
         work: Callable[[Structure], Awaitable[T]],
         structures: Sequence[Structure],
-        what: str,
-        before: int | None = None,
+        count: Count | None,
     ) -> list[T]:
         """What some work gives for each of some structures, with a few batches of them under way.
 
         Args:
             work: on one structure, by way of the model's queue.
             structures: about as large as each other.
-            what: they are, for who follows.
-            before: how many there were before these, where it is not known how many there will be.
+            count: counts those that ended; None where the work tells how far it is.
 
         Raises:
             Exception: of one of them, at once.
         """
-        total = len(structures) if before is None else None
-        ended = before or 0
 
         async def counted(structure: Structure) -> T:
-            nonlocal ended
             found = await work(structure)
-            ended += 1
-            self.tell(Stage(what, ended, total))
+            if count is not None:
+                count.add()
             return found
 
         begun: list[asyncio.Future[T]] = []
@@ -242,11 +269,6 @@ class Asking:
             for each in begun:
                 each.cancel()
             await asyncio.gather(*begun, return_exceptions=True)
-
-    def tell(self, stage: Stage) -> None:
-        """Say how far the task is, to whoever follows it."""
-        if self.course.tell is not None:
-            self.course.tell(stage)
 
     def _width(self, atoms: int) -> int:
         """Copies with so many atoms that may be under way: the share of this structure of some batches,

@@ -129,3 +129,12 @@ def test_what_a_task_cannot_do_is_its_end(service: Running) -> None:
     two = {"structures": [ARGON, ARGON]}
     response = service.client.post("/tasks/thermo", json=two, headers=EVENTS)
     assert "2 are asked for" in response.json()["error"]["message"]
+
+
+def test_dynamics_tell_of_steps_over_all_replicas(service: Running) -> None:
+    options = {"steps": 400, "replicas": 2, "trajectory": "none", "bonds": "ignore"}
+    body = {**ARGON, "options": options}
+    response = service.client.post("/tasks/md", json=body, headers=EVENTS)
+    told = [data for name, data in events_of(response) if name == "progress"]
+    assert {(each["stage"], each["total"]) for each in told} == {("steps", 800)}
+    assert told[-1]["done"] == 800

@@ -12,7 +12,7 @@ from app.engine.budget import Budget
 from app.engine.potential import Potential, PotentialOptions
 from app.formats.topology import Topology
 from app.relax import Safeguards
-from app.tasks import TASKS, Asking, Chemist, Done
+from app.tasks import TASKS, WHOLE, Asking, Chemist, Course, Done
 
 MOST_ATOMS = 20_000
 """Of one structure."""
@@ -31,6 +31,7 @@ def done_all(
     topology: Topology | None = None,
     chemist: Chemist | None = None,
     allow_odd_electrons: bool = False,
+    course: Course = WHOLE,
     **options: Any,
 ) -> list[Done]:
     """The same of several, side by side."""
@@ -45,6 +46,7 @@ def done_all(
             potential,
             None,
             Safeguards(max_evaluations=most),
+            course=course,
             topology=topology,
             chemist=chemist,
             allow_odd_electrons=allow_odd_electrons,

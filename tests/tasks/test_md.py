@@ -21,7 +21,7 @@ from app.atoms.structure import Floats, Structure
 from app.backends import Backend
 from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, StructureTooLarge
-from app.tasks import TASKS, Done
+from app.tasks import TASKS, Course, Done, Stage
 from app.tasks.md.noise import Noise
 from app.tasks.md.value import MdReplica, MdValue
 from tests.tasks.doing import done, done_all, structure_of
@@ -259,6 +259,43 @@ def test_one_that_explodes_costs_the_others_nothing(argon: PairBackend) -> None:
     assert "take a shorter timestep_fs" in fast.reason
     relaxed = replica_of(done(argon, "md", tight, max_steps=100, **asked))
     assert relaxed.reason == "completed"
+
+
+def test_a_replica_that_begins_beyond_a_limit_is_told_with_its_beginning(
+    argon: PairBackend,
+) -> None:
+    asked: dict[str, Any] = {"temperatures_K": [20, 500], "max_temperature_K": 100}
+    fine, hot = value_of(done(argon, "md", structure_of(TRIMER), steps=5, **asked)).replicas
+    assert (fine.reason, fine.steps) == ("completed", 5)
+    assert hot.reason.startswith("stopped: a temperature of ")
+    assert (hot.steps, hot.times_fs, hot.last.step) == (0, [0.0], 0)
+    assert hot.potential_energies_eV == fine.potential_energies_eV[:1]
+    assert hot.mean_temperature_K > 100
+
+
+def told_of(argon: PairBackend, **options: Any) -> tuple[list[Stage], Done]:
+    """What is told of dynamics while they go on, and their end."""
+    stages: list[Stage] = []
+    course = Course(tell=stages.append)
+    result = done(argon, "md", structure_of(TRIMER), course=course, bonds="ignore", **options)
+    assert {stage.name for stage in stages} == {"steps"}
+    assert [stage.done for stage in stages] == sorted(stage.done for stage in stages)
+    return stages, result
+
+
+def test_steps_of_one_long_replica_are_told(argon: PairBackend) -> None:
+    stages, _ = told_of(argon, steps=45)
+    told = {(stage.done, stage.total) for stage in stages}
+    assert told >= {(made, 45) for made in (0, 10, 20, 30, 40, 45)}
+
+
+def test_steps_that_a_broken_replica_leaves_out_are_expected_no_more(argon: PairBackend) -> None:
+    asked: dict[str, Any] = {"temperatures_K": [20, 500], "max_temperature_K": 600}
+    stages, result = told_of(argon, steps=40, **asked)
+    made = [replica.steps for replica in value_of(result).replicas]
+    assert made[0] == 40 > made[1]
+    assert (stages[0].total, stages[-1].total) == (80, sum(made))
+    assert stages[-1].done == sum(made)
 
 
 def test_a_cell_that_runs_away_is_told(argon: PairBackend) -> None:

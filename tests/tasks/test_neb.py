@@ -19,7 +19,7 @@ from app.atoms.structure import Floats
 from app.backends import Backend
 from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, NotConverged, StructureTooLarge
-from app.tasks import Done
+from app.tasks import Course, Done, Stage
 from app.tasks.neb.band import band_forces
 from app.tasks.neb.ends import interpolated
 from app.tasks.neb.neb import NebPath, NebValue, _doubts
@@ -176,6 +176,16 @@ def test_images_of_several_paths_share_batches(argon: PairBackend) -> None:
         assert path.barrier_eV == pytest.approx(paths[0].barrier_eV, abs=1e-4)
     # Of four paths one batch runs, one is made ready and one fills: two paths share one.
     assert max(backend.batches) > 3
+
+
+def test_images_of_all_paths_are_counted_on(argon: PairBackend) -> None:
+    start, hops = vacancy()
+    stages: list[Stage] = []
+    asked = {"ends": [end(hop) for hop in hops], "images": 3, "path_steps": 2}
+    course = Course(tell=stages.append)
+    value = value_of(done(argon, "neb", structure_of(start), course=course, **asked))
+    assert value.evaluations == 2 * 3 * (2 + 1)
+    assert stages == [Stage("images", i) for i in range(1, value.evaluations + 1)]
 
 
 def test_an_end_that_cannot_be_relaxed_is_named_once(argon: PairBackend) -> None:

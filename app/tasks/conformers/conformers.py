@@ -121,7 +121,7 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
     )
     starts = [structure, *(replace(structure, positions=np.array(p)) for p in made["positions"])]
     work = partial(_relaxed, asking, options)
-    ended = await asking.each(work, starts, "conformers")
+    ended = await asking.each(work, starts, asking.count("conformers", len(starts)))
     errors = [end for end in ended if isinstance(end, EquipotError)]
     if len(errors) == len(ended):
         raise errors[0]

@@ -102,7 +102,7 @@ async def relaxed_ions(
     async def one(structure: Structure) -> Relaxed:
         return (await asking.relaxed(structure, options))[0]
 
-    ended = await asking.each(one, structures, "strained cells")
+    ended = await asking.each(one, structures, asking.count("strained cells", len(structures)))
     for relaxed, name in zip(ended, names, strict=True):
         if not relaxed.converged:
             raise NotConverged(

@@ -84,7 +84,9 @@ async def found(asking: Asking, asked: Sequence[Asked], options: RelaxOptions) -
     async def one(structure: Structure) -> Part:
         return await _one(asking, named[id(structure)], options)
 
-    return await asking.each(one, [each.structure for each in asked], WHAT)
+    return await asking.each(
+        one, [each.structure for each in asked], asking.count(WHAT, len(asked))
+    )
 
 
 async def _one(asking: Asking, asked: Asked, options: RelaxOptions) -> Part:

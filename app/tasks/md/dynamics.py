@@ -4,7 +4,8 @@ Each is a task of the batcher's queue. After a batch, all replicas that were in 
 begin the next one on common arrays; one whose step is not sound leaves, and costs the others nothing.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,7 +22,7 @@ from app.engine.bisect import Outcome
 from app.engine.task import Ended, Goes, Step, Task
 from app.errors import EquipotError, InputError, OutOfDomain
 from app.relax import Safeguards
-from app.tasks.asking import Asking
+from app.tasks.asking import Asking, Count
 from app.tasks.md.barostat import STILL, Stretch
 from app.tasks.md.bonds import Bonds
 from app.tasks.md.integrator import ACCELERATION, KB, Motion
@@ -30,6 +31,10 @@ from app.tasks.md.plan import Plan
 
 LOOK_EVERY = 20
 """Steps between two looks at bonds, and at what is out of domain."""
+TOLD_EVERY = 10
+"""Steps after which a replica tells how far it is."""
+LONG_STEP = 0.1
+"""Seconds of an evaluation after which it tells so at once."""
 MOST_MOVE = 0.5
 """Å that an atom may move in a step."""
 MOST_STRETCH = 1.1
@@ -89,16 +94,34 @@ class Trajectory:
     reason: str = COMPLETED
 
 
-async def follow(asking: Asking, plan: Plan) -> Trajectory:
+async def follow(asking: Asking, plan: Plan, count: Count) -> Trajectory:
     """Let a replica move to its end; within `admission.admit`.
+
+    Args:
+        asking: the model, and for whom.
+        plan: what the replica is to do.
+        count: of the sound steps of all replicas. It gets them by a few; what a replica that ends
+            early leaves out is taken off its total.
 
     Raises:
         InputError: its first geometry cannot be answered.
         BackendError: the model failed there.
     """
-    potential = asking.potential
+    potential, loop, told = asking.potential, asyncio.get_running_loop(), 0
     pairs = await potential.graphs.graph(plan.start, SKIN)
-    return await potential.workers.run(Dynamics(plan, asking, pairs))
+    dynamics = Dynamics(plan, asking, pairs)
+
+    def counted(made: int, dropped: int) -> None:
+        nonlocal told
+        if not dynamics.abandoned:
+            count.add(made - told, dropped)
+            told = made
+
+    if count.is_told:
+        dynamics.tell = lambda made: loop.call_soon_threadsafe(counted, made, 0)
+    seen = await potential.workers.run(dynamics)
+    counted(seen.last.made, plan.options.steps - seen.last.made)
+    return seen
 
 
 class Dynamics(Task[Trajectory]):
@@ -117,6 +140,7 @@ class Dynamics(Task[Trajectory]):
         barostat: what moves its cell; None where nothing does.
         pairs: its Verlet list.
         seen: what was seen so far.
+        tell: is told of its sound steps, on the worker's thread.
     """
 
     def __init__(self, plan: Plan, asking: Asking, pairs: Graph) -> None:
@@ -127,6 +151,7 @@ class Dynamics(Task[Trajectory]):
         self.motion, self.pairs = plan.motion, VerletList(pairs, np.eye(3))
         self.barostat = plan.barostat()
         self.seen = Trajectory(plan, Frame(0, self.positions, self.velocities))
+        self.tell: Callable[[int], object] | None = None
         self._noise, self._still = plan.noise(), np.zeros_like(self.positions)
         self._bonds = Bonds.of(self.graph) if plan.options.bonds == "stop" else None
         self._safeguards: Safeguards = asking.safeguards
@@ -148,6 +173,9 @@ class Dynamics(Task[Trajectory]):
             ends |= _arrived(predictions)
         if going := {task: p for task, p in predictions.items() if task not in ends}:
             ends |= _departed(going)
+        for task in tasks:
+            if task.tell and task not in ends and task.is_due:
+                task.tell(task.seen.last.made)
         return [Ended(ends[task]) if task in ends else Goes() for task in tasks]
 
     def failed(self, error: EquipotError) -> Trajectory | EquipotError:
@@ -158,6 +186,12 @@ class Dynamics(Task[Trajectory]):
         """What was seen of a replica that is not sound any more."""
         self.seen.reason = f"stopped: {why}"
         return self.seen
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is to be told how far it is: after some steps, and after each that took long."""
+        began, ended = self.evaluation or (0.0, 0.0)
+        return self.seen.last.made % TOLD_EVERY == 0 or ended - began > LONG_STEP
 
     @property
     def scale(self) -> float:
@@ -280,7 +314,9 @@ def _arrived(
     ends: dict[Dynamics, Trajectory | EquipotError] = {}
     for i, (task, own) in enumerate(zip(tasks, np.split(velocities, first[1:]), strict=True)):
         why = task.fault(float(longest[i]), float(kinetic[i]))
-        why = why or task.note(predictions[task], own, float(kinetic[i]))
+        if task.made == 0 or not why:  # where a replica begins is told in any case
+            noted = task.note(predictions[task], own, float(kinetic[i]))
+            why = why or noted
         task.velocities = own
         if why:
             ends[task] = task.stopped(why)

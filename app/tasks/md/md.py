@@ -32,13 +32,15 @@ async def run(asking: Asking, structure: Structure, options: MdOptions) -> Done:
     asking.potential.check(structure)
     options.check_evaluations(asking.safeguards.max_md_evaluations)
     check(structure, options)
-    relaxed, doubts = await asking.relaxed(structure, options.relaxation)
+    relaxed, doubts = await asking.relaxed(structure, options.relaxation, course=asking.course)
     plans = {plan.start: plan for plan in plans_of(relaxed.structure, options)}
 
-    async def one(start: Structure) -> Trajectory:
-        return await follow(asking, plans[start])
+    count = asking.count("steps", options.count * options.steps)
 
-    trajectories = await asking.each(one, list(plans), "replicas")
+    async def one(start: Structure) -> Trajectory:
+        return await follow(asking, plans[start], count)
+
+    trajectories = await asking.each(one, list(plans), None)
     warnings = (*doubts, *_doubts(structure, trajectories, options))
     value = await asking.potential.graphs.threaded(value_of, trajectories, options)
     return Done(value, relaxed, warnings, relaxes=options.max_steps > 0)

@@ -11,11 +11,11 @@ from app.atoms.structure import Structure
 from app.atoms.warnings import AnswerWarning
 from app.errors import EquipotError, InputError
 from app.relax import Relaxed
-from app.tasks.asking import Asking
+from app.tasks.asking import WHOLE, Asking, Count, Course
 from app.tasks.kind import Done, TaskKind, TaskValue
 from app.tasks.neb.ends import check_apart, end_of, interpolated, laid_upon, parts_of
 from app.tasks.neb.options import NebOptions
-from app.tasks.neb.path import Path, found
+from app.tasks.neb.path import IMAGES, Path, found
 
 FLAT = 1e-3
 """eV by which a saddle point is above both ends."""
@@ -70,9 +70,10 @@ async def run(asking: Asking, structure: Structure, options: NebOptions) -> Done
     asking.potential.check(structure)
     steps = options.steps_within(asking.safeguards.max_evaluations)
     ends = ends_of(structure, options)
-    start, doubts = await _at_rest(asking, structure, options, "the structure")
+    start, doubts = await _at_rest(asking, structure, options, "the structure", asking.course)
+    count = asking.count(IMAGES)
     paths = await asyncio.gather(
-        *(_path(asking, start, end, k, options, steps) for k, end in enumerate(ends))
+        *(_path(asking, start, end, k, options, steps, count) for k, end in enumerate(ends))
     )
     errors = [path for path in paths if isinstance(path, EquipotError)]
     if len(errors) == len(paths):
@@ -107,10 +108,14 @@ def check(structure: Structure, options: NebOptions) -> None:
 
 
 async def _at_rest(
-    asking: Asking, structure: Structure, options: NebOptions, name: str
+    asking: Asking,
+    structure: Structure,
+    options: NebOptions,
+    name: str,
+    course: Course = WHOLE,
 ) -> tuple[Relaxed, tuple[AnswerWarning, ...]]:
     try:
-        return await asking.minimum(structure, options.relaxation)
+        return await asking.minimum(structure, options.relaxation, course)
     except InputError as error:
         raise type(error)(f"{name}: {error}") from None
 
@@ -122,6 +127,7 @@ async def _path(
     number: int,
     options: NebOptions,
     steps: int,
+    count: Count,
 ) -> tuple[Path, tuple[AnswerWarning, ...]] | EquipotError:
     """A path and what is doubtful of its end and its highest image; or why there is none."""
     name = f"ends.{number}"
@@ -132,7 +138,7 @@ async def _path(
         threaded = asking.potential.graphs.threaded
         positions = await threaded(interpolated, start.structure, last, options.images)
         energies = start.prediction.energy, relaxed.prediction.energy
-        path = await found(asking, start.structure, positions, energies, options, steps)
+        path = await found(asking, start.structure, positions, energies, options, steps, count)
         strange = await _strange(asking, start.structure, path)
     except EquipotError as error:
         return error

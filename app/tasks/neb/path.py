@@ -8,7 +8,7 @@ from app.atoms.structure import Floats, Structure
 from app.errors import EquipotError
 from app.relax.optimizers import Fire
 from app.relax.rows import Rows, first_rows
-from app.tasks.asking import Asking
+from app.tasks.asking import Asking, Count
 from app.tasks.neb.band import band_forces, highest
 from app.tasks.neb.options import NebOptions
 
@@ -55,6 +55,7 @@ async def found(
     ends: tuple[float, float],
     options: NebOptions,
     steps: int,
+    count: Count,
 ) -> Path:
     """Move a path until no force across it is left, by FIRE on all of its images at once.
 
@@ -65,17 +66,18 @@ async def found(
         ends: eV, of the first and the last one.
         options: how.
         steps: most of them.
+        count: of the images that were evaluated, of all paths.
 
     Raises:
         EquipotError: an image cannot be evaluated before the first step.
     """
-    count, atoms = len(positions) - 2, len(start)
-    rows, memory = Rows(np.array([count * atoms])), Fire()
+    moving_images, atoms = len(positions) - 2, len(start)
+    rows, memory = Rows(np.array([moving_images * atoms])), Fire()
     made, climbs, path = 0, False, None
     while True:
         images = [replace(start, positions=each) for each in positions[1:-1]]
         try:
-            predictions = await asking.predict(images, IMAGES)
+            predictions = await asking.predict(images, IMAGES, count)
         except EquipotError as error:
             if path is None:
                 raise
@@ -99,5 +101,7 @@ async def found(
         x = first_rows(positions[1:-1].reshape(-1, 3))
         pushed = np.concatenate([moving.reshape(-1, 3), np.zeros((3, 3))])
         x = x + Fire.moves([memory], x, pushed, rows, [start])
-        positions = np.concatenate([positions[:1], x[:-3].reshape(count, atoms, 3), positions[-1:]])
+        positions = np.concatenate(
+            [positions[:1], x[:-3].reshape(moving_images, atoms, 3), positions[-1:]]
+        )
         made += 1

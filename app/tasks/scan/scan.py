@@ -153,7 +153,7 @@ class _Scan:
         self.values = options.values
         self.best: list[Relaxed | None] = [None] * len(self.values)
         self.doubts: dict[int, tuple[AnswerWarning, ...]] = {}
-        self.relaxations = 0
+        self.relaxations, self._count = 0, asking.count("relaxations")
         self.error: EquipotError | None = None
         self._visits = [0] * len(self.values)
 
@@ -164,9 +164,7 @@ class _Scan:
         while wave := wave or self._mirrored():
             starts = [(i, start) for i, s in wave if (start := self._start(i, s)) is not None]
             geometries = [start for _, start in starts]
-            ended = await self._asking.each(
-                self._relaxed, geometries, "relaxations", before=self.relaxations
-            )
+            ended = await self._asking.each(self._relaxed, geometries, self._count)
             self.relaxations += len(ended)
             pairs = zip(starts, ended, strict=True)
             lowered = dict.fromkeys(i for (i, _), end in pairs if self._is_lower(i, end))
