@@ -7,6 +7,7 @@ Code: TypeAlias = Literal[
     "hydrogens_missing",
     "flat_sketch",
     "alternate_location_dropped",
+    "not_utf8",
     "isotope_ignored",
     "odd_electrons",
     "out_of_domain",
@@ -39,6 +40,8 @@ CODES: dict[Code, str] = {
     "hydrogens were probably left out",
     "flat_sketch": "all atoms lie in one plane in which their bonds do not: a drawing, no geometry",
     "alternate_location_dropped": "of an atom with several places, the likeliest was taken",
+    "not_utf8": "a name or a remark of a file holds bytes that are not UTF-8, which were read as "
+    "Windows-1252; nothing is computed from them",
     "isotope_ignored": "an isotope is computed as its element; energies and forces do not depend "
     "on masses",
     "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "

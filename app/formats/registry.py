@@ -19,6 +19,7 @@ from app.errors import InvalidFormat
 from app.formats import ase_files, cif, extxyz, gaussian, mol2, pdb, poscar, sdf, smiles
 from app.formats.cif import writer as cif_writer
 from app.formats.compression import expand, plain_name
+from app.formats.encoding import is_foreign, legible
 from app.formats.frame import Frame
 from app.formats.poscar import writer as poscar_writer
 from app.formats.record import Writer
@@ -209,12 +210,13 @@ def iter_frames(content: bytes, kind: str, before: tuple[int, int] = (0, 0)) -> 
     """
     known, empty = FORMATS[kind], True
     text = decode(content)
+    foreign = is_foreign(text)
     with np.errstate(over="ignore", invalid="ignore"):  # structures are refused, not arithmetic
         frames = iter(known.parse(text, *before) if any(before) else known.parse(text))
         frame = next(frames, None)
     while frame is not None:
         empty = False
-        yield frame
+        yield legible(frame) if foreign else frame
         with np.errstate(over="ignore", invalid="ignore"):
             frame = next(frames, None)
     if empty:

@@ -1,31 +1,29 @@
 """From bytes to lines of text, in one way for all formats."""
 
+import re
+
 from app.errors import InvalidFormat
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 LONGEST = 65_536
 """Characters of the longest text in which patterns are looked for."""
+FOREIGN = "surrogateescape"
+"""What becomes of bytes that are no UTF-8: see `app.formats.encoding`."""
+SURROGATES = re.compile("[\udc80-\udcff]")
+"""What such bytes are in a text."""
 SHOWN = 60
 """Characters of a faulty text that a message repeats."""
 
 
 def decode(data: bytes) -> str:
-    """The text of UTF-8 bytes, without a byte order mark.
+    """The text of UTF-8 bytes, without a byte order mark; a byte that is no UTF-8 is a surrogate.
 
     Raises:
-        InvalidFormat: another encoding; names the byte, its line and the remedy.
+        InvalidFormat: the text is UTF-16.
     """
     if data.startswith(UTF_16):
         raise InvalidFormat("the text is UTF-16; save it as UTF-8")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        start = error.start
-    line = len(split_lines(data[:start].decode("latin-1")))
-    raise InvalidFormat(
-        f"line {line}: byte {start} is {data[start]:#04x}, which is not UTF-8 "
-        f"('{chr(data[start])}' in Latin-1?); save the text as UTF-8"
-    )
+    return data.decode("utf-8-sig", errors=FOREIGN)
 
 
 def split_lines(text: str) -> list[str]:

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import re
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -34,6 +35,9 @@ PACKED: Mapping[str, tuple[bytes, Any]] = MappingProxyType(
     }
 )
 """Compressions, by what they begin with."""
+FOREIGN = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte that is no UTF-8."""
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 ZSTD = b"\x28\xb5\x2f\xfd"
 POSCAR_NAME = re.compile(r"(?i)(^|[^a-z])(POSCAR|CONTCAR)([^a-z]|$)")
 
@@ -66,16 +70,39 @@ def records(path: Path, kind: str | None = None) -> Iterator[dict[str, Any]]:
 
     Raises:
         FileNotFoundError: there is none.
-        InvalidFormat: it is no text, or compressed in a way that is not read here.
+        InvalidFormat: it is UTF-16, or compressed in a way that is not read here.
     """
     known = kind or format_of(path)
     named = {} if known is None else {"format": known}
-    try:
-        with _opened(path) as lines:
-            for content in SPLIT.get(known or "", _whole)(lines):
-                yield {"content": content, **named}
-    except UnicodeDecodeError as error:
-        raise InvalidFormat("invalid_format", f"{path}: no text: {error}") from None
+    with _opened(path) as lines:
+        for content in SPLIT.get(known or "", _whole)(_legible(lines, path)):
+            yield {"content": content, **named}
+
+
+def _legible(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """Lines, with those that are no UTF-8 as Windows-1252 has them, and a warning at the first one.
+
+    Raises:
+        InvalidFormat: they are UTF-16.
+    """
+    has_warned = False
+    for number, line in enumerate(lines, 1):
+        match = None if line.isascii() else FOREIGN.search(line)
+        if match is None:
+            yield line
+            continue
+        data = line.encode(errors="surrogateescape")
+        if number == 1 and data.startswith(UTF_16):
+            raise InvalidFormat("invalid_format", f"{path}: the text is UTF-16; save it as UTF-8")
+        if not has_warned:
+            has_warned = True
+            warnings.warn(
+                f"{path}, line {number}: byte {ord(match[0]) - 0xDC00:#04x} is not UTF-8; lines that "
+                "are not are read as Windows-1252; save the file as UTF-8",
+                UnicodeWarning,
+                stacklevel=2,
+            )
+        yield "".join(bytes([b]).decode("cp1252", "ignore") or chr(b) for b in data)
 
 
 @contextmanager
@@ -85,7 +112,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
     if start.startswith(ZSTD):
         raise InvalidFormat("invalid_format", f"{path}: Zstandard is not read here; unpack it")
     way = next((open_ for mark, open_ in PACKED.values() if start.startswith(mark)), open)
-    with way(path, "rt", encoding="utf-8-sig") as lines:
+    with way(path, "rt", encoding="utf-8-sig", errors="surrogateescape") as lines:
         yield lines
 
 

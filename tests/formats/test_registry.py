@@ -2,7 +2,7 @@ import gzip
 
 import pytest
 
-from app.errors import InvalidFormat
+from app.errors import InputError, InvalidFormat
 from app.formats.notation import Smiles
 from app.formats.registry import (
     FORMATS,
@@ -96,9 +96,45 @@ def test_a_byte_order_mark_is_no_part_of_a_title():
     assert read(b"\xef\xbb\xbf" + XYZ.encode())[0].structure.symbols == ["Ar"]
 
 
-def test_another_encoding_is_told():
-    with pytest.raises(InvalidFormat, match="line 2: byte 2 is 0xe8, which is not UTF-8"):
-        read("1\nè\nAr 0 0 0\n".encode("latin-1"), "a.xyz")
+def test_names_and_remarks_that_are_not_utf_8_are_told():
+    named = WATER.removesuffix("$$$$\n").replace("water", "caféine", 1)
+    told = WATER.removesuffix("$$$$\n") + ">  <MOLPORT>\n20 µg – Å\n\n"
+    text = f"{named}$$$$\n{told}$$$$\n"
+    title, field = read(text.encode("cp1252"), "a.sdf")
+    assert title.id == "caféine"
+    assert [(each.code, each.message) for each in title.warnings] == [
+        (
+            "not_utf8",
+            "id: byte 0xe9 is not UTF-8; read as Windows-1252, 'caféine'; save the file as UTF-8",
+        )
+    ]
+    assert (field.id, field.info["MOLPORT"]) == ("water", "20 µg – Å")
+    assert [each.code for each in field.warnings] == ["not_utf8"]
+    clean, _ = read(text.encode(), "a.sdf")
+    assert (clean.id, clean.info, clean.warnings) == (title.id, title.info, ())
+
+
+def test_nothing_is_computed_from_bytes_that_are_not_utf_8():
+    text = "1\nunits=Å\nAr 0 0 0\n1\n\nAr\xa0 0 0 0\n1\nid=b\nAr 0 0 0\n"
+    unit, symbol, fine = read(text.encode("latin-1"), "a.xyz")
+    for frame, byte in ((unit, "0xc5"), (symbol, "0xa0")):
+        assert isinstance(frame.structure, InputError)
+        assert f"byte {byte} is not UTF-8; save the file as UTF-8" in str(frame.structure)
+        str(frame.structure).encode()
+    assert fine.structure.symbols == ["Ar"]
+    assert fine.warnings == ()
+
+
+def test_the_name_of_a_smiles_may_be_of_another_encoding():
+    named, bad = read("CCO éthanol\nCé methyl\n".encode("latin-1"), "a.smi")
+    assert (named.id, [each.code for each in named.warnings]) == ("éthanol", ["not_utf8"])
+    assert "'Cé' is no SMILES, which is one word (byte 0xe9 is not UTF-8" in str(bad.structure)
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_utf_16_is_refused_whatever_the_format(kind):
+    with pytest.raises(InvalidFormat, match="the text is UTF-16"):
+        read("1\n\nAr 0 0 0\n".encode("utf-16"), kind=kind)
 
 
 def test_a_stated_format_goes_before_the_name():

@@ -11,12 +11,14 @@ from typing import NamedTuple
 
 from app.errors import EquipotError, InvalidFormat, InvalidRequest
 from app.formats.compression import LONGEST_MARK, is_compressed
+from app.formats.encoding import legible
 from app.formats.extxyz import iter_portions
 from app.formats.files import read_input, read_structures
 from app.formats.frame import Frame
 from app.formats.notation import Smiles
 from app.formats.registry import of_name
 from app.formats.smiles import Embedder
+from app.formats.text import FOREIGN, UTF_16
 from app.places.url import Url, is_url
 from app.protocol.intake import Drawing
 from app.protocol.request import Entry
@@ -175,21 +177,22 @@ def _shared(frames: Sequence[Frame]) -> Iterator[_Part]:
 
 
 def _is_streamed(path: Path, kind: str | None) -> bool:
-    """Whether only a portion of the file is in memory: of extXYZ that is not compressed."""
+    """Whether only a portion of the file is in memory: of extXYZ that is neither compressed nor UTF-16."""
     if (kind or of_name(path.name)) != "xyz" or path.is_fifo():
         return False
     with path.open("rb") as file:
-        return not is_compressed(file.read(LONGEST_MARK))
+        mark = file.read(LONGEST_MARK)
+    return not is_compressed(mark) and not mark.startswith(UTF_16)
 
 
 def _streamed(path: Path, kind: str | None) -> Iterator[_Part]:
     size, empty = max(1, path.stat().st_size), True
-    try:
-        with path.open("rb") as file, io.TextIOWrapper(file, encoding="utf-8-sig") as lines:
-            for frame in iter_portions(lines):
-                empty = False
-                yield _Part(frame, min(1.0, file.tell() / size))
-    except UnicodeDecodeError:
-        yield from _shared(read_structures(path, kind))
+    with (
+        path.open("rb") as file,
+        io.TextIOWrapper(file, encoding="utf-8-sig", errors=FOREIGN) as lines,
+    ):
+        for frame in iter_portions(lines):
+            empty = False
+            yield _Part(legible(frame), min(1.0, file.tell() / size))
     if empty:
         yield from _shared(read_structures(path, kind))

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from app.errors import InvalidFormat
 from app.jobs.parts import PART_STRUCTURES, Item, PartLimits, Parts, joined, whole
 from app.jobs.split import of_cif, of_json, of_lines, of_msgpack, of_pdb, of_records, of_xyz
-from app.jobs.split.lines import check_ends, check_text
+from app.jobs.split.lines import check_ends
 from app.protocol.request import Kind
 
 PART_SMILES = 32
@@ -37,14 +37,12 @@ class TextCut:
         """The text in parts; as a whole where it has no items, so that decoding says what is wrong.
 
         Raises:
-            InvalidFormat: it is no text of UTF-8, or its lines end in another way.
+            InvalidFormat: it is UTF-16, or its lines end in another way.
             StructureTooLarge: over a limit.
         """
         check_ends(data, limits.structure_bytes)
         most = min(self.most, limits.part_structures)
         parts = joined(self.items(data, limits), limits, most)
-        for part in parts:
-            check_text(data[part.start : part.stop], part)
         return Parts(self.prefix(data, limits), parts) if parts else whole(len(data), limits)
 
 

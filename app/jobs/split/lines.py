@@ -1,10 +1,9 @@
-"""Lines of a large text, and the check of its parts."""
+"""Lines of a large text."""
 
 from mmap import mmap
 
 from app.errors import InvalidFormat
 from app.formats import text
-from app.jobs.parts import Part
 
 BOM = b"\xef\xbb\xbf"
 BEGINNING = 100
@@ -48,28 +47,16 @@ class Lines:
 
 
 def check_ends(data: mmap, size: int) -> None:
-    r"""Whether lines end with \n, as far as the beginning tells.
+    r"""Whether it is a text whose lines end with \n, as far as the beginning tells.
 
     Args:
         data: of a text.
         size: bytes of it that are looked at.
 
     Raises:
-        InvalidFormat: they end with \r alone.
+        InvalidFormat: they end with \r alone, or the text is UTF-16.
     """
     beginning = data[:size]
+    text.decode(beginning[:2])
     if b"\n" not in beginning and b"\r" in beginning:
         raise InvalidFormat(r"lines end with \r alone; save the file with \n")
-
-
-def check_text(data: bytes, part: Part) -> None:
-    """Whether a part is a text.
-
-    Raises:
-        InvalidFormat: it is not UTF-8; says where.
-    """
-    try:
-        text.decode(data)
-    except InvalidFormat as error:
-        told = f"after line {part.lines}, {error}" if part.lines else str(error)
-        raise InvalidFormat(told) from None

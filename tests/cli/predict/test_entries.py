@@ -68,7 +68,7 @@ def test_shares_are_those_of_all_files(tmp_path: Path) -> None:
 
 
 def test_errors_name_the_file_and_come_once(tmp_path: Path) -> None:
-    (tmp_path / "latin.xyz").write_bytes(b"1\nid=\xe9\nAr 0 0 0\n")
+    (tmp_path / "latin.xyz").write_bytes("1\n\nAr 0 0 0\n".encode("utf-16"))
     (tmp_path / "strange.cif").write_text("no cif")
     (tmp_path / "good.xyz").write_text(PAIR)
     files = [str(tmp_path / name) for name in ("latin.xyz", "strange.cif", "good.xyz")]
@@ -77,6 +77,13 @@ def test_errors_name_the_file_and_come_once(tmp_path: Path) -> None:
         assert isinstance(entry.structure, InvalidFormat)
         assert str(entry.structure).count(file) == 1
     assert good.id == "pair"
+
+
+def test_a_frame_that_is_not_utf_8_comes_once_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "latin.xyz").write_bytes(PAIR.encode() + b"1\nid=caf\xe9\nAr 0 0 0\n")
+    pair, other = (read.entry for read in read_entries([str(tmp_path / "latin.xyz")]))
+    assert (pair.id, pair.warnings, other.id) == ("pair", (), "café")
+    assert [each.code for each in other.warnings] == ["not_utf8"]
 
 
 def test_standard_input_is_text_that_was_read() -> None:

@@ -17,8 +17,7 @@ from numpy.typing import ArrayLike
 
 from app.atoms.structure import Structure
 from app.errors import InputError, InvalidData
-from app.formats import sdf
-from app.formats.text import decode
+from app.formats.registry import iter_frames
 from app.training.data.config import Source
 from app.training.data.frames import Geometry
 
@@ -94,7 +93,7 @@ def _molecule_net(source: Source, path: Path) -> Iterator[Molecule]:
         raise InvalidData(
             f"{source.path}: its energies are in {table.name}, which is not beside it"
         )
-    frames = list(sdf.parse(decode(path.read_bytes())))
+    frames = list(iter_frames(path.read_bytes(), "sdf"))
     rows = list(_rows(source, table, ("mol_id", energy)))
     if len(rows) != len(frames):
         raise InvalidData(
