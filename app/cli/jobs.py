@@ -9,35 +9,33 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import Any, get_args
+
+import orjson
 
 from app.atoms.properties import NAMES
 from app.atoms.structure import Structure
 from app.backends.domain import OnOod
-from app.cli.predict.entries import (
-    check_files,
-    expanded,
-    is_stream,
-    read_entries,
-    read_standard_input,
-)
+from app.cli.predict.entries import STANDARD_INPUT, check_files, expanded, is_stream
 from app.cli.predict.report import CLEAR, drawn, duration
 from app.cli.relaxing import add_relax_options, relax_options
 from app.cli.remote import connected
-from app.errors import InputError, InvalidFormat, InvalidRequest
-from app.formats.compression import is_compressed
+from app.errors import InvalidFormat, InvalidRequest
+from app.formats.compression import expand, plain_name
 from app.formats.extxyz import format_frame
-from app.formats.registry import FORMATS, WRITERS, of_name
+from app.formats.files import read_structures
+from app.formats.registry import FORMATS, WRITERS, of_content, of_name
 from app.protocol.query import task_from
-from app.protocol.request import Entry
 from app.protocol.tally import counted
 from app.tasks import TASKS
 from equipot import Client, Job
+from equipot.files import records
 from equipot.job import submission, submit
 from equipot.options import query_of
+from equipot.request import Request
 
 SERVER = "http://127.0.0.1:8000"
-XYZ = "chemical/x-xyz"
+LINES = "application/x-ndjson"
 BODIES = {".json": "application/json", ".msgpack": "application/x-msgpack"}
 """Files that are bodies of requests as they are, with all that is asked."""
 FORMS = ("json", "lines", "msgpack", *(kind for kind, known in WRITERS.items() if not known.single))
@@ -131,9 +129,10 @@ def _submit(options: argparse.Namespace, client: Client) -> None:
             "without options but --task"
         )
     check_files(options.files)
-    with _body(options.files, options.format, as_it_is=kind is not None) as body:
-        request = submission(kind or XYZ, query, body)
-        job = client.run(submit(request, options.key, options.webhook))
+    with (
+        _body(options, query) if kind is None else _as_it_is(options.files[0], kind, query) as body
+    ):
+        job = client.run(submit(body, options.key, options.webhook))
     print(json.dumps(job.fields) if options.json else job.id, flush=True)
     if not options.json and "secret" in (job.fields.get("webhook") or {}):
         print(f"secret of its webhook: {job.fields['webhook']['secret']}", file=sys.stderr)
@@ -178,42 +177,71 @@ def _pair(option: str) -> tuple[str, str]:
 
 
 @contextmanager
-def _body(files: list[str], kind: str | None, as_it_is: bool) -> Iterator[IO[bytes]]:
-    """The body to send: a file as it is where it is one, or its structures as extXYZ."""
-    if as_it_is or (len(files) == 1 and _is_xyz(files[0], kind)):
-        with open(files[0], "rb") as file:
-            yield file
-        return
-    with tempfile.TemporaryFile() as file:
-        reads = read_entries(files, kind, read_standard_input(files))
-        for number, read in enumerate(reads):
-            file.write(_frame(read.entry, number).encode())
-        file.seek(0)
-        yield file
+def _as_it_is(file: str, kind: str, query: Mapping[str, str]) -> Iterator[Request]:
+    """What submits the body of a request."""
+    with open(file, "rb") as body:
+        yield submission(kind, query, body)
 
 
-def _is_xyz(file: str, kind: str | None) -> bool:
-    if is_stream(file) or (kind or of_name(Path(file).name)) != "xyz":
-        return False
-    with open(file, "rb") as opened:
-        return not is_compressed(opened.read(8))
-
-
-def _frame(entry: Entry, number: int) -> str:
-    """A structure as extXYZ; what of it was read with a doubt is told, since the service cannot.
+@contextmanager
+def _body(options: argparse.Namespace, query: Mapping[str, str]) -> Iterator[Request]:
+    """What submits the files: one as it is, several in lines of what they hold.
 
     Raises:
-        InputError: it is none.
+        InputError: a file cannot be read, or a structure that only ASE reads is none.
     """
-    if not isinstance(entry.structure, Structure):
-        assert isinstance(entry.structure, InputError)
-        raise InvalidFormat(f"structure {number}: {entry.structure}; nothing was submitted")
-    for warning in entry.warnings:
-        print(
-            f"equipot jobs: structure {number}: {warning.code}: {warning.message}", file=sys.stderr
-        )
-    named = {} if entry.id is None else {"id": entry.id}
-    return format_frame(entry.structure, info={**named, **entry.info})
+    with tempfile.TemporaryDirectory() as folder:
+        files = [_as_file(file, Path(folder)) for file in options.files]
+        kinds: list[str | None] = [options.format or _kind(file) for file in files]
+        known = FORMATS.get(kinds[0] or "")
+        if len(files) == 1 and known is not None:
+            with files[0].open("rb") as content:
+                yield submission(known.media_types[0], query, content)
+            return
+        with tempfile.TemporaryFile() as lines:
+            for file, kind in zip(files, kinds, strict=True):
+                for item in records(file, kind) if kind in FORMATS else _frames(file, kind):
+                    lines.write(orjson.dumps(item) + b"\n")
+            lines.seek(0)
+            yield submission(LINES, query, lines)
+
+
+def _as_file(file: str, folder: Path) -> Path:
+    """A file that can be read twice: what can be read once, written to a folder."""
+    if not is_stream(file):
+        return Path(file)
+    path = folder / f"input-{len(list(folder.iterdir()))}"
+    path.write_bytes(sys.stdin.buffer.read() if file == STANDARD_INPUT else Path(file).read_bytes())
+    return path
+
+
+def _kind(file: Path) -> str | None:
+    """The format of ours that a file has, by its name, else by its content."""
+    return of_name(plain_name(file.name)) or of_content(expand(file.read_bytes()))
+
+
+def _frames(file: Path, kind: str | None) -> Iterator[dict[str, str]]:
+    """What ASE alone reads of a file, as items of a request; what of it is in doubt is told, since the
+    service cannot.
+
+    Raises:
+        InputError: a structure is none.
+    """
+    for number, frame in enumerate(read_structures(file, kind)):
+        if not isinstance(frame.structure, Structure):
+            raise InvalidFormat(
+                f"{file}: structure {number}: {frame.structure}; nothing was submitted"
+            )
+        for warning in frame.warnings:
+            print(
+                f"equipot jobs: {file}: structure {number}: {warning.code}: {warning.message}",
+                file=sys.stderr,
+            )
+        named = {} if frame.id is None else {"id": frame.id}
+        yield {
+            "content": format_frame(frame.structure, info={**named, **frame.info}),
+            "format": "xyz",
+        }
 
 
 def _list(options: argparse.Namespace, client: Client) -> None:

@@ -74,6 +74,38 @@ def test_files_of_other_formats_become_one_job(command: Command, tmp_path: Path)
     assert [r["id"] for line in results for r in json.loads(line)["results"]] == ["argon", "1", "2"]
 
 
+def test_a_bad_line_of_smiles_is_an_error_of_its_own(command: Command, tmp_path: Path) -> None:
+    smiles = tmp_path / "some.smi"
+    smiles.write_text("C(C methane\nC |x|\n[Ar] argon\nAr\n")
+    xyz = tmp_path / "one.xyz"
+    xyz.write_text(XYZ % 1)
+    for files, count in (([smiles], 4), ([smiles, xyz], 5)):
+        job = json.loads(command("submit", *map(str, files), "--json"))
+        assert job["structures"] == count
+        command("show", job["id"], "--watch")
+        lines = command("results", job["id"], "--form", "json").splitlines()
+        results = [r for line in lines for r in json.loads(line)["results"]]
+        assert len(results) == count
+        told = [r["error"]["message"] for r in results[:2]]
+        assert "extensions of CXSMILES are not read" in told[1]
+        assert ["error" in r for r in results[4:]] == [False] * (count - 4)
+
+
+def test_a_bad_record_costs_only_itself(command: Command, tmp_path: Path) -> None:
+    sdf = tmp_path / "some.sdf"
+    record = "{}\n\n\n  1  0  0  0  0  0  0  0  0  0999 V2000\n    0.0000    0.0000    0.0000 Ar  0  0\nM  END\n$$$$\n"
+    sdf.write_bytes(
+        (record.format("é") + "no molecule\n$$$$\n" + record.format("b")).encode("latin-1")
+    )
+    job = json.loads(command("submit", str(sdf), "--json"))
+    command("show", job["id"], "--watch")
+    lines = command("results", job["id"], "--form", "json").splitlines()
+    latin, bad, fine = (r for line in lines for r in json.loads(line)["results"])
+    assert (latin["id"], [w["code"] for w in latin["warnings"]]) == ("é", ["not_utf8"])
+    assert bad["error"]["message"].startswith("molecule 1, line 8: no molfile")
+    assert (fine["id"], "warnings" in fine) == ("b", False)
+
+
 def test_a_body_is_sent_as_it_is(command: Command, tmp_path: Path) -> None:
     body: dict[str, Any] = {"symbols": ["Ar"], "positions": [[0, 0, 0]], "model": "pairs@1"}
     file = tmp_path / "body.json"
@@ -90,7 +122,7 @@ def test_what_cannot_be_is_told_in_a_line(command: Command, tmp_path: Path) -> N
     good = tmp_path / "good.xyz"
     good.write_text(XYZ % 1)
     for words, message in (
-        (("submit", str(bad)), "nothing was submitted"),
+        (("submit", str(bad)), "invalid_format"),
         (("submit", str(tmp_path / "none.xyz")), "none.xyz"),
         (("submit", str(good), "--model", "none"), "unknown_model"),
         (("submit", str(good), "--webhook", "http://127.0.0.1/"), "webhook"),
