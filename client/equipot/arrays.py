@@ -1,14 +1,21 @@
 """Arrays on the wire: in MessagePack the bytes of the array, in JSON nested lists."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from equipot.errors import InvalidRequest
+
 KEYS = {"dtype", "shape", "data"}
 """Of a map that is an array: `dtype` as in `<f8`, `shape`, and `data`, the bytes in C order."""
+
+PLAIN = (type(None), bool, int, float, str, bytes, np.ndarray)
+"""What an option is made of."""
+LONGEST = 60
+"""Characters of a value that a message shows."""
 
 
 def pack(value: Any) -> bytes:
@@ -51,6 +58,41 @@ def without_arrays(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_arrays(each) for each in value]
     return value
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Whether options can be sent.
+
+    Raises:
+        InvalidRequest: one holds what is neither plain nor an array; names it and what it is.
+    """
+    for name, value in options.items():
+        for where, wrong in _unsendable(value, name):
+            raise InvalidRequest(
+                "invalid_request",
+                f"{where}: {shown(wrong)} cannot be sent; state numbers, words, lists, dicts or arrays "
+                "of numpy",
+            )
+
+
+def shown(value: Any) -> str:
+    """A value that is wrong, with its type, as a message shows it."""
+    text = repr(value)
+    return f"{text if len(text) <= LONGEST else text[:LONGEST] + '…'} ({type(value).__name__})"
+
+
+def _unsendable(value: Any, where: str) -> Iterator[tuple[str, Any]]:
+    """What of a value cannot be sent, and where it stands."""
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.dtype.hasobject):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _unsendable(each, f"{where}.{name}")
+    elif isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            yield from _unsendable(each, f"{where}.{number}")
+    elif not isinstance(value, PLAIN):
+        yield where, value
 
 
 def _binary(value: Any) -> Any:

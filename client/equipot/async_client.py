@@ -98,7 +98,10 @@ class AsyncClient(AsyncTaskMethods):
         **options: Any,
     ) -> Results:
         """See `Client.task`."""
-        items, (path, asked) = list(items_of(structures)), calls.asked(name, options)
+        items, (path, asked) = (
+            list(items_of(structures)),
+            calls.asked(calls.named_task(name), options),
+        )
         if not calls.is_followed(items, progress):
             return await self._answered(items, progress, path, asked)
         with told(progress) as tell:

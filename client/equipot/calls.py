@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from equipot.arrays import pack, unpack, without_arrays
+from equipot.arrays import check_options, pack, unpack, without_arrays
 from equipot.errors import ConnectionFailed, UnknownModel, UnknownTask
 from equipot.options import AskOptions, RelaxOptions
 from equipot.request import Call, Request
@@ -103,8 +103,8 @@ def model(name: str) -> Call[dict[str, Any]]:
     Raises:
         UnknownModel: there is none of that name.
     """
-    if not re.fullmatch(r"[A-Za-z0-9_][\w.@-]*", name):
-        raise UnknownModel("unknown_model", f"no model '{name:.80}'")
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_][\w.@-]*", name):
+        raise UnknownModel("unknown_model", f"no model '{name!s:.80}'")
     response = yield Request("GET", f"/models/{name}")
     known: dict[str, Any] = response.json()
     return known
@@ -134,8 +134,10 @@ def asked(task: str | None, options: Mapping[str, Any]) -> tuple[str, Mapping[st
 
     Raises:
         UnknownTask: that is no name of a task.
+        InvalidRequest: an option is nothing that can be sent.
     """
     if task is None:
+        check_options(options)
         return PREDICT, options
     return f"{TASKS}/{named_task(task)}", of_task(options)
 
@@ -146,17 +148,22 @@ def named_task(task: str) -> str:
     Raises:
         UnknownTask: that is none.
     """
-    if not re.fullmatch(r"[a-z][a-z-]*", task):
-        raise UnknownTask("unknown_task", f"no task '{task:.80}'")
+    if not isinstance(task, str) or not re.fullmatch(r"[a-z][a-z-]*", task):
+        raise UnknownTask("unknown_task", f"no task '{task!s:.80}'")
     return task
 
 
 def of_task(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What is asked of a task, whose own options stand beside those of its request, as a body has it."""
+    """What is asked of a task, whose own options stand beside those of its request, as a body has it.
+
+    Raises:
+        InvalidRequest: an option is nothing that can be sent.
+    """
     names = AskOptions.__annotations__
     own = {name: value for name, value in options.items() if name not in names}
     if "ends" in own:
         own["ends"] = end_points(own["ends"])
+    check_options({**options, **own})
     others = {name: value for name, value in options.items() if name in names}
     return {**others, "options": without_arrays(own)}
 

@@ -153,7 +153,10 @@ class Client(TaskMethods):
             UnknownTask: the service has none of this name.
             EquipotError: as `predict`.
         """
-        items, (path, asked) = list(items_of(structures)), calls.asked(name, options)
+        items, (path, asked) = (
+            list(items_of(structures)),
+            calls.asked(calls.named_task(name), options),
+        )
         if not calls.is_followed(items, progress):
             return self._answered(items, progress, path, asked)
         with told(progress) as tell:

@@ -13,7 +13,7 @@ from typing import IO, Any, Literal, Self, TypeAlias
 
 import httpx
 
-from equipot.arrays import pack, unpacker
+from equipot.arrays import check_options, pack, unpacker
 from equipot.calls import MSGPACK, named_task, of_task
 from equipot.errors import ConnectionFailed, UnknownJob
 from equipot.files import format_of, is_packed
@@ -106,9 +106,9 @@ def name_of(job: Job | str) -> str:
         UnknownJob: that is none.
     """
     name = job.id if isinstance(job, Job) else job
-    if not NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise UnknownJob(
-            "unknown_job", f"no job '{name:.80}'; its id is what `POST /jobs` answered"
+            "unknown_job", f"no job '{name!s:.80}'; its id is what `POST /jobs` answered"
         )
     return name
 
@@ -127,11 +127,15 @@ def body_of(
 
     Raises:
         UnknownTask: that is no name of a task.
+        InvalidRequest: an option is nothing that can be sent.
         ServiceError: a structure cannot be sent; nothing is submitted.
         ValueError: there is none.
     """
     named = {} if task is None else {"task": named_task(task)}
-    options = options if task is None else of_task(options)
+    if task is None:
+        check_options(options)
+    else:
+        options = of_task(options)
     if (path := _xyz_file(structures)) is not None:
         with path.open("rb") as file:
             yield submission(XYZ, {**named, **query_of(options)}, file)

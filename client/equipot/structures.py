@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from equipot.errors import InvalidStructure, ServiceError
+from equipot.arrays import shown
+from equipot.errors import InvalidRequest, InvalidStructure, ServiceError
 from equipot.files import format_of, records
 
 if TYPE_CHECKING:
@@ -90,20 +91,29 @@ def end_points(ends: Any) -> list[Mapping[str, Any]]:
     """Ends of paths, one or many, as options of a task hold them: ASE's atoms, or fields.
 
     Raises:
-        TypeError: something else.
+        InvalidRequest: something else.
         InvalidStructure: see `item_of_atoms`.
     """
-    return [_end_point(end) for end in ([ends] if is_one(ends) else ends)]
+    if is_one(ends):
+        return [_end_point(ends, "ends")]
+    if not isinstance(ends, Iterable):
+        raise _no_end(ends, "ends")
+    return [_end_point(end, f"ends.{number}") for number, end in enumerate(ends)]
 
 
-def _end_point(end: Any) -> Mapping[str, Any]:
+def _no_end(end: Any, where: str) -> InvalidRequest:
+    return InvalidRequest(
+        "invalid_request",
+        f"{where}: {shown(end)} is no end of a path that can be sent; state ASE Atoms, or a dict with "
+        "symbols and positions, or several of them",
+    )
+
+
+def _end_point(end: Any, where: str) -> Mapping[str, Any]:
     if isinstance(end, Mapping):
         return end
     if not _is_ase(end):
-        raise TypeError(
-            f"a {type(end).__name__} is no end of a path that can be sent; send ASE Atoms, or a dict with "
-            "symbols and positions"
-        )
+        raise _no_end(end, where)
     fields: dict[str, Any] = {
         "symbols": end.get_chemical_symbols(),
         "positions": end.positions.tolist(),

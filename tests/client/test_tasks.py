@@ -12,8 +12,10 @@ from app.tasks import TASKS
 from equipot import (
     AsyncClient,
     Client,
+    InvalidRequest,
     NotConverged,
     Stage,
+    UnknownJob,
     UnknownTask,
     UnsupportedElement,
     options,
@@ -100,6 +102,44 @@ def test_arrays_of_numpy_are_options(client: Client) -> None:
     assert query_of(of_task({"restart": [state]})) == {
         "restart": '[{"positions_A": [[0.0, 0.0, 0.0]], "step": 3}]'
     }
+
+
+def test_options_that_cannot_be_sent_are_named_before_anything_is_sent() -> None:
+    nobody, water = Client("http://127.0.0.1:1"), molecule("H2O")
+    for ask, told in (
+        (lambda: nobody.neb(water, ends=None), "ends: None (NoneType) is no end of a path"),
+        (lambda: nobody.neb(water, ends=[water, 3]), "ends.1: 3 (int) is no end of a path"),
+        (lambda: nobody.neb(water, ends="a.xyz"), "ends: 'a.xyz' (str) is no end"),
+        (
+            lambda: nobody.md(water, restart=[{"step": {1}}]),
+            "restart.0.step: {1} (set) cannot be sent",
+        ),
+        (
+            lambda: nobody.thermo(water, temperature_K=1j),
+            "temperature_K: 1j (complex) cannot be sent; state n",
+        ),
+        (lambda: nobody.scan(water, atoms=np.array([object()])), "atoms.0: <object object at "),
+        (
+            lambda: nobody.predict(water, model=Client),
+            "model: <class 'equipot.client.Client'> (",
+        ),
+        (lambda: nobody.relax(water, fmax={0.1}), "relax.fmax: {0.1} (set)"),
+        (
+            lambda: nobody.jobs.submit(water, properties={"energy"}),
+            "properties: {'energy'} (set)",
+        ),
+        (
+            lambda: nobody.jobs.submit(water, task="md", steps=range(3)),
+            "steps: range(0, 3) (range)",
+        ),
+        (lambda: list(nobody.stream(water, strict=object)), "strict: <class 'object'> (type)"),
+    ):
+        with pytest.raises(InvalidRequest) as caught:
+            ask()
+        assert str(caught.value).startswith(told)
+    for unknown in (lambda: nobody.task(None, water), lambda: nobody.jobs.get(None)):
+        with pytest.raises((UnknownTask, UnknownJob), match="'None'"):
+            unknown()
 
 
 def test_ends_of_paths_state_all_that_they_hold(client: Client) -> None:
