@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,16 @@ OF_ITS_OWN = {
 """Variables of a cluster that is started here."""
 
 
+def check_installed() -> None:
+    """Whether there can be a cluster: to be asked before anything is read or answered.
+
+    Raises:
+        Unavailable: Ray is not installed.
+    """
+    if find_spec("ray") is None:
+        raise Unavailable("--ray: ray is not installed; pip install 'equipot[cluster]'")
+
+
 @contextmanager
 def cluster(address: str, cores: int | None = None) -> Iterator[None]:
     """This process as a driver of a cluster, until the block ends.
@@ -39,18 +50,16 @@ def cluster(address: str, cores: int | None = None) -> Iterator[None]:
 
     Raises:
         InvalidRequest: no address.
-        Unavailable: no cluster is there, or it has another version of Ray or Python.
+        Unavailable: no cluster is there, it has another version of Ray or Python, or Ray is not
+            installed.
     """
+    check_installed()
     if address != LOCAL:
         _check_reachable(address)
     if address != LOCAL and TOKEN.exists():
         os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray joins without it, and is refused
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise Unavailable(
-            f"--ray: {error.name} is not installed; pip install 'equipot[cluster]'"
-        ) from None
+    import ray
+
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
         for name, value in OF_ITS_OWN.items():

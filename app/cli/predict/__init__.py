@@ -179,20 +179,24 @@ def run(options: argparse.Namespace) -> int:
         has ended the run.
     """
     settings = settings_from(options)
-    options.files = expanded(options.files, urls=bool(options.ray))
     check_ray_options(options)
     request = _request(options, settings)
     if options.ray:
-        check_files(options.files)
-        form, drawing = _form(options, request, "xyz"), _drawing(options)
-        if form in WRITERS and WRITERS[form].single:
-            raise InvalidRequest(
-                f"--to {form}: holds one structure; write xyz, json, csv or parquet"
-            )
-        return answer_on_cluster(options, settings, request, form, drawing)
+        return _screen(options, settings, request)
+    options.files = expanded(options.files)
     if is_in_slabs(options):
         return predict_in_slabs(options, settings, request)
     return answer_files(options, settings, request)
+
+
+def _screen(options: argparse.Namespace, settings: Settings, request: PredictRequest) -> int:
+    """Answer for all files on a cluster, once all else that is stated can be; returns as `run`."""
+    form = _form(options, request, "xyz")
+    if form in WRITERS and WRITERS[form].single:
+        raise InvalidRequest(f"--to {form}: holds one structure; write xyz, json, csv or parquet")
+    options.files = expanded(options.files, urls=True)
+    check_files(options.files)
+    return answer_on_cluster(options, settings, request, form, _drawing(options))
 
 
 def answer_files(

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.cli.predict.entries import NEEDS_RAY, is_stream
 from app.cli.predict.record import Record, forget, within
 from app.cli.predict.report import Report
-from app.cluster.connection import cluster
+from app.cluster.connection import check_installed, cluster
 from app.cluster.folder import ScreenFolder
 from app.cluster.portions import PORTION, Portions
 from app.cluster.screen import Progress, Resources, Screen
@@ -53,6 +53,7 @@ def check_ray_options(options: argparse.Namespace) -> None:
 
     Raises:
         InvalidRequest: it cannot; says why.
+        Unavailable: Ray is not installed.
     """
     names = ("workers", "worker_cpus", "worker_gpus", "portion")
     for name in names:
@@ -71,6 +72,7 @@ def check_ray_options(options: argparse.Namespace) -> None:
         raise InvalidRequest("--ray: say --output, a folder for the results")
     if streams := [file for file in options.files if is_stream(file)]:
         raise InvalidRequest(f"--ray: {streams[0]} can be read only once; write it to a file first")
+    check_installed()
 
 
 def check_no_url(output: Path | str | None) -> None:

@@ -1,7 +1,10 @@
 import io
 import json
 import re
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import ase.io
 import pytest
@@ -195,6 +198,24 @@ def test_wrong_use(
     said = capsys.readouterr().err
     assert told in said
     assert len(said.splitlines()) == 1
+
+
+def test_what_is_not_installed_is_told_before_anything_is_asked(
+    pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    nobody = "http://127.0.0.1:1/many.xyz"  # would be told that it does not answer
+    asked = (nobody, "--ray", "local", "-o", tmp_path / "out")
+    assert predict(pair_store, *asked) == 3
+    told = "--ray: ray is not installed; pip install 'equipot[cluster]'"
+    assert capsys.readouterr().err == f"equipot predict: {told}\n"
+    there = ModuleType("ray")
+    there.__spec__ = ModuleSpec("ray", None)
+    monkeypatch.setitem(sys.modules, "ray", there)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert predict(pair_store, *asked, "--to", "parquet") == 2
+    assert "pyarrow, which is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_output_has_the_format_that_is_stated_or_its_name_says(
