@@ -37,6 +37,14 @@ def test_a_line_for_each_structure() -> None:
     assert (third["id"], third["energy"], third["error"]) == ("bad", "", "invalid_format: torn")
 
 
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@sum", "'=1"])
+def test_a_name_that_looks_like_a_formula_reads_back_exactly(name: str) -> None:
+    writer = CsvWriter()
+    text = (writer.begin() + writer.add(Record(WATER, name))).decode()
+    (line,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert line["id"] == name
+
+
 def test_parquet_has_the_same_columns_with_types() -> None:
     parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
     writer = ParquetWriter()
