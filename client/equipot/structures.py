@@ -74,7 +74,8 @@ def items_of(structures: AnyStructure | Iterable[AnyStructure]) -> Iterator[Item
         TypeError: something that is no structure.
         FileNotFoundError: no such file.
     """
-    many: Any = [structures] if is_one(structures) else structures
+    is_many = isinstance(structures, Iterable) and not is_one(structures)
+    many: Any = structures if is_many else [structures]
     for structure in many:
         yield from items_of_one(structure)
 

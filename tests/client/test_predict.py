@@ -198,3 +198,11 @@ def test_compressed_files_are_unpacked(client: Client, tmp_path: Path) -> None:
     file.write_bytes(gzip.compress(b"O water\nCO methanol\n"))
     results = client.predict(file)
     assert [result.id for result in results] == ["water", "methanol"]
+
+
+def test_what_is_no_structure_is_told_alone_and_in_a_list(client: Client) -> None:
+    for given in (5, [argon(), 5]):
+        with pytest.raises(
+            TypeError, match="a int is no structure that can be sent; send ASE Atoms"
+        ):
+            client.predict(given)
