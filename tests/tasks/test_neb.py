@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms
 from ase.mep import NEB
 from ase.optimize import FIRE
 
@@ -21,7 +22,7 @@ from app.backends.pair import PairBackend
 from app.errors import InvalidStructure, NotConverged, StructureTooLarge
 from app.tasks import Course, Done, Stage
 from app.tasks.neb.band import band_forces
-from app.tasks.neb.ends import interpolated
+from app.tasks.neb.idpp import interpolated
 from app.tasks.neb.neb import NebPath, NebValue, _doubts
 from app.tasks.neb.path import Path
 from tests.tasks.doing import done, done_all, structure_of
@@ -216,6 +217,24 @@ def test_ends_are_brought_near_as_a_whole(organic: Backend) -> None:
     positions = np.array(interpolated(structure_of(crystal), structure_of(hops[0]), 1))
     assert np.abs(positions).max() < 11
     assert wrapped.positions.max() > 15
+
+
+@pytest.mark.parametrize("fixed", [None, [3, 9, 20]])
+def test_the_first_path_is_that_of_ase(fixed: list[int] | None) -> None:
+    crystal, hops = vacancy()
+    folded = molecule("C2H6")
+    folded.set_dihedral(2, 0, 1, 5, 60, indices=[5, 6, 7])
+    swapped = folded.copy()
+    swapped.positions = folded.positions[[0, 1, 3, 4, 2, 5, 6, 7]]
+    for first, last in ((crystal, hops[0]), (folded, swapped)):
+        atoms = fixed if fixed is None or len(first) > max(fixed) else [0, 5]
+        images = [first.copy() for _ in range(6)] + [last.copy()]
+        for image in images:
+            image.set_constraint(FixAtoms(atoms or []))
+        band = NEB(images, method="improvedtangent")
+        band.interpolate("idpp", mic=bool(first.pbc.any()), apply_constraint=False)
+        found = interpolated(structure_of(first, fixed=atoms), structure_of(last), 5)
+        assert found == pytest.approx(np.array([image.positions for image in images]), abs=1e-9)
 
 
 def test_fixed_atoms_stay(argon: PairBackend) -> None:

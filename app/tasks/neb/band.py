@@ -26,15 +26,13 @@ def band_forces(
     """
     steps = np.diff(positions, axis=0)
     lengths = np.linalg.norm(steps, axis=(1, 2))
-    moved = np.empty_like(forces)
-    for i, own in enumerate(forces):
-        along = tangent(steps[i], steps[i + 1], *energies[i : i + 3].tolist())
-        force = float(np.vdot(own, along))
-        if climbs and i + 1 == highest(energies):
-            moved[i] = own - 2.0 * force * along
-        else:
-            pull = spring * (lengths[i + 1] - lengths[i])
-            moved[i] = own + (pull - force) * along
+    along = tangents(steps, energies)
+    force = np.einsum("kna,kna->k", forces, along)
+    push = spring * np.diff(lengths) - force
+    if climbs:
+        top = highest(energies) - 1
+        push[top] = -2.0 * force[top]
+    moved: Floats = forces + push[:, None, None] * along
     return moved
 
 
@@ -43,26 +41,22 @@ def highest(energies: Floats) -> int:
     return 1 + int(np.argmax(energies[1:-1]))
 
 
-def tangent(behind: Floats, ahead: Floats, before: float, here: float, after: float) -> Floats:
-    """(N, 3), of length 1: the direction of the path at an image.
+def tangents(steps: Floats, energies: Floats) -> Floats:
+    """(K − 2, N, 3), each of length 1: the direction of the path at the images between the ends.
 
     Args:
-        behind: (N, 3), Å, from the image before.
-        ahead: (N, 3), Å, to the next one.
-        before: eV, of the image before.
-        here: eV, of this one.
-        after: eV, of the next one.
+        steps: (K − 1, N, 3), Å, from each image to the next one.
+        energies: (K,), eV.
     """
-    if after > here > before:
-        direction = ahead
-    elif after < here < before:
-        direction = behind
-    else:
-        most, least = (
-            max(abs(after - here), abs(before - here)),
-            min(abs(after - here), abs(before - here)),
-        )
-        up, down = (most, least) if after > before else (least, most)
-        direction = ahead * up + behind * down
-    length = float(np.linalg.norm(direction))
-    return direction / length if length > 0.0 else direction
+    behind, ahead = steps[:-1], steps[1:]
+    before, here, after = energies[:-2], energies[1:-1], energies[2:]
+    most, least = np.sort(np.abs([after - here, before - here]), axis=0)[::-1]
+    rises, falls = (after > here) & (here > before), (after < here) & (here < before)
+    up, down = np.where(after > before, (most, least), (least, most))
+    up, down = (
+        np.select([rises, falls], [1.0, 0.0], up),
+        np.select([rises, falls], [0.0, 1.0], down),
+    )
+    directions: Floats = ahead * up[:, None, None] + behind * down[:, None, None]
+    lengths = np.linalg.norm(directions, axis=(1, 2), keepdims=True)
+    return directions / np.where(lengths > 0.0, lengths, 1.0)

@@ -37,7 +37,7 @@ def end_of(structure: Structure, end: EndPoint, name: str) -> Structure:
         raise InvalidStructure(f"{name}: {error}") from None
     held = structure.fixed
     if held is not None and held.any():
-        away = np.linalg.norm(_shortest(structure, moved), axis=1) * held
+        away = np.linalg.norm(shortest(structure, moved), axis=1) * held
         if away.max() > SAME_CELL:
             raise InvalidStructure(
                 f"{name}: atom {int(np.argmax(away))} is fixed, and {away.max():.3g} Å from its place in "
@@ -104,7 +104,7 @@ def _check_state(structure: Structure, end: EndPoint, name: str) -> None:
         )
 
 
-def _shortest(start: Structure, end: Structure) -> Floats:
+def shortest(start: Structure, end: Structure) -> Floats:
     """(N, 3), Å: from each atom to the nearest image of its place at the end."""
     moves: Floats = end.positions - start.positions
     if start.pbc.any():
@@ -119,7 +119,7 @@ def laid_upon(start: Structure, end: Structure) -> Structure:
     turned, too, where nothing repeats. Where atoms are fixed it stays.
     """
     if start.fixed is not None and start.fixed.any():
-        positions = start.positions + _shortest(start, end)
+        positions = start.positions + shortest(start, end)
         positions[start.fixed] = start.positions[start.fixed]
         return replace(end, positions=positions)
     from ase.build import minimize_rotation_and_translation
@@ -153,23 +153,6 @@ def parts_of(minimum: Relaxed) -> int:
     atoms = len(minimum.structure)
     pairs = (np.ones(graph.edge_index.shape[1]), graph.edge_index)
     return int(connected_components(csr_array(pairs, shape=(atoms, atoms)), directed=False)[0])
-
-
-def interpolated(start: Structure, end: Structure, images: int) -> Floats:
-    """(K, N, 3), Å: a path with so many images between its ends, by IDPP.
-
-    S. Smidstrup, A. Pedersen, K. Stokbro, H. Jónsson, J. Chem. Phys. 140, 214106 (2014), as ASE has it.
-    """
-    from ase.constraints import FixAtoms
-    from ase.mep import NEB
-
-    path = [_atoms(start), *(_atoms(start) for _ in range(images)), _atoms(end)]
-    for atoms in path:
-        if start.fixed is not None:
-            atoms.set_constraint(FixAtoms(mask=start.fixed))
-    band = NEB(path, method="improvedtangent")
-    band.interpolate("idpp", mic=bool(start.pbc.any()), apply_constraint=False)
-    return np.array([atoms.positions for atoms in path])
 
 
 def _atoms(structure: Structure) -> Atoms:

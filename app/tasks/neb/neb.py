@@ -13,7 +13,8 @@ from app.errors import EquipotError, InputError
 from app.relax import Relaxed
 from app.tasks.asking import WHOLE, Asking, Count, Course
 from app.tasks.kind import Done, TaskKind, TaskValue
-from app.tasks.neb.ends import check_apart, end_of, interpolated, laid_upon, parts_of
+from app.tasks.neb.ends import check_apart, end_of, laid_upon, parts_of
+from app.tasks.neb.idpp import interpolated
 from app.tasks.neb.options import NebOptions
 from app.tasks.neb.path import IMAGES, Path, found
 
