@@ -100,14 +100,16 @@ def _runs(structures: Sequence[Structure]) -> Iterator[Sequence[Structure]]:
     Several are small molecules, of up to `DENSE_PAIRS` padded pairs in all.
     """
     run: list[Structure] = []
-    width = 0
+    width, is_open = 0, False
     for structure in structures:
-        width = max(width, len(structure))
-        joins = run and _is_small_molecule(structure) and _is_small_molecule(run[0])
-        if run and not (joins and (len(run) + 1) * width**2 <= DENSE_PAIRS):
+        size, is_small = len(structure), _is_small_molecule(structure)
+        width = max(width, size)
+        joins = is_open and is_small and (len(run) + 1) * width**2 <= DENSE_PAIRS
+        if run and not joins:
             yield run
-            run, width = [], len(structure)
+            run, width = [], size
         run.append(structure)
+        is_open = is_small
     if run:
         yield run
 

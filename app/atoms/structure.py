@@ -3,9 +3,10 @@
 The one place where a structure's own values are validated.
 """
 
+from copy import copy
 from dataclasses import dataclass, field
 from operator import index
-from typing import SupportsIndex
+from typing import Self, SupportsIndex
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -70,6 +71,18 @@ class Structure:
 
     def __len__(self) -> int:
         return len(self.numbers)
+
+    def at(self, positions: ArrayLike) -> Self:
+        """The same with its atoms at other positions, (N, 3), Å.
+
+        Raises:
+            InvalidStructure: as of any structure's positions.
+        """
+        moved = copy(self)
+        own = _array(positions, "positions", self.positions.shape)
+        object.__setattr__(moved, "positions", own)
+        _check_positions(own, self.numbers)
+        return moved
 
     @property
     def symbols(self) -> list[str]:

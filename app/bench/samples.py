@@ -91,4 +91,4 @@ def _distorted(structure: Structure) -> list[Structure]:
     generator = np.random.default_rng(0)
     shape = (COPIES, *structure.positions.shape)
     shifts = generator.normal(0.0, AMPLITUDE, shape)
-    return [replace(structure, positions=structure.positions + shift) for shift in shifts]
+    return [structure.at(structure.positions + shift) for shift in shifts]

@@ -18,7 +18,7 @@ has become straight or a bend an angle, atoms have come together or bonds are br
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self, cast
 
@@ -123,7 +123,7 @@ class Internal(Optimizer):
         step = _Step(states, positions.ravel(), origins)
         if spoiled := step.spoiled:
             for b in spoiled:
-                states[b]._start_over(replace(origins[b], positions=each[b].copy()))
+                states[b]._start_over(origins[b].at(each[b]))
             step = _Step(states, positions.ravel(), origins)
         moves = np.zeros_like(x)
         moves[rows.is_atom] = step.moves(forces[rows.is_atom].ravel()).reshape(-1, 3)
@@ -168,14 +168,14 @@ class Internal(Optimizer):
     def _look(self, origin: Structure, positions: Floats) -> None:
         """Start over where atoms have come together, or bonds are broken; and at the first step."""
         if self.primitives is None or self.looked is None:
-            self._start_over(replace(origin, positions=positions))
+            self._start_over(origin.at(positions))
             return
         moved = positions - self.looked
         if np.einsum("ij,ij->i", moved, moved).max() < LOOK_EVERY**2:
             return
         self.looked = positions
         if _bonds_have_changed(self.primitives, origin, positions):
-            self._start_over(replace(origin, positions=positions))
+            self._start_over(origin.at(positions))
 
     def _start_over(self, structure: Structure) -> None:
         self.primitives, self.looked = find_primitives(structure), structure.positions
@@ -293,7 +293,7 @@ def _bonds_have_changed(primitives: Primitives, origin: Structure, positions: Fl
     if (np.einsum("ij,ij->i", vectors, vectors) > longest**2).any():
         return True
     if origin.pbc.any():
-        bonds = find_bonds(replace(origin, positions=positions))
+        bonds = find_bonds(origin.at(positions))
         close = np.flatnonzero(bonds.stretch < TOUCHING)
         found = _keys(bonds.start[close], bonds.end[close], bonds.shift[close])
         return not found <= _keys(start, end, shift) | _keys(end, start, -shift)

@@ -8,7 +8,7 @@ force acts on its rows.
 
 import numpy as np
 
-from app.atoms.ragged import rows_of, starts_of
+from app.atoms.ragged import parts, rows_of, starts_of
 from app.atoms.structure import Floats, Integers
 
 
@@ -59,11 +59,11 @@ class Rows:
 
     def split(self, values: Floats) -> list[Floats]:
         """Each structure's own rows of an (M, 3) array, as views."""
-        return np.split(values, self.starts[1:])
+        return parts(values, self.starts)
 
     def split_atoms(self, values: Floats) -> list[Floats]:
         """Each structure's part of an (N, 3) array of atoms, as views."""
-        return np.split(values, self.first_atoms[1:])
+        return parts(values, self.first_atoms)
 
     def deformations(self, x: Floats) -> Floats:
         """(B, 3, 3), without unit: deformation gradients G at x (M, 3)."""

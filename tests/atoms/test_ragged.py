@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.atoms.ragged import ranges, rows_of, starts_of
+from app.atoms.ragged import parts, ranges, rows_of, starts_of
 
 ROWS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), max_size=20)
 
@@ -24,6 +24,17 @@ def test_each_row_starts_where_the_one_before_ends(rows):
 def test_each_element_knows_its_row(rows):
     expected = [n for n, (_, length) in enumerate(rows) for _ in range(length)]
     assert rows_of(columns(rows)[1]).tolist() == expected
+
+
+@given(ROWS)
+def test_parts_are_the_rows(rows):
+    _, lengths = columns(rows)
+    values = np.arange(2 * sum(lengths)).reshape(-1, 2)
+    firsts = starts_of(lengths)[:-1]
+    found = parts(values, firsts)
+    assert [len(own) for own in found] == lengths.tolist()
+    assert all(own.base is not None for own in found)
+    assert [row for own in found for row in own.tolist()] == values.tolist()
 
 
 @given(ROWS)

@@ -132,6 +132,26 @@ def test_complete_cell_adds_orthogonal_unit_vectors(rows):
     np.testing.assert_allclose(full[others] @ cell[rows].T, 0.0, atol=1e-14)
 
 
+def test_atoms_at_other_places():
+    structure = Structure(
+        [8, 1], [[0, 0, 0], [0, 0, 1]], 5 * np.eye(3), True, 1, 2, np.array([True, False])
+    )
+    places = np.ones((2, 3)) * [[1.0], [2.0]]
+    moved = structure.at(places)
+    places[0] = 7.0
+    assert (moved.positions == [[1, 1, 1], [2, 2, 2]]).all()
+    assert not moved.positions.flags.writeable
+    assert (structure.positions == [[0, 0, 0], [0, 0, 1]]).all()
+    for name in ("numbers", "cell", "pbc", "charge", "multiplicity", "fixed"):
+        assert getattr(moved, name) is getattr(structure, name)
+    for bad, message in (
+        ([[0.0, 0, 0]], "positions: shape"),
+        ([[0, 0, 0], [0, 0, np.nan]], r"atom 1 \(H\): z = nan"),
+    ):
+        with pytest.raises(InvalidStructure, match=message):
+            structure.at(bad)
+
+
 def test_replace_validates_again():
     with pytest.raises(InvalidStructure, match="no atoms"):
         replace(Structure(**WATER), numbers=np.array([], dtype=int), positions=np.zeros((0, 3)))

@@ -1,7 +1,6 @@
 """`conformers`: the conformers of a molecule, ranked by energy."""
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Self
 
@@ -119,7 +118,7 @@ async def run(asking: Asking, structure: Structure, options: ConformersOptions) 
         {"do": "conformers", **molecule, "count": options.count, "seed": options.random_seed},
         f"{options.count} conformers",
     )
-    starts = [structure, *(replace(structure, positions=np.array(p)) for p in made["positions"])]
+    starts = [structure, *(structure.at(p) for p in made["positions"])]
     work = partial(_relaxed, asking, options)
     ended = await asking.each(work, starts, asking.count("conformers", len(starts)))
     errors = [end for end in ended if isinstance(end, EquipotError)]

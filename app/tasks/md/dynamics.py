@@ -14,7 +14,7 @@ from app.atoms.decomposition import Piece
 from app.atoms.graph import Graph, collate, separate
 from app.atoms.neighbors import build_graph
 from app.atoms.prediction import StructurePrediction
-from app.atoms.ragged import rows_of, starts_of
+from app.atoms.ragged import parts, rows_of, starts_of
 from app.atoms.structure import Floats
 from app.atoms.verlet import SKIN, VerletList, pick, still_valid
 from app.backends.domain import Domain
@@ -312,7 +312,7 @@ def _arrived(
     free = motion.drift[:, 0] > 0.0
     longest = np.sqrt(np.maximum.reduceat(free * np.einsum("na,na->n", forces, forces), first))
     ends: dict[Dynamics, Trajectory | EquipotError] = {}
-    for i, (task, own) in enumerate(zip(tasks, np.split(velocities, first[1:]), strict=True)):
+    for i, (task, own) in enumerate(zip(tasks, parts(velocities, first), strict=True)):
         why = task.fault(float(longest[i]), float(kinetic[i]))
         if task.made == 0 or not why:  # where a replica begins is told in any case
             noted = task.note(predictions[task], own, float(kinetic[i]))
@@ -342,8 +342,8 @@ def _departed(
     positions, velocities = motion.moved(before, velocities, noise, stretched, drag, grown)
     moves = np.linalg.norm(positions - stretched * grown * before, axis=1)
     ends: dict[Dynamics, Trajectory | EquipotError] = {}
-    parts = (np.split(rows, first[1:]) for rows in (positions, velocities, moves))
-    for task, stretch, own, speeds, lengths in zip(tasks, stretches, *parts, strict=True):
+    own_rows = (parts(rows, first) for rows in (positions, velocities, moves))
+    for task, stretch, own, speeds, lengths in zip(tasks, stretches, *own_rows, strict=True):
         longer = float(stretch[0] * stretch[2])
         if not 1 / MOST_STRETCH <= longer <= MOST_STRETCH:
             ends[task] = task.stopped(

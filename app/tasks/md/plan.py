@@ -60,7 +60,7 @@ class Plan:
     def at(self, positions: Floats, scale: float) -> Structure:
         """The structure with atoms at (N, 3), Å, in a cell whose lengths grew by a factor."""
         if scale == 1.0:
-            return replace(self.start, positions=positions)
+            return self.start.at(positions)
         return replace(self.start, positions=positions, cell=scale * self.start.cell)
 
     def after(
@@ -182,7 +182,7 @@ def _resumed(
     if not np.isfinite(velocities).all():
         raise InvalidStructure(f"{where}.velocities_A_per_fs: a value is not finite")
     try:
-        start = replace(structure, positions=np.array(state.positions_A))
+        start = structure.at(state.positions_A)
         if state.cell_A is not None:
             start = replace(start, cell=np.array(state.cell_A))
     except InvalidStructure as error:

@@ -53,10 +53,7 @@ def tangents(steps: Floats, energies: Floats) -> Floats:
     most, least = np.sort(np.abs([after - here, before - here]), axis=0)[::-1]
     rises, falls = (after > here) & (here > before), (after < here) & (here < before)
     up, down = np.where(after > before, (most, least), (least, most))
-    up, down = (
-        np.select([rises, falls], [1.0, 0.0], up),
-        np.select([rises, falls], [0.0, 1.0], down),
-    )
+    up, down = np.where(rises | falls, (rises, falls), (up, down))
     directions: Floats = ahead * up[:, None, None] + behind * down[:, None, None]
     lengths = np.linalg.norm(directions, axis=(1, 2), keepdims=True)
     return directions / np.where(lengths > 0.0, lengths, 1.0)

@@ -1,7 +1,6 @@
 """Ends of a path: whether they are of the same atoms, and how they are laid upon each other."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from ase import Atoms
@@ -32,7 +31,7 @@ def end_of(structure: Structure, end: EndPoint, name: str) -> Structure:
     _check_cell(structure, end, name)
     _check_state(structure, end, name)
     try:
-        moved = replace(structure, positions=np.array(end.positions, dtype=np.float64))
+        moved = structure.at(np.array(end.positions, dtype=np.float64))
     except (InvalidStructure, ValueError) as error:
         raise InvalidStructure(f"{name}: {error}") from None
     held = structure.fixed
@@ -121,12 +120,12 @@ def laid_upon(start: Structure, end: Structure) -> Structure:
     if start.fixed is not None and start.fixed.any():
         positions = start.positions + shortest(start, end)
         positions[start.fixed] = start.positions[start.fixed]
-        return replace(end, positions=positions)
+        return end.at(positions)
     from ase.build import minimize_rotation_and_translation
 
     moved = _atoms(end)
     minimize_rotation_and_translation(_atoms(start), moved)
-    return replace(end, positions=moved.positions)
+    return end.at(moved.positions)
 
 
 def check_apart(start: Structure, end: Structure, name: str) -> None:

@@ -170,7 +170,7 @@ async def _strange(asking: Asking, start: Structure, path: Path) -> tuple[Answer
     """What is out of domain of the highest image of a path that converged."""
     if not path.converged:
         return ()
-    saddle = replace(start, positions=path.positions[path.highest])
+    saddle = start.at(path.positions[path.highest])
     return (await asking.single_point(saddle))[1]
 
 

@@ -75,7 +75,7 @@ async def found(
     rows, memory = Rows(np.array([moving_images * atoms])), Fire()
     made, climbs, path = 0, False, None
     while True:
-        images = [replace(start, positions=each) for each in positions[1:-1]]
+        images = [start.at(each) for each in positions[1:-1]]
         try:
             predictions = await asking.predict(images, IMAGES, count)
         except EquipotError as error:

@@ -1,7 +1,6 @@
 """Mirror images: a molecule without stereocentres has the same energy at both signs of a dihedral angle."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,7 +29,7 @@ def opposites(values: Floats) -> Iterator[tuple[int, int]]:
 
 def mirrored(structure: Structure) -> Structure:
     """The molecule with x turned over."""
-    return replace(structure, positions=structure.positions * np.array([-1.0, 1.0, 1.0]))
+    return structure.at(structure.positions * np.array([-1.0, 1.0, 1.0]))
 
 
 def is_its_image(structure: Structure) -> bool:

@@ -1,7 +1,5 @@
 """Bringing a coordinate of a molecule to another value, with what is beyond it moved as a whole."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from app.atoms.structure import Booleans, Floats, Structure
@@ -23,7 +21,7 @@ def brought(structure: Structure, held: Held) -> Structure:
     side = _side(structure, held.atoms)
     if side is not None:
         positions = _moved(positions, side, held)
-    return replace(structure, positions=held.restored(positions, structure.fixed))
+    return structure.at(held.restored(positions, structure.fixed))
 
 
 def _side(structure: Structure, atoms: tuple[int, ...]) -> Booleans | None:

@@ -1,6 +1,6 @@
 """Hessian: second derivatives of the energy, from forces on displaced copies."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,7 +54,7 @@ async def hessian(
     if rigid.shape[1] == size:
         return Hessian(np.zeros((size, size)), 0.0, 0)
     copies = [
-        replace(structure, positions=_moved(structure.positions, atom, axis, step))
+        structure.at(_moved(structure.positions, atom, axis, step))
         for atom in np.flatnonzero(free).tolist()
         for axis in range(3)
         for step in (displacement, -displacement)
