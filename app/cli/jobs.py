@@ -25,6 +25,7 @@ from app.formats.compression import expand, plain_name
 from app.formats.extxyz import format_frame
 from app.formats.files import read_structures
 from app.formats.registry import FORMATS, WRITERS, of_content, of_name
+from app.places.replacing import replacing
 from app.protocol.query import task_from
 from app.protocol.tally import counted
 from app.tasks import TASKS
@@ -304,7 +305,7 @@ def _results(options: argparse.Namespace, client: Client) -> None:
         for part in parts:
             sys.stdout.buffer.write(part)
         return
-    with options.output.open("wb") as file:
+    with replacing(options.output) as file:
         file.writelines(parts)
 
 

@@ -137,6 +137,17 @@ def test_what_cannot_be_is_told_in_a_line(command: Command, tmp_path: Path) -> N
     assert main(["jobs", "list", "--server", "nowhere"]) == 2
 
 
+def test_results_that_do_not_come_leave_the_file_that_is_there(
+    command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "found.xyz").write_text("precious")
+    command("results", "none", "--form", "xyz", "-o", str(tmp_path / "found.xyz"), code=1)
+    assert "unknown_job" in command.errors
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [
+        ("found.xyz", "precious")
+    ]
+
+
 def test_a_task_as_a_job(command: Command, tmp_path: Path) -> None:
     file = tmp_path / "some.xyz"
     file.write_text("".join(XYZ % number for number in range(3)))

@@ -7,17 +7,11 @@ whatever the number of structures.
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    contextmanager,
-    nullcontext,
-)
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 
 from app.atoms.properties import NAMES
 from app.backends import Backend
@@ -33,16 +27,15 @@ from app.cli.predict.entries import (
     Read,
     check_files,
     expanded,
-    is_stream,
     read_entries,
     read_standard_input,
 )
 from app.cli.predict.flight import Answer
-from app.cli.predict.output import Form, Json, Output, Records, Text, Xyz, open_output
-from app.cli.predict.record import Record, beside, forget
+from app.cli.predict.forms import PREDICTED, form_of, is_single, only_one
 from app.cli.predict.report import Report
 from app.cli.predict.session import answer_all, answers_of
 from app.cli.predict.slabs import is_in_slabs, predict_in_slabs
+from app.cli.predict.target import check_paths, discard, finish, how_to_go_on, opened
 from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
@@ -50,13 +43,12 @@ from app.engine.potential import UNLIMITED, Potential
 from app.errors import InvalidRequest
 from app.formats.compression import plain_name
 from app.formats.notation import Smiles
-from app.formats.registry import FORMATS, WRITERS, of_name
-from app.protocol.encode import check_held, fits
+from app.formats.registry import FORMATS, of_name
+from app.protocol.encode import fits
 from app.protocol.intake import SMILES, Drawing, check_drawn
 from app.protocol.model_ref import ModelRef
 from app.protocol.query import properties_from, relax_from
 from app.protocol.request import PredictRequest
-from app.protocol.tally import Tally
 from app.relax import RelaxOptions
 from app.service.choice import ref_of
 from app.service.load import Load
@@ -70,15 +62,8 @@ from app.tasks import TaskCall
 
 FAILED = 3
 """Exit code after an error that is not one of a structure."""
-FORMS: dict[str, Callable[[ModelRef, PredictRequest], Form]] = {
-    kind: partial(Records, kind=kind) for kind in WRITERS
-} | {"xyz": Xyz, "json": Json, "text": Text}
-"""What results are written as."""
-PREDICTED = tuple(name for name in FORMS if name != "text")
-"""The same of predictions."""
 HERE = ("model_store", "threads", "device", "backend", "deterministic", "workers")
 """Options of a model in this process."""
-SUFFIXES = {written.suffix: kind for kind, written in WRITERS.items()} | {".json": "json"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -191,8 +176,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _screen(options: argparse.Namespace, settings: Settings, request: PredictRequest) -> int:
     """Answer for all files on a cluster, once all else that is stated can be; returns as `run`."""
-    form = _form(options, request, "xyz")
-    if form in WRITERS and WRITERS[form].single:
+    form = form_of(options, request, "xyz")
+    if is_single(form):
         raise InvalidRequest(f"--to {form}: holds one structure; write xyz, json, csv or parquet")
     options.files = expanded(options.files, urls=True)
     check_files(options.files)
@@ -211,10 +196,10 @@ def answer_files(
         default: form in which it is written where nothing says another one.
     """
     check_no_url(options.output)
-    _check_paths(options)
+    check_paths(options)
     _check_place(options)
     drawing = _drawing(options)
-    form = _form(options, request, default)
+    form = form_of(options, request, default)
     given = read_standard_input(options.files)
     reads = read_entries(
         options.files,
@@ -224,20 +209,27 @@ def answer_files(
         settings.embed_seconds,
         partial(fits, kind=form),
     )
+    if is_single(form):
+        reads = only_one(reads, form)
     if request.task is not None:
         reads = _as_many_as_allowed(reads, request.task)
     with _told(options):
         answering, model, window = _answering(options, request, settings)
-    with _told(options), _open(options, request, model, form) as (output, tally):
+    target = opened(options, request, model, form, drawing)
+    with _told(options), target as (output, tally):
         share = max((read.share for read in islice(reads, tally.structures)), default=0.0)
         report = Report(tally, share, command=options.command)
         stopped = asyncio.run(answer_all(answering, reads, window, output, report))
     report.summarize(model.reference)
     if stopped is not None:
-        report.say(f"ended by {stopped.name} before the input did{_remedy(options)}")
+        told = how_to_go_on(options.output)
+        report.say(f"ended by {stopped.name} before the input did{told}")
         return 128 + stopped
-    if options.output is not None:
-        forget(beside(options.output))
+    if tally.refused and is_single(form):
+        report.say(f"nothing is written, as {form} holds no structure without an answer")
+        discard(options.output)
+        return 1
+    finish(options.output)
     return 1 if tally.refused else 0
 
 
@@ -265,20 +257,6 @@ def _drawing(options: argparse.Namespace) -> Drawing:
     return drawing
 
 
-def _form(options: argparse.Namespace, request: PredictRequest, default: str) -> str:
-    """The format to write.
-
-    Raises:
-        InvalidRequest: two are stated, or it does not hold what is asked for by name.
-    """
-    if options.json and options.to not in (None, "json"):
-        raise InvalidRequest(f"--json and --to {options.to} are stated; state one")
-    suffix = Path(options.output).suffix.lower() if options.output is not None else ""
-    form: str = "json" if options.json else options.to or SUFFIXES.get(suffix, default)
-    check_held(request, form)
-    return form
-
-
 def _request(options: argparse.Namespace, settings: Settings) -> PredictRequest:
     """What is asked of each structure."""
     return PredictRequest(
@@ -299,29 +277,6 @@ def _relax(options: argparse.Namespace, settings: Settings) -> RelaxOptions | No
     if given is None or options.server:
         return None if given is None else relax_from(given)
     return request_limits(settings).bounded(relax_from(given))
-
-
-def _check_paths(options: argparse.Namespace) -> None:
-    """Make sure that all can be read, and that nothing is written over it.
-
-    Raises:
-        InvalidFormat: a file is not there or may not be read.
-        InvalidRequest: the output is one of the files, or cannot be resumed.
-    """
-    check_files(options.files)
-    output, streams = options.output, [file for file in options.files if is_stream(file)]
-    if options.resume and (streams or not _is_kept(output)):
-        culprit = f"{streams[0]} can be read only once" if streams else "--output must be a file"
-        raise InvalidRequest(f"--resume: {culprit}")
-    if output is not None and output.is_file():
-        for file in options.files:
-            if file not in streams and output.samefile(file):
-                raise InvalidRequest(f"--output {output}: this is one of the files to read")
-
-
-def _is_kept(output: Path | None) -> bool:
-    """Whether the output is a file, which a later run finds as it was left."""
-    return output is not None and (output.is_file() or not output.exists())
 
 
 def _check_place(options: argparse.Namespace) -> None:
@@ -395,33 +350,3 @@ def _over_workers(settings: Settings, workers: int, backend: Backend) -> Space:
         settings.deterministic,
     )
     return Space(backend.card, backend.is_strictly_local, Pool(opening, workers))
-
-
-@contextmanager
-def _open(
-    options: argparse.Namespace, request: PredictRequest, model: ModelRef, name: str
-) -> Iterator[tuple[Output, Tally]]:
-    """The output, and what it holds of a run that is resumed. What kind of run this is, is recorded
-    beside it.
-    """
-    path = options.output
-    form = FORMS[name](model, request)
-    if not _is_kept(path):
-        with open_output(path, form, 0) as output:
-            yield output, Tally()
-        return
-    record = Record.of(model, request, name, options.files, options.format, _drawing(options))
-    tally, end = Tally(), 0
-    if options.resume and path.exists() and path.stat().st_size:
-        record.check(beside(path), options.files)
-        with path.open("rb") as file:
-            for written in form.written(file):
-                tally.add(written.outcome)
-                end = written.end
-    with open_output(path, form, end) as output:
-        record.write(beside(path))
-        yield output, tally
-
-
-def _remedy(options: argparse.Namespace) -> str:
-    return "; go on with --resume" if _is_kept(options.output) else ""

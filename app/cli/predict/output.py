@@ -88,19 +88,15 @@ class Records(Form):
 
     def __init__(self, model: ModelRef, request: PredictRequest, kind: str) -> None:
         super().__init__(model, request)
-        self._kind, self._count = kind, 0
+        self._single = WRITERS[kind].single
         self._writer = WRITERS[kind].writer()
         self.head = self._writer.begin()
         self.rewrites = False
 
     def result(self, entry: Entry, result: Result) -> bytes:
-        """See `Form`."""
-        self._count += 1
-        if WRITERS[self._kind].single:
-            if isinstance(result, EquipotError):
-                raise InvalidRequest(f"{self._kind} holds no errors: {result}")
-            if self._count > 1:
-                raise InvalidRequest(f"{self._kind} holds one structure; write json or xyz")
+        """See `Form`; of a file that holds no errors, nothing for one."""
+        if self._single and isinstance(result, EquipotError):
+            return b""
         return self._writer.add(record(entry, result, self.request, self.model))
 
     def tail(self) -> bytes:

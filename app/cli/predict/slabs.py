@@ -18,6 +18,7 @@ from app.errors import InvalidRequest, OutOfDomain
 from app.formats.slabs import SUFFIX, Columns, Slab, open_source
 from app.formats.slabs.extxyz import write_extxyz
 from app.formats.slabs.source import SLAB
+from app.places.replacing import check_place, put_in_place
 from app.protocol.request import PredictRequest
 from app.service.options import potential_options
 from app.settings import Settings
@@ -72,7 +73,9 @@ def predict_in_slabs(
             with scratch(output) as folder:
                 totals = stream(source, folder / f"answer{SUFFIX}", *ask)
                 _tell_doubts(options, Known(card), source.head.whole, totals)
-                _write_xyz(output, Columns(folder / f"answer{SUFFIX}"))
+                written = folder / output.name
+                _write_xyz(written, Columns(folder / f"answer{SUFFIX}"))
+                put_in_place(written, output)
     finally:
         transport.close()
     seconds = time.perf_counter() - began
@@ -85,6 +88,7 @@ def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, 
 
     Raises:
         InvalidRequest: not one of each, or something else is asked than single energies and forces.
+        OSError: a file is there that may not be written.
     """
     stated = [name for name in UNUSED if getattr(options, name)]
     if stated:
@@ -100,6 +104,8 @@ def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, 
     output: Path = options.output
     if not output.name.lower().endswith((SUFFIX, ".xyz", ".extxyz")):
         raise InvalidRequest(f"--output {output}: a folder *{SUFFIX}, or a file *.xyz, is written")
+    if output.is_file():
+        check_place(output)
     return Path(options.files[0]), output
 
 

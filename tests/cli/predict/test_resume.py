@@ -15,6 +15,7 @@ from ase.build import molecule
 
 from app.cli.main import main
 from app.cli.predict.record import Record, beside
+from app.places.replacing import half_of
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
 from app.store.store import ModelStore
@@ -56,7 +57,8 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 
 def wait_for_results(output: Path, child: subprocess.Popen[str]) -> None:
     """Return once there are some; fail if the process ends before."""
-    while not output.exists() or output.stat().st_size < 5000:
+    half = half_of(output)
+    while not half.exists() or half.stat().st_size < 5000:
         assert child.poll() is None, child.communicate()[1]
         time.sleep(0.01)
 
@@ -74,10 +76,9 @@ def whole(molecules: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def count(output: Path) -> int:
-    """Whole results of an output that must be readable."""
-    if output.suffix == ".json":
-        return len(json.loads(output.read_text())["results"])
-    return output.read_text().count("digest=")
+    """Whole results of an output that is not there yet, which must be readable."""
+    text = half_of(output).read_text()
+    return len(json.loads(text)["results"]) if output.suffix == ".json" else text.count("digest=")
 
 
 @pytest.mark.parametrize("form", ["xyz", "json"])
@@ -91,15 +92,19 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bits(
     number: signal.Signals,
 ) -> None:
     output, options = tmp_path / f"out.{form}", ["--json"] if form == "json" else []
+    output.write_text("of before")
     child = start(command(molecules, output, *options))
     wait_for_results(output, child)
     child.send_signal(number)
     said = child.communicate(timeout=60)[1]
     if number != signal.SIGKILL:
         assert child.returncode == 128 + number
-        assert f"ended by {number.name} before the input did; go on with --resume" in said
+        half = half_of(output)
+        there = f"; what there is of results is in {half}; go on with --resume"
+        assert f"ended by {number.name} before the input did{there}" in said
         assert "structures answered with organic-xtb@3" in said
     assert 0 < count(output) < COUNT
+    assert output.read_text() == "of before"
     assert main(command(molecules, output, *options, "--resume")) == 1
     assert output.read_bytes() == whole[form]
     told = capsys.readouterr().err
@@ -123,9 +128,10 @@ def test_whatever_is_left_of_an_output_is_gone_on_with(
     card = ModelStore(pair_store).load("pairs")
     model = ModelRef("pairs", card.card.version, card.digest)
     Record.of(model, PredictRequest([]), form, [str(given)]).write(beside(output))
-    output.write_bytes(whole[:cut])
+    half_of(output).write_bytes(whole[:cut])
     assert main([*arguments, "--resume"]) == 0
     assert output.read_bytes() == whole
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.xyz", output.name]
 
 
 @pytest.mark.parametrize(
@@ -145,12 +151,12 @@ def test_another_run_is_refused(
     options: list[str],
     told: str,
 ) -> None:
-    before = stopped.read_bytes()
+    before = half_of(stopped).read_bytes()
     assert main(command(molecules, stopped, "--resume", *options)) == 2
     said = capsys.readouterr().err
     assert f"--resume: {stopped} was begun otherwise: " in said
     assert told in said
-    assert stopped.read_bytes() == before
+    assert half_of(stopped).read_bytes() == before
 
 
 def test_another_input_is_refused(
