@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,11 +18,12 @@ from app.atoms.properties import NAMES
 from app.atoms.structure import Structure
 from app.backends.domain import OnOod
 from app.cli.predict.entries import STANDARD_INPUT, check_files, expanded, is_stream
+from app.cli.predict.forms import named_form
 from app.cli.predict.report import CLEAR, drawn, duration
 from app.cli.relaxing import add_relax_options, relax_options
 from app.cli.remote import connected
 from app.errors import InvalidFormat, InvalidRequest
-from app.formats.compression import expand, plain_name
+from app.formats.compression import compressing, expand, plain_name
 from app.formats.extxyz import format_frame
 from app.formats.files import read_structures
 from app.formats.registry import FORMATS, WRITERS, of_content, of_name
@@ -84,7 +86,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = _action(actions, "show", "all that is known of a job", _show)
     show.add_argument("--watch", action="store_true", help="go on until it ends")
     results = _action(actions, "results", "its results as they come, until it ends", _results)
-    results.add_argument("--form", choices=FORMS, help="of results (xyz; of a task, lines)")
+    results.add_argument(
+        "--form",
+        choices=FORMS,
+        help="of results; by default as the name of the output says, else xyz, of a task lines",
+    )
     results.add_argument("--offset", type=int, default=0, help="number of the first structure")
     results.add_argument("-o", "--output", type=Path, help="file to write; else standard output")
     cancel = _action(actions, "cancel", "end it; what it has of results stays", _cancel)
@@ -299,14 +305,19 @@ def bar(job: Job) -> str:
 
 
 def _results(options: argparse.Namespace, client: Client) -> None:
-    form = options.form or ("lines" if client.jobs.get(options.job).task else "xyz")
+    named = options.form or named_form(options.output, FORMS, "--form")
+    form = named or ("lines" if client.jobs.get(options.job).task else "xyz")
     parts = client.jobs.download(options.job, form, offset=options.offset)
     if options.output is None:
         for part in parts:
             sys.stdout.buffer.write(part)
         return
-    with replacing(options.output) as file:
-        file.writelines(parts)
+    first = next(parts, b"")  # who may not have them opens nothing
+    with (
+        replacing(options.output) as file,
+        compressing(file, options.output.name) as written,
+    ):
+        written.writelines(chain([first], parts))
 
 
 def _cancel(options: argparse.Namespace, client: Client) -> None:

@@ -16,6 +16,7 @@ from app.atoms.structure import Structure
 from app.cli import predict
 from app.cli.options import settings_from
 from app.cli.predict.entries import expanded
+from app.cli.predict.forms import OF_TASKS
 from app.errors import EquipotError, InputError, InvalidFormat
 from app.formats.files import read_structures
 from app.protocol.query import task_from
@@ -26,8 +27,6 @@ from app.tasks import TASKS, TaskKind
 FAILED = predict.FAILED
 OWN = "task_"
 """Before the names of a task's options, which may be those of other options."""
-FORMS = ("text", "json")
-"""What is written of what a task finds."""
 
 
 def configure(parser: argparse.ArgumentParser, name: str) -> None:
@@ -58,7 +57,7 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
             how["required"] = True
         own.add_argument(f"--{field.replace('_', '-')}", **how)
     default = "json where the name of the output says so, else text"
-    predict.add_output(parser, FORMS, default, conformers="conformers" not in fields)
+    predict.add_output(parser, OF_TASKS, default, conformers="conformers" not in fields)
 
 
 def _json(text: str) -> Any:

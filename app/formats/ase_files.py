@@ -32,7 +32,19 @@ SPIN = re.compile(
 LAMMPS_COLUMNS = re.compile(r"(?m)^ITEM: ATOMS (?!.*\belement\b)(.*)$")
 OTHER_COORDINATES = re.compile(r"(?m)^\$coord[ \t]+(?!natoms)(\w+)")
 """Turbomole's coordinates that are not in bohr, which ASE takes for such."""
+ANY_TEXT = ("in", "out", "log", "dat", "data", "config", "ascii")
+"""Suffixes that a program whose files ASE reads has taken, as have many others."""
 LAMMPS_TYPES = re.compile(r"(?m)^\s*\d+\s+atom\s+types\b")
+
+
+def of_suffix(suffix: str) -> str | None:
+    """The format of ASE's that a suffix belongs to, or None; of those that any text may have, none."""
+    from ase.io.formats import ioformats
+
+    name = suffix.lower().removeprefix(".")
+    if not name or name in ANY_TEXT:
+        return None
+    return next((kind for kind, f in ioformats.items() if name in (kind, *f.extensions)), None)
 
 
 def read(data: bytes, name: str, kind: str | None = None) -> list[Frame]:

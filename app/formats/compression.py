@@ -1,10 +1,13 @@
 """Compressed files: what is in them, and under which name."""
 
 import bz2
+import gzip
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import IO, Any, Protocol
 
 from app.errors import InputError, InvalidFormat
 
@@ -39,6 +42,28 @@ OPENERS: dict[bytes, Callable[[], _Decompressor]] = {
     b"\xfd7zXZ\x00": lambda: lzma.LZMADecompressor(memlimit=DICTIONARY),
 }
 """Decompressors of one stream, by the first bytes of it."""
+
+
+COMPRESSORS: dict[str, Callable[[IO[bytes]], AbstractContextManager[Any]]] = {
+    # neither name nor time, so that the same content gives the same bytes
+    ".gz": lambda file: gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0),
+    ".bz2": partial(bz2.BZ2File, mode="wb"),
+    ".xz": partial(lzma.LZMAFile, mode="wb"),
+}
+"""What compresses into a file, by the suffix of its name."""
+
+
+@contextmanager
+def compressing(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    """What compresses into a file as its name says, for the length of a block; the file itself where its
+    name says nothing.
+    """
+    suffix = name[len(plain_name(name)) :].lower()
+    if not suffix:
+        yield file
+        return
+    with COMPRESSORS[suffix](file) as compressor:
+        yield compressor
 
 
 def plain_name(name: str) -> str:

@@ -1,5 +1,6 @@
 """`equipot jobs` against a real service."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,11 @@ def test_from_files_to_results(command: Command, tmp_path: Path) -> None:
     assert watched[-1].split()[:7] == [job, "done", "pairs@2", "300", "300", "0", "0"]
     command("results", job, "--output", str(found))
     assert found.read_text().count("relaxed=T") == 300
+    table = tmp_path / "found.csv.gz"
+    command("results", job, "-o", str(table))
+    assert len(gzip.decompress(table.read_bytes()).splitlines()) == 301
+    command("results", job, "-o", str(tmp_path / "found.pdb"), code=2)
+    assert "pdb cannot be written here; name it *.json, *.jsonl, " in command.errors
     lines = command("results", job, "--form", "json", "--offset", "290").splitlines()
     assert [r["id"] for line in lines for r in json.loads(line)["results"]] == [
         str(number) for number in range(290, 300)

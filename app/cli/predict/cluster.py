@@ -16,6 +16,7 @@ from app.cluster.screen import Progress, Resources, Screen
 from app.cluster.shipping import PackedModel
 from app.cluster.worker import Assignment, Usage
 from app.errors import InvalidRequest
+from app.formats.compression import plain_name
 from app.formats.registry import WRITERS
 from app.places.folder import open_folder
 from app.places.url import Url, is_url
@@ -70,6 +71,10 @@ def check_ray_options(options: argparse.Namespace) -> None:
         raise InvalidRequest("--ray and --server are stated; state one")
     if options.output is None:
         raise InvalidRequest("--ray: say --output, a folder for the results")
+    if plain_name(str(options.output)) != str(options.output):
+        raise InvalidRequest(
+            f"--output {options.output}: with --ray, a folder of files that are not compressed"
+        )
     if streams := [file for file in options.files if is_stream(file)]:
         raise InvalidRequest(f"--ray: {streams[0]} can be read only once; write it to a file first")
     check_installed()

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple
 
 import orjson
 
 from app.errors import EquipotError, InvalidRequest
+from app.formats.compression import compressing
 from app.formats.extxyz.comment_line import read_pairs
 from app.formats.registry import WRITERS
 from app.protocol.encode import ORJSON_OPTIONS, head_fields, record, result_fields
@@ -204,7 +205,7 @@ class Output:
         begun: whether there are results in it, and no tail.
     """
 
-    def __init__(self, file: BinaryIO, form: Form, rewrites: bool, begun: bool) -> None:
+    def __init__(self, file: IO[bytes], form: Form, rewrites: bool, begun: bool) -> None:
         self._file, self._form, self._rewrites = file, form, rewrites
         self._next = form.between if begun else form.head
 
@@ -228,24 +229,25 @@ class Output:
 
 
 @contextmanager
-def open_output(path: Path | None, form: Form, end: int) -> Iterator[Output]:
+def open_output(path: Path | None, form: Form, end: int, name: str = "") -> Iterator[Output]:
     """A file for results, or standard output.
 
     Args:
         path: the file; None for standard output.
         form: how results are written.
         end: bytes that stay of what the file holds; 0 begins it anew.
+        name: that says how it is compressed.
     """
     if path is None:
         sys.stdout.flush()
         yield from _closing(Output(sys.stdout.buffer, form, rewrites=False, begun=False))
         return
-    with path.open("r+b" if end else "wb") as file:
+    with path.open("r+b" if end else "wb") as file, compressing(file, name) as written:
         if end:
             file.truncate(end)
             file.seek(end)
-        rewrites = form.rewrites and path.is_file()
-        yield from _closing(Output(file, form, rewrites, begun=end > 0))
+        rewrites = form.rewrites and path.is_file() and written is file
+        yield from _closing(Output(written, form, rewrites, begun=end > 0))
 
 
 def _closing(output: Output) -> Iterator[Output]:

@@ -10,6 +10,7 @@ from app.cli.predict.forms import FORMS
 from app.cli.predict.output import Output, open_output
 from app.cli.predict.record import Record, beside, forget
 from app.errors import InvalidRequest
+from app.formats.compression import plain_name
 from app.places.replacing import check_place, half_of, put_in_place
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
@@ -30,6 +31,8 @@ def check_paths(options: argparse.Namespace) -> None:
     if options.resume and (streams or not _is_kept(output)):
         culprit = f"{streams[0]} can be read only once" if streams else "--output must be a file"
         raise InvalidRequest(f"--resume: {culprit}")
+    if options.resume and plain_name(output.name) != output.name:
+        raise InvalidRequest(f"--resume: {output} is compressed, and cannot be gone on with")
     if output is None or not _is_kept(output):
         return
     check_place(output)
@@ -59,7 +62,7 @@ def opened(
     """
     path, form = options.output, FORMS[name](model, request)
     if not _is_kept(path):
-        with open_output(path, form, 0) as output:
+        with open_output(path, form, 0, path.name if path else "") as output:
             yield output, Tally()
         return
     half = half_of(path)
@@ -73,7 +76,7 @@ def opened(
                     tally.add(written.outcome)
                     end = written.end
     try:
-        with open_output(half, form, end) as output:
+        with open_output(half, form, end, path.name) as output:
             record.write(beside(path))
             yield output, tally
     except BaseException:

@@ -1,4 +1,4 @@
-"""A file that is there stays as it is unless the command comes to its end."""
+"""Where results go: a file that is there stays as it is unless the command comes to its end."""
 
 import os
 from collections.abc import Iterator
