@@ -2,6 +2,7 @@
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,6 +13,8 @@ from app.backends.device import DEVICE, BackendChoice
 from app.store.location import DEFAULT_MODEL, Place, default_cache, default_store, located
 
 ENV_PREFIX = "EQUIPOT_"
+ELSEWHERE = ("API_KEY", "DATA", "DATA_CACHE")
+"""Ends of variables that are no settings: the key of clients, and folders of the trainer."""
 SIZE = r"\s*\d*\.?\d+\s*([kmgtpe]?i?b)?\s*"
 
 
@@ -213,6 +216,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
+    def _variables_are_known(cls, values: dict[str, object]) -> dict[str, object]:
+        if told := [*map(_unknown, unknown_variables())]:
+            raise ValueError("; ".join(told))
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
     def _read_texts(cls, values: dict[str, object]) -> dict[str, object]:
         for name in ("models", "default_model", "cors_origins"):
             if isinstance(listed := values.get(name), str):
@@ -265,3 +275,20 @@ class Settings(BaseSettings):
                     f"{queue} must be at least {request}, or the largest request would always get 429"
                 )
         return self
+
+
+def unknown_variables() -> list[str]:
+    """Variables of the environment that begin as settings do, and are none that anything here reads."""
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *ELSEWHERE)}
+    return [
+        v for v in sorted(os.environ) if v.upper().startswith(ENV_PREFIX) and v.upper() not in known
+    ]
+
+
+def _unknown(variable: str) -> str:
+    """What is wrong with a variable, and which one is meant where that can be told."""
+    names = {name.replace("_", ""): name for name in Settings.model_fields}
+    written = variable[len(ENV_PREFIX) :].replace("_", "").lower()
+    close = get_close_matches(written, names, n=1)
+    meant = f"is {ENV_PREFIX}{names[close[0]].upper()} meant?" if close else "remove it"
+    return f"{variable} is no setting; {meant}"

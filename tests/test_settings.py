@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from app.settings import ENV_PREFIX, Settings
+from app.settings import ENV_PREFIX, Settings, unknown_variables
 from tests.paths import ROOT
 
 DOCUMENT = ROOT / "docs" / "settings.md"
@@ -67,3 +68,50 @@ def test_a_device_is_named_with_its_number() -> None:
 def test_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("EQUIPOT_MAXBODY", "is EQUIPOT_MAX_BODY_BYTES meant?"),
+        ("EQUIPOT_DEFAULT_MODELS", "is EQUIPOT_DEFAULT_MODEL meant?"),
+        ("EQUIPOT_MODELSTORE", "is EQUIPOT_MODEL_STORE meant?"),
+        ("equipot_prot", "is EQUIPOT_PORT meant?"),
+        ("EQUIPOT_SERVICE_HOST", "remove it"),
+    ],
+)
+def test_a_variable_that_is_no_setting_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, "5")
+    with pytest.raises(ValidationError) as raised:
+        Settings()
+    assert f"Value error, {variable} is no setting; {told}" in str(raised.value)
+
+
+def test_all_variables_that_are_no_settings_are_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EQUIPOT_PORTS", "1")
+    monkeypatch.setenv("EQUIPOT_HOSTS", "a")
+    assert unknown_variables() == ["EQUIPOT_HOSTS", "EQUIPOT_PORTS"]
+    with pytest.raises(ValidationError, match=r"EQUIPOT_HOSTS is .*; EQUIPOT_PORTS is no setting"):
+        Settings()
+
+
+def test_variables_that_others_read_are_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("EQUIPOT_API_KEY", "EQUIPOT_DATA", "EQUIPOT_DATA_CACHE", "EQUIPOTS"):
+        monkeypatch.setenv(variable, "here")
+    assert Settings().port == 8000
+
+
+def test_images_and_manifests_set_nothing_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = [
+        ROOT / "Dockerfile",
+        *(path for path in (ROOT / "docker").rglob("*") if path.is_file()),
+    ]
+    named = {name for file in files for name in re.findall(r"EQUIPOT_[A-Z0-9_]+", file.read_text())}
+    assert "EQUIPOT_MODEL_STORE" in named
+    for name in named:
+        monkeypatch.setenv(name, "")
+    assert unknown_variables() == []

@@ -1,6 +1,6 @@
 """Bodies that were damaged at random: never a fault of the service, never a number that is none.
 
-`EQUIPOT_FUZZ` is how many are tried of each kind.
+`TEST_FUZZ` is how many are tried of each kind.
 """
 
 import json
@@ -16,7 +16,7 @@ import pytest
 
 from tests.api.server import ARGON, CRYSTAL, WATER, Running, running
 
-INPUTS = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
+INPUTS = int(os.environ.get("TEST_FUZZ", "1000"))
 SEEDS: list[dict[str, Any]] = [
     {**WATER, "id": "w", "charge": 0, "multiplicity": 1, "fixed": [0]},
     {"structures": [ARGON, CRYSTAL, WATER], "properties": ["energy", "forces", "energies"]},

@@ -60,6 +60,16 @@ def test_a_bad_setting_is_told_with_its_variable_and_its_value(variable, value, 
     assert told in str(raised.value)
 
 
+def test_a_variable_that_is_no_setting_is_told(monkeypatch):
+    monkeypatch.setenv("EQUIPOT_MAXBODY", "5")
+    with pytest.raises(InvalidRequest) as raised:
+        settings_from(argparse.Namespace())
+    assert (
+        str(raised.value)
+        == "settings: EQUIPOT_MAXBODY is no setting; is EQUIPOT_MAX_BODY_BYTES meant?"
+    )
+
+
 def test_settings_that_do_not_go_together_are_told_by_name(monkeypatch):
     monkeypatch.setenv("EQUIPOT_QUEUE_ATOMS", "5")
     with pytest.raises(

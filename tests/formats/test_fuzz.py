@@ -1,6 +1,6 @@
 """Some thousand damaged files of each format: read or refused, in bounded time, and never worse.
 
-`EQUIPOT_FUZZ` is how many are tried of each sample; warnings of numpy are errors here, too.
+`TEST_FUZZ` is how many are tried of each sample; warnings of numpy are errors here, too.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.formats.sdf.test_reader import EMPTY_V3000, HYDROXIDE, WATER
 from tests.formats.test_gaussian import CATION
 from tests.formats.test_mol2 import ACETATE
 
-COUNT = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
+COUNT = int(os.environ.get("TEST_FUZZ", "1000"))
 SLOWEST = 5.0
 """Seconds of one file of a few kB; some milliseconds are usual, and the machine may be busy."""
 EXTXYZ = """3

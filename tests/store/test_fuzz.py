@@ -13,7 +13,7 @@ from app.store.store import CARD, ModelStore
 from tests.api.test_fuzz import damaged, flipped
 from tests.paths import MODEL_STORE
 
-INPUTS = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
+INPUTS = int(os.environ.get("TEST_FUZZ", "1000"))
 
 
 @pytest.mark.parametrize("name", ["lennard-jones/1", "organic-xtb/3"])

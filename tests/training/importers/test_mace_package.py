@@ -1,7 +1,7 @@
 """MACE's own package beside the import of its files, where a folder has it.
 
 The package wants another version of e3nn, so that it runs in a process of its own:
-`pip install --no-deps --target FOLDER mace-torch==0.3.16 e3nn==0.4.4 …`, then `EQUIPOT_TEST_MACE=FOLDER`.
+`pip install --no-deps --target FOLDER mace-torch==0.3.16 e3nn==0.4.4 …`, then `TEST_MACE=FOLDER`.
 """
 
 import json
@@ -21,7 +21,7 @@ from app.training.importers import mace
 from tests.structures import random_crystal, random_molecule
 from tests.training.cards import random_card
 
-FOLDER = os.environ.get("EQUIPOT_TEST_MACE", "")
+FOLDER = os.environ.get("TEST_MACE", "")
 KINDS = {
     "plain": ("RealAgnosticInteractionBlock", 2, "6x0e+6x1o", {}),
     "residual": ("RealAgnosticResidualInteractionBlock", 3, "5x0e+5x1o+5x2e", {"scaled": False}),
@@ -70,7 +70,7 @@ json.dump(answers, open(given["path"] + ".json", "w"))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not FOLDER, reason="EQUIPOT_TEST_MACE names no folder with mace-torch")
+@pytest.mark.skipif(not FOLDER, reason="TEST_MACE names no folder with mace-torch")
 @pytest.mark.parametrize("kind", KINDS)
 def test_energies_forces_and_stress_are_those_of_the_package(kind, tmp_path):
     first, l_max, hidden, options = KINDS[kind]

@@ -1,5 +1,5 @@
 """Published weights, where they are: those of the installed `sevenn`, and Nequix's files in the folder
-that the environment variable EQUIPOT_REFERENCE_MODELS names.
+that the environment variable TEST_REFERENCE_MODELS names.
 """
 
 import os
@@ -28,7 +28,7 @@ CRYSTALS = (("Si", "diamond", 5.431), ("NaCl", "rocksalt", 5.64))
 def file_of(name: str) -> tuple[str, Path | None]:
     if name in PUBLISHED:
         return PUBLISHED[name].format, installed(PUBLISHED[name])
-    folder = os.environ.get("EQUIPOT_REFERENCE_MODELS")
+    folder = os.environ.get("TEST_REFERENCE_MODELS")
     return "nequix", Path(folder) / f"{name}.nqx" if folder else None
 
 

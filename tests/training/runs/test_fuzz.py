@@ -12,7 +12,7 @@ from app.training.runs.config_file import parse_config
 from tests.api.test_fuzz import damaged
 from tests.paths import ROOT
 
-INPUTS = int(os.environ.get("EQUIPOT_FUZZ", "1000"))
+INPUTS = int(os.environ.get("TEST_FUZZ", "1000"))
 RECIPES = ("rmd17/aspirin", "equiformer-md17/nonlinear-mlp", "water/allegro")
 
 
