@@ -2,10 +2,12 @@
 
 import argparse
 import importlib
+import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 
 from app import __version__
@@ -99,7 +101,8 @@ def _run(options: argparse.Namespace) -> int:
     command = _module(options.command)
     failed = getattr(command, "FAILED", 1)
     try:
-        code = int(command.run(options))
+        with _logged(options.command):
+            code = int(command.run(options))
         sys.stdout.flush()
         return code
     except InvalidRequest as error:
@@ -111,6 +114,22 @@ def _run(options: argparse.Namespace) -> int:
     except OSError as error:
         file = f"{error.filename}: " if error.filename else ""
         return _told(options.command, f"{file}{error.strerror or error}", failed)
+
+
+@contextmanager
+def _logged(command: str) -> Iterator[None]:
+    """What the client of a service says meanwhile, as of attempts that failed, goes to standard error."""
+    log, handler = logging.getLogger("equipot"), logging.StreamHandler()
+    clear = "\r\033[K" if sys.stderr.isatty() else ""  # of a bar
+    handler.setFormatter(logging.Formatter(f"{clear}equipot {command}: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def _module(command: str) -> ModuleType:

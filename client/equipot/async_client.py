@@ -19,14 +19,14 @@ from equipot import calls, job
 from equipot.client import WINDOW
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import Source, exchange_async
-from equipot.errors import ServiceError, TimedOut
+from equipot.errors import ServiceError
 from equipot.job import Job, State
 from equipot.options import (
     AllOptions,
     RelaxCall,
 )
 from equipot.progress import bar, counted, told
-from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
+from equipot.request import Call, Outcome, Request, Retry, Wait, attempts, late
 from equipot.results import Result, Results
 from equipot.stages import Progress, StageReader
 from equipot.structures import AnyStructure, Item, is_one, items_of, items_of_one
@@ -111,7 +111,7 @@ class AsyncClient(AsyncTaskMethods):
                     tell(stage)
             except ServiceError:
                 return await self.run(calls.predict(items, path, asked))
-            return calls.end_of(reader, items[0])
+            return calls.end_of(reader, items[0], self.config.url)
 
     async def tasks(self) -> list[dict[str, Any]]:
         """See `Client.tasks`."""
@@ -127,7 +127,7 @@ class AsyncClient(AsyncTaskMethods):
 
     async def run(self, call: Call[T]) -> T:
         """What a call returns, after as many attempts as it takes."""
-        steps, outcome = attempts(call, self.config.retry), None
+        steps, outcome = attempts(call, self.config.retry, self.config.url), None
         while True:
             try:
                 step = steps.send(outcome)
@@ -241,7 +241,7 @@ class AsyncJobs:
     ) -> AsyncIterator[Result]:
         """See `Jobs.results`."""
         reader = job.ResultReader(offset, structures)
-        patience = job.Patience(self._client.config.retry)
+        patience = job.Patience(self._client.config.retry, self._client.config.url)
         while not (now := await self.get(job_)).is_read(reader.at):
             before = reader.at
             reader.begin()
@@ -262,11 +262,11 @@ class AsyncJobs:
                 async for data in response.aiter_bytes():
                     yield data
             except httpx.TransportError as error:
-                raise job.incomplete(error) from error
+                raise job.incomplete(self._client.config.url, error) from error
 
     async def events(self, job_: Job | str) -> AsyncIterator[Job]:
         """See `Jobs.events`."""
-        patience = job.Patience(self._client.config.retry)
+        patience = job.Patience(self._client.config.retry, self._client.config.url)
         last: Job | None = None
         while last is None or not last.is_over:
             before = last
@@ -292,8 +292,7 @@ async def _read(
                 for each in feed(data):
                     yield each
         except httpx.TimeoutException as error:
-            late = f"nothing came from the service for {client.config.timeout:g} s"
-            raise TimedOut(late) from error
+            raise late(client.config.url, client.config.timeout) from error
         except httpx.TransportError:
             return  # the caller goes on where this ended
 

@@ -7,7 +7,7 @@ from typing import Any
 from equipot.arrays import check_options, pack, unpack, without_arrays
 from equipot.errors import ConnectionFailed, UnknownModel, UnknownTask
 from equipot.options import AskOptions, RelaxOptions
-from equipot.request import Call, Request
+from equipot.request import Call, Request, shown
 from equipot.results import Model, Result, Results
 from equipot.stages import Progress, StageReader
 from equipot.structures import Item, end_points
@@ -61,14 +61,14 @@ def followed(item: Item, path: str, options: Mapping[str, Any]) -> Request:
     return Request("POST", path, headers=headers, content=pack(body), streamed=True)
 
 
-def end_of(reader: StageReader, item: Item) -> Results:
-    """The results of a task that was followed.
+def end_of(reader: StageReader, item: Item, url: str) -> Results:
+    """The results of a task that was followed at a service.
 
     Raises:
         ConnectionFailed: its end has not come.
     """
     if reader.answer is None:
-        raise ConnectionFailed("the connection ended before the task did; ask again")
+        raise ConnectionFailed(f"{shown(url)}: the connection ended before the task did; ask again")
     (fields,) = reader.answer["results"]
     return Results([Result.of(fields, 0, Model.of(reader.answer["model"]), item.fields)])
 

@@ -13,14 +13,14 @@ import httpx
 from equipot import calls, job
 from equipot.config import DEFAULT_URL, Config, built
 from equipot.duplex import exchange
-from equipot.errors import ServiceError, TimedOut
+from equipot.errors import ServiceError
 from equipot.job import Job, State
 from equipot.options import (
     AllOptions,
     RelaxCall,
 )
 from equipot.progress import bar, counted, told
-from equipot.request import Call, Outcome, Request, Retry, Wait, attempts
+from equipot.request import Call, Outcome, Request, Retry, Wait, attempts, late
 from equipot.results import Result, Results
 from equipot.stages import Progress, StageReader
 from equipot.structures import AnyStructure, Item, items_of
@@ -166,7 +166,7 @@ class Client(TaskMethods):
                     tell(stage)
             except ServiceError:
                 return self.run(calls.predict(items, path, asked))  # says what it is an error of
-            return calls.end_of(reader, items[0])
+            return calls.end_of(reader, items[0], self.config.url)
 
     def tasks(self) -> list[dict[str, Any]]:
         """All tasks of the service, with the schemas of their options and of what they find."""
@@ -186,7 +186,7 @@ class Client(TaskMethods):
 
     def run(self, call: Call[T]) -> T:
         """What a call returns, after as many attempts as it takes."""
-        steps, outcome = attempts(call, self.config.retry), None
+        steps, outcome = attempts(call, self.config.retry, self.config.url), None
         while True:
             try:
                 step = steps.send(outcome)
@@ -355,7 +355,7 @@ class Jobs:
             structures: what was submitted; then results know their `atoms`.
         """
         reader = job.ResultReader(offset, structures)
-        patience = job.Patience(self._client.config.retry)
+        patience = job.Patience(self._client.config.retry, self._client.config.url)
         while not (now := self.get(job_)).is_read(reader.at):
             before = reader.at
             reader.begin()
@@ -377,11 +377,11 @@ class Jobs:
             try:
                 yield from response.iter_bytes()
             except httpx.TransportError as error:
-                raise job.incomplete(error) from error
+                raise job.incomplete(self._client.config.url, error) from error
 
     def events(self, job_: Job | str) -> Iterator[Job]:
         """The job as it is now, and whenever that has changed, until it ends."""
-        patience = job.Patience(self._client.config.retry)
+        patience = job.Patience(self._client.config.retry, self._client.config.url)
         last: Job | None = None
         while last is None or not last.is_over:
             before = last
@@ -405,8 +405,7 @@ def _read(client: Client, request: Request, feed: Callable[[bytes], Iterator[T]]
             for data in response.iter_bytes():
                 yield from feed(data)
         except httpx.TimeoutException as error:
-            late = f"nothing came from the service for {client.config.timeout:g} s"
-            raise TimedOut(late) from error
+            raise late(client.config.url, client.config.timeout) from error
         except httpx.TransportError:
             return  # the caller goes on where this ended
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 
-from equipot.errors import TimedOut
 from equipot.flow import CHUNK, QUIET, Flow
 from equipot.results import Result
 from equipot.structures import Item
@@ -72,7 +71,7 @@ def _exchanged(
         elif not events and not takes:
             out += flow.keep_alive()
             if time.monotonic() - heard >= timeout:
-                raise TimedOut(f"nothing came from the service for {timeout:g} s")
+                raise flow.late(timeout)
         if events & selectors.EVENT_WRITE:
             out = out[_send(connection, out) :]
         if events & selectors.EVENT_READ and (data := _receive(connection)) is not None:
@@ -148,7 +147,7 @@ async def exchange_async(
     sending = asyncio.ensure_future(_send_all(flow, source, writer, changed))
     try:
         while not flow.is_over:
-            data = await _read(reader, sending, timeout)
+            data = await _read(flow, reader, sending, timeout)
             for result in [*flow.refused(), *flow.received(data)]:
                 yield result
             changed.set()
@@ -161,7 +160,10 @@ async def exchange_async(
 
 
 async def _read(
-    reader: asyncio.StreamReader, sending: "asyncio.Future[None]", timeout: float
+    flow: Flow,
+    reader: asyncio.StreamReader,
+    sending: "asyncio.Future[None]",
+    timeout: float,
 ) -> bytes:
     """What comes next, unless taking structures fails before."""
     receiving = asyncio.ensure_future(reader.read(CHUNK))
@@ -173,7 +175,7 @@ async def _read(
                 sending.result()
             return await receiving
     except TimeoutError:
-        raise TimedOut(f"nothing came from the service for {timeout:g} s") from None
+        raise flow.late(timeout) from None
     finally:
         receiving.cancel()
 

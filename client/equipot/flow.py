@@ -15,8 +15,14 @@ import httpx
 
 from equipot.arrays import plain
 from equipot.calls import failed
-from equipot.errors import ConnectionFailed, EquipotError, StructureTooLarge, error_of
-from equipot.request import Retry, is_passing, service_error
+from equipot.errors import (
+    ConnectionFailed,
+    EquipotError,
+    StructureTooLarge,
+    TimedOut,
+    error_of,
+)
+from equipot.request import Retry, is_passing, late, service_error, shown, tell
 from equipot.results import AnswerWarning, Model, Result
 from equipot.structures import Item
 
@@ -25,6 +31,8 @@ CHUNK = 65_536
 """Bytes that are made ready to be sent at a time."""
 QUIET = 5.0
 """Seconds without anything to send after which a blank line says that there may be more."""
+
+ENDED = "the stream ended before all had been answered"
 
 
 class Flow:
@@ -49,6 +57,7 @@ class Flow:
     ) -> None:
         if window < 1:
             raise ValueError(f"window: {window}; at least one structure is under way")
+        self._url = shown(url)
         self._target = url.raw_path.decode()
         host = url.netloc.decode()
         self._headers: list[tuple[str, str]] = [("Host", host), *headers.items()]
@@ -146,7 +155,11 @@ class Flow:
     def broken(self, error: Exception) -> None:
         """The connection failed."""
         self.is_over = True
-        self._error = ConnectionFailed(f"the stream ended before all had been answered: {error}")
+        self._error = ConnectionFailed(f"{self._url}: {ENDED}: {error}")
+
+    def late(self, timeout: float) -> TimedOut:
+        """The error of a connection from which nothing came for some seconds."""
+        return late(self._url, timeout)
 
     def conclude(self) -> float | None:
         """After a connection is over: seconds to wait before a new one, or None if all is done.
@@ -164,12 +177,14 @@ class Flow:
                 f"{error}; files and SMILES with several results were on their way, of which it is "
                 "not known which are missing"
             ) from error
+        if self._attempt <= 1:
+            tell(error, self._retry, self._url)
         return self._retry.seconds(self._attempt, self._wait)
 
     def _failure(self) -> EquipotError:
         if self._status >= 400:
             return service_error(self._status, bytes(self._rest))
-        return self._error or ConnectionFailed("the stream ended before all had been answered")
+        return self._error or ConnectionFailed(f"{self._url}: {ENDED}")
 
     def _may_pass(self, error: EquipotError) -> bool:
         """What breaks a stream passes, unless it is a line that is too long."""

@@ -18,7 +18,7 @@ from equipot.calls import MSGPACK, named_task, of_task
 from equipot.errors import ConnectionFailed, UnknownJob
 from equipot.files import format_of, is_packed
 from equipot.options import query_of
-from equipot.request import Call, Request, Retry
+from equipot.request import Call, Request, Retry, shown
 from equipot.results import Model, Result
 from equipot.stages import Stage, events
 from equipot.structures import AnyStructure, Item, items_of
@@ -198,11 +198,11 @@ def opened(request: Request) -> Call[httpx.Response]:
     return response
 
 
-def incomplete(error: httpx.TransportError) -> ConnectionFailed:
-    """Why a file of results is not whole."""
+def incomplete(url: str, error: httpx.TransportError) -> ConnectionFailed:
+    """Why a file of results of a service is not whole."""
     return ConnectionFailed(
-        f"the answer ends early; the service has ended, or the job was cancelled ({error}); go on with "
-        "the offset of what is missing"
+        f"{shown(url)}: the answer ends early; the service has ended, or the job was cancelled "
+        f"({error}); go on with the offset of what is missing"
     )
 
 
@@ -211,10 +211,11 @@ class Patience:
 
     Args:
         retry: what is allowed.
+        url: of the service, for messages.
     """
 
-    def __init__(self, retry: Retry) -> None:
-        self._retry, self._idle = retry, 0
+    def __init__(self, retry: Retry, url: str) -> None:
+        self._retry, self._url, self._idle = retry, shown(url), 0
 
     def seconds(self, has_moved: bool) -> float:
         """To wait before the next connection.
@@ -224,7 +225,9 @@ class Patience:
         """
         self._idle = 0 if has_moved else self._idle + 1
         if self._idle == self._retry.attempts:
-            raise ConnectionFailed("the connection ended again and again before the job did")
+            raise ConnectionFailed(
+                f"{self._url}: the connection ended again and again before the job did"
+            )
         return self._retry.seconds(self._idle) if self._idle else 0.0
 
 

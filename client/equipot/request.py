@@ -4,6 +4,7 @@ A *call* is a generator that gives requests, is sent their responses, and return
 clients, one that blocks and one that does not, differ only in who carries that out.
 """
 
+import logging
 import random
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ import httpx
 from equipot.errors import ConnectionFailed, EquipotError, ServiceError, TimedOut, error_of
 
 T = TypeVar("T")
+LOG = logging.getLogger("equipot")
+"""Is told of what is tried again: of connections that fail as a warning, of a busy service as news."""
 BUSY = {429, 503}
 LASTING = {"corrupt_model", "out_of_memory"}
 """Codes of a 503 that another attempt does not mend."""
@@ -70,6 +73,13 @@ class Retry:
     first_wait: float = 0.5
     longest_wait: float = 60.0
 
+    def __str__(self) -> str:
+        """What is done after a first attempt, for people."""
+        waits = [min(self.first_wait * 2.0**n, self.longest_wait) for n in range(self.attempts - 1)]
+        return (
+            f"it is tried again up to {len(waits)} times, with waits of {sum(waits):.0f} s in all"
+        )
+
     def seconds(self, attempt: int, retry_after: str | None = None) -> float:
         """How long to wait: at least as long as the service says, and not all at the same time.
 
@@ -84,8 +94,18 @@ class Retry:
         return min(wait, self.longest_wait) * jitter
 
 
-def attempts(call: Call[T], retry: Retry) -> Generator[Request | Wait, Outcome, T]:
+def shown(url: httpx.URL | str) -> str:
+    """A URL for people: without a password and without options."""
+    return str(httpx.URL(url).copy_with(userinfo=b"", query=None))
+
+
+def attempts(call: Call[T], retry: Retry, url: str) -> Generator[Request | Wait, Outcome, T]:
     """What is to be done for a call, step by step, with further attempts where they may help.
+
+    Args:
+        call: what is asked.
+        retry: how often.
+        url: of the service, for messages.
 
     Raises:
         EquipotError: as the call, or because no attempt succeeded.
@@ -97,39 +117,60 @@ def attempts(call: Call[T], retry: Retry) -> Generator[Request | Wait, Outcome, 
         except StopIteration as end:
             result: T = end.value
             return result
-        response = yield from _answered(request, retry)
+        response = yield from _answered(request, retry, shown(url))
 
 
-def _answered(request: Request, retry: Retry) -> Generator[Request | Wait, Outcome, httpx.Response]:
+def _answered(
+    request: Request, retry: Retry, url: str
+) -> Generator[Request | Wait, Outcome, httpx.Response]:
     attempt = 1
     while True:
         outcome = yield request
-        error, retry_after = failure_of(outcome)
+        error, retry_after = failure_of(outcome, url)
         if error is None or (_is_last_word(outcome) and request.failures):
             assert isinstance(outcome, httpx.Response)
             return outcome
         if not is_passing(error) or attempt == retry.attempts:
             raise error
+        if attempt == 1:
+            tell(error, retry, url)
         yield Wait(retry.seconds(attempt, retry_after))
         attempt += 1
+
+
+def late(url: str, timeout: float) -> TimedOut:
+    """The error of a URL from which nothing came for some seconds."""
+    return TimedOut(f"nothing came from {shown(url)} for {timeout:g} s")
+
+
+def tell(error: EquipotError, retry: Retry, url: str) -> None:
+    """Say that a first attempt has failed, and what becomes of it."""
+    if isinstance(error, ServiceError):
+        LOG.info("%s: %s; %s", url, error, retry)
+    else:
+        LOG.warning("%s; %s", error, retry)
 
 
 def _is_last_word(outcome: Outcome) -> bool:
     return isinstance(outcome, httpx.Response) and outcome.status_code not in BUSY
 
 
-def failure_of(outcome: Outcome) -> tuple[EquipotError | None, str | None]:
+def failure_of(outcome: Outcome, url: str) -> tuple[EquipotError | None, str | None]:
     """Why there is no answer, and how long to wait then; None where there is one, which may hold
     results with errors only.
+
+    Args:
+        outcome: of a request.
+        url: of the service, for messages.
     """
     assert outcome is not None
     if isinstance(outcome, httpx.TimeoutException) and not isinstance(
         outcome, httpx.ConnectTimeout
     ):
-        return TimedOut(f"the service did not answer in time ({type(outcome).__name__})"), None
+        return TimedOut(f"{url} did not answer in time ({type(outcome).__name__})"), None
     if isinstance(outcome, httpx.TransportError):
         told = str(outcome) or type(outcome).__name__
-        return ConnectionFailed(f"the service does not answer: {told}"), None
+        return ConnectionFailed(f"{url} does not answer: {told}"), None
     if outcome.is_success or has_results(outcome):
         return None, None
     return service_error(outcome.status_code, outcome.content), outcome.headers.get("retry-after")

@@ -66,11 +66,45 @@ def test_what_does_not_pass_is_not(answer, error) -> None:
         assert len(server.seen) == 1
 
 
-def test_nobody_there() -> None:
+def test_nobody_there(caplog: pytest.LogCaptureFixture) -> None:
     with answering(OK) as server:
         gone = server.url
-    with pytest.raises(ConnectionFailed, match="does not answer"):
-        Client(gone, retry=QUICK).models()
+    with pytest.raises(ConnectionFailed, match=f"^{gone} does not answer: "):
+        Client(gone.replace("//", "//me:secret@"), retry=QUICK).models()
+    (told,) = caplog.messages
+    assert told.startswith(f"{gone} does not answer: ")
+    assert told.endswith(f"; {QUICK}")
+    assert "secret" not in told
+
+
+def test_nobody_there_for_a_stream(caplog: pytest.LogCaptureFixture) -> None:
+    with answering(OK) as server:
+        gone = server.url
+    with pytest.raises(ConnectionFailed, match=f"^{gone}/predict: the stream ended before"):
+        list(Client(gone, retry=QUICK).stream([ARGON]))
+    (told,) = caplog.messages
+    assert told.startswith(f"{gone}/predict: the stream ended before all had been answered: ")
+    assert told.endswith(f"; {QUICK}")
+
+
+def test_what_is_tried_again_is_told_in_words() -> None:
+    told = "it is tried again up to 7 times, with waits of 64 s in all"
+    assert str(Retry()) == told
+    assert "up to 2 times, with waits of 2 s" in str(
+        Retry(attempts=3, first_wait=1, longest_wait=1)
+    )
+
+
+def test_a_busy_service_is_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with (
+        caplog.at_level("INFO", "equipot"),
+        answering(BUSY, BUSY, OK) as server,
+        Client(server.url, retry=QUICK) as client,
+    ):
+        client.predict(ARGON)
+    (told,) = [record for record in caplog.records if record.name == "equipot"]
+    assert told.levelname == "INFO"
+    assert told.getMessage().startswith(f"{server.url}: ")
 
 
 def test_a_silent_service_is_not_asked_twice(silent) -> None:
@@ -107,7 +141,7 @@ def test_a_wait_is_between_two_attempts() -> None:
     def call():
         yield "request"
 
-    steps = attempts(call(), Retry())
+    steps = attempts(call(), Retry(), "http://here")
     assert next(steps) == "request"
     import httpx
 

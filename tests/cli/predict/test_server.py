@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.build import bulk
 
 from app.cli.main import main
+from equipot import Retry
 from tests.api.server import Running, running
 
 
@@ -73,7 +74,7 @@ def test_relax_is_a_command(service: Running, folder: Path) -> None:
 def test_a_run_that_was_stopped_goes_on(
     service: Running, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    output = folder / "out.json"
+    output, half = folder / "out.json", folder / "out.json.unfinished"
     words = [
         "predict",
         str(folder / "given" / "a.xyz"),
@@ -82,12 +83,12 @@ def test_a_run_that_was_stopped_goes_on(
         "--server",
         url(service),
     ]
-    monkeypatch.setattr("app.cli.predict.forget", lambda _: None)
+    monkeypatch.setattr("app.cli.predict.finish", lambda _: None)
     assert main(words) == 1
-    whole = output.read_text()
-    output.write_text("".join(whole.splitlines(keepends=True)[:2]))
+    whole = half.read_text()
+    half.write_text("".join(whole.splitlines(keepends=True)[:2]))
     assert main([*words, "--resume"]) == 1
-    assert json.loads(output.read_text()) == json.loads(whole)
+    assert json.loads(half.read_text()) == json.loads(whole)
     assert main([*words, "--resume", "--fmax", "0.1"]) == 2
 
 
@@ -103,6 +104,20 @@ def test_wrong_use(
 ) -> None:
     assert main(["predict", str(folder / "given" / "a.xyz"), *words]) == code
     assert told in capsys.readouterr().err
+
+
+def test_a_service_that_is_not_there_is_named_at_once_and_at_the_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("equipot.client.Retry", lambda: Retry(attempts=3, first_wait=0.001))
+    words = ["predict", str(folder / "given" / "a.xyz"), "--server", "http://127.0.0.1:1"]
+    assert main(words) == 3
+    said = capsys.readouterr().err.splitlines()
+    refused = "equipot predict: http://127.0.0.1:1 does not answer: [Errno 111] Connection refused"
+    assert said == [
+        f"{refused}; it is tried again up to 2 times, with waits of 0 s in all",
+        refused,
+    ]
 
 
 def test_a_model_that_is_not_served(
