@@ -14,6 +14,7 @@ from app.bench.relaxation import relax_speed
 from app.bench.samples import Sample, crystals, molecules, of_file
 from app.bench.service import bodies, served
 from app.cli.options import settings_from
+from app.cli.parser import Joined, numbers_of
 from app.engine.budget import Budget
 from app.engine.calibration import Calibration, CalibrationKey, calibrate_at_once
 from app.engine.calibration_cache import CalibrationCache
@@ -42,7 +43,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--only", nargs="+", choices=PARTS, default=PARTS, help="what to measure (all)"
     )
     parser.add_argument(
-        "--clients", nargs="+", type=int, default=[1, 64], help="of the service, at a time (1 64)"
+        "--clients",
+        nargs="+",
+        action=Joined,
+        type=numbers_of(int),
+        default=[1, 64],
+        help="of the service, at a time (1 64)",
     )
     parser.add_argument(
         "--in-flight", type=int, default=64, help="relaxations at a time (%(default)s)"

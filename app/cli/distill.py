@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.cli.label import json_object
 from app.cli.options import about_of, add_about, add_model_store
+from app.cli.parser import Joined, numbers_of
 from app.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -44,8 +45,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--frames", type=int, default=200, help="to label in each round (%(default)s)")
     add(
         "--temperature",
-        type=float,
+        type=numbers_of(float),
         nargs="+",
+        action=Joined,
         default=[300.0, 600.0],
         metavar="K",
         help="of the dynamics that sample (300 600)",

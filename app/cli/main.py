@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from app import __version__
+from app.cli.parser import Parser
 from app.errors import EquipotError, InvalidRequest
 
 COMMANDS = {
@@ -155,7 +156,7 @@ def _leave_standard_output() -> None:
 
 def parser_of(command: str | None) -> argparse.ArgumentParser:
     """The parser of the command line, with the options of one command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="equipot",
         description="Equivariant interatomic potentials, served.",
         allow_abbrev=False,

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from app.atoms.structure import Structure
 from app.cli import predict
 from app.cli.options import settings_from
+from app.cli.parser import Joined, numbers_of
 from app.cli.predict.entries import expanded
 from app.cli.predict.forms import OF_TASKS
 from app.errors import EquipotError, InputError, InvalidFormat
@@ -50,7 +51,7 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
         if parts.count(tuple) > 1:
             how |= {"type": _json, "metavar": "[[…], …]"}
         elif tuple in kinds and "metavar" not in how:
-            how |= {"nargs": "+"}
+            how |= {"nargs": "+", "action": Joined, "type": numbers_of(how["type"])}
         if "type" in how and "choices" not in how:
             how.setdefault("metavar", field.upper())
         if described.is_required():
@@ -62,7 +63,11 @@ def configure(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _json(text: str) -> Any:
     """Lists of lists, as JSON."""
-    return json.loads(text)
+    try:
+        return json.loads(text)
+    except ValueError:
+        told = f"'{text}' is no list of lists as JSON has it, as in [[0, 1], [2, 3]]"
+        raise argparse.ArgumentTypeError(told) from None
 
 
 def _kinds(annotation: Any) -> Iterator[Any]:

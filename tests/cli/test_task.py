@@ -55,3 +55,48 @@ def test_options_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "--temperature-K: Input should be greater than or equal to 1" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["thermo", str(file), "--to", "xyz"])
+
+
+@pytest.mark.parametrize(
+    ("words", "atoms", "between"),
+    [
+        (["--atoms", "0", "1", "2", "3", "--range-deg", "-60", "60"], [0, 1, 2, 3], [-60, 60]),
+        (["--atoms", "0,1,2,3", "--range-deg", "-60,60"], [0, 1, 2, 3], [-60, 60]),
+        (["--atoms", "0,1", "2,3", "--range-deg=-6e1,60"], [0, 1, 2, 3], [-60, 60]),
+        (["--atoms", "0,1,", "2", "3", "--range-deg", "-6e1", "6e1"], [0, 1, 2, 3], [-60, 60]),
+    ],
+)
+def test_numbers_are_separated_by_blanks_or_commas(
+    words: list[str], atoms: list[int], between: list[float]
+) -> None:
+    options = command.parser_of("scan").parse_args(["scan", "in.xyz", *words])
+    assert (options.task_atoms, options.task_range_deg) == (atoms, between)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["scan", "in.xyz", "--atoms", "0,one"],
+            "equipot scan: argument --atoms: '0,one' is no whole number, and no several, as in 0,1; "
+            "see equipot scan --help",
+        ),
+        (
+            ["scan", "in.xyz", "--atoms", "0", "1", "--range-A", "1,b"],
+            "equipot scan: argument --range-A: '1,b' is no number, and no several, as in 0,1; see "
+            "equipot scan --help",
+        ),
+        (
+            ["energies-of", "in.xyz", "--fragments", "0,1"],
+            "equipot energies-of: argument --fragments: '0,1' is no list of lists as JSON has it, as "
+            "in [[0, 1], [2, 3]]; see equipot energies-of --help",
+        ),
+    ],
+)
+def test_what_is_no_list_is_told_in_a_line(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"{told}\n"
