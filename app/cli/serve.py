@@ -1,6 +1,7 @@
 """`equipot serve`: the HTTP service."""
 
 import argparse
+from contextlib import ExitStack
 
 from app.cli.options import OPTIONS, add_settings, settings_from
 from app.errors import InvalidRequest
@@ -70,12 +71,19 @@ def scale_of(options: argparse.Namespace) -> dict[str, float]:
 
 
 def _served(settings: Settings) -> int:
-    """Serve in this process, or in several on this machine."""
+    """Serve in this process, or in several on this machine.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    from app.api.listeners import bound
     from app.api.processes.parent import Parent
     from app.api.server import Server, prepare
 
-    prepare(settings)
-    if settings.processes > 1:
-        return Parent(settings).run()
-    Server(settings).run()
+    with ExitStack() as stack:
+        listeners = [*map(stack.enter_context, bound(settings.host, settings.port))]
+        prepare(settings)
+        if settings.processes > 1:
+            return Parent(settings, listeners).run()
+        Server(settings).run(listeners)
     return 0

@@ -63,13 +63,15 @@ class Parent:
 
     Args:
         settings: of the service.
+        listeners: sockets that are bound to its address.
 
     Raises:
         InvalidRequest: they cannot be shared, the file of keys is none, or others than this machine
             could ask without a key and nothing says that they may.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listeners: list[socket.socket]) -> None:
+        self._listeners = listeners
         Gate(settings.api_keys_file).check_address(settings.host, settings.allow_anonymous)
         self._settings, self._each = settings, settings_of_each(settings)
         self._children: list[_Child] = []
@@ -90,13 +92,14 @@ class Parent:
         loop = asyncio.get_running_loop()
         self._ended, self._some_listen = asyncio.Event(), asyncio.Event()
         with ExitStack() as stack:
-            listeners = [stack.enter_context(each) for each in _listeners(self._settings)]
             if self._each.deployment_file is None:
                 folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="equipot-"))
                 self._each = self._each.model_copy(
                     update={"deployment_file": Path(folder) / DEPLOYMENT}
                 )
-            for listener in listeners:
+            for listener in self._listeners:
+                listener.listen(BACKLOG)
+                listener.setblocking(False)
                 address = listener.getsockname()
                 log.info("listening on http://%s:%s", address[0], address[1])
                 self._each = self._each.model_copy(update={"port": address[1]})
@@ -105,7 +108,7 @@ class Parent:
             loop.add_signal_handler(signal.SIGHUP, self._signal, signal.SIGHUP)
             for _ in range(self._settings.processes):
                 self._start()
-            accepting = [loop.create_task(self._accept(listener)) for listener in listeners]
+            accepting = [loop.create_task(self._accept(listener)) for listener in self._listeners]
             await self._ended.wait()
             for task in (*accepting, *self._tasks):
                 task.cancel()
@@ -236,24 +239,3 @@ class Parent:
                 )
             if isinstance(result, BaseException) and not isinstance(result, EquipotError):
                 raise result
-
-
-def _listeners(settings: Settings) -> list[socket.socket]:
-    """Sockets for all addresses of the host that listen.
-
-    Raises:
-        OSError: they cannot.
-    """
-    found = socket.getaddrinfo(
-        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    listeners: list[socket.socket] = []
-    port = settings.port
-    for family, address in dict.fromkeys((family, address) for family, *_, address in found):
-        listener = socket.create_server(
-            (address[0], port), family=family, backlog=BACKLOG, reuse_port=False
-        )
-        port = listener.getsockname()[1]
-        listener.setblocking(False)
-        listeners.append(listener)
-    return listeners
