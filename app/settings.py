@@ -15,6 +15,10 @@ from app.store.location import DEFAULT_MODEL, Place, default_cache, default_stor
 ENV_PREFIX = "EQUIPOT_"
 ELSEWHERE = ("API_KEY", "DATA", "DATA_CACHE")
 """Ends of variables that are no settings: the key of clients, and folders of the trainer."""
+SERVICE_LINK = re.compile(
+    r"EQUIPOT_\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP)\w*)?)"
+)
+"""Variables that Kubernetes sets for Services whose names begin with `equipot-`."""
 SIZE = r"\s*\d*\.?\d+\s*([kmgtpe]?i?b)?\s*"
 
 
@@ -280,9 +284,8 @@ class Settings(BaseSettings):
 def unknown_variables() -> list[str]:
     """Variables of the environment that begin as settings do, and are none that anything here reads."""
     known = {f"{ENV_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *ELSEWHERE)}
-    return [
-        v for v in sorted(os.environ) if v.upper().startswith(ENV_PREFIX) and v.upper() not in known
-    ]
+    stated = (name for name in sorted(os.environ) if name.upper().startswith(ENV_PREFIX))
+    return [v for v in stated if v.upper() not in known and not SERVICE_LINK.fullmatch(v)]
 
 
 def _unknown(variable: str) -> str:

@@ -115,3 +115,11 @@ def test_images_and_manifests_set_nothing_unknown(monkeypatch: pytest.MonkeyPatc
     for name in named:
         monkeypatch.setenv(name, "")
     assert unknown_variables() == []
+
+
+def test_what_kubernetes_says_of_other_services_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_80_TCP", "PORT_80_TCP_ADDR"):
+        monkeypatch.setenv(f"EQUIPOT_WEB_{name}", "tcp://10.0.0.1:80")
+    Settings()
