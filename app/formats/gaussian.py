@@ -15,7 +15,7 @@ from app.atoms.structure import Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.doubts import doubts
 from app.formats.frame import Frame
-from app.formats.stated import BOHR
+from app.formats.lengths import BOHR
 from app.formats.text import short, split_lines
 
 LINK = "--link1--"

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from app.errors import InvalidStructure
+from app.formats.lengths import LENGTHS, length_of, letters, refuse_units
 from app.formats.text import short
 
 Meaning: TypeAlias = Literal[
@@ -45,44 +46,13 @@ LONGEST_KEY = 60
 """Characters; longer keys mean nothing."""
 CLINGING = re.compile(r"[;,|](?=[^;,|]*[:=]|$)")
 """What ends a value where the next pair follows without a space."""
-BOHR, NANOMETER = 0.529177210903, 10.0
-LENGTHS = {
-    "å": 1.0,
-    "a": 1.0,
-    "ang": 1.0,
-    "angs": 1.0,
-    "angstrom": 1.0,
-    "angstroms": 1.0,
-    "ångström": 1.0,
-    "ångstrom": 1.0,
-    "bohr": BOHR,
-    "bohrs": BOHR,
-    "a0": BOHR,
-    "au": BOHR,
-    "atomic": BOHR,
-    "atomicunits": BOHR,
-    "nm": NANOMETER,
-    "nanometer": NANOMETER,
-    "nanometers": NANOMETER,
-    "nanometre": NANOMETER,
-    "nanometres": NANOMETER,
-    "pm": 0.01,
-    "picometer": 0.01,
-    "picometers": 0.01,
-}
-"""Å in one unit of length, by its letters and digits in lower case."""
-OTHER_UNITS = re.compile(
-    r"(k|m)?(ev|hartrees?|ha|eh|ry|rydbergs?|cal|j|joules?|electronvolts?)(mol|atom|particle|[aå])?"
-    r"|k|cm1|metal|real"
-)
-"""Units of energy, and the sets of LAMMPS with Å, by their letters and digits in lower case."""
 SCALED = {"fractional", "frac", "scaled", "direct", "crystal", "lattice", "reduced", "relative"}
 """Words for coordinates along the lattice vectors."""
 TRUE = {"t", "true", "1", "yes"}
 
 HINT = re.compile(
     r"(?i)ch(?:arge|rg|g)|(?<![a-z])q|mult|spin|2s\+1|unpaired|uhf|(?:sing|doub|trip)let"
-    r"|(?:quar|quin|sex|sep)tet|unit|bohr|(?<![a-z])[np]m(?![a-z])|nanomet|picomet|coord"
+    r"|(?:quar|quin|sex|sep)tet"
 )
 """Found in every text that may say something; most do not have it."""
 NUMBER = r"""["')\]]{0,2}(?: ?[:=(] ?| )["'(\[]{0,2}(?P<value>[-+−]?\d+(?:\.\d+)?[-+]?)(?![\w./])"""
@@ -103,11 +73,6 @@ WORDS = {
     "septet": 7,
 }
 FREE_WORD = re.compile(rf"(?i)(?<![a-z])({'|'.join(WORDS)})s?(?![a-z])")
-FREE_UNIT = re.compile(
-    r"(?<![\w/.*^])(?<!\d )((?i:bohrs?|nanomet(?:er|re)s?|picomet(?:er|re)s?|atomic units)|nm|pm"
-    r"|(?<=[cC]oordinates in )a\.?u\.?)(?![\w/^])"
-)
-"""A unit that a text names, though not after a number or in a quotient."""
 
 
 class Stated(NamedTuple):
@@ -130,7 +95,7 @@ SILENT = Stated()
 @lru_cache(maxsize=1024)
 def meaning(key: str) -> Meaning | None:
     """What a key says of the structure, in whatever case and with whatever between its words."""
-    bare = _bare(key[: LONGEST_KEY + 1])
+    bare = letters(key[: LONGEST_KEY + 1])
     known = next((name for name, pattern in KEYS.items() if pattern.fullmatch(bare)), None)
     return known or (
         "unclear" if bare == "charges" or ("charge" in bare and "charges" not in bare) else None
@@ -161,13 +126,16 @@ def stated(pairs: Mapping[str, object], free: str = "", bare: Collection[str] = 
         if what is None or value is None:
             continue
         if what == "unit":
-            length = _length(key, head, length)
+            length = length_of(key, head, length, letters(key) in ("unit", "units"))
         elif what == "scaled":
             _refuse_scaled(key, head)
         elif (one := _quantity(what, key, head)) is not None:
             found.setdefault(one[0], set()).add(one[1])
-    for quantity, number in _mentions(" ".join(" ".join(texts).split())) if texts else ():
-        found.setdefault(quantity, set()).add(number)
+    if texts:
+        text = " ".join(" ".join(texts).split())
+        refuse_units(text, is_whole=not pairs)
+        for quantity, number in _mentions(text):
+            found.setdefault(quantity, set()).add(number)
     if not found and length == 1.0:
         return SILENT
     return Stated(_only("charge", found), _only("multiplicity", found), length)
@@ -193,7 +161,7 @@ def _quantity(what: Meaning, key: str, value: str) -> tuple[str, int] | None:
 
 def _refuse_scaled(key: str, value: str) -> None:
     """Refuse coordinates that are no lengths in Å; `coordinates` may also be a remark."""
-    word, names_them = _bare(value, "å"), _bare(key).startswith(("co", "pos"))
+    word, names_them = letters(value, "å"), letters(key).startswith(("co", "pos"))
     if word in SCALED or (not names_them and word in TRUE) or LENGTHS.get(word, 1.0) != 1.0:
         raise InvalidStructure(
             f"{short(key)}: {short(value)}; write Cartesian coordinates in Å, or units=bohr, nm or pm "
@@ -234,11 +202,6 @@ def _mentions(text: str) -> Iterator[tuple[str, int]]:
         yield "multiplicity", int(match["value"][:9]) + 1
     for match in FREE_WORD.finditer(text):
         yield "multiplicity", WORDS[match[1].lower()]
-    if unit := FREE_UNIT.search(text):
-        raise InvalidStructure(
-            f"the text names the unit '{unit[1]}', and it is not clear of what; write lengths in Å, "
-            f"or units={unit[1].split()[0].lower()} where all of them have it"
-        )
 
 
 def _only(quantity: str, found: Mapping[str, set[int]]) -> int | None:
@@ -249,24 +212,9 @@ def _only(quantity: str, found: Mapping[str, set[int]]) -> int | None:
     return values[0] if values else None
 
 
-def _length(key: str, value: str, known: float) -> float:
-    """Å in the unit that a key names; a bare `unit` may be one of something else."""
-    factor = LENGTHS.get(_bare(value, "å"))
-    if factor is not None:
-        if known not in (1.0, factor):
-            raise InvalidStructure(f"{key}: {short(value)}; another unit is stated, too")
-        return factor
-    other = _bare(key) in ("unit", "units") and OTHER_UNITS.fullmatch(_bare(value, "å"))
-    if not other or FREE_UNIT.search(value):
-        raise InvalidStructure(
-            f"{key}: {short(value)}; units of length are {', '.join(('Å', 'bohr', 'nm', 'pm'))}"
-        )
-    return known
-
-
 def is_prose(key: str) -> bool:
     """Whether the value of a key is a free text."""
-    return len(key) <= LONGEST_KEY and _bare(key) in PROSE
+    return len(key) <= LONGEST_KEY and letters(key) in PROSE
 
 
 def _whole(key: str, value: str, tolerance: float = 0.0) -> int:
@@ -290,8 +238,3 @@ def _whole(key: str, value: str, tolerance: float = 0.0) -> int:
     if not (math.isfinite(number) and abs(number - round(number)) <= tolerance):
         raise InvalidStructure(f"{short(key)}: {short(value)}; expected a whole number")
     return round(number)
-
-
-def _bare(text: str, also: str = "") -> str:
-    """Letters and digits in lower case."""
-    return re.sub(rf"[^a-z0-9{also}]", "", text.lower())
