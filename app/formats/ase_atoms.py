@@ -1,5 +1,6 @@
 """Structures from and to ASE's `Atoms`."""
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -7,10 +8,13 @@ import numpy as np
 from app.atoms.structure import Booleans, Structure
 from app.errors import InvalidStructure
 from app.formats.atom_states import multiplicity_of, total_charge
+from app.formats.cell_words import other_cell
 from app.formats.stated import Stated, stated
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+DIGIT = re.compile(r"\d")
 
 
 def from_ase(atoms: "Atoms") -> Structure:
@@ -21,9 +25,11 @@ def from_ase(atoms: "Atoms") -> Structure:
 
     Raises:
         InvalidStructure: as for `Structure`; a charge or multiplicity that is no whole number;
-            sites that are occupied in part; or a constraint other than `FixAtoms`.
+            sites that are occupied in part; a cell in `info` alone; or a constraint other than
+            `FixAtoms`.
     """
     _refuse_partial(atoms)
+    _refuse_other_cell(atoms)
     state = state_of(atoms)
     return Structure(
         numbers=np.asarray(atoms.numbers, dtype=np.int64),
@@ -64,6 +70,18 @@ def _refuse_partial(atoms: "Atoms") -> None:
                     f"site {site}: {symbol} with an occupancy of {share}; make a structure of whole "
                     "atoms first"
                 )
+
+
+def _refuse_other_cell(atoms: "Atoms") -> None:
+    """Refuse a cell that was read as a remark, as from `cell="9 9 9"` on a comment line."""
+    if atoms.cell.any():
+        return
+    told = {str(key): str(value) for key, value in atoms.info.items()}
+    if name := other_cell({key: value for key, value in told.items() if DIGIT.search(value)}, ""):
+        raise InvalidStructure(
+            f"info['{name}'] gives a cell, and the atoms have none; set atoms.cell and atoms.pbc, or "
+            "leave it out"
+        )
 
 
 def _fixed(atoms: "Atoms") -> Booleans | None:

@@ -91,3 +91,14 @@ def test_atoms_do_not_share_memory_with_the_structure():
     atoms = to_ase(structure)
     atoms.positions += 1.0
     np.testing.assert_array_equal(structure.positions, [[1, 2, 3]])
+
+
+def test_a_cell_in_info_alone_is_refused():
+    atoms = Atoms("Ar", info={"cell": np.array([9.0, 9, 9])})
+    with pytest.raises(
+        InvalidStructure, match=r"info\['cell'\] gives a cell, and the atoms have none"
+    ):
+        from_ase(atoms)
+    atoms.cell = 9 * np.eye(3)
+    assert from_ase(atoms).cell.any()
+    assert not from_ase(Atoms("Ar", info={"unit_cell": "conventional"})).cell.any()

@@ -11,14 +11,13 @@ from app.atoms.elements import Elements, read_symbols
 from app.atoms.structure import Booleans, Floats, Integers, Structure
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.atom_states import multiplicity_of, sum_of_results, total_charge
+from app.formats.cell_words import USAGE, other_cell
 from app.formats.doubts import doubts
 from app.formats.extxyz.columns import PLAIN_COLUMNS, Columns, read_columns
 from app.formats.extxyz.comment_line import Words, read_words
 from app.formats.extxyz.values import (
     FLAGS,
-    USAGE,
     number,
-    other_cell,
     read_lattice,
     read_pbc,
     whole_numbers,

@@ -1,12 +1,10 @@
 """Values of extXYZ: numbers, flags, cells."""
 
-import re
-from collections.abc import Iterable
-
 import numpy as np
 
 from app.atoms.structure import Booleans, Floats, Integers
 from app.errors import InvalidFormat
+from app.formats.cell_words import USAGE
 from app.formats.text import short
 
 FLAGS = {
@@ -15,25 +13,6 @@ FLAGS = {
     for word in words.split()
 }
 BRACKETS = str.maketrans(",[]{}", "     ")
-USAGE = 'write the three lattice vectors, in Å, as Lattice="ax ay az bx by bz cx cy cz"'
-CELL_NAMES = (
-    r"(?:(?:unit|super|simulation|sim)[ _-]?)?(?:cell|box)"
-    r"(?:[ _-]?(?:size|lengths?|vectors?|par|params?|parameters?|dimensions?|dims?|matrix))?"
-    r"|latt(?:ice)?(?:[ _-]?(?:vectors?|constants?|lengths?|par|params?|parameters?))?"
-)
-"""Under these names a cell is refused: whose rows and which unit they are, nobody says."""
-CELL_KEY = re.compile(CELL_NAMES, re.IGNORECASE)
-FREE_CELL = re.compile(
-    rf"""(?i)(?<![\w-])({CELL_NAMES})["']?[ ]?:[ ]?["']?[ (\[{{]{{0,4}}[-+.]?\d"""
-)
-
-
-def other_cell(keys: Iterable[str], free: str) -> str | None:
-    """The name under which a comment line gives a cell, as a key or, in its free text, as in
-    `cell: 9 9 9`.
-    """
-    found = FREE_CELL.search(free)
-    return next(filter(CELL_KEY.fullmatch, keys), found[1] if found else None)
 
 
 def number(word: str) -> float | None:
