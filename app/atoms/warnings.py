@@ -9,6 +9,7 @@ Code: TypeAlias = Literal[
     "alternate_location_dropped",
     "not_utf8",
     "isotope_ignored",
+    "unclear_words",
     "odd_electrons",
     "out_of_domain",
     "bonds_changed",
@@ -44,6 +45,8 @@ CODES: dict[Code, str] = {
     "Windows-1252; nothing is computed from them",
     "isotope_ignored": "an isotope is computed as its element; energies and forces do not depend "
     "on masses",
+    "unclear_words": "words of a file may state a charge or a spin, are not clear enough to be taken, "
+    "and were not",
     "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "
     "was answered because the request wants it",
     "out_of_domain": "something of the structure, which the message names, was in no structure that "

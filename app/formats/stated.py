@@ -57,10 +57,15 @@ HINT = re.compile(
 """Found in every text that may say something; most do not have it."""
 NUMBER = r"""["')\]]{0,2}(?: ?[:=(] ?| )["'(\[]{0,2}(?P<value>[-+−]?\d+(?:\.\d+)?[-+]?)(?![\w./])"""
 FREE_CHARGE = re.compile(
-    r"(?i)(?:(?<![a-z])(?P<of>[a-z]+)[ _-]+)?(?<![a-z])(?:charge|chrg|chg|q(?= ?[:=]))" + NUMBER
+    r"(?i)(?:(?<![a-z])(?P<of>[a-z]+)[ _-]+)?(?<![a-z])"
+    r"(?:charge(?:[ _-]state)?|chrg|chg|q(?= ?[:=]| [-+−]\d))(?: (?:is|of|equals))?" + NUMBER
 )
 FREE_MULTIPLICITY = re.compile(r"(?i)(?<![a-z])(?:multiplicity|mult|spin)" + NUMBER)
-FREE_UNPAIRED = re.compile(r"(?i)(?<![\w.])(?P<value>\d+) unpaired(?![a-z])")
+FREE_UNPAIRED = re.compile(
+    r"(?i)(?<![\w.])(?P<value>\d{1,9}) unpaired(?![a-z])"
+    r"|(?<![a-z])(?:unpaired(?: electrons?| spins?)?|n_?unpaired|uhf)"
+    r"(?: (?:is|are))?(?: ?[:=] ?| )(?P<behind>\d{1,9})(?![\w./])"
+)
 PARTIAL = {"partial", "mulliken", "nuclear", "core", "atomic", "point", "effective", "hirshfeld"}
 """Charges that are no total ones."""
 WORDS = {
@@ -199,7 +204,7 @@ def _mentions(text: str) -> Iterator[tuple[str, int]]:
     for match in FREE_MULTIPLICITY.finditer(text):
         yield "multiplicity", _whole("multiplicity", match["value"])
     for match in FREE_UNPAIRED.finditer(text):
-        yield "multiplicity", int(match["value"][:9]) + 1
+        yield "multiplicity", int(match["value"] or match["behind"]) + 1
     for match in FREE_WORD.finditer(text):
         yield "multiplicity", WORDS[match[1].lower()]
 

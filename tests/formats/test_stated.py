@@ -13,7 +13,7 @@ from app.formats.stated import Stated, meaning, stated
         ("Charge: -2", Stated(charge=-2)),
         ("total charge 1", Stated(charge=1)),
         ("net_charge: 1+", Stated(charge=1)),
-        ("chrg -1, uhf 1", Stated(charge=-1)),
+        ("chrg -1, uhf 1", Stated(-1, 2)),
         ('{"charge": 1, "mult": 2}', Stated(1, 2)),
         ("charge (1) spin 3", Stated(1, 3)),
         ("charge=1;mult=3", Stated(1, 3)),

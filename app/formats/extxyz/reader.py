@@ -26,6 +26,7 @@ from app.formats.frame import Frame
 from app.formats.info_keys import GEOMETRY_KEYS, is_remark
 from app.formats.stated import Stated, is_prose, meaning, stated
 from app.formats.text import check_length, short, split_lines
+from app.formats.unclear import unclear_words
 
 T = TypeVar("T")
 
@@ -123,7 +124,9 @@ class _Block:
             structure, elements = self._structure(pairs, said, free)
         except InputError as error:
             return Frame(error, info.get("id"), info)
-        return Frame(structure, info.get("id"), info, elements.warnings + doubts(structure))
+        unclear = unclear_words(pairs, " ".join(words) if pairs else self.comment, structure)
+        warnings = elements.warnings + unclear + doubts(structure)
+        return Frame(structure, info.get("id"), info, warnings)
 
     def _pairs(self) -> Words:
         """Pairs and words of the comment line, if it has any pair."""
