@@ -106,7 +106,8 @@ def _atom(number: int, line: str) -> tuple[str, list[float]]:
         position = [float(word.upper().replace("D", "E")) for word in numbers]
     except ValueError:
         raise InvalidFormat(
-            f"line {number}: '{short(line)}' is no atom with Cartesian coordinates"
+            f"line {number}: '{short(line)}' is no atom with Cartesian coordinates; convert a "
+            "Z-matrix to them, or write the geometry as XYZ"
         ) from None
     name = match[1]
     if name.isdecimal():

@@ -53,7 +53,11 @@ def test_jobs_are_structures_and_a_bad_one_costs_only_itself():
     ("before", "after", "message"),
     [
         ("#p", "p", "no Gaussian input: a route that begins with #"),
-        ("H 0.9 0.0 0.3", "H 1 0.9", "line 8: 'H 1 0.9' is no atom with Cartesian coordinates"),
+        (
+            "H 0.9 0.0 0.3",
+            "H 1 0.9",
+            "line 8: 'H 1 0.9' is no atom with Cartesian coordinates; convert a Z-matrix",
+        ),
         ("H 0.9 0.0 0.3", "Tv 9.0 0.0 0.0", "line 8: a periodic structure (Tv)"),
         ("H 0.9 0.0 0.3", "X 0.9 0.0 0.3", "atom 1: 'X' is not a chemical symbol but a dummy"),
         ("H 0.9 0.0 0.3", "H-Bq 0.9 0.0 0.3", "line 8: 'H-Bq 0.9 0.0 0.3' is no atom"),
