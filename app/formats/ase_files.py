@@ -10,6 +10,7 @@ from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.ase_atoms import from_ase
 from app.formats.doubts import doubts
 from app.formats.frame import Frame
+from app.formats.masses import unusual_masses
 from app.formats.text import short
 
 if TYPE_CHECKING:
@@ -118,4 +119,5 @@ def _frame(atoms: "Atoms", stated: dict[str, int]) -> Frame:
             )
     except InputError as error:
         return Frame(error)
-    return Frame(structure, warnings=doubts(structure))
+    heavy = unusual_masses(structure.numbers, atoms.get_masses()) if atoms.has("masses") else ()
+    return Frame(structure, warnings=heavy + doubts(structure))

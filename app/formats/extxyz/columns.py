@@ -33,6 +33,8 @@ KINDS = {
     "formal_charges": _Kind("charges", "RI", 1),
     "charge": _Kind("partial", "RI", 1),
     "charges": _Kind("partial", "RI", 1),
+    "mass": _Kind("masses", "RI", 1),
+    "masses": _Kind("masses", "RI", 1),
     "occupancy": _Kind("occupancy", "RI", 1),
     "occupancies": _Kind("occupancy", "RI", 1),
     "initial_magmoms": _Kind("moments", "RI", None),
@@ -63,6 +65,7 @@ class Columns:
         calculated: of magnetic moments that a calculation gave.
         spins: of magnetic moments under the name of spins.
         occupancy: share of the sites that have the atom.
+        masses: of the atoms; one column, or none.
         width: number of columns.
         exact: whether the rows must have that many.
     """
@@ -77,6 +80,7 @@ class Columns:
     calculated: range = NONE
     spins: range = NONE
     occupancy: range = NONE
+    masses: range = NONE
     width: int = 0
     exact: bool = True
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from app.atoms.elements import Elements, read_symbols
 from app.atoms.structure import Booleans, Floats, Integers, Structure
+from app.atoms.warnings import AnswerWarning
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.atom_states import multiplicity_of, sum_of_results, total_charge
 from app.formats.cell_words import USAGE, other_cell
@@ -24,6 +25,7 @@ from app.formats.extxyz.values import (
 )
 from app.formats.frame import Frame
 from app.formats.info_keys import GEOMETRY_KEYS, is_remark
+from app.formats.masses import unusual_masses
 from app.formats.stated import Stated, is_prose, meaning, stated
 from app.formats.text import check_length, short, split_lines
 from app.formats.unclear import unclear_words
@@ -177,7 +179,7 @@ class _Block:
             self._multiplicity(words, columns, said),
             self._fixed([words[column] for column in columns.moves]),
         )
-        return structure, elements
+        return structure, Elements(elements.numbers, self._isotopes(words, columns, elements))
 
     def _geometry(self, pairs: Mapping[str, str]) -> dict[str, str]:
         """The values of the format's own keys, which some programs write in another case."""
@@ -245,6 +247,14 @@ class _Block:
                     f"atom {atom}: atomic number {short(words[column][atom])} beside the symbol "
                     f"'{short(words[columns.species.start][atom])}'; mend one of them"
                 )
+
+    def _isotopes(
+        self, words: Sequence[Sequence[str]], columns: Columns, elements: Elements
+    ) -> tuple[AnswerWarning, ...]:
+        """The warning of isotopes, by their symbols, else by their masses."""
+        if elements.warnings or not columns.masses:
+            return elements.warnings
+        return unusual_masses(elements.numbers, self._numbers(words[columns.masses.start]))
 
     def _check_occupancy(self, words: Sequence[Sequence[str]], columns: Columns) -> None:
         for column in columns.occupancy:
