@@ -10,6 +10,7 @@ Code: TypeAlias = Literal[
     "not_utf8",
     "isotope_ignored",
     "unclear_words",
+    "symmetry_not_stated",
     "odd_electrons",
     "out_of_domain",
     "bonds_changed",
@@ -47,6 +48,7 @@ CODES: dict[Code, str] = {
     "on masses",
     "unclear_words": "words of a file may state a charge or a spin, are not clear enough to be taken, "
     "and were not",
+    "symmetry_not_stated": "a CIF states neither a space group nor symmetry operations, and P 1 was assumed",
     "odd_electrons": "a molecule with an odd number of electrons, of which the model knows nothing, "
     "was answered because the request wants it",
     "out_of_domain": "something of the structure, which the message names, was in no structure that "

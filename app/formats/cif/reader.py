@@ -9,11 +9,12 @@ from ase.data import atomic_numbers
 
 from app.atoms.elements import read_symbols
 from app.atoms.structure import Floats, Integers, Structure
+from app.atoms.warnings import AnswerWarning
 from app.errors import InputError, InvalidFormat, InvalidStructure
 from app.formats.atom_states import total_charge
 from app.formats.cell_parameters import cell_from
 from app.formats.cif.blocks import Block, read_blocks
-from app.formats.cif.symmetry import Symmetry, images, read_symmetry
+from app.formats.cif.symmetry import Symmetry, images, is_stated, read_symmetry
 from app.formats.doubts import doubts
 from app.formats.frame import Frame
 from app.formats.stated import stated
@@ -36,6 +37,12 @@ MOST = 200_000
 """Atoms that symmetry may make before those that coincide are joined."""
 MACROMOLECULE = "_atom_site_group_pdb"
 MOMENT = "_atom_site_moment_"
+
+NO_SYMMETRY = AnswerWarning(
+    "symmetry_not_stated",
+    "neither a space group nor symmetry operations are stated, and P 1 was assumed: the sites that are "
+    "listed are all atoms of the cell; state the group (_space_group_name_H-M_alt)",
+)
 
 
 def parse(text: str, _: int = 0, before: int = 0) -> Iterator[Frame]:
@@ -89,6 +96,8 @@ def _read(block: Block, name: str | None) -> Frame:
         **_state(block, charges[origins]),
     )
     warnings = read_symbols([symbols[site] for site in origins]).warnings
+    if not is_stated(block):
+        warnings = (*warnings, NO_SYMMETRY)
     return Frame(structure, name, _remarks(block), warnings)
 
 

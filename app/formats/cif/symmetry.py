@@ -71,6 +71,12 @@ def read_symmetry(block: Block) -> Symmetry:
     return _group(name, number)
 
 
+def is_stated(block: Block) -> bool:
+    """Whether a block lists operations, or names a space group."""
+    listed = any(block.values.get(key) for key in OPERATIONS)
+    return listed or block.first(*NUMBERS, *NAMES) is not None
+
+
 def _group(name: str | None, number: str | None) -> Symmetry:
     key: str | int = " ".join(name.split()) if name else ""
     if number and not name:

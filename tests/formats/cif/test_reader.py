@@ -176,3 +176,25 @@ def test_too_many_images_are_refused():
     structure = only(SALT + rows)
     assert isinstance(structure, InvalidFormat)
     assert "at most 200000 are read" in str(structure)
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "n_atoms", "codes"),
+    [
+        ("", 1, ["symmetry_not_stated"]),
+        ("_space_group_name_H-M_alt ?\n", 1, ["symmetry_not_stated"]),
+        ("_space_group_name_H-M_alt 'P 1'\n", 1, []),
+        ("_symmetry_Int_Tables_number 1\n", 1, []),
+        ("loop_\n_space_group_symop_operation_xyz\n'x, y, z'\n", 1, []),
+        ("_space_group_name_H-M_alt 'F m -3 m'\n", 4, []),
+    ],
+)
+def test_a_cell_without_symmetry_is_told(symmetry, n_atoms, codes):
+    edges = "".join(f"_cell_length_{axis} 5.3\n" for axis in "abc")
+    angles = "".join(f"_cell_angle_{angle} 90\n" for angle in ("alpha", "beta", "gamma"))
+    columns = "".join(
+        f"_atom_site_{column}\n" for column in ("label", *map("fract_{}".format, "xyz"))
+    )
+    (frame,) = parse(f"data_argon\n{edges}{angles}{symmetry}loop_\n{columns}Ar1 0 0 0\n")
+    assert len(frame.structure) == n_atoms
+    assert [warning.code for warning in frame.warnings] == codes
