@@ -44,7 +44,7 @@ def structures(draw: st.DrawFn) -> Structure:
     )
     pbc = np.array(draw(st.lists(st.booleans(), min_size=3, max_size=3)))
     state = {
-        "charge": draw(st.integers(-3, 3)),
+        "charge": draw(st.integers(-3, min(3, sum(numbers)))),
         "multiplicity": draw(st.none() | st.integers(1, 5)),
     }
     if draw(st.booleans()):
