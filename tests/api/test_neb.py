@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from app.cli.main import main
-from equipot import Client
+from equipot import Client, InvalidRequest
 from tests.api.server import Running
 from tests.api.test_schema import check
 from tests.paths import MODEL_STORE
@@ -46,7 +46,7 @@ def test_the_client_sends_atoms_as_ends(bundled: Running) -> None:
         (one,) = client.neb(AMMONIA, ends=INVERTED, images=1)
         (two,) = client.neb(AMMONIA, ends=[INVERTED, fields(INVERTED)], images=1)
         (streamed,) = client.stream([AMMONIA], task="neb", ends=[INVERTED], images=1)
-        with pytest.raises(TypeError, match="a float is no end of a path"):
+        with pytest.raises(InvalidRequest, match=r"ends.0: 1.5 \(float\) is no end of a path"):
             client.neb(AMMONIA, ends=[1.5])
     assert [len(each.value["paths"]) for each in (one, two, streamed)] == [1, 2, 1]
     assert one.relaxation.converged

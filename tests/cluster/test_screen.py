@@ -182,12 +182,25 @@ def test_what_cannot_be_meant_is_refused(given: Path, pair_store: Path, tmp_path
         (["--ray", "local"], "say --output, a folder"),
         ([*output, "--ray", "local", "--workers", "0"], "a positive number is expected"),
         ([*output, "--ray", "local", "--server", "http://x"], "state one"),
-        ([*output, "--ray", "nowhere"], "is no address"),
-        ([*output, "--ray", "local", "--to", "poscar"], "holds one structure"),
         (
             ["-o", "s3://name:word@bucket/out"],
             "--output s3://bucket/out: URLs are read and written",
         ),
+    ):
+        assert main([*shared, *options]) in (2, 3), options
+        assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_done_is_refused_before_a_cluster_is_asked(
+    given: Path, pair_store: Path, tmp_path, capsys
+) -> None:
+    pytest.importorskip("ray", reason="Ray is not installed")
+    shared = ["predict", str(given), "--model", "pairs", "--model-store", str(pair_store)]
+    output = ["-o", str(tmp_path / "out")]
+    for options, told in (
+        ([*output, "--ray", "nowhere"], "is no address"),
+        ([*output, "--ray", "local", "--to", "poscar"], "holds one structure"),
         (["-o", "http://127.0.0.1:9/out", "--ray", "local"], "can be read by http, not written"),
     ):
         assert main([*shared, *options]) in (2, 3), options

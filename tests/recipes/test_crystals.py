@@ -128,7 +128,7 @@ def test_the_drift_is_told(monkeypatch, capsys):
 def test_relaxations_in_flight_and_by_ase_end_in_the_same_minimum(tmp_path, monkeypatch, capsys):
     solids = [argon(36.0).repeat((2, 1, 1)), bulk("Kr", "fcc", a=5.7), argon(36.0).repeat(3)]
     write(tmp_path / "frames.xyz", solids, format="extxyz")
-    arguments = ["--count", "3", "--beside", "2", "--most-atoms", "4", "--fmax", "0.002"]
+    arguments = ["--count", "3", "--beside", "3", "--most-atoms", "4", "--fmax", "0.002"]
     where = [
         "--model",
         "lennard-jones",
@@ -141,8 +141,8 @@ def test_relaxations_in_flight_and_by_ase_end_in_the_same_minimum(tmp_path, monk
     monkeypatch.setattr(sys, "argv", [script, str(tmp_path / "frames.xyz"), *arguments, *where])
     relaxations.main()
     values = json.loads((tmp_path / "relaxations.json").read_text())["values"]
-    assert (values["crystals"], values["atoms"], values["converged"]) == (2, 3, 2)
-    assert (values["compared"], values["same_minimum"], values["lower"]) == (2, 2, 0)
+    assert (values["crystals"], values["atoms"], values["converged"]) == (3, 5, 3)
+    assert (values["compared"], values["same_minimum"], values["lower"]) == (3, 3, 0)
     assert values["median_steps"] > 0 < min(values["steps_of_ase"])
     assert "same_minimum" in capsys.readouterr().out
 
