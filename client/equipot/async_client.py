@@ -98,10 +98,8 @@ class AsyncClient(AsyncTaskMethods):
         **options: Any,
     ) -> Results:
         """See `Client.task`."""
-        items, (path, asked) = (
-            list(items_of(structures)),
-            calls.asked(calls.named_task(name), options),
-        )
+        items = list(items_of(structures))
+        path, asked = calls.asked(calls.named_task(name), options)
         if not calls.is_followed(items, progress):
             return await self._answered(items, progress, path, asked)
         with told(progress) as tell:

@@ -153,10 +153,8 @@ class Client(TaskMethods):
             UnknownTask: the service has none of this name.
             EquipotError: as `predict`.
         """
-        items, (path, asked) = (
-            list(items_of(structures)),
-            calls.asked(calls.named_task(name), options),
-        )
+        items = list(items_of(structures))
+        path, asked = calls.asked(calls.named_task(name), options)
         if not calls.is_followed(items, progress):
             return self._answered(items, progress, path, asked)
         with told(progress) as tell:
