@@ -3,6 +3,7 @@ molecules, files, SMILES, and the service's own fields.
 """
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -222,6 +223,7 @@ def fields_of(atoms: "Atoms") -> dict[str, Any]:
         InvalidStructure: see `item_of_atoms`.
     """
     _refuse_partial(atoms)
+    _warn_of_masses(atoms)
     fields: dict[str, Any] = {"numbers": atoms.numbers, "positions": atoms.positions}
     if atoms.cell.any():
         fields["cell"] = np.asarray(atoms.cell)
@@ -241,6 +243,15 @@ def _refuse_partial(atoms: "Atoms") -> None:
                     f"site {site}: {symbol} with an occupancy of {share}; make a structure of whole "
                     "atoms first",
                 )
+
+
+def _warn_of_masses(atoms: "Atoms") -> None:
+    if atoms.has("masses"):
+        warnings.warn(
+            "the masses of the atoms are not sent: isotopes are computed as their elements; energies and "
+            "forces do not depend on masses, dynamics, frequencies and thermochemistry do",
+            stacklevel=2,
+        )
 
 
 def _fixed(atoms: "Atoms") -> dict[str, Any]:

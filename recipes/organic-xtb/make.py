@@ -9,6 +9,7 @@ again:
 import argparse
 import json
 import os
+import re
 from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
@@ -37,12 +38,11 @@ def main() -> None:
     _claim(options.output / "recipe.json", excluded, options.share)
     molecules = listed(options.output / "molecules.jsonl", excluded, options.share)
     write_json(options.output / "molecules.json", counted(molecules))
-    folders = []
-    for start in range(0, len(molecules), ROUND):
-        folders.append(options.output / "rounds" / f"{start // ROUND:03d}")
-        run_round(folders[-1], molecules[start : start + ROUND], excluded, options.processes)
-        done = min(start + ROUND, len(molecules))
-        print(f"{done} of {len(molecules)} molecules sampled and labelled", flush=True)
+    for start in range(0, len(molecules), ROUND)[options.rounds]:
+        folder = options.output / "rounds" / f"{start // ROUND:03d}"
+        run_round(folder, molecules[start : start + ROUND], excluded, options.processes)
+        end = min(start + ROUND, len(molecules))
+        print(f"{end} of {len(molecules)} molecules sampled and labelled", flush=True)
     print(json.dumps(split(options.output), indent=2))
 
 
@@ -111,10 +111,24 @@ def _options() -> argparse.Namespace:
     )
     add("--share", type=float, default=1.0, help="of the molecules, for a trial (default: all)")
     add("--processes", type=int, default=os.cpu_count() or 1, help="worker processes")
+    add(
+        "--rounds",
+        type=_slice,
+        default=slice(None),
+        metavar="FROM:TO",
+        help=f"only these rounds of {ROUND} molecules, counted from 0, TO left out (default: all)",
+    )
     options = parser.parse_args()
     if not 0 < options.share <= 1 or options.processes < 1:
         parser.error("--share must be in (0, 1], --processes positive")
     return options
+
+
+def _slice(text: str) -> slice:
+    match = re.fullmatch(r"(\d*):(\d*)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not FROM:TO, such as 8:16, 8: or :16")
+    return slice(*(int(bound) if bound else None for bound in match.groups()))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 It reads whatever is labelled so far, whole frames only, and changes nothing of a run that goes on:
 
-    python recipes/organic-xtb/split.py FOLDER [--output OTHER]
+    python recipes/organic-xtb/split.py FOLDER [--output OTHER] [--largest-force 40]
 """
 
 import argparse
@@ -45,17 +45,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="--output of make.py")
     parser.add_argument("--output", type=Path, help="of the files (default: the folder itself)")
+    parser.add_argument(
+        "--largest-force",
+        type=float,
+        default=LARGEST_FORCE,
+        help=f"eV/Å on any atom of a frame that is kept (default: {LARGEST_FORCE:g})",
+    )
     options = parser.parse_args()
-    print(json.dumps(split(options.folder, options.output), indent=2))
+    if not options.largest_force > 0:
+        parser.error("--largest-force must be positive")
+    print(json.dumps(split(options.folder, options.output, options.largest_force), indent=2))
 
 
-def split(folder: Path, output: Path | None = None) -> dict[str, Any]:
+def split(
+    folder: Path, output: Path | None = None, largest_force: float = LARGEST_FORCE
+) -> dict[str, Any]:
     """Write the three files, `dropped.jsonl` and `splits.json`; returns what is in the last one.
 
     Args:
         folder: of `make.py`, with `rounds/*/labelled.xyz` and, from active learning,
             `active/*/labelled.xyz`.
         output: where the files go, the folder itself unless given.
+        largest_force: eV/Å; a frame with a larger one on any atom is left out.
     """
     output = output or folder
     output.mkdir(parents=True, exist_ok=True)
@@ -66,7 +77,7 @@ def split(folder: Path, output: Path | None = None) -> dict[str, Any]:
         *files, log = (stack.enter_context((output / f"{name}.tmp").open("wb")) for name in names)
         for frame in _all_frames(folder):
             largest = float(np.linalg.norm(frame.forces, axis=1).max())
-            if largest > LARGEST_FORCE:
+            if largest > largest_force:
                 dropped += 1
                 log.write(_dropped(frame, largest))
                 continue

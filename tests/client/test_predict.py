@@ -22,6 +22,7 @@ from equipot import (
     UnsupportedElement,
 )
 from equipot.files import SUFFIXES, format_of
+from equipot.structures import items_of
 
 
 def argon(distance: float = 3.9) -> Atoms:
@@ -91,6 +92,14 @@ def test_forces_on_fixed_atoms_are_no_forces_that_are_left(client: Client) -> No
     (result,) = client.relax(trimer, fmax=1e-3)
     assert np.linalg.norm(result.forces, axis=1).max() > 0.1
     assert result.fmax == result.row()["fmax"] == result.relaxation.fmax < 1e-3
+
+
+def test_masses_are_not_sent_and_that_is_told() -> None:
+    heavy = argon()
+    heavy.set_masses([36.0, 40.0])
+    with pytest.warns(UserWarning, match="masses of the atoms are not sent"):
+        (item,) = items_of(heavy)
+    assert "masses" not in item.fields
 
 
 def test_a_relaxation_has_its_last_geometry_and_its_course(client: Client) -> None:

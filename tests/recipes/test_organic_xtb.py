@@ -22,7 +22,7 @@ pytest.importorskip("dimorphite_dl")
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, ModuleType]]:
-    yield from recipe_modules(monkeypatch, "organic-xtb", ORGANIC_XTB)
+    yield from recipe_modules(monkeypatch, "organic-xtb", [*ORGANIC_XTB, "make"])
 
 
 def described(recipe, smiles: str, source: str = "chemicals", **more):
@@ -348,6 +348,32 @@ def labelled(split: str, smiles: str, force: float) -> Atoms:
     return atoms
 
 
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [([], ["000", "001", "002"]), (["1:"], ["001", "002"]), (["0:1", "2:3"], ["000", "002"])],
+)
+def test_machines_can_share_the_rounds(recipe, monkeypatch, tmp_path, rounds, expected) -> None:
+    make, done = recipe["make"], []
+    molecules = [described(recipe, smiles) for smiles in ("CO", "CCO", "CCCO")]
+    monkeypatch.setattr(make, "ROUND", 1)
+    monkeypatch.setattr(make, "choose", lambda excluded, share: molecules)
+    monkeypatch.setattr(make, "run_round", lambda folder, *rest: done.append((folder.name, *rest)))
+    command = ["make.py", "--output", str(tmp_path), "--exclude", "none", "--processes", "1"]
+    for part in rounds or [":"]:
+        monkeypatch.setattr("sys.argv", [*command, "--rounds", part])
+        make.main()
+    assert [name for name, *_ in done] == expected
+    assert {molecule.smiles for _, (molecule,), *_ in done} <= {"CO", "CCO", "CCCO"}
+
+
+def test_rounds_that_are_none_are_refused(recipe, monkeypatch, tmp_path, capsys) -> None:
+    command = ["make.py", "--output", str(tmp_path), "--exclude", "none", "--rounds", "3"]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit):
+        recipe["make"].main()
+    assert "'3' is not FROM:TO, such as 8:16" in capsys.readouterr().err
+
+
 def test_split_takes_what_is_there_and_says_what_it_drops(recipe, tmp_path) -> None:
     for folder in ("rounds/000", "rounds/001", "active/01"):
         (tmp_path / folder).mkdir(parents=True)
@@ -368,6 +394,7 @@ def test_split_takes_what_is_there_and_says_what_it_drops(recipe, tmp_path) -> N
     assert summary["test"]["force max"] == 2.0
     (dropped,) = map(json.loads, (tmp_path / "out" / "dropped.jsonl").read_text().splitlines())
     assert dropped["largest force"] == 101.0
+    assert recipe["split"].split(tmp_path, tmp_path / "calm", 1.5)["dropped frames"] == 3
 
 
 def test_selection_prefers_uncertain_frames_and_thins_duplicates(recipe) -> None:
