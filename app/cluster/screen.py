@@ -18,7 +18,8 @@ from typing import Any, NamedTuple, TypeAlias
 from app.cluster.folder import ScreenFolder
 from app.cluster.portions import Portion
 from app.cluster.worker import Assignment, Done, Facts, Usage, Worker
-from app.errors import BackendError, EquipotError, Unavailable
+from app.cluster.workers import Resources, check_starts, own_error, wanted
+from app.errors import BackendError
 from app.protocol.response import Result
 from app.protocol.tally import Tally
 
@@ -32,26 +33,8 @@ UNSTARTED = 30.0
 """Seconds after which it is said why no worker has started."""
 WAIT = 0.25
 """Seconds between two looks at progress and signals."""
-START_FAILURES = 3
-"""Workers in a row that may end while they start."""
-
 Ref: TypeAlias = Any
 """Of what Ray will have."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resources:
-    """What each worker has.
-
-    Attributes:
-        workers: how many there are; None for as many as have room.
-        cores: of each.
-        gpus: of each; a fraction shares one.
-    """
-
-    workers: int | None = None
-    cores: float = 1.0
-    gpus: float = 0.0
 
 
 class Progress(NamedTuple):
@@ -150,7 +133,7 @@ class Screen:
         self._actor = ray.remote(Worker).options(
             num_cpus=resources.cores, max_concurrency=64, **gpus
         )
-        self._wanted = self._wanted_of(resources)
+        self._wanted = wanted(resources)
         self._places: list[_Place] = []
         self._waiting: deque[Task] = deque()
         self._under_way: dict[Ref, tuple[Task, _Place]] = {}
@@ -210,24 +193,6 @@ class Screen:
         gpus = f"{free.get('GPU', 0):g} of {there.get('GPU', 0):g} GPUs"
         self._say(f"waiting for workers, which are given out; free are {cpus} and {gpus}")
 
-    def _wanted_of(self, resources: Resources) -> int:
-        """How many workers there are to be.
-
-        Raises:
-            Unavailable: the cluster can never hold one, or not so many.
-        """
-        there = self._ray.cluster_resources()
-        room = [there.get("CPU", 0.0) / resources.cores] if resources.cores else []
-        room += [there.get("GPU", 0.0) / resources.gpus] if resources.gpus else []
-        most = int(min(room)) if room else 1
-        if most < (resources.workers or 1):
-            raise Unavailable(
-                f"the cluster has {there.get('CPU', 0):g} CPUs and {there.get('GPU', 0):g} GPUs, room "
-                f"for {most} workers of {resources.cores:g} and {resources.gpus:g}, and "
-                f"{resources.workers or 1} are wanted; say --workers, --worker-cpus or --worker-gpus"
-            )
-        return resources.workers or most
-
     def _place(self) -> _Place:
         actor = self._actor.remote()
         return _Place(actor, actor.start.remote(self._assignment))
@@ -258,7 +223,7 @@ class Screen:
         try:
             facts: Facts = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
-            raise _own(error) from error
+            raise own_error(error) from error
         except self._ray.exceptions.RayError as error:
             self._replace(place, error)
             return
@@ -275,7 +240,7 @@ class Screen:
         try:
             answer = self._ray.get(ref)
         except self._ray.exceptions.RayTaskError as error:
-            raise _own(error) from error
+            raise own_error(error) from error
         except self._ray.exceptions.RayError as error:  # the process or its machine is gone
             task.die()
             self._waiting.appendleft(task)
@@ -297,21 +262,9 @@ class Screen:
         told = " ".join(str(error).split())
         if place.facts is None:
             self._early_ends += 1
-        if self._early_ends >= START_FAILURES or "No module named" in told:
-            raise Unavailable(
-                f"workers end while they start: {told[:600]}; is equipot installed on "
-                "all machines of the cluster, with the same extras?"
-            )
+        check_starts(self._early_ends, told)
         self._say("a worker has ended; what it had goes to another one")
         self._places.append(self._place())
-
-
-def _own(error: Any) -> EquipotError:
-    """What a worker raised on purpose, or else what nobody expected."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, EquipotError):
-        return cause
-    return BackendError(f"a worker failed: {cause or error}")
 
 
 def _others(kinds: set[str], facts: Facts) -> str:

@@ -55,10 +55,10 @@ def whole(errors: Report) -> str:
 def elements(errors: Report) -> str:
     """Forces by element."""
     rows = [
-        (symbol, mae, errors.forces_rmse_by_element[symbol])
+        (symbol, mae, errors.forces_rmse_by_element[symbol], errors.forces_p99_by_element[symbol])
         for symbol, mae in errors.forces_mae_by_element.items()
     ]
-    return table(("element", "force MAE, meV/Å", "RMSE"), rows)
+    return table(("element", "force MAE, meV/Å", "RMSE", "99 %"), rows)
 
 
 def groups(errors: Report) -> str:

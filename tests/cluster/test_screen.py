@@ -14,9 +14,10 @@ from app.cli.main import main
 from app.cluster.connection import cluster
 from app.cluster.folder import ScreenFolder
 from app.cluster.portions import Portions
-from app.cluster.screen import Resources, Screen
+from app.cluster.screen import Screen
 from app.cluster.shipping import PackedModel
 from app.cluster.worker import Assignment
+from app.cluster.workers import Resources
 from app.places.folder import LocalFolder
 from app.protocol.intake import Drawing
 from app.protocol.request import PredictRequest
@@ -202,6 +203,7 @@ def test_what_cannot_be_done_is_refused_before_a_cluster_is_asked(
         ([*output, "--ray", "nowhere"], "is no address"),
         ([*output, "--ray", "local", "--to", "poscar"], "holds one structure"),
         (["-o", "http://127.0.0.1:9/out", "--ray", "local"], "can be read by http, not written"),
+        (["-o", "memory://out.columns", "--ray", "local"], "is written to a disk"),
     ):
         assert main([*shared, *options]) in (2, 3), options
         assert told in capsys.readouterr().err

@@ -166,7 +166,7 @@ def run(options: argparse.Namespace) -> int:
     settings = settings_from(options)
     check_ray_options(options)
     request = _request(options, settings)
-    if options.ray:
+    if options.ray and not is_in_slabs(options):
         return _screen(options, settings, request)
     options.files = expanded(options.files)
     if is_in_slabs(options):

@@ -12,9 +12,10 @@ from app.cli.predict.report import Report
 from app.cluster.connection import check_installed, cluster
 from app.cluster.folder import ScreenFolder
 from app.cluster.portions import PORTION, Portions
-from app.cluster.screen import Progress, Resources, Screen
+from app.cluster.screen import Progress, Screen
 from app.cluster.shipping import PackedModel
 from app.cluster.worker import Assignment, Usage
+from app.cluster.workers import Resources
 from app.errors import InvalidRequest
 from app.formats.compression import plain_name
 from app.formats.registry import WRITERS
@@ -90,6 +91,19 @@ def check_no_url(output: Path | str | None) -> None:
         raise InvalidRequest(f"--output {Url.shown_of(output)}: {NEEDS_RAY}")
 
 
+def as_workers(options: argparse.Namespace, settings: Settings) -> Settings:
+    """Settings of each worker: as many threads as it has cores, unless others are stated."""
+    if options.threads is not None:
+        return settings
+    return settings.model_copy(update={"threads": max(1, int(options.worker_cpus or 1))})
+
+
+def resources_of(options: argparse.Namespace, settings: Settings) -> Resources:
+    """What each worker has."""
+    own = 1.0 if settings.device.startswith("cuda") else 0.0
+    return Resources(options.workers, options.worker_cpus or 1.0, options.worker_gpus or own)
+
+
 def answer_on_cluster(
     options: argparse.Namespace,
     settings: Settings,
@@ -101,9 +115,7 @@ def answer_on_cluster(
     files = open_folder(options.output)
     suffix = WRITERS[form].suffix if form in WRITERS else f".{form}"
     folder = ScreenFolder(files, suffix)
-    cores = options.worker_cpus or 1.0
-    if options.threads is None:
-        settings = settings.model_copy(update={"threads": max(1, int(cores))})
+    settings = as_workers(options, settings)
     model = open_store(settings.model_store, settings.cache).load(
         options.model or settings.default_model[0]
     )
@@ -118,8 +130,7 @@ def answer_on_cluster(
     else:
         folder.check_new()
     assignment = Assignment(packed, request, drawing, form, settings)
-    own = 1.0 if settings.device.startswith("cuda") else 0.0
-    resources = Resources(options.workers, cores, options.worker_gpus or own)
+    resources = resources_of(options, settings)
     with cluster(options.ray), _signals() as stopped:
         report = Report(folder.open(), command=options.command)
         record.write(within(files))

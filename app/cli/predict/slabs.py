@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from numpy.typing import NDArray
 from app.atoms.regions import Whole
 from app.backends import Backend
 from app.backends.domain import Known, check_on_ood, doubts_of_geometry
+from app.cli.predict.cluster import as_workers, resources_of
+from app.cluster.connection import cluster
+from app.cluster.regions import ClusterWorkers, Equipment
+from app.cluster.shipping import PackedModel
 from app.engine.load import open_backend
 from app.errors import InvalidRequest, OutOfDomain
 from app.formats.slabs import SUFFIX, Columns, Slab, open_source
 from app.formats.slabs.extxyz import write_extxyz
 from app.formats.slabs.source import SLAB
 from app.places.replacing import check_place, put_in_place
+from app.places.url import is_url
 from app.protocol.request import PredictRequest
 from app.service.options import potential_options
 from app.settings import Settings
@@ -28,16 +34,17 @@ from app.space.pool import Pool
 from app.space.spill import scratch
 from app.space.stream import Totals, stream
 from app.store.location import absolute, open_store
+from app.store.store import StoredModel
 
 REDRAWN = 1.0
 """Seconds between two lines that say how far it is, on a terminal."""
-UNUSED = ("resume", "json", "conformers", "seed", "server", "to", "deterministic")
+UNUSED = ("resume", "json", "conformers", "seed", "server", "to", "deterministic", "portion")
 """Options that are of no use here."""
 
 
 def is_in_slabs(options: argparse.Namespace) -> bool:
     """Whether the input or the output is a folder of columns."""
-    names = (*options.files, "" if options.output is None else options.output.name)
+    names = (*options.files, str(options.output or ""))
     return any(name.rstrip("/").lower().endswith(SUFFIX) for name in names)
 
 
@@ -58,10 +65,9 @@ def predict_in_slabs(
     backend = open_backend(model, potential_options(settings))
     card = backend.card
     check_on_ood([card], request.on_ood)
-    transport = _transport(options, settings, backend)
-    ask = (card, backend.is_strictly_local, transport, request.derivatives, _Progress())
     began = time.perf_counter()
-    try:
+    with _transport(options, settings, model, backend) as transport:
+        ask = (card, backend.is_strictly_local, transport, request.derivatives, _Progress())
         if output.name.lower().endswith(SUFFIX):
             totals = stream(source, output, *ask)
             try:
@@ -76,8 +82,6 @@ def predict_in_slabs(
                 written = folder / output.name
                 _write_xyz(written, Columns(folder / f"answer{SUFFIX}"))
                 put_in_place(written, output)
-    finally:
-        transport.close()
     seconds = time.perf_counter() - began
     _tell(options, card.reference, source.head.n_atoms, totals, seconds)
     return 0
@@ -101,7 +105,11 @@ def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, 
             f"{len(options.files)} files; of a structure in columns, one is read and --output states "
             f"where its answer goes: a folder *{SUFFIX}, or a file *.xyz"
         )
-    output: Path = options.output
+    if is_url(str(options.output)):
+        raise InvalidRequest(
+            f"--output {options.output}: a structure in columns is written to a disk"
+        )
+    output = Path(options.output)
     if not output.name.lower().endswith((SUFFIX, ".xyz", ".extxyz")):
         raise InvalidRequest(f"--output {output}: a folder *{SUFFIX}, or a file *.xyz, is written")
     if output.is_file():
@@ -109,14 +117,25 @@ def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, 
     return Path(options.files[0]), output
 
 
-def _transport(options: argparse.Namespace, settings: Settings, backend: Backend) -> Transport:
-    if options.workers is None:
-        return Evaluator(backend, settings.device, settings.memory_mb * 1_000_000)
-    place = absolute(settings.model_store)
-    return Pool(
-        Opening(backend.card.reference, place, settings.threads, settings.device, settings.backend),
-        options.workers,
-    )
+@contextmanager
+def _transport(
+    options: argparse.Namespace, settings: Settings, model: StoredModel, backend: Backend
+) -> Iterator[Transport]:
+    """Who evaluates: this process, processes of this machine, or workers of a cluster."""
+    transport: Transport
+    with ExitStack() as stack:
+        if options.ray:
+            stack.enter_context(cluster(options.ray))
+            equipment = Equipment(PackedModel.of(model), as_workers(options, settings))
+            transport = ClusterWorkers(equipment, resources_of(options, settings))
+        elif options.workers is None:
+            transport = Evaluator(backend, settings.device, settings.memory_mb * 1_000_000)
+        else:
+            place = absolute(settings.model_store)
+            ask = (settings.threads, settings.device, settings.backend)
+            transport = Pool(Opening(backend.card.reference, place, *ask), options.workers)
+        stack.callback(transport.close)
+        yield transport
 
 
 def _write_xyz(path: Path, answer: Columns) -> None:

@@ -59,6 +59,7 @@ class Errors(BaseModel):
     stress_rmse: float | None = None
     forces_mae_by_element: dict[str, float] = {}
     forces_rmse_by_element: dict[str, float] = {}
+    forces_p99_by_element: dict[str, float] = {}
 
 
 def labels(frames: Sequence[LabelledFrame]) -> Values:
@@ -117,6 +118,7 @@ def errors(predicted: Values, frames: Sequence[LabelledFrame]) -> Errors:
         stress_rmse=_rmse(stress),
         forces_mae_by_element=_known({symbol: _mae(part) for symbol, part in by_element.items()}),
         forces_rmse_by_element=_known({symbol: _rmse(part) for symbol, part in by_element.items()}),
+        forces_p99_by_element=_known({symbol: p99(part) for symbol, part in by_element.items()}),
     )
 
 

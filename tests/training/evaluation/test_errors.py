@@ -61,6 +61,7 @@ def test_errors_by_hand():
     assert found.forces_rmse_by_element == pytest.approx(
         {"Ne": np.sqrt(9 / 6), "Ar": np.sqrt(72 / 6)}
     )
+    assert found.forces_p99_by_element == pytest.approx({"Ne": 2.85, "Ar": 6.0})
 
 
 def test_predictions_come_in_the_frames_order():
