@@ -37,6 +37,9 @@ MOLECULES = (
     "HCN",
     "CH3Cl",
     "CH3SH",
+    "CH3OCH3",
+    "CH3COOH",
+    "CH3CONH2",
 )
 
 
@@ -90,17 +93,20 @@ def test_no_pair_of_elements_falls_together(relax, one, other):
 
 
 def distorted(name):
-    """A molecule with a bond of its outermost atoms at each of the factors."""
+    """A molecule with each bond that holds two parts together pressed or stretched."""
     atoms = molecule(name)
-    centres, ends = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.15))
-    for end in range(len(atoms)):
-        (bonded,) = [centres[ends == end]]
-        if len(bonded) == 1:
-            for factor in FACTORS:
-                moved = atoms.copy()
-                vector = atoms.positions[end] - atoms.positions[bonded[0]]
-                moved.positions[end] = atoms.positions[bonded[0]] + factor * vector
-                yield from_ase(moved)
+    bonds = np.transpose(neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=1.15)))
+    for one, other in bonds[bonds[:, 0] < bonds[:, 1]]:
+        part = {int(other)}
+        for _ in atoms:
+            part |= {int(j) for i, j in bonds if i in part and (i, j) != (other, one)}
+        if one in part:  # of a ring
+            continue
+        vector = atoms.positions[other] - atoms.positions[one]
+        for factor in FACTORS:
+            moved = atoms.copy()
+            moved.positions[list(part)] += (factor - 1) * vector
+            yield from_ase(moved)
 
 
 @pytest.mark.parametrize("name", MOLECULES)
