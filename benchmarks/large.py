@@ -14,27 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
-from ase import Atoms
-from ase.build import bulk, molecule
 from ase.io import write
 
+from app.store.store import ModelStore
+from benchmarks.structures import crystal, unit_cell
 from benchmarks.timing import print_header, print_row
-
-MOLECULE_SPACING = 4.2
-"""Å between methanes on a cubic lattice: as dense as the solid."""
-
-
-def crystal(model: str, atoms: int) -> Atoms:
-    """At least so many atoms, displaced by 0.05 Å."""
-    if model == "lennard-jones":
-        cell = bulk("Ar", "fcc", a=5.26, cubic=True)
-    else:
-        cell = molecule("CH4", cell=[MOLECULE_SPACING] * 3, pbc=True)
-    repeats = int(np.ceil((atoms / len(cell)) ** (1 / 3)))
-    whole = cell * (repeats, repeats, repeats)
-    whole.positions += np.random.default_rng(0).normal(0, 0.05, (len(whole), 3))
-    return whole
 
 
 def predicted(path: Path, options: argparse.Namespace) -> tuple[float, float]:
@@ -57,10 +41,11 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("model_store"))
     parser.add_argument("--atoms", type=int, nargs="+", default=[1000, 10_000, 100_000])
     options = parser.parse_args()
+    cell = unit_cell(ModelStore(options.store).load(options.model).card.elements)
     print_header(["model", "atoms", "input MB", "peak MB", "CPU s", "CPU ms an atom"])
     with tempfile.TemporaryDirectory() as folder:
         for atoms in options.atoms:
-            path, structure = Path(folder) / f"{atoms}.xyz", crystal(options.model, atoms)
+            path, structure = Path(folder) / f"{atoms}.xyz", crystal(cell, atoms)
             write(path, structure, format="extxyz")
             peak, cpu = predicted(path, options)
             count, size = len(structure), f"{path.stat().st_size / 1e6:.1f}"

@@ -4,10 +4,11 @@
     python -m benchmarks.space --model organic-xtb --atoms 100000
     python -m benchmarks.space --model lennard-jones --atoms 1000000 --workers 1 2
 
-Face-centred cubic argon for Lennard-Jones, a lattice of distorted methanes for models that know H and
-C, made slab by slab, evaluated layer by layer, and written as columns. Each row is a process of its
-own: wall time, processor time of it and its workers, and the largest resident memory of one of them,
-as the system reports it at their end. `--workers 0` computes in one process.
+A lattice of distorted methanes for models that know H and C, face-centred cubic argon for those that
+know it, and for others what `--cell` names a file of; made slab by slab, evaluated layer by layer, and
+written as columns. Each row is a process of its own: wall time, processor time of it and its workers,
+and the largest resident memory of one of them, as the system reports it at their end.
+`--workers 0` computes in one process.
 """
 
 import argparse
@@ -22,7 +23,6 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.build import bulk, molecule
 
 from app.formats.slabs import Head, Slab
 from app.machine import machine
@@ -30,7 +30,7 @@ from app.space.evaluator import Evaluator
 from app.space.opening import Opening
 from app.space.pool import Pool
 from app.space.stream import stream
-from benchmarks.large import MOLECULE_SPACING
+from benchmarks.structures import repeats_of, unit_cell
 from benchmarks.timing import print_header, print_row
 
 LARGEST = 100_000_000
@@ -47,7 +47,7 @@ class Crystal:
 
     def __init__(self, cell: Atoms, atoms: int) -> None:
         self._cell = cell
-        self._repeats = int(np.ceil((atoms / len(cell)) ** (1 / 3)))
+        self._repeats = repeats_of(cell, atoms)
         count = len(cell) * self._repeats**3
         self.head = Head(count, np.array(cell.cell) * self._repeats, np.ones(3, dtype=bool))
 
@@ -62,20 +62,13 @@ class Crystal:
             yield Slab(np.tile(self._cell.numbers, len(cells)), positions)
 
 
-def crystal(model: str, atoms: int) -> Crystal:
-    """The crystal for a model."""
-    if model == "lennard-jones":
-        return Crystal(bulk("Ar", "fcc", a=5.26, cubic=True), atoms)
-    return Crystal(molecule("CH4", cell=[MOLECULE_SPACING] * 3, pbc=True), atoms)
-
-
 def measure(options: argparse.Namespace) -> None:
     """One measurement, in this process; a line of JSON."""
     opening = Opening(options.model, options.store, max(1, options.workers), "cpu", options.backend)
     backend = opening()
     card, free = backend.card, backend.is_strictly_local
     transport = Pool(opening, options.workers) if options.workers else Evaluator(backend)
-    source = crystal(options.model, options.atoms[0])
+    source = Crystal(unit_cell(card.elements, options.cell), options.atoms[0])
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         began = time.perf_counter()
         totals = stream(source, Path(folder) / "out.columns", card, free, transport)
@@ -90,6 +83,7 @@ def row(options: argparse.Namespace, atoms: int, workers: int) -> tuple[int, flo
     command = [sys.executable, "-m", "benchmarks.space", "--one", "--model", options.model]
     command += ["--atoms", str(atoms), "--workers", str(workers), "--store", str(options.store)]
     command += ["--folder", str(options.folder), "--backend", options.backend]
+    command += ["--cell", str(options.cell)] if options.cell else []
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process.stdout:
@@ -114,6 +108,7 @@ def main() -> None:
     parser.add_argument("--model", default="lennard-jones")
     parser.add_argument("--store", type=Path, default=Path("model_store"))
     parser.add_argument("--backend", default="auto")
+    parser.add_argument("--cell", type=Path, help="file of a periodic cell that is repeated")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--atoms", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--workers", type=int, nargs="+", default=[0])

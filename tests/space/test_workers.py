@@ -25,7 +25,10 @@ from app.space.evaluator import Evaluator
 from app.space.opening import Opening
 from app.space.pool import Pool
 from app.space.structure import Space
+from app.tasks.md.integrator import Motion
+from benchmarks.block_dynamics import dynamics, noise_of
 from equipot import EquipotCalculator
+from equipot.calculator import OutOfDomainWarning
 from equipot.errors import InvalidRequest as ClientInvalidRequest
 from tests.paths import MODEL_STORE
 
@@ -203,3 +206,25 @@ def test_dynamics_over_workers_keep_the_energy() -> None:
     dynamics.run(30)
     moved = atoms.get_kinetic_energy()
     assert np.ptp(energies) < 0.002 * moved
+
+
+@pytest.mark.parametrize(
+    ("model", "timestep", "steps"), [(ARGON, 4.0, 30), ("organic-xtb", 0.5, 4)]
+)
+def test_a_heat_bath_moves_blocks_as_the_whole(model: str, timestep: float, steps: int) -> None:
+    """The same random numbers lead to the same place."""
+    atoms = argon(7) if model == ARGON else methanes(6)
+    motion = Motion.of(atoms.get_masses(), np.ones(len(atoms), bool), timestep, 0.01, 80.0)
+    began, ends, energies = atoms.positions.copy(), [], []
+    for workers in (0, 2):
+        moving = atoms.copy()
+        moving.calc = EquipotCalculator(
+            model, store=MODEL_STORE, threads=2, backend="onnx", workers=workers
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OutOfDomainWarning)
+            energies.append(list(dynamics(moving, motion, steps, noise_of(len(atoms)))))
+        ends.append(moving.get_positions())
+    assert np.abs(ends[0] - began).max() > 0.02
+    np.testing.assert_allclose(ends[1], ends[0], atol=1e-5)
+    np.testing.assert_allclose(energies[1], energies[0], atol=1e-6 * len(atoms))
