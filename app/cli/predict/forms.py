@@ -12,6 +12,7 @@ from app.errors import InvalidRequest
 from app.formats import ase_files
 from app.formats.compression import plain_name
 from app.formats.registry import WRITERS, of_name
+from app.formats.slabs.lammps_data import SUFFIXES as LAMMPS
 from app.protocol.encode import check_held
 from app.protocol.model_ref import ModelRef
 from app.protocol.request import PredictRequest
@@ -48,7 +49,10 @@ def named_form(
         InvalidRequest: it says one that is known, and cannot be written; says what can.
     """
     name = PurePath(plain_name(PurePath(output or "").name))
-    kind = NAMES.get(name.suffix.lower()) or of_name(name.name) or ase_files.of_suffix(name.suffix)
+    suffix = name.suffix.lower()
+    kind = NAMES.get(suffix) or of_name(name.name) or ase_files.of_suffix(name.suffix)
+    if kind is None and suffix in LAMMPS:
+        kind = "lammps-data"
     if kind is None or kind in forms:
         return kind
     *most, last = (f"*{SUFFIXES[form]}" for form in forms)

@@ -22,6 +22,7 @@ from app.engine.load import open_backend
 from app.errors import InvalidRequest, OutOfDomain
 from app.formats.slabs import SUFFIX, Columns, Slab, open_source
 from app.formats.slabs.extxyz import write_extxyz
+from app.formats.slabs.lammps_data import SUFFIXES as LAMMPS
 from app.formats.slabs.source import SLAB
 from app.places.replacing import check_place, put_in_place
 from app.places.url import is_url
@@ -111,7 +112,11 @@ def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, 
         )
     output = Path(options.output)
     if not output.name.lower().endswith((SUFFIX, ".xyz", ".extxyz")):
-        raise InvalidRequest(f"--output {output}: a folder *{SUFFIX}, or a file *.xyz, is written")
+        lammps = output.name.lower().endswith(LAMMPS)
+        why = "LAMMPS data hold neither energies nor forces; " if lammps else ""
+        raise InvalidRequest(
+            f"--output {output}: {why}a folder *{SUFFIX}, or a file *.xyz, is written"
+        )
     if output.is_file():
         check_place(output)
     return Path(options.files[0]), output

@@ -1,5 +1,5 @@
-"""One structure of any length, read and written slab by slab, so that no more than a slab of it is in
-memory: extXYZ, LAMMPS data, and columns in a folder.
+"""One structure of any length, slab by slab, so that no more than a slab of it is in memory: extXYZ and
+columns in a folder are read and written, LAMMPS data, which hold no energies and forces, are read.
 """
 
 from app.formats.slabs.columns import SUFFIX, Columns, Writer

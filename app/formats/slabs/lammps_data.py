@@ -246,45 +246,6 @@ class _Reader:
         return InvalidFormat(f"{self._path}, line {self._line}: {message}")
 
 
-def write_lammps_data(path: Path, head: Head, slabs: Iterable[Slab], elements: list[int]) -> None:
-    """Write atoms of style `atomic`, in units `metal` or `real`.
-
-    Args:
-        path: of the file.
-        head: of all atoms, periodic in all directions.
-        slabs: atoms.
-        elements: atomic numbers of the types, in their order.
-
-    Raises:
-        InvalidFormat: its cell is none of LAMMPS's: a along x, b in the plane of x and y; or it is not
-            periodic in all directions.
-    """
-    cell = head.cell
-    if np.triu(cell, 1).any() or not head.pbc.all() or (np.diag(cell) <= 0).any():
-        raise InvalidFormat(
-            f"{path}: LAMMPS wants a along x, b in the plane of x and y, and here a period in all "
-            "directions; turn the structure"
-        )
-    with path.open("w", encoding="utf-8") as file:
-        file.write(f"written by equipot\n\n{head.n_atoms} atoms\n{len(elements)} atom types\n\n")
-        for axis, length in zip("xyz", np.diag(cell).tolist(), strict=True):
-            file.write(f"0.0 {length!r} {axis}lo {axis}hi\n")
-        if np.tril(cell, -1).any():
-            tilts = " ".join(repr(float(t)) for t in (cell[1, 0], cell[2, 0], cell[2, 1]))
-            file.write(f"{tilts} xy xz yz\n")
-        file.write("\nMasses\n\n")
-        for kind, number in enumerate(elements, 1):
-            file.write(f"{kind} {float(atomic_masses[number])!r} # {chemical_symbols[number]}\n")
-        file.write("\nAtoms # atomic\n\n")
-        kinds = {number: kind for kind, number in enumerate(elements, 1)}
-        atom = 0
-        for slab in slabs:
-            rows = zip(slab.numbers.tolist(), slab.positions.tolist(), strict=True)
-            for number, (x, y, z) in rows:
-                atom += 1
-                file.write(f"{atom} {kinds[number]} {x!r} {y!r} {z!r}\n")
-
-
 def _floats(path: Path, rows: list[list[str]], start: int) -> Floats:
     try:
         return np.array(rows, dtype=np.float64)

@@ -77,6 +77,7 @@ def test_commands_refuse_names_before_anything_is_done(
     scan = ["scan", *shared, "--atoms", "0", "1", "--range-A", "3.5", "4.5"]
     for words, name, told in (
         (["predict", *shared], "out.pdb", "pdb cannot be written here"),
+        (["predict", *shared], "out.data", "lammps-data cannot be written here; name it *.xyz"),
         (["relax", *shared], "out.traj", "traj cannot be written here"),
         (scan, "out.csv", "csv cannot be written here; name it *.txt or *.json, or say --to"),
     ):

@@ -81,6 +81,15 @@ def test_what_cannot_be_asked(
     assert not (tmp_path / "out.columns").exists()
 
 
+def test_no_answer_goes_into_lammps_data(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(file, "-o", tmp_path / "out.columns") == 0
+    assert predict(tmp_path / "out.columns", "-o", tmp_path / "out.lmp") == 2
+    assert "LAMMPS data hold neither energies nor forces; a folder" in capsys.readouterr().err
+    assert not (tmp_path / "out.lmp").exists()
+
+
 def test_an_output_that_is_there(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

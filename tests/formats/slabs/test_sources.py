@@ -15,7 +15,6 @@ from app.formats.slabs import columns as columns_module
 from app.formats.slabs import extxyz as extxyz_module
 from app.formats.slabs import lammps_data as lammps_module
 from app.formats.slabs.extxyz import write_extxyz
-from app.formats.slabs.lammps_data import write_lammps_data
 
 
 @pytest.fixture(autouse=True)
@@ -69,15 +68,6 @@ def test_lammps_data(crystal: Atoms, tmp_path: Path, style: str) -> None:
     tilted.set_cell(np.add(crystal.cell, [[0, 0, 0], [1.5, 0, 0], [0.5, -1.0, 0]]))
     write(path, tilted, format="lammps-data", atom_style=style, masses=True)
     assert_is(open_source(path), read(path, format="lammps-data", atom_style=style), 1e-9)
-
-
-def test_lammps_data_that_we_write(crystal: Atoms, tmp_path: Path) -> None:
-    path = tmp_path / "out.lmp"
-    write(tmp_path / "in.xyz", crystal, format="extxyz")
-    opened = open_source(tmp_path / "in.xyz")
-    write_lammps_data(path, opened.head, opened.slabs(), [11, 17])
-    assert_is(open_source(path), crystal, 1e-7)
-    assert_is(opened, read(path, format="lammps-data", atom_style="atomic"), 1e-7)
 
 
 def test_type_labels(tmp_path: Path) -> None:
