@@ -53,10 +53,9 @@ def test_models_say_what_they_are_for_and_are_chosen(go: Go, bundled: Running) -
         first = "#models article:nth-of-type(1)"
         visit.expect(f"{first} li").to_have_text(summary)
         visit.expect(f"{first} table").to_contain_text("energy, MAE, meV/atom")
-        visit.expect(f"{first} img").to_have_attribute(
-            "alt", "Errors of forces against their estimates"
-        )
-        picture = visit.page.locator(f"{first} img")
+        estimates = f"{first} img[alt='Errors of forces against their estimates']"
+        visit.expect(estimates).to_have_count(1)
+        picture = visit.page.locator(estimates)
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
         other = visit.page.locator("#models article").nth(1)
         other.get_by_role("button", name="Use it").click()
