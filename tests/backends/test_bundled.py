@@ -38,6 +38,10 @@ def batches() -> list[list[Graph]]:
     ]
 
 
+def test_it_is_small():
+    assert sum(path.stat().st_size for path in MODEL.folder.iterdir()) < 6_000_000
+
+
 @pytest.mark.parametrize(("device", "execution"), WAYS)
 def test_answers_are_those_of_the_cpu_within_the_tolerance_of_the_card(device, execution, batches):
     allowed, alone = (
