@@ -2,17 +2,21 @@
 a peer of the same size.
 
     python -m benchmarks.inference --threads 1 --peer-python PEER/bin/python
-    python -m benchmarks.inference --threads 1 --processor-time
+    python -m benchmarks.inference --threads 2 --peer-python PEER/bin/python --processor-time
     python -m benchmarks.inference --device cuda --aspirins 64 4096 --silicon 5 20 --slots 262144
 
-Weights are random: they do not change the time. `graph` is the way from atoms to neighbour lists,
-the others are from there to energy, forces and (crystal) stress, or, in `onnx energies` and `kernel
-energies`, to the energy alone. Processor time is for a machine with other work on it; the peer is
-left out then. On a GPU, ONNX Runtime is measured in each way to run a session, and on the CPU
-besides; inputs and answers of eager torch and of the peer stay on the device, in their favour. In
-each round every implementation measures every system, one right after the other; ratios are taken
-within a round. What cannot be measured is listed with the reason. How to make the peer's
-environment is written in `benchmarks/peers/nequip_allegro.py`.
+Weights are random: they do not change the time. `end to end` is what a user gets: ASE's `Atoms` in,
+energies, forces and (crystals) stress of each structure out, neighbour lists included; by the kernel,
+by ONNX Runtime, by the compiled peer. The other rows are its parts: `graph` is the way from atoms to
+neighbour lists, the others are from there to the answer, or, in `onnx energies` and `kernel
+energies`, to the energy alone. Ratios are to the kernel where it is there, else to ONNX Runtime.
+
+Processor time, of all threads of the process that computes, is for a machine with other work on it;
+torch's threads wait without spinning then. On a GPU, ONNX Runtime is measured in each way to run a
+session, and on the CPU besides; inputs and answers of eager torch and of the peer stay on the device,
+in their favour. In each round every implementation measures every system, one right after the other;
+ratios are taken within a round. What cannot be measured is listed with the reason. How to make the
+peer's environment is written in `benchmarks/peers/nequip_allegro.py`.
 """
 
 import argparse
@@ -20,20 +24,21 @@ import os
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 
 import torch
 import yaml
+from ase import Atoms
 from safetensors.torch import save_file
 
 from app.atoms.graph import Graph
 from app.atoms.neighbors import build_graphs
+from app.atoms.prediction import StructurePrediction, split
 from app.backends.exported import ExportedBackend
-from app.backends.kernel import open_kernel
+from app.backends.kernel import SLOTS_PER_RUN, open_kernel
 from app.backends.kernel_network import CONFIG, STATISTICS, WEIGHTS
 from app.backends.onnx import open_onnx
 from app.backends.onnx_session import Execution
@@ -46,9 +51,10 @@ from app.training.models import build_model
 from app.training.models.derivatives import evaluate
 from benchmarks.own import allegro_config, card_of
 from benchmarks.own import statistics as statistics_of
-from benchmarks.sizes import ALLOCATOR, SYSTEMS, add_sizes, add_systems, as_arguments
+from benchmarks.sizes import SYSTEMS, add_sizes, add_systems, as_arguments, environment
 from benchmarks.structures import systems
 from benchmarks.timing import (
+    CLOCKS,
     Measure,
     digits,
     in_turns,
@@ -62,27 +68,30 @@ from benchmarks.training_step import waited
 from benchmarks.worker import Worker, started
 
 OWN, PEER = "equipot", "nequip-allegro"
-PEER_MODES = ("graph", "eager", "compiled")
+WHOLE = "end to end"
+PEER_MODES = (f"compiled {WHOLE}", "graph", "eager", "compiled")
 Measures = Iterator[tuple[tuple[str, str], Measure]]
 """By system and implementation."""
+Opened = Callable[[], ExportedBackend]
+"""A backend, opened when it is first asked for."""
 
 
 class Own:
     """Our model, eager and exported, on some structures.
 
     Attributes:
+        frames: by system.
         graphs: by system.
         parameters: of the model.
-        base: the service's own way on the device, to which others are compared.
+        base: the artifact in the service's own way on the device, to which others are compared where
+            there is no kernel.
     """
 
     def __init__(self, options: argparse.Namespace, folder: Path) -> None:
         config = allegro_config(options)
         self.options, self.folder = options, folder
-        self.structures = {
-            name: [from_ase(atoms) for atoms in frames]
-            for name, frames in systems(options.aspirins, options.silicon).items()
-        }
+        self.frames = systems(options.aspirins, options.silicon)
+        self.structures = {n: [*map(from_ase, frames)] for n, frames in self.frames.items()}
         self.graphs = {n: build_graphs(s, config.cutoff) for n, s in self.structures.items()}
         self.model = build_model(config, statistics_of(options)).eval()
         self.parameters = sum(p.numel() for p in self.model.parameters())
@@ -105,37 +114,38 @@ class Own:
         if device != "cpu":
             ways = {"onnx on the CPU": ways["onnx"]}
             ways |= {f"onnx {way.name.lower()}": self.opened(device, way) for way in Execution}
-        alone = {name: ways[name] for name in [self.base]}
+        alone = {"onnx": ways[self.base]}
         if device == "cpu":
-            ways["kernel"] = alone["kernel"] = cache(
-                partial(
-                    open_kernel,
-                    self.card,
-                    self.folder,
-                    self.options.threads,
-                    level=self.options.kernel_level,
-                )
-            )
-        clock = time.process_time if self.options.processor_time else time.perf_counter
+            ways["kernel"] = alone["kernel"] = self.kernel()
+        clock = CLOCKS[clock_of(self.options)]
         for system, graph in self.graphs.items():
-            some = self.structures[system]
+            frames, some = self.frames[system], self.structures[system]
             calls = {
+                **{f"{name} {WHOLE}": partial(whole, o, frames) for name, o in alone.items()},
                 "graph": partial(build_graphs, some, self.card.cutoff),
                 "eager": self.eager(graph),
                 **{name: lambda o=opened, g=graph: o()(g) for name, opened in ways.items()},
                 **{
-                    f"{name.partition(' ')[0]} energies": lambda o=opened, g=graph: o().energies(g)
+                    f"{name} energies": lambda o=opened, g=graph: o().energies(g)
                     for name, opened in alone.items()
                 },
             }
             for name, call in calls.items():
                 yield (system, f"{OWN} {name}"), measured(call, clock)
 
-    def opened(self, device: str, execution: Execution | None) -> Callable[[], ExportedBackend]:
+    def opened(self, device: str, execution: Execution | None) -> Opened:
         """The exported model, opened when it is first asked for."""
         fixed = {"threads": self.options.threads, "slots": self.options.slots}
         return cache(
             partial(open_onnx, self.card, self.folder, device=device, execution=execution, **fixed)
+        )
+
+    def kernel(self) -> Opened:
+        """The same weights in the kernel, opened when it is first asked for."""
+        threads, level = self.options.threads, self.options.kernel_level
+        slots = self.options.slots or SLOTS_PER_RUN
+        return cache(
+            partial(open_kernel, self.card, self.folder, threads, slots=slots, level=level)
         )
 
     def eager(self, graph: Graph) -> Callable[[], None]:
@@ -150,11 +160,27 @@ class Own:
         return call
 
 
-class Peer:
-    """A process of another environment that measures when it is asked to."""
+def whole(opened: Opened, frames: Sequence[Atoms]) -> list[StructurePrediction]:
+    """Each structure's energy, forces and stress: neighbour lists, one evaluation, the parts of it.
 
-    def __init__(self, worker: Worker, graphs: dict[str, Graph]) -> None:
-        self.worker, self.graphs = worker, graphs
+    As the service does it, without its queue: the lists are made by one thread.
+    """
+    backend = opened()
+    graph = build_graphs([*map(from_ase, frames)], backend.card.cutoff)
+    return split(backend(graph), graph)
+
+
+class Peer:
+    """A process of another environment that measures when it is asked to.
+
+    Args:
+        worker: the process.
+        graphs: ours, by system; its own have to be as large.
+        clock: by whose time it measures, a name of `CLOCKS`.
+    """
+
+    def __init__(self, worker: Worker, graphs: dict[str, Graph], clock: str) -> None:
+        self.worker, self.graphs, self.clock = worker, graphs, clock
         for name, graph in graphs.items():
             own = {"atoms": len(graph.numbers), "edges": len(graph.edge_reverse)}
             other = {size: worker.description[size][name] for size in own}
@@ -168,24 +194,53 @@ class Peer:
                 yield (system, f"{PEER} {mode}"), partial(self.measure, system, mode)
 
     def measure(self, system: str, mode: str, repeats: int) -> float:
-        """Median of some calls in the peer's process, ms."""
-        return float(self.worker.ask(system=system, mode=mode, repeats=repeats)["ms"])
+        """Median of some calls by the clock of the peer's process, ms."""
+        asked = {"system": system, "mode": mode, "repeats": repeats, "clock": self.clock}
+        return float(self.worker.ask(**asked)["ms"])
+
+
+def clock_of(options: argparse.Namespace) -> str:
+    """The name of the clock that is asked for."""
+    return "processor" if options.processor_time else "wall"
 
 
 def print_table(times: dict[tuple[str, str], list[float]], own: Own) -> None:
-    """Medians over the rounds, their spread, and the ratio to our artifact (graphs: our graph)."""
+    """Medians over the rounds, their spread, and the ratio to our own row of the same kind; what a user
+    gets first.
+    """
     columns = ("system", "atoms", "edges", "implementation", "ms", "least – most", "µs/atom")
     print_header([*columns, "÷ equipot"])
     order = list(own.graphs)
-    for (system, name), rounds in sorted(times.items(), key=lambda item: order.index(item[0][0])):
-        graph, ms = own.graphs[system], statistics.median(rounds)
-        base = times.get((system, f"{OWN} {'graph' if name.endswith('graph') else own.base}"))
+
+    def place(case: tuple[str, str]) -> tuple[int, bool]:
+        return order.index(case[0]), not case[1].endswith(WHOLE)
+
+    for system, name in sorted(times, key=place):
+        graph, rounds = own.graphs[system], times[system, name]
+        ms = statistics.median(rounds)
         sizes = (system, len(graph.numbers), len(graph.edge_reverse), name, digits(ms))
         spread = f"{digits(min(rounds))} – {digits(max(rounds))}"
-        print_row([*sizes, spread, digits(1e3 * ms / len(graph.numbers)), ratio(rounds, base)])
+        base = base_of(name, own.base)
+        known = [times[system, other] for other in base if (system, other) in times]
+        compared = ratio(rounds, known[0] if known else None)
+        print_row([*sizes, spread, digits(1e3 * ms / len(graph.numbers)), compared])
 
 
-def arguments() -> argparse.Namespace:
+def base_of(name: str, artifact: str) -> tuple[str, ...]:
+    """Our own rows that one may be compared with, the best first.
+
+    Args:
+        name: of the row.
+        artifact: our artifact in the service's own way.
+    """
+    if name.endswith(" graph"):
+        return (f"{OWN} graph",)
+    if name.endswith(WHOLE):
+        return f"{OWN} kernel {WHOLE}", f"{OWN} onnx {WHOLE}"
+    return f"{OWN} kernel", f"{OWN} {artifact}"
+
+
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -197,7 +252,7 @@ def arguments() -> argparse.Namespace:
         "--slots", type=int, default=0, help="most edges of a run; 0 lets the backend choose"
     )
     parser.add_argument(
-        "--processor-time", action="store_true", help="of this process, instead of wall time"
+        "--processor-time", action="store_true", help="of each process, instead of wall time"
     )
     parser.add_argument(
         "--kernel-level",
@@ -206,33 +261,35 @@ def arguments() -> argparse.Namespace:
     )
     add_sizes(parser)
     add_systems(parser)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     """Measure, and print the table."""
-    options = arguments()
-    if any(os.environ.get(name) != value for name, value in ALLOCATOR.items()):
-        command = [sys.executable, "-m", "benchmarks.inference", *sys.argv[1:]]
-        os.execve(sys.executable, command, os.environ | ALLOCATOR)
+    options = arguments(words)
+    wanted = environment(options.processor_time)
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        command = [sys.executable, "-m", "benchmarks.inference", *(words or sys.argv[1:])]
+        os.execve(sys.executable, command, os.environ | wanted)
     torch.set_num_threads(options.threads)
+    clock = clock_of(options)
     with ExitStack() as stack:
         own = Own(options, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         measures, parameters = dict(own.measures()), f"{own.parameters} ({OWN})"
-        if options.peer_python and not options.processor_time:
-            words = as_arguments(options, *SYSTEMS)
-            peer = started(options.peer_python, "benchmarks.peers.nequip_allegro", words)
+        if options.peer_python:
+            asked = as_arguments(options, *SYSTEMS)
+            peer = started(options.peer_python, "benchmarks.peers.nequip_allegro", asked)
             try:
                 worker = stack.enter_context(peer)
             except RuntimeError as error:
                 print(f"without {PEER}: {error}\n")
             else:
-                measures |= dict(Peer(worker, own.graphs).measures())
+                measures |= dict(Peer(worker, own.graphs, clock).measures())
                 parameters += f", {worker.description['parameters']} ({PEER})"
         times, missing = in_turns(measures, options.rounds, options.seconds)
-    clock = "processor time" if options.processor_time else "wall time"
     where = (
-        f"{options.device}, {options.threads} thread(s), float32, {options.rounds} rounds, {clock}"
+        f"{options.device}, {options.threads} thread(s), float32, {options.rounds} rounds, "
+        f"{clock} time"
     )
     print(f"{machine()}; {where}; parameters: {parameters}\n")
     print_table(times, own)

@@ -17,6 +17,13 @@ SYSTEMS = {"aspirins": [1, 64], "silicon": [5]}
 """Molecules of batches, and repeats of the cubic cells of crystals."""
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 """Lets glibc keep the memory of large temporaries, which helps torch; set for all alike."""
+PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Threads of OpenMP, torch's, sleep while they wait; else they spin, which counts as processor time."""
+
+
+def environment(processor_time: bool) -> dict[str, str]:
+    """Variables that all processes have, by what is measured."""
+    return ALLOCATOR | (PASSIVE if processor_time else {})
 
 
 def add_sizes(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,8 @@ from typing import TypeVar
 Case = TypeVar("Case", bound=str | tuple[object, ...])
 Measure = Callable[[int], float]
 """Median ms of so many calls."""
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
+"""Seconds, by name; processor time is that of all threads of the process."""
 
 
 def median_ms(
