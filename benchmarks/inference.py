@@ -120,7 +120,7 @@ class Own:
         clock = CLOCKS[clock_of(self.options)]
         for system, graph in self.graphs.items():
             frames, some = self.frames[system], self.structures[system]
-            calls = {
+            calls: dict[str, Callable[[], object]] = {
                 **{f"{name} {WHOLE}": partial(whole, o, frames) for name, o in alone.items()},
                 "graph": partial(build_graphs, some, self.card.cutoff),
                 "eager": self.eager(graph),

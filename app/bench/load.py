@@ -35,6 +35,7 @@ class Load:
         p50: ms, as the next two: that many percent of the answers took no longer.
         p90: the same.
         p99: the same.
+        client_cpu_ms: processor time of this process for a request.
     """
 
     requests: int
@@ -42,6 +43,7 @@ class Load:
     p50: float
     p90: float
     p99: float
+    client_cpu_ms: float
 
 
 class Client(asyncio.Protocol):
@@ -108,12 +110,15 @@ def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) 
     """Load for some seconds, and before that for a while that is not counted."""
     import uvloop
 
+    before = time.process_time()
     warm = uvloop.run(load(port, requests, clients, min(WARM, seconds)))
     began = time.perf_counter()
     latencies = uvloop.run(load(port, requests, clients, seconds))
     taken = time.perf_counter() - began
+    answered = len(warm) + len(latencies)
+    cpu_ms = 1000 * (time.process_time() - before) / answered
     p50, p90, p99 = (1000 * float(np.percentile(latencies, share)) for share in (50, 90, 99))
-    return Load(len(warm) + len(latencies), len(latencies) / taken, p50, p90, p99)
+    return Load(answered, len(latencies) / taken, p50, p90, p99, cpu_ms)
 
 
 def main() -> None:

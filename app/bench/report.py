@@ -71,18 +71,23 @@ def service(results: Results) -> str:
             "CLIENTS",
             "REQUESTS/S",
             "OF BEST BATCH",
+            "WITHOUT CLIENTS",
             "CPU MS EACH",
+            "CLIENTS' CPU MS",
             "P50 MS",
             "P90 MS",
             "P99 MS",
         )
     ]
     for load in part["loads"]:
-        share = "–" if load["share"] is None else f"{load['share']:.0%}"
-        times = [_number(load[name], ".2f") for name in ("cpu_ms", "p50", "p90", "p99")]
-        rows.append((part["sample"], str(load["clients"]), f"{load['rate']:.1f}", share, *times))
+        shares = [_number(load[name], ".0%") for name in ("share", "share_without_clients")]
+        names = ("cpu_ms", "client_cpu_ms", "p50", "p90", "p99")
+        times = [_number(load[name], ".2f") for name in names]
+        rows.append((part["sample"], str(load["clients"]), f"{load['rate']:.1f}", *shares, *times))
+    number = part["processes"]
+    who = "" if number == 1 else f"{number} processes, "
     memory = f"{_number(part['ready_mb'], '.0f')} MB resident then, {_number(part['busy_mb'], '.0f')} MB after the load"
-    return f"{_table(rows)}\nready after {part['ready_after']:.2f} s, {memory}"
+    return f"{_table(rows)}\n{who}ready after {part['ready_after']:.2f} s, {memory}"
 
 
 PARTS: dict[str, Callable[[Results], str]] = {

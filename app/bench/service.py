@@ -1,4 +1,4 @@
-"""The service under load: `equipot serve` in one process, its clients in another."""
+"""The service under load: `equipot serve`, in one process or several, and its clients in another."""
 
 import json
 import os
@@ -11,16 +11,18 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from app.bench.processes import Usage, usage
 from app.bench.samples import Sample
 from app.errors import BackendError
 from app.protocol.document import structure_fields
 from app.settings import ENV_PREFIX
 
+READY = " ready after "
 LISTENING = re.compile(r"listening on http://.*:(\d+)")
+PROCESSES = f"{ENV_PREFIX}PROCESSES"
 PATIENCE = 60.0
 """Seconds that a server gets to end."""
 
@@ -35,7 +37,9 @@ class ServiceSpeed:
         p50: ms, as the next two: that many percent of the answers took no longer.
         p90: the same.
         p99: the same.
-        cpu_ms: processor time of the server for a request; none where the system does not say.
+        cpu_ms: processor time of the server, of all its processes, for a request; none where the
+            system does not say.
+        client_cpu_ms: the same of the process with the clients.
     """
 
     clients: int
@@ -44,18 +48,20 @@ class ServiceSpeed:
     p90: float
     p99: float
     cpu_ms: float | None
+    client_cpu_ms: float
 
 
 class ServerProcess:
-    """`equipot serve` as a process, on a free port of this machine.
+    """`equipot serve`, on a free port of this machine.
 
     Args:
         settings: by name, such as `model_store`; all others come from the environment.
 
     Attributes:
-        pid: of the process.
+        pid: of the process, or with several of their parent.
         port: that it listens on.
-        ready_after: seconds from the start of the process until it could be asked.
+        processes: that answer.
+        ready_after: seconds from the start of the process until all could be asked.
 
     Raises:
         BackendError: it did not start; quotes its log.
@@ -74,6 +80,7 @@ class ServerProcess:
             env=os.environ | variables,
         )
         self.pid = self._process.pid
+        self.processes = int(variables.get(PROCESSES, os.environ.get(PROCESSES, "1")))
         self.port = self._until_ready()
         self.ready_after = time.perf_counter() - began
         self._drain = Thread(target=deque, args=(self._process.stderr, 0))
@@ -84,30 +91,30 @@ class ServerProcess:
         log = ""
         for line in self._process.stderr:
             log += line
-            is_ready = " ready after " in log and LISTENING.search(log)  # in either order
+            is_ready = log.count(READY) >= self.processes and LISTENING.search(log)  # in any order
             if is_ready or " failed after " in line:
                 break
         listening = LISTENING.search(log)
-        if listening is None or " ready after " not in log:
+        if listening is None or log.count(READY) < self.processes:
             self._process.kill()
             self._process.wait()
             self._process.stderr.close()
             raise BackendError(f"the service did not start:\n{log}")
         return int(listening[1])
 
+    def usage(self) -> Usage | None:
+        """What its processes take; none where the system does not say."""
+        return usage(self.pid)
+
     def memory_mb(self) -> float | None:
         """Resident memory; none where the system does not say."""
-        status = Path(f"/proc/{self.pid}/status")
-        resident = re.search(r"VmRSS:\s+(\d+) kB", status.read_text()) if status.is_file() else None
-        return int(resident[1]) * 1024 / 1e6 if resident else None
+        taken = self.usage()
+        return taken and taken.memory_mb
 
     def cpu_seconds(self) -> float | None:
         """Processor time so far; none where the system does not say."""
-        stat = Path(f"/proc/{self.pid}/stat")
-        if not stat.is_file():
-            return None
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        taken = self.usage()
+        return taken and taken.cpu_seconds
 
     def reload(self) -> None:
         """Tell it that the store has changed."""

@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from app.api.processes.shares import settings_of_each
 from app.backends import Backend
 from app.bench import report
 from app.bench.backend import batch_speeds, best
 from app.bench.relaxation import relax_speed
 from app.bench.samples import Sample, crystals, molecules, of_file
-from app.bench.service import bodies, served
+from app.bench.service import ServiceSpeed, bodies, served
 from app.cli.options import settings_from
 from app.cli.parser import Joined, numbers_of
 from app.engine.budget import Budget
@@ -21,7 +22,7 @@ from app.engine.calibration_cache import CalibrationCache
 from app.engine.limits import assumed_bytes
 from app.engine.load import calibration_key, open_backend
 from app.errors import InvalidRequest
-from app.machine import machine
+from app.machine import cores, machine, worker_threads
 from app.relax import RelaxOptions
 from app.service.options import potential_options
 from app.settings import Settings
@@ -49,6 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=numbers_of(int),
         default=[1, 64],
         help="of the service, at a time (1 64)",
+    )
+    parser.add_argument(
+        "--processes", metavar="N", help="of the service, which share the clients (1)"
     )
     parser.add_argument(
         "--in-flight", type=int, default=64, help="relaxations at a time (%(default)s)"
@@ -199,23 +203,51 @@ def _service(subject: _Subject, results: dict[str, Any]) -> dict[str, Any]:
     sample = subject.samples[0]
     most = results["backend"][0]["best"]["rate"] if "backend" in results else None
     only = {"models": subject.reference, "default_model": subject.reference}
-    given = subject.settings.model_dump(include={"model_store", "threads", "device", "backend"})
+    given = subject.settings.model_dump(
+        include={"model_store", "threads", "device", "backend", "processes"}
+    )
+    _calibrate_each(subject)
     with served(given | only) as server:
         ready_mb = server.memory_mb()
         speeds = [
             server.speed(bodies(sample), clients, subject.options.seconds)
             for clients in subject.options.clients
         ]
-        loads = [
-            {**asdict(speed), "share": speed.rate / most if most else None} for speed in speeds
-        ]
+        loads = [{**asdict(speed), **_shares(speed, most)} for speed in speeds]
         return {
             "sample": sample.name,
+            "processes": server.processes,
             "ready_after": server.ready_after,
             "ready_mb": ready_mb,
             "busy_mb": server.memory_mb(),
             "loads": loads,
         }
+
+
+def _calibrate_each(subject: _Subject) -> None:
+    """With several processes, which share the cores: measure a batch on the threads of each before, so
+    that none does while it is under load.
+    """
+    settings = subject.settings
+    if settings.processes == 1:
+        return
+    each = settings_of_each(settings)
+    if worker_threads(each.threads) == subject.key.threads:
+        return
+    options = potential_options(each)
+    backend = open_backend(subject.model, options)
+    _calibration(settings, backend, calibration_key(subject.model, backend, options))
+
+
+def _shares(speed: ServiceSpeed, most: float | None) -> dict[str, float | None]:
+    """Which share of the best batch the service has, and could have if it had the clients' part of the
+    cores, too: at most, for they are not always busy.
+    """
+    if most is None:
+        return {"share": None, "share_without_clients": None}
+    share, clients = speed.rate / most, speed.rate * speed.client_cpu_ms / 1000
+    left = 1 - clients / cores()
+    return {"share": share, "share_without_clients": share / left if left > 0 else None}
 
 
 MEASURES: dict[str, Callable[[_Subject, dict[str, Any]], Any]] = {

@@ -138,7 +138,7 @@ def build(frames: list[Atoms], options: argparse.Namespace, folder: str) -> Syst
         made = prepare(frames, options.cutoff, device)
         done(compiled, {field: made[field] for field in inputs}, device)
 
-    calls = {
+    calls: dict[str, Callable[[], None]] = {
         "compiled end to end": whole,
         "graph": lambda: prepare(frames, options.cutoff, device),
         "eager": partial(done, eager, data, device),

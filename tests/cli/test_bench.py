@@ -10,6 +10,7 @@ import pytest
 
 from app.bench import report
 from app.cli.main import main
+from app.machine import cores
 from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
@@ -69,9 +70,28 @@ def test_all_parts_are_measured_and_written(
         for load in results["service"]["loads"]
     )
     assert results["service"]["ready_after"] > 0
+    assert results["service"]["processes"] == 1
+    for load in results["service"]["loads"]:
+        assert load["client_cpu_ms"] > 0
+        taken = load["rate"] * load["client_cpu_ms"] / 1000 / cores()
+        assert load["share_without_clients"] == pytest.approx(load["share"] / (1 - taken))
     text = capsys.readouterr().out
     assert "aspirin, 21 atoms" in text
     assert "A MILLION OF" in text
+
+
+def test_a_service_of_several_processes(
+    pair_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "bench.json"
+    options = ["--only", "service", "--processes", 2, "--seconds", 0.05, "--clients", 2]
+    assert bench(pair_store, *options, "--json", out) == 0
+    part = json.loads(out.read_text())["service"]
+    assert part["processes"] == 2
+    (load,) = part["loads"]
+    assert load["rate"] > 0
+    assert load["share"] is load["share_without_clients"] is None
+    assert "2 processes, ready after" in capsys.readouterr().out
 
 
 def test_own_structures(
@@ -106,7 +126,14 @@ def test_a_plan_for_nodes_like_this_one() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--seconds", 0), ("--clients", 0), ("--in-flight", 0), ("--plan", 0), ("--nodes", -1)],
+    [
+        ("--seconds", 0),
+        ("--clients", 0),
+        ("--in-flight", 0),
+        ("--plan", 0),
+        ("--nodes", -1),
+        ("--processes", 0),
+    ],
 )
 def test_options_without_sense_are_refused(
     pair_store: Path, option: str, value: int, capsys: pytest.CaptureFixture[str]
