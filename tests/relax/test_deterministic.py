@@ -38,7 +38,7 @@ def relaxed(structures: list[Structure], optimizer: str) -> list[Relaxed]:
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize("optimizer", ["fire", "lbfgs", "internal"])
+@pytest.mark.parametrize("optimizer", ["fire", "lbfgs", "scaled-lbfgs", "internal"])
 @settings(max_examples=4)
 @given(st.lists(st.sampled_from(range(len(MOLECULES))), min_size=2, max_size=6))
 def test_the_same_bits_in_any_company(optimizer: str, indices: list[int]) -> None:

@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.data import covalent_radii
 
+from app.atoms.neighbors import build_graph
 from app.atoms.structure import Floats, Structure
 from app.backends import Backend, load_backend
 from app.backends.pair import PairBackend
@@ -35,6 +36,9 @@ NAMES = [
     "N2",
     "O3",
 ]
+
+
+Bond = tuple[int, int]
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,46 @@ def test_atoms_that_collide_at_the_start_come_apart(organic: Backend) -> None:
     apart = mine.structure.positions[:5, None] - mine.structure.positions[None, 5:]
     assert np.linalg.norm(apart, axis=2).min() > 2.0
     assert distance(mine, 0, 1) == pytest.approx(1.09, abs=0.03)
+
+
+def bonds_on_the_way(backend: Backend, start: Structure) -> tuple[list[set[Bond]], Floats]:
+    """Which bonds have coordinates, anew where that changes, and where the atoms are in the end."""
+    state, rows, x = Internal(), Rows(np.array([len(start)])), first_rows(start.positions)
+    bonds: list[set[Bond]] = []
+    for _ in range(100):
+        forces = backend(build_graph(start.at(x[:-3]), backend.card.cutoff)).forces
+        assert forces is not None
+        if np.linalg.norm(forces, axis=1).max() < 0.02:
+            return bonds, x[:-3]
+        on_rows = np.concatenate([forces, np.zeros((3, 3))])
+        x = x + Internal.moves([state], x, on_rows, rows, [start])
+        here = set(zip(*np.sort(state.coordinates.bonded[:2], axis=0).tolist(), strict=True))
+        bonds += [] if bonds[-1:] == [here] else [here]
+    raise AssertionError(f"not converged, with bonds {bonds}")
+
+
+def test_atoms_that_collide_on_the_way_come_apart_again(organic: Backend) -> None:
+    """The two oxygens of a formic acid that is shaken by 0.4 Å: apart at first, then as close as if
+    they were bonded, and apart again.
+    """
+    atoms = molecule("HCOOH")
+    oxygens = tuple(np.flatnonzero(atoms.numbers == 8).tolist())
+    atoms.rattle(0.4, seed=0)
+    bonds, end = bonds_on_the_way(organic, from_ase(atoms))
+    assert [oxygens in some for some in bonds] == [False, True, False]
+    assert np.linalg.norm(end[oxygens[0]] - end[oxygens[1]]) > 2.1
+    (mine,) = relaxed(organic, [from_ase(atoms)], options(fmax=0.02))
+    assert mine.converged
+    np.testing.assert_allclose(mine.structure.positions, end, atol=1e-3)
+
+
+def test_atoms_that_meet_on_the_way_become_bonded(organic: Backend) -> None:
+    """A hydrogen at 1.8 Å from a methyl, with which it has no bond at the start."""
+    methane = molecule("CH4")
+    methane.set_distance(0, 1, 1.8, fix=0)
+    bonds, end = bonds_on_the_way(organic, from_ase(methane))
+    assert [(0, 1) in some for some in bonds] == [False, True]
+    np.testing.assert_allclose(np.linalg.norm(end[1:] - end[0], axis=1), 1.09, atol=0.02)
 
 
 def test_a_stretched_bond_comes_back(organic: Backend) -> None:
