@@ -6,6 +6,7 @@ run the version. Its functions give up Python's lock, so that portions run side 
 
 import ctypes
 import importlib
+import platform
 import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import c_char, c_char_p, c_int64, c_void_p
@@ -29,6 +30,8 @@ SLOTS_PER_RUN = 4096
 INTERFACE = 1
 """`EQUIPOT_INTERFACE` of the header whose structures are repeated below."""
 MESSAGE_BYTES = 512
+WHEELS = (("Linux", "x86_64"),)
+"""Systems and processors for which there are wheels of the kernel."""
 
 
 class _Tensor(ctypes.Structure):
@@ -182,13 +185,20 @@ def require_kernel() -> ModuleType:
     """The module `equipot_kernel`.
 
     Raises:
-        BackendError: it is not installed.
+        BackendError: it is not installed; says whether there is a wheel for this platform.
     """
     try:
         return importlib.import_module("equipot_kernel")
     except ModuleNotFoundError:
+        here = platform.system(), platform.machine()
+        if here in WHEELS:
+            raise BackendError(
+                "the native kernel is not installed; run: pip install equipot-kernel, or choose backend 'onnx'"
+            ) from None
         raise BackendError(
-            "the native kernel is not installed; run: pip install equipot-kernel, or choose backend 'onnx'"
+            f"the native kernel is not installed, and there is no wheel of it for {' '.join(here)}; ONNX "
+            "Runtime serves the model, with backend 'auto' or 'onnx'. From the repository it can be tried "
+            "with GCC 12 or newer: pip install ./kernel"
         ) from None
 
 

@@ -5,6 +5,7 @@ instructions, and depends on no version of Python.
 """
 
 import ctypes
+import platform
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -27,8 +28,19 @@ def library(level: str = "") -> ctypes.CDLL:
     Raises:
         OSError: it is not there, or cannot be loaded.
     """
-    number = LEVELS.index(level or best_level())
-    return ctypes.CDLL(str(FOLDER / f"libequipot_kernel_{number}.so"))
+    name = level or best_level()
+    return ctypes.CDLL(str(_file(name)))
+
+
+def _file(level: str) -> Path:
+    """The library of a level, whatever the system calls libraries: `.so`, `.dylib`, `.dll`."""
+    files = sorted(FOLDER.glob(f"*equipot_kernel_{LEVELS.index(level)}.*"))
+    if not files:
+        raise OSError(
+            f"{FOLDER} has no library for {level} instructions; equipot-kernel has to be built for "
+            f"{platform.system()} {platform.machine()}"
+        )
+    return files[0]
 
 
 def best_level() -> str:

@@ -3,8 +3,8 @@ installed.
 """
 
 import logging
+import re
 import shutil
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -195,13 +195,29 @@ def test_auto_takes_the_faster_one_and_says_so(bundled, monkeypatch, caplog):
     assert "backend 'kernel' is taken where it is named" in caplog.text
 
 
-def test_without_the_kernel_it_is_named_and_onnx_serves(bundled, monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "equipot_kernel", None)
-    with pytest.raises(BackendError, match=r"pip install equipot-kernel, or choose backend 'onnx'"):
-        load_backend(bundled, backend="kernel")
+def test_auto_measures_and_whatever_it_takes_answers_as_the_artifact_does(bundled, caplog):
+    """Which one is the faster depends on the machine, and is not asked."""
     with caplog.at_level(logging.INFO, "app.backends.choice"):
-        assert "onnxruntime" in load_backend(bundled).runtime
-    assert "organic-xtb@3 does not run on kernel: the native kernel is not installed" in caplog.text
+        chosen = load_backend(bundled, threads=1)
+    found = re.search(
+        r"organic-xtb@3 runs on (kernel|onnx), measured to be \d+\.\d\d times as fast as (\w+)",
+        caplog.text,
+    )
+    assert found is not None
+    assert set(found.groups()) == {"kernel", "onnx"}
+    assert chosen.runtime.startswith({"kernel": "equipot-kernel", "onnx": "onnxruntime"}[found[1]])
+    onnx = load_backend(bundled, threads=1, backend="onnx")
+    card, tolerance = bundled.card, bundled.card.certificate.tolerance
+    graph = collate(
+        [build_graph(random_molecule(card, n, seed=n), card.cutoff) for n in (3, 21, 40)]
+    )
+    ours, theirs = chosen(graph), onnx(graph)
+    scale = np.abs(theirs.forces).max(initial=1.0)
+    np.testing.assert_allclose(ours.forces, theirs.forces, atol=2 * tolerance.forces * scale)
+    shares = np.abs(theirs.energies - card.references(graph)).max(initial=1.0)
+    np.testing.assert_allclose(
+        ours.energies, theirs.energies, rtol=0, atol=2 * tolerance.energy_per_atom * shares
+    )
 
 
 def test_the_service_and_its_log_say_what_a_model_runs_on(caplog):
@@ -227,6 +243,19 @@ def changed(bundled, tmp_path):
 def refused(model: StoredModel, match: str) -> None:
     with pytest.raises(BackendError, match=match):
         load_backend(model, backend="kernel")
+
+
+def test_a_level_without_a_library_is_named(tmp_path, monkeypatch):
+    """As in a folder of sources, or in what was built for another processor."""
+    monkeypatch.setattr(equipot_kernel, "FOLDER", tmp_path)
+    equipot_kernel.library.cache_clear()
+    try:
+        with pytest.raises(
+            OSError, match="has no library for AVX2 instructions; equipot-kernel has"
+        ):
+            equipot_kernel.library("AVX2")
+    finally:
+        equipot_kernel.library.cache_clear()
 
 
 def test_what_the_config_says_and_the_kernel_does_not_know_is_refused_by_name(changed):
