@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from app.store.certificate import Certificate
     from app.store.store import ModelStore, StoredModel
     from app.training.export.publish import About
+    from app.training.export.steps import Steps
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -50,14 +51,18 @@ def publish(
     """Export, certify and publish what a run left; print what was published and how far it deviates
     from its model.
     """
+    from app.cli.steps import ShownSteps
     from app.training.export.publish import export
     from app.training.runs.trained import TrainedRun
 
-    report(export(TrainedRun(run_folder), store, name, about, dtype, aoti))
+    steps = ShownSteps()
+    report(export(TrainedRun(run_folder), store, name, about, dtype, aoti, steps), steps)
 
 
-def report(published: "StoredModel") -> None:
-    """Print what was published and how far it deviates from its model."""
+def report(published: "StoredModel", steps: "Steps") -> None:
+    """Print what was published, how far it deviates from its model, and how long each step took."""
+    from app.cli.steps import table
+
     card = published.card
     print(f"{card.reference} in {published.folder}, digest {published.digest[:12]}")
     if card.imported is not None and card.imported.comparison is not None:
@@ -77,6 +82,7 @@ def report(published: "StoredModel") -> None:
         _report(
             f"packages for {card.aoti.machine} with {card.aoti.capability}", card.aoti.certificate
         )
+    print(table(steps.taken))
 
 
 def _report(what: str, certificate: "Certificate | None") -> None:

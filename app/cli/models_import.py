@@ -1,8 +1,6 @@
 """`equipot models import`: a model that was trained with another package, certified and published."""
 
 import argparse
-import sys
-import time
 from pathlib import Path
 
 from app.cli.export import report
@@ -25,11 +23,13 @@ def run(options: argparse.Namespace, store: Place) -> int:
     Raises:
         InvalidRequest: nothing to import, or too much.
     """
+    from app.cli.steps import ShownSteps
     from app.training.importers.run import import_model
 
     if len(options.models) not in (1, 2):
         raise InvalidRequest("models import: write a published model, or a format and a file")
     what, *files = options.models
+    steps = ShownSteps()
     published = import_model(
         what,
         Path(files[0]) if files else None,
@@ -37,18 +37,7 @@ def run(options: argparse.Namespace, store: Place) -> int:
         options.name,
         about_of(options),
         options.dtype or "float32",
-        Steps(),
+        steps,
     )
-    report(published)
+    report(published, steps)
     return 0
-
-
-class Steps:
-    """Says on the standard error which step begins, and how long after the start."""
-
-    def __init__(self) -> None:
-        self.start = time.monotonic()
-
-    def __call__(self, step: str) -> None:
-        """Say it."""
-        print(f"{time.monotonic() - self.start:6.1f} s  {step}", file=sys.stderr, flush=True)

@@ -91,7 +91,10 @@ def model_inputs(graph: Graph, card: ModelCard, dtype: torch.dtype = torch.float
 
 
 def certify(
-    backend: Backend, models: Sequence[Network], held_out: Sequence[Structure]
+    backend: Backend,
+    models: Sequence[Network],
+    held_out: Sequence[Structure],
+    what: str = "the artifact",
 ) -> Certificate:
     """Compare an artifact with its model, or the artifacts of a committee with its members.
 
@@ -99,6 +102,7 @@ def certify(
         backend: the artifact, opened as a server opens it.
         models: the eager model in float64, or all members.
         held_out: structures that the model was not trained on.
+        what: is compared, for the error.
 
     Returns:
         The certificate, with the largest deviations.
@@ -117,7 +121,7 @@ def certify(
     )
     worst = _largest([of_synthetic, of_frames])
     tolerance = TOLERANCES[backend.card.dtype]
-    _require_within(worst, tolerance)
+    _require_within(worst, tolerance, what)
     return Certificate(
         tolerance=tolerance,
         largest=_named(worst),
@@ -241,11 +245,11 @@ def _require_same(answers: Sequence[Prediction], graph: Graph) -> None:
                 )
 
 
-def _require_within(worst: Floats, tolerance: Deviations) -> None:
+def _require_within(worst: Floats, tolerance: Deviations, what: str) -> None:
     over = [
         f"{name} {value:.2e} (tolerance {allowed:.0e})"
         for (name, allowed), value in zip(tolerance, worst, strict=True)
         if not value <= allowed
     ]
     if over:
-        raise CertificateRefused(f"the artifact deviates from its model: {'; '.join(over)}")
+        raise CertificateRefused(f"{what} deviates from its model: {'; '.join(over)}")

@@ -20,6 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from app.backends.artifact import ERRORS, OUTPUTS
 from app.training.export.optimize import optimize
 from app.training.export.simplify import simplify
+from app.training.export.steps import Steps
 from app.training.models import LocalInputs, ModelInputs
 from app.training.models.derivatives import answers
 from app.training.models.network import Network
@@ -45,16 +46,30 @@ _WITHOUT_ONNX_LOWERING = [
 ]
 
 
-def export_onnx(model: Network, path: Path) -> None:
+EXPORT_STEPS = 4
+"""Of `export_onnx`."""
+
+
+def export_onnx(model: Network, path: Path, steps: Steps | None = None) -> None:
     """Write a model with its gradient inside to one ONNX file.
 
     Inputs are those of `LocalInputs` or `ModelInputs`, in the model's dtype; outputs are `energies`
     (N,) in eV and `edge_gradients` (N, K, 3) in eV/Å, from which forces and stress are sums
     (`app.training.models.derivatives`). N and K are free. Nothing is summed over structures inside,
     so that their number is no dimension of the graph and large totals keep their digits.
+
+    Args:
+        model: the model.
+        path: of the file.
+        steps: are told of each step; there are `EXPORT_STEPS`.
     """
-    program = export_program(model)
-    with quiet("torch.onnx", "onnxscript"), without_stack_traces():
+    shown = Steps() if steps is None else steps
+    program = export_program(model, steps=shown)
+    with (
+        shown.step(f"writing {path.name}"),
+        quiet("torch.onnx", "onnxscript"),
+        without_stack_traces(),
+    ):
         exported = torch.onnx.export(
             program,
             dynamo=True,
@@ -67,10 +82,12 @@ def export_onnx(model: Network, path: Path) -> None:
         if exported is None:
             raise RuntimeError("the ONNX exporter returned nothing")
         optimize(exported.model)
-    exported.save(str(path), external_data=False)
+        exported.save(str(path), external_data=False)
 
 
-def export_program(model: Network, gradient: bool = True) -> torch.export.ExportedProgram:
+def export_program(
+    model: Network, gradient: bool = True, steps: Steps | None = None
+) -> torch.export.ExportedProgram:
     """A model with its gradient inside, captured for any N and K: the function that `export_onnx`
     writes.
 
@@ -79,16 +96,25 @@ def export_program(model: Network, gradient: bool = True) -> torch.export.Export
     Args:
         model: the model.
         gradient: whether the gradient is given, or left out with what only it needs.
+        steps: are told of each step.
     """
+    shown = Steps() if steps is None else steps
     parameter = next(model.parameters())
     whole = tracing_inputs(parameter.dtype)
     taken = whole.local() if model.strictly_local else whole
     inputs = [getattr(taken, name).to(parameter.device) for name in input_names(model)]
-    graph = _capture(model.eval().requires_grad_(False), inputs, output_names(model, gradient))
+    with shown.step("capturing the model and its gradient"):
+        graph = _capture(model.eval().requires_grad_(False), inputs, output_names(model, gradient))
+    with shown.step("simplifying the graph"):
+        simplify(graph)
     dynamic = [
         dict.fromkeys(range(min(tensor.dim(), 2)), torch.export.Dim.DYNAMIC) for tensor in inputs
     ]
-    with quiet("torch.onnx", "onnxscript"), without_stack_traces():
+    with (
+        shown.step("tracing it for any number of atoms"),
+        quiet("torch.onnx", "onnxscript"),
+        without_stack_traces(),
+    ):
         return torch.export.export(
             graph, tuple(inputs), dynamic_shapes=tuple(dynamic), strict=False
         )
@@ -159,7 +185,6 @@ def _capture(
     (output,) = graph.graph.find_nodes(op="output")
     nodes = dict(zip(output_names(model), output.args[0], strict=True))
     output.args = (tuple(nodes[name] for name in wanted),)
-    simplify(graph)
     return graph
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -21,9 +21,10 @@ from app.store.card import ARTIFACT, ENERGIES, NAME_PATTERN, Kernel, ModelCard, 
 from app.store.store import ModelStore, StoredModel
 from app.training.export.aoti import compile_packages, packages_for_here
 from app.training.export.certificate import certify
-from app.training.export.onnx import cut_energies, export_onnx
+from app.training.export.onnx import EXPORT_STEPS, cut_energies, export_onnx
 from app.training.export.probe import probe_of
 from app.training.export.publishable import Publishable
+from app.training.export.steps import Steps
 from app.training.models.network import Network
 
 WEIGHTS = "weights.safetensors"
@@ -80,7 +81,7 @@ def export(
     about: About,
     dtype: Literal["float32", "float64"] = "float32",
     aoti: bool = False,
-    progress: Callable[[str], None] = lambda step: None,
+    steps: Steps | None = None,
 ) -> StoredModel:
     """Export, certify and publish the best weights of a run, or of all members, as the next version
     of a model.
@@ -92,7 +93,7 @@ def export(
         about: description, licence and limitations for the card.
         dtype: of the artifact.
         aoti: whether to compile packages of AOTInductor, too, and certify them like the artifact.
-        progress: is told of each step that begins.
+        steps: are told of each step as it begins and ends.
 
     Returns:
         The published version.
@@ -105,36 +106,45 @@ def export(
         ModelExists: another process published this version meanwhile.
     """
     check_name(name)
+    shown = Steps() if steps is None else steps
     models = run.answering(DTYPES[dtype])
     packages = packages_for_here(models[0]) if aoti else None
     parameters = sum(p.numel() for model in models for p in model.parameters())
     card = card_of(run, name, store.next_version(name), about, dtype, parameters)
+    shown.expect(steps_of(card.members, aoti))
     with store.publish(card) as publication:
         files = (member_files(kind, card.members) for kind in (ARTIFACT, ENERGIES))
         for model, artifact, energies in zip(models, *files, strict=True):
-            progress(f"exporting {artifact}")
-            export_onnx(model, publication.folder / artifact)
-            cut_energies(publication.folder / artifact, publication.folder / energies)
-        progress("certifying")
+            export_onnx(model, publication.folder / artifact, shown)
+            with shown.step(f"cutting out {energies}"):
+                cut_energies(publication.folder / artifact, publication.folder / energies)
         for weights, file in zip(run.weights, member_files(WEIGHTS, card.members), strict=True):
             save_file(weights, publication.folder / file)
         for file, content in run.files().items():
             (publication.folder / file).write_bytes(content)
         exact = run.answering(torch.float64)
-        certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
-        kernel = _certified_kernel(card, publication.folder, exact, run.held_out())
+        with shown.step("certifying the artifact"):
+            certificate = certify(open_onnx(card, publication.folder), exact, run.held_out())
+        with shown.step("certifying the native kernel"):
+            kernel = _certified_kernel(card, publication.folder, exact, run.held_out())
         if packages is not None:
-            progress("compiling packages of AOTInductor")
-            compile_packages(models, packages, publication.folder)
+            with shown.step("compiling packages of AOTInductor"):
+                compile_packages(models, packages, publication.folder)
             compiled = open_aoti(card.model_copy(update={"aoti": packages}), publication.folder)
-            packages = packages.model_copy(
-                update={"certificate": certify(compiled, exact, run.held_out())}
-            )
-        probe = probe_of(exact, card, certificate.tolerance)
+            with shown.step("certifying the packages"):
+                of_packages = certify(compiled, exact, run.held_out(), "the package")
+            packages = packages.model_copy(update={"certificate": of_packages})
+        with shown.step("making the probe"):
+            probe = probe_of(exact, card, certificate.tolerance)
         publication.card = card.model_copy(
             update={"certificate": certificate, "probe": probe, "aoti": packages, "kernel": kernel}
         )
     return store.load(f"{name}@{card.version}")
+
+
+def steps_of(members: int = 1, aoti: bool = False) -> int:
+    """How many steps the export of so many members has, with packages of AOTInductor or without."""
+    return (EXPORT_STEPS + 1) * members + (5 if aoti else 3)
 
 
 def _certified_kernel(
@@ -146,7 +156,8 @@ def _certified_kernel(
     except BackendError as error:
         log.info("%s is not certified in the native kernel: %s", card.reference, error)
         return None
-    return Kernel(runtime=backend.runtime, certificate=certify(backend, exact, held_out))
+    certificate = certify(backend, exact, held_out, f"the native kernel ({backend.runtime})")
+    return Kernel(runtime=backend.runtime, certificate=certificate)
 
 
 def card_of(

@@ -2,7 +2,6 @@
 
 import tempfile
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Literal
 
 from app.errors import InvalidConfig
 from app.store.store import ModelStore, StoredModel
-from app.training.export.publish import About, check_name, export
+from app.training.export.publish import About, check_name, export, steps_of
+from app.training.export.steps import Steps
 from app.training.importers.catalogue import FORMATS, PUBLISHED, fetch
 from app.training.importers.comparison import compare, crystals
 from app.training.importers.imported import ImportedModel
@@ -18,7 +18,6 @@ from app.training.importers.imported import ImportedModel
 NOT_COMPARED = (
     "it was not compared with the package that it was trained with, which was not installed"
 )
-Progress = Callable[[str], None]
 
 
 def import_model(
@@ -28,7 +27,7 @@ def import_model(
     name: str | None,
     about: About,
     dtype: Literal["float32", "float64"],
-    progress: Progress,
+    steps: Steps,
 ) -> StoredModel:
     """Publish a model of another package as the next version of a model.
 
@@ -39,7 +38,7 @@ def import_model(
         name: of the model; by default that of the published model or of the file.
         about: wins over what is known of a published model.
         dtype: of the artifact.
-        progress: is told of each step.
+        steps: are told of each step as it begins and ends.
 
     Raises:
         InvalidConfig: no such format or published model, or no file where one is needed.
@@ -53,7 +52,7 @@ def import_model(
         check_name(name or what)
         with tempfile.TemporaryDirectory() as folder:
             path = fetch(published, Path(folder))
-            model = _read(published.format, path, progress)
+            model = _read(published.format, path, steps)
         known_range = published.training_range()
         statistics = model.statistics.model_copy(update={"trained_on": known_range})
         limitations = (*published.limitations, *model.limitations)
@@ -63,28 +62,29 @@ def import_model(
     elif what in FORMATS and file is not None:
         name = name or file.stem.lower()
         check_name(name)
-        model = _read(what, file, progress)
+        model = _read(what, file, steps)
     else:
         raise InvalidConfig(
             f"models import {what}: write one of {', '.join(PUBLISHED)}, or one of "
             f"{', '.join(FORMATS)} and a file"
         )
-    return export(model, store, name or what, about, dtype, progress=progress)
+    return export(model, store, name or what, about, dtype, steps=steps)
 
 
-def _read(kind: str, path: Path, progress: Progress) -> ImportedModel:
+def _read(kind: str, path: Path, steps: Steps) -> ImportedModel:
     """The model, compared with its package where that is installed."""
     chosen = FORMATS[kind]
-    progress(f"reading {path.name}")
-    model = chosen.importer.read(path)
+    steps.expect(2 + steps_of())
+    with steps.step(f"reading {path.name}"):
+        model = chosen.importer.read(path)
     model = replace(model, structures=crystals(model.statistics.elements))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the package's own, of what it is built on
         try:
             calculator = chosen.importer.calculator(path)
         except ImportError as error:
-            progress(f"not compared with {chosen.package}, which cannot be imported: {error}")
+            steps.say(f"not compared with {chosen.package}, which cannot be imported: {error}")
             return replace(model, limitations=(*model.limitations, NOT_COMPARED))
-        progress(f"comparing with {chosen.package}")
         package = f"{chosen.package} {metadata.version(chosen.package)}"
-        return model.compared(compare(model, calculator, package))
+        with steps.step(f"comparing with {chosen.package}"):
+            return model.compared(compare(model, calculator, package))

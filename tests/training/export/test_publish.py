@@ -11,15 +11,18 @@ import onnx
 import pytest
 import torch
 from onnx import helper, numpy_helper
+from safetensors.numpy import load_file, save_file
 
 from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
 from app.backends import load_backend
+from app.backends.kernel import open_kernel
 from app.errors import CertificateRefused, CorruptModel, InvalidConfig, TrainingError
 from app.store.store import ModelStore
 from app.training.data.load import LabelledFrame
 from app.training.export.certificate import TOLERANCES, certify
-from app.training.export.publish import About, export, read_about
+from app.training.export.publish import WEIGHTS, About, export, read_about, steps_of
+from app.training.export.steps import Steps
 from app.training.export.synthetic import cluster
 from app.training.models import Statistics, build_model
 from app.training.runs.config_file import parse_config
@@ -201,10 +204,20 @@ def test_a_second_export_is_the_next_version_and_in_double_precision_if_asked(st
     run = TrainedRun(run_folder.path)
     for layer, amount in enumerate((-6.0, -9.5)):
         run.weights[0][f"layers.{layer}.latent.amount"] = torch.tensor(amount)
-    published = export(run, store, "random", About(), dtype="float64")
+    steps = Steps()
+    published = export(run, store, "random", About(), dtype="float64", steps=steps)
+    assert len(steps.taken) == steps.total == steps_of() == 8
+    assert [step.what for step in steps.taken][3:7] == [
+        "writing model.onnx",
+        "cutting out energies.onnx",
+        "certifying the artifact",
+        "certifying the native kernel",
+    ]
+    assert all(step.seconds > 0 for step in steps.taken)
     assert published.card.version == 2
     assert published.card.certificate.largest.forces < 1e-9
     assert published.card.certificate.largest.energy_per_atom < 1e-12
+    assert published.card.kernel is None  # which computes in single precision
     assert store.versions("random") == [1, 2]
 
 
@@ -276,13 +289,44 @@ def test_a_refused_artifact_leaves_nothing_in_the_store(store, run_folder, tmp_p
     artifact = store.load("random@1").folder / "model.onnx"
     monkeypatch.setattr(wrong, "models", lambda dtype: [other.to(dtype)])
     monkeypatch.setattr(
-        "app.training.export.publish.export_onnx", lambda _, path: shutil.copyfile(artifact, path)
+        "app.training.export.publish.export_onnx",
+        lambda _, path, steps: shutil.copyfile(artifact, path),
     )
     refusing = ModelStore(tmp_path)
     with pytest.raises(CertificateRefused):
         export(wrong, refusing, "wrong", About())
     assert refusing.names() == []
     assert list((tmp_path / "wrong").iterdir()) == []
+
+
+def test_the_kernel_is_certified_beside_the_artifact(store):
+    pytest.importorskip("equipot_kernel")
+    model = store.load("random@1")
+    kernel = load_backend(model, threads=1, backend="kernel")
+    assert model.card.kernel.runtime == kernel.runtime
+    certificate = model.card.kernel.certificate
+    assert certificate.tolerance == TOLERANCES["float32"]
+    assert certificate.systems == model.card.certificate.systems
+    assert 0 < certificate.held_out.forces <= certificate.largest.forces < 5e-4
+
+
+def test_a_kernel_that_deviates_is_named_and_nothing_is_published(tmp_path, monkeypatch):
+    """It has weights of its own, one of them 1 % off."""
+    pytest.importorskip("equipot_kernel")
+
+    def open_changed(card, folder):
+        other = shutil.copytree(folder, tmp_path / "changed")
+        weights = load_file(other / WEIGHTS)
+        save_file({**weights, "scale": weights["scale"] * 1.01}, other / WEIGHTS)
+        return open_kernel(card, other)
+
+    monkeypatch.setattr("app.training.export.publish.open_kernel", open_changed)
+    run = TrainedRun(random_run(tmp_path / "run", TINY).path)
+    refusing = ModelStore(tmp_path / "store")
+    message = r"the native kernel \(equipot-kernel .*\) deviates from its model: .*forces"
+    with pytest.raises(CertificateRefused, match=message):
+        export(run, refusing, "wrong", About())
+    assert refusing.names() == []
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):
