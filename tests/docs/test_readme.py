@@ -16,7 +16,9 @@ from tests.paths import MODEL_STORE, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = (
-    re.search(r"## Your own model.*?```(?:sh)?\n(.*?)```", README, re.DOTALL).group(1).replace("\\\n", " ")
+    re.search(r"## Your own model.*?```(?:sh)?\n(.*?)```", README, re.DOTALL)
+    .group(1)
+    .replace("\\\n", " ")
 )
 PYTHON = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
 CONFIG = re.search(r"cat > (\S+) <<END\n(.*?)END\n", BLOCK, re.DOTALL)
