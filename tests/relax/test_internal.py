@@ -148,15 +148,15 @@ def bonds_on_the_way(backend: Backend, start: Structure) -> tuple[list[set[Bond]
     raise AssertionError(f"not converged, with bonds {bonds}")
 
 
-def test_atoms_that_collide_on_the_way_come_apart_again(organic: Backend) -> None:
-    """The two oxygens of a formic acid that is shaken by 0.4 Å: apart at first, then as close as if
-    they were bonded, and apart again.
-    """
+@pytest.mark.parametrize("seed", [7, 9])
+def test_atoms_that_are_shaken_into_a_bond_come_apart_again(organic: Backend, seed: int) -> None:
+    """The two oxygens of a formic acid, displaced by 0.4 Å: as close as if they were bonded at first."""
     atoms = molecule("HCOOH")
     oxygens = tuple(np.flatnonzero(atoms.numbers == 8).tolist())
-    atoms.rattle(0.4, seed=0)
+    atoms.rattle(0.4, seed=seed)
     bonds, end = bonds_on_the_way(organic, from_ase(atoms))
-    assert [oxygens in some for some in bonds] == [False, True, False]
+    assert oxygens in bonds[0]
+    assert oxygens not in bonds[-1]
     assert np.linalg.norm(end[oxygens[0]] - end[oxygens[1]]) > 2.1
     (mine,) = relaxed(organic, [from_ase(atoms)], options(fmax=0.02))
     assert mine.converged
