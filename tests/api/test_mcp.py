@@ -109,7 +109,8 @@ def test_a_task_as_a_job(pair_store: Path, tmp_path: Path) -> None:
 def test_charges_and_warnings_are_told(service: Running) -> None:
     """Two doubts of one structure are those of one; its file says what its rows say."""
     far = "3\ncharge=-1\nO 0 0 0\nH 0 0 0.6\nH 0 0 6\n"
-    files = [{"content": far}, {"content": "2\ncharge=-1\nO 0 0 0\nH 0 0 0.97\n"}]
+    formate = "4\ncharge=-1\nC 0 0 0\nH 0 0 -1.13\nO 1.13 0 0.53\nO -1.13 0 0.53\n"
+    files = [{"content": far}, {"content": formate}]
 
     async def talk() -> tuple[Any, str]:
         async with mcp.Client(f"http://127.0.0.1:{service.port}/mcp") as client:

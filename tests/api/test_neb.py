@@ -34,7 +34,7 @@ def test_a_path_over_http(bundled: Running) -> None:
     found, other = answer.json()["results"]
     (path,) = found["value"]["paths"]
     assert path["converged"]
-    assert path["barrier_eV"] == pytest.approx(0.21, abs=0.03)
+    assert path["barrier_eV"] == pytest.approx(0.24, abs=0.05)
     assert len(path["positions_A"]) == len(path["energies_eV"]) == 5
     assert "H3N1, and the structure is H2O1" in other["error"]["message"]
     bad = bundled.client.post("/tasks/neb", json={**fields(AMMONIA), "options": {}})
@@ -64,7 +64,7 @@ def test_a_path_of_files(
     here = ["--model-store", str(MODEL_STORE), "--threads", "1", "--json", "--images", "1"]
     assert main(["neb", str(names[0]), "--ends", str(names[1]), *here]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
-    assert result["value"]["paths"][0]["barrier_eV"] == pytest.approx(0.21, abs=0.03)
+    assert result["value"]["paths"][0]["barrier_eV"] == pytest.approx(0.24, abs=0.05)
     with pytest.raises(SystemExit):
         main(["neb", str(names[0]), *here])
     assert "the following arguments are required: --ends" in capsys.readouterr().err
