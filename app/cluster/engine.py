@@ -6,10 +6,10 @@ import sys
 from dataclasses import replace
 from typing import NamedTuple
 
-from app import __version__
+from app.cluster.workers import check_version
 from app.engine.budget import Budget
 from app.engine.potential import Potential
-from app.errors import CorruptModel, EquipotError, Unavailable
+from app.errors import CorruptModel, EquipotError
 from app.protocol.request import PredictRequest
 from app.protocol.response import Result
 from app.service.answer import Aids, answer
@@ -74,11 +74,7 @@ class Engine:
     """
 
     async def __init__(self, settings: Settings, version: str) -> None:  # type: ignore[misc]
-        if version != __version__:
-            raise Unavailable(
-                f"{platform.node()} has equipot {__version__}, and the service is of equipot "
-                f"{version}; install the same on all machines"
-            )
+        check_version(version, "the service")
         configure_logging(settings.log_level, settings.log_format)
         self._service = Service(settings.model_copy(update=OWN))
         self._aids = Aids(safeguards(settings), chemist=self._service.embedding.ask)

@@ -5,7 +5,6 @@ region evaluated by another one, once. Models travel, so that no machine needs a
 """
 
 import os
-import platform
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from app import __version__
 from app.atoms.regions import Region
 from app.backends import load_backend
 from app.cluster.shipping import PackedModel
-from app.cluster.workers import Resources, check_starts, own_error, wanted
-from app.errors import BackendError, Unavailable
+from app.cluster.workers import Resources, check_starts, check_version, own_error, wanted
+from app.errors import BackendError
 from app.settings import Settings
 from app.space.evaluator import Answer, Evaluator
 from app.store.location import default_cache
@@ -54,11 +53,7 @@ class RegionWorker:
             Unavailable: another version of Equipot is installed here.
             EquipotError: the model cannot be run here.
         """
-        if equipment.version != __version__:
-            raise Unavailable(
-                f"{platform.node()} has equipot {__version__}, and it is asked by equipot "
-                f"{equipment.version}; install the same on all machines"
-            )
+        check_version(equipment.version, "this command")
         settings = equipment.settings
         backend = load_backend(
             equipment.model.unpacked(default_cache()),

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from app import __version__
 from app.cluster.portions import Portion
 from app.cluster.shipping import PackedModel
+from app.cluster.workers import check_version
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
 from app.engine.potential import UNLIMITED, Potential
-from app.errors import EquipotError, InvalidFormat, Unavailable
+from app.errors import EquipotError, InvalidFormat
 from app.formats.frame import Frame
 from app.formats.notation import Smiles
 from app.formats.registry import FORMATS, iter_frames, read
@@ -125,11 +126,7 @@ class Worker:
             Unavailable: another version of Equipot is installed here.
             EquipotError: the model cannot be run here.
         """
-        if assignment.version != __version__:
-            raise Unavailable(
-                f"{platform.node()} has equipot {__version__}, and this screen is of equipot "
-                f"{assignment.version}; install the same on all machines"
-            )
+        check_version(assignment.version, "this screen")
         settings = assignment.settings.model_copy(update={"cache": default_cache()})
         model = await asyncio.to_thread(assignment.model.unpacked, settings.cache)
         options = replace(

@@ -1,8 +1,12 @@
-"""Workers of a Ray cluster: how many there may be, and what it means where one has ended."""
+"""Workers of a Ray cluster: how many there may be, whether they are of the same version, and what it
+means where one has ended.
+"""
 
+import platform
 from dataclasses import dataclass
 from typing import Any
 
+from app import __version__
 from app.errors import BackendError, EquipotError, Unavailable
 
 START_FAILURES = 3
@@ -43,6 +47,19 @@ def wanted(resources: Resources) -> int:
             f"{resources.workers or 1} are wanted; say --workers, --worker-cpus or --worker-gpus"
         )
     return resources.workers or most
+
+
+def check_version(version: str, asker: str) -> None:
+    """Whether the Equipot of this machine is that of who asks.
+
+    Raises:
+        Unavailable: it is another one; names both and the machine.
+    """
+    if version != __version__:
+        raise Unavailable(
+            f"{platform.node()} has equipot {__version__}, and {asker} is of equipot {version}; install the "
+            "same on all machines"
+        )
 
 
 def check_starts(early_ends: int, told: str) -> None:
