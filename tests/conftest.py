@@ -1,5 +1,6 @@
 """Fixtures that several parts of the suite share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,32 @@ from hypothesis import settings
 
 from app.store.card import ModelCard, PairParameters
 from app.store.store import ModelStore
+from tests.api.server import Where
+from tests.cluster.two_nodes import engines_on, two_nodes
 
 settings.register_profile("suite", deadline=None, derandomize=True)
 settings.load_profile("suite")
 
 SIGMAS = {"Ar": 3.4, "Ne": 2.8, "H": 1.0, "C": 1.5, "N": 1.45, "O": 1.4}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--ray`."""
+    parser.addoption(
+        "--ray",
+        action="store_true",
+        help="servers in threads have their models run by replicas of a Ray cluster of two nodes",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engines(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What runs the models of servers."""
+    if not request.config.getoption("--ray"):
+        yield
+        return
+    with two_nodes() as address, engines_on(address) as Where.engines:
+        yield
 
 
 @pytest.fixture(scope="session")

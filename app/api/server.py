@@ -1,11 +1,9 @@
 """Server: uvicorn with the service in it."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
-import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -15,19 +13,12 @@ import uvicorn
 from app.api.app import create_app
 from app.api.connection import Connection
 from app.api.limits import ConnectionLimits
+from app.process import be_quick
 from app.service.service import Service
 from app.settings import Settings
 from app.telemetry.logs import configure_logging
 from app.telemetry.tracing import start_tracing
 
-SWITCH_INTERVAL = 1e-4
-"""Seconds after which a thread gives way to others: what comes back from the backend shall not wait
-for 5 ms.
-"""
-
-
-GC_THRESHOLDS = (50_000, 20, 50)
-"""Of Python's collector, whose own ones cost a large body two fifths of its parsing."""
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than proxies keep theirs."""
 DRAIN_STEP = 0.02
@@ -36,8 +27,7 @@ DRAIN_STEP = 0.02
 def prepare(settings: Settings) -> None:
     """Have this process log as it should, and be as quick as it can be."""
     configure_logging(settings.log_level, settings.log_format)
-    sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.set_threshold(*GC_THRESHOLDS)
+    be_quick()
     # There is nothing to reload before the start, and the signal would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
@@ -46,13 +36,17 @@ class Server(uvicorn.Server):
     """uvicorn, telling the service about the end before the listeners close, and about SIGHUP:
     reload the models.
 
+    Args:
+        settings: of the service.
+        service: that answers; one of its own where not given.
+
     Raises:
         InvalidRequest: the file of keys is none, or others than this machine could ask without a key
             and nothing says that they may; or spans are asked for that cannot be made.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        app = create_app(settings)
+    def __init__(self, settings: Settings, service: Service | None = None) -> None:
+        app = create_app(settings, service)
         self.service: Service = app.state.service
         self.service.gate.check_address(settings.host, settings.allow_anonymous)
         self._stop_tracing = start_tracing()

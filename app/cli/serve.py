@@ -13,6 +13,7 @@ SCALE = {
     "max_replicas": (int, "replicas that there are at most, as many as the queue needs (1)"),
     "replica_cpus": (float, "cores of each (1)"),
     "replica_gpus": (float, "GPUs of each; 0.5 shares one (0)"),
+    "doors": (int, "processes that read requests and write answers (1)"),
 }
 """Options of a service on a cluster."""
 

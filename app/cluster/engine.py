@@ -10,6 +10,7 @@ from app.cluster.workers import check_version
 from app.engine.budget import Budget
 from app.engine.potential import Potential
 from app.errors import CorruptModel, EquipotError
+from app.process import be_quick
 from app.protocol.request import PredictRequest
 from app.protocol.response import Result
 from app.service.answer import Aids, answer
@@ -75,6 +76,7 @@ class Engine:
 
     async def __init__(self, settings: Settings, version: str) -> None:  # type: ignore[misc]
         check_version(version, "the service")
+        be_quick()
         configure_logging(settings.log_level, settings.log_format)
         self._service = Service(settings.model_copy(update=OWN))
         self._aids = Aids(safeguards(settings), chemist=self._service.embedding.ask)

@@ -22,7 +22,7 @@ def host(settings: Settings, address: str, scale: dict[str, float]) -> int:
 
     Raises:
         InvalidRequest: no address, or others than this machine could ask without a key and nothing
-            says that they may.
+            says that they may; or several doors could not share their jobs.
         Unavailable: the cluster cannot be used, or no replica starts; says why.
     """
     Gate(settings.api_keys_file).check_address(settings.host, settings.allow_anonymous)
@@ -34,10 +34,10 @@ def host(settings: Settings, address: str, scale: dict[str, float]) -> int:
         ended = threading.Event()
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, lambda *_: ended.set())
+        app = application(settings, Scale.model_validate(scale))
         http = {"host": settings.host, "port": settings.port, "location": "HeadOnly"}
         serve.start(http_options=http)
         try:
-            app = application(settings, Scale.model_validate(scale))
             serve.run(app, name=NAME, route_prefix="/")
         except RuntimeError as error:
             serve.delete(NAME)

@@ -13,6 +13,7 @@ from app.access.gate import Gate
 from app.api.app import create_app
 from app.cluster.engine import Engine
 from app.cluster.replicas import Replicas
+from app.errors import InvalidRequest
 from app.service.service import Service
 from app.settings import Settings
 from app.telemetry.logs import configure_logging
@@ -66,8 +67,9 @@ class Door:
 
     def __serve_build_asgi_app__(self) -> Any:
         """The web application, on the event loop of this actor."""
-        replicas = Replicas(_Calls(self._engine), self._most, (RayActorError,))
-        return create_app(self._settings, Service(self._settings, replicas))
+        return create_app(
+            self._settings, Service(self._settings, elsewhere(self._engine, self._most))
+        )
 
 
 class _Calls:
@@ -78,12 +80,22 @@ class _Calls:
         self.answer = engine.answer.remote
 
 
-def application(settings: Settings, scale: Scale) -> Application:
-    """What Ray Serve runs.
+def elsewhere(engine: DeploymentHandle, most: int) -> Replicas:
+    """What a service has in the place of its own models.
+
+    Args:
+        engine: calls of the replicas.
+        most: replicas that there may be.
+    """
+    return Replicas(_Calls(engine), most, (RayActorError,))
+
+
+def engines(settings: Settings, scale: Scale) -> Application:
+    """The replicas that compute.
 
     Args:
         settings: of the service.
-        scale: how many replicas there are.
+        scale: how many there are.
     """
     if not settings.threads:
         settings = settings.model_copy(update={"threads": max(1, int(scale.cpus))})
@@ -104,6 +116,25 @@ def application(settings: Settings, scale: Scale) -> Application:
         },
         graceful_shutdown_timeout_s=settings.drain_timeout,
     )
+    return engine.bind(settings, __version__)
+
+
+def application(settings: Settings, scale: Scale) -> Application:
+    """What Ray Serve runs: doors, and the replicas behind them.
+
+    Args:
+        settings: of the service.
+        scale: how many there are of both.
+
+    Raises:
+        InvalidRequest: several doors would each have jobs of their own.
+    """
+    if scale.doors > 1 and settings.jobs_folder and not settings.database:
+        raise InvalidRequest(
+            f"{scale.doors} doors: jobs of each would be unknown to the others; name a PostgreSQL "
+            "database by EQUIPOT_DATABASE and a folder that all see by EQUIPOT_JOBS_FOLDER, or have "
+            "no jobs by EQUIPOT_JOBS_FOLDER= (empty)"
+        )
     door = serve.deployment(serve.ingress()(Door)).options(
         name="door",
         num_replicas=scale.doors,
@@ -111,8 +142,7 @@ def application(settings: Settings, scale: Scale) -> Application:
         ray_actor_options={"num_cpus": scale.door_cpus},
         graceful_shutdown_timeout_s=settings.drain_timeout,
     )
-    bound = engine.bind(settings, __version__)
-    return door.bind(settings, bound, scale.max_replicas)
+    return door.bind(settings, engines(settings, scale), scale.max_replicas)
 
 
 def build(arguments: dict[str, Any]) -> Application:

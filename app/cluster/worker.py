@@ -17,12 +17,13 @@ from app.cluster.shipping import PackedModel
 from app.cluster.workers import check_version
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
-from app.engine.potential import UNLIMITED, Potential
+from app.engine.potential import Potential
 from app.errors import EquipotError, InvalidFormat
 from app.formats.frame import Frame
 from app.formats.notation import Smiles
 from app.formats.registry import FORMATS, iter_frames, read
 from app.machine import peak_memory
+from app.process import be_quick
 from app.protocol.encode import encode, fits
 from app.protocol.intake import Drawing
 from app.protocol.model_ref import ModelRef
@@ -33,7 +34,7 @@ from app.service.answer import Aids, answer
 from app.service.choice import Choice
 from app.service.embedding import Embedding
 from app.service.load import Load
-from app.service.options import potential_options, safeguards
+from app.service.options import bulk_options, safeguards
 from app.service.window import Window
 from app.settings import Settings
 from app.store.location import default_cache
@@ -127,11 +128,10 @@ class Worker:
             EquipotError: the model cannot be run here.
         """
         check_version(assignment.version, "this screen")
+        be_quick()
         settings = assignment.settings.model_copy(update={"cache": default_cache()})
         model = await asyncio.to_thread(assignment.model.unpacked, settings.cache)
-        options = replace(
-            potential_options(settings), queue=UNLIMITED, max_atoms=MOST, max_edges=MOST
-        )
+        options = bulk_options(settings)
         cache = CalibrationCache(settings.cache)
         self._potential = await asyncio.to_thread(load_potential, model, options, cache=cache)
         self._potential.start()

@@ -15,6 +15,10 @@ FALLBACK = Budget(atoms=4096, edges=262_144, structures=64, source="default")
 """Until something was measured."""
 SHORTEST = 0.02
 """Seconds; in shorter batches handing over, which is not measured, takes a notable share."""
+BULK = 0.1
+"""The same where nobody waits for a single structure, and what all is done with structures is the
+less the more of them are done together.
+"""
 MEMORY_SHARE = 0.5
 """Of what is free, for one evaluation, where no setting says how much."""
 LOCAL_BYTES = 1000.0
@@ -40,6 +44,7 @@ class BatchLimits:
         structures: most structures.
         seconds: the longest batch.
         memory: bytes of one evaluation.
+        shortest: seconds that a batch may take at least, however small the best one is.
     """
 
     atoms: int = 0
@@ -47,6 +52,7 @@ class BatchLimits:
     structures: int = 0
     seconds: float = math.inf
     memory: int = 0
+    shortest: float = SHORTEST
 
     def budget(
         self, calibration: Calibration | None, source: str = "measured", assumed: float = 0.0
@@ -88,7 +94,7 @@ class BatchLimits:
     def _measured(self, calibration: Calibration, source: str) -> Budget:
         """As long as the batch with almost the best throughput."""
         speed, best = calibration.speed, calibration.best
-        seconds = max(SHORTEST, speed.seconds(Cost(best.atoms, best.edges)))
+        seconds = max(self.shortest, speed.seconds(Cost(best.atoms, best.edges)))
         return Budget(
             atoms=max(FALLBACK.atoms, best.atoms),
             edges=max(FALLBACK.edges, best.edges),

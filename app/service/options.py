@@ -1,8 +1,11 @@
 """What the settings say to each part of the service."""
 
+import sys
+from dataclasses import replace
+
 from app.engine.admission import QueueLimits
-from app.engine.limits import BatchLimits
-from app.engine.potential import PotentialOptions
+from app.engine.limits import BULK, BatchLimits
+from app.engine.potential import UNLIMITED, PotentialOptions
 from app.protocol.request import RequestLimits
 from app.relax import Safeguards
 from app.settings import Settings
@@ -19,6 +22,19 @@ def potential_options(settings: Settings) -> PotentialOptions:
         device=settings.device,
         deterministic=settings.deterministic,
         backend=settings.backend,
+    )
+
+
+def bulk_options(settings: Settings) -> PotentialOptions:
+    """How a model is run for one caller, without the limits that protect a service, and with batches
+    that are large before they are early.
+    """
+    return replace(
+        potential_options(settings),
+        batch=replace(batch_limits(settings), shortest=BULK),
+        queue=UNLIMITED,
+        max_atoms=sys.maxsize,
+        max_edges=sys.maxsize,
     )
 
 

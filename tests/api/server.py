@@ -5,7 +5,8 @@ import contextlib
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from app.atoms.graph import Graph
 from app.atoms.prediction import Prediction
 from app.backends.pair import PairBackend
 from app.errors import OutOfMemory
+from app.service.elsewhere import Elsewhere
+from app.service.service import Service
 from app.settings import Settings
 from app.store.card import ModelCard
 
@@ -36,8 +39,8 @@ CRYSTAL = {
 class Announcing(Server):
     """Says when it listens, through an event."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, elsewhere: Elsewhere | None = None) -> None:
+        super().__init__(settings, Service(settings, elsewhere))
         self.listening = threading.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -80,25 +83,34 @@ class Running:
         self.server.handle_exit(signal.SIGTERM, None)
 
 
+class Where:
+    """What runs the models of servers: each for itself, but for `pytest --ray`."""
+
+    engines: Callable[[Settings], AbstractContextManager[Elsewhere | None]] = staticmethod(
+        lambda _: contextlib.nullcontext()
+    )
+
+
 @contextlib.contextmanager
 def running(store: Path, wait: bool = True, **settings: Any) -> Iterator[Running]:
     """A server for the length of a block."""
     quiet = {"log_level": "warning", "measure": False, "cache": None, "jobs_folder": None}
     given = {"model_store": store, "default_model": "pairs", "port": 0, **quiet, **settings}
-    server = Announcing(Settings(**given))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert server.listening.wait(60)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            if wait:
-                until_loaded(server)
-            yield Running(server, client, thread)
-    finally:
-        server.should_exit = True
-        thread.join(60)
-        assert not thread.is_alive()
+    with Where.engines(Settings(**given)) as elsewhere:
+        server = Announcing(Settings(**given), elsewhere)
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            assert server.listening.wait(60)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+                if wait:
+                    until_loaded(server)
+                yield Running(server, client, thread)
+        finally:
+            server.should_exit = True
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 def until_loaded(server: Announcing) -> None:

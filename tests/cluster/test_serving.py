@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +27,21 @@ LINES = b'{"numbers": [18], "positions": [[0, 0, 0]], "id": "one"}\nnonsense\n'
 JSON, TEXT, NDJSON = "application/json", "chemical/x-xyz", "application/x-ndjson"
 
 
-@pytest.fixture(scope="module")
-def clustered(
-    address: str, pair_store: Path, tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def serving(
+    address: str, store: Path, settings: dict[str, str], *scale: str
 ) -> Iterator[httpx.Client]:
-    """A client of a service with two replicas."""
+    """A client of `equipot serve --ray`, once that is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    limits = {f"EQUIPOT_{name.upper()}": str(value) for name, value in LIMITS.items()}
-    own = {
-        "EQUIPOT_JOBS_FOLDER": str(tmp_path_factory.mktemp("jobs")),
-        "EQUIPOT_CACHE": "",
-        "EQUIPOT_MEASURE": "false",
-    }
+    own = {"EQUIPOT_CACHE": "", "EQUIPOT_MEASURE": "false", **settings}
     paths = os.pathsep.join([str(ROOT), str(ROOT / "client")])
-    command = ["serve", "--ray", address, "--port", str(port), "--model-store", str(pair_store)]
-    scale = ["--default-model", "pairs", "--min-replicas", "2", "--replica-cpus", "1"]
+    command = ["serve", "--ray", address, "--port", str(port), "--model-store", str(store)]
     with subprocess.Popen(
-        [sys.executable, "-m", "app.cli.main", *command, *scale],
+        [sys.executable, "-m", "app.cli.main", *command, "--default-model", "pairs", *scale],
         cwd=ROOT,
-        env={**os.environ, **limits, **own, "PYTHONPATH": paths},
+        env={**os.environ, **own, "PYTHONPATH": paths},
         stderr=subprocess.PIPE,
         text=True,
     ) as child:
@@ -64,6 +59,18 @@ def clustered(
             child.send_signal(signal.SIGTERM)
             child.communicate(timeout=60)
     assert child.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def clustered(
+    address: str, pair_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[httpx.Client]:
+    """A client of a service with two replicas."""
+    settings = {f"EQUIPOT_{name.upper()}": str(value) for name, value in LIMITS.items()}
+    settings["EQUIPOT_JOBS_FOLDER"] = str(tmp_path_factory.mktemp("jobs"))
+    scale = ("--min-replicas", "2", "--replica-cpus", "1")
+    with serving(address, pair_store, settings, *scale) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

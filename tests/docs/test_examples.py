@@ -31,6 +31,7 @@ something, or are other people's.
 """
 ELSEWHERE = {
     "README.md": "test_readme.py",
+    "docs/lammps.md": "test_lammps.py",
     "docs/new-architecture.md": "test_new_architecture.py",
     "docs/qcschema.md": "test_qcschema.py",
     "docs/torch-sim.md": "test_torch_sim.py",

@@ -6,7 +6,6 @@ whatever the number of structures.
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -39,11 +38,12 @@ from app.cli.predict.target import check_paths, discard, finish, how_to_go_on, o
 from app.cli.relaxing import add_relax_options, relax_options
 from app.engine.calibration_cache import CalibrationCache
 from app.engine.load import load_potential
-from app.engine.potential import UNLIMITED, Potential
+from app.engine.potential import Potential
 from app.errors import InvalidRequest
 from app.formats.compression import plain_name
 from app.formats.notation import Smiles
 from app.formats.registry import FORMATS, of_name
+from app.process import be_quick
 from app.protocol.encode import fits
 from app.protocol.intake import SMILES, Drawing, check_drawn
 from app.protocol.model_ref import ModelRef
@@ -52,7 +52,7 @@ from app.protocol.request import PredictRequest
 from app.relax import RelaxOptions
 from app.service.choice import ref_of
 from app.service.load import Load
-from app.service.options import potential_options, request_limits
+from app.service.options import bulk_options, request_limits
 from app.settings import Settings
 from app.space.opening import Opening
 from app.space.pool import Pool
@@ -213,6 +213,7 @@ def answer_files(
         reads = only_one(reads, form)
     if request.task is not None:
         reads = _as_many_as_allowed(reads, request.task)
+    be_quick()
     with _told(options):
         answering, model, window = _answering(options, request, settings)
     target = opened(options, request, model, form, drawing)
@@ -328,14 +329,8 @@ def _load(settings: Settings, model: str | None, workers: int | None) -> Potenti
     stored = open_store(settings.model_store, settings.cache).load(
         model or settings.default_model[0]
     )
-    most = sys.maxsize
-    options = replace(
-        potential_options(settings),
-        queue=UNLIMITED,
-        max_atoms=most,
-        max_edges=most,
-        divider=None if workers is None else partial(_over_workers, settings, workers),
-    )
+    divider = None if workers is None else partial(_over_workers, settings, workers)
+    options = replace(bulk_options(settings), divider=divider)
     return load_potential(stored, options, cache=CalibrationCache(settings.cache))
 
 

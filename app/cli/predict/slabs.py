@@ -23,6 +23,8 @@ from app.errors import InvalidRequest, OutOfDomain
 from app.formats.slabs import SUFFIX, Columns, Slab, open_source
 from app.formats.slabs.extxyz import write_extxyz
 from app.formats.slabs.lammps_data import SUFFIXES as LAMMPS
+from app.formats.slabs.lammps_dump import SUFFIXES as DUMP
+from app.formats.slabs.lammps_dump import write_lammps_dump
 from app.formats.slabs.source import SLAB
 from app.places.replacing import check_place, put_in_place
 from app.places.url import is_url
@@ -39,6 +41,7 @@ from app.store.store import StoredModel
 
 REDRAWN = 1.0
 """Seconds between two lines that say how far it is, on a terminal."""
+WRITTEN = f"a folder *{SUFFIX}, or a file *.xyz or {' or '.join(f'*{each}' for each in DUMP)}"
 UNUSED = ("resume", "json", "conformers", "seed", "server", "to", "deterministic", "portion")
 """Options that are of no use here."""
 
@@ -81,7 +84,7 @@ def predict_in_slabs(
                 totals = stream(source, folder / f"answer{SUFFIX}", *ask)
                 _tell_doubts(options, Known(card), source.head.whole, totals)
                 written = folder / output.name
-                _write_xyz(written, Columns(folder / f"answer{SUFFIX}"))
+                _write_file(written, Columns(folder / f"answer{SUFFIX}"))
                 put_in_place(written, output)
     seconds = time.perf_counter() - began
     _tell(options, card.reference, source.head.n_atoms, totals, seconds)
@@ -104,19 +107,17 @@ def _paths(options: argparse.Namespace, request: PredictRequest) -> tuple[Path, 
     if len(options.files) != 1 or options.output is None:
         raise InvalidRequest(
             f"{len(options.files)} files; of a structure in columns, one is read and --output states "
-            f"where its answer goes: a folder *{SUFFIX}, or a file *.xyz"
+            f"where its answer goes: {WRITTEN}"
         )
     if is_url(str(options.output)):
         raise InvalidRequest(
             f"--output {options.output}: a structure in columns is written to a disk"
         )
     output = Path(options.output)
-    if not output.name.lower().endswith((SUFFIX, ".xyz", ".extxyz")):
+    if not output.name.lower().endswith((SUFFIX, ".xyz", ".extxyz", *DUMP)):
         lammps = output.name.lower().endswith(LAMMPS)
         why = "LAMMPS data hold neither energies nor forces; " if lammps else ""
-        raise InvalidRequest(
-            f"--output {output}: {why}a folder *{SUFFIX}, or a file *.xyz, is written"
-        )
+        raise InvalidRequest(f"--output {output}: {why}{WRITTEN} is written")
     if output.is_file():
         check_place(output)
     return Path(options.files[0]), output
@@ -143,8 +144,8 @@ def _transport(
         yield transport
 
 
-def _write_xyz(path: Path, answer: Columns) -> None:
-    """The answer as a file of one frame."""
+def _write_file(path: Path, answer: Columns) -> None:
+    """The answer as a file of one frame, extXYZ or a LAMMPS dump as its name says."""
     predicted = [name for name in ("forces", "energies") if name in answer.names]
 
     def slabs() -> Iterator[tuple[Slab, Mapping[str, NDArray[Any]]]]:
@@ -152,6 +153,9 @@ def _write_xyz(path: Path, answer: Columns) -> None:
             rows = start, start + len(slab.numbers)
             yield slab, {name: answer.read(name, *rows) for name in predicted}
 
+    if path.name.lower().endswith(DUMP):
+        write_lammps_dump(path, answer.head, slabs)
+        return
     results = dict(answer.results)
     if "stress" in results:
         results["stress"] = [value for row in results["stress"] for value in row]
@@ -177,6 +181,10 @@ def _tell(
 ) -> None:
     said = f"{atoms} atoms answered with {model}: {totals.energy:.6f} eV, {seconds:.3g} s"
     print(f"equipot {options.command}: {said}", file=sys.stderr)
+    if totals.stress is not None and str(options.output).lower().endswith(DUMP):
+        words = " ".join(f"{value:.6g}" for value in totals.stress.ravel())
+        told = f"stress, eV/Å³: {words}; a dump has no place for it"
+        print(f"equipot {options.command}: {told}", file=sys.stderr)
 
 
 def _tell_doubts(options: argparse.Namespace, known: Known, whole: Whole, totals: Totals) -> None:

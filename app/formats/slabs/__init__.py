@@ -1,5 +1,6 @@
 """One structure of any length, slab by slab, so that no more than a slab of it is in memory: extXYZ and
-columns in a folder are read and written, LAMMPS data, which hold no energies and forces, are read.
+columns in a folder are read and written; LAMMPS data, which hold no energies and forces, are read, and
+LAMMPS dumps, which do, are written.
 """
 
 from app.formats.slabs.columns import SUFFIX, Columns, Writer

@@ -86,8 +86,24 @@ def test_no_answer_goes_into_lammps_data(
 ) -> None:
     assert predict(file, "-o", tmp_path / "out.columns") == 0
     assert predict(tmp_path / "out.columns", "-o", tmp_path / "out.lmp") == 2
-    assert "LAMMPS data hold neither energies nor forces; a folder" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "LAMMPS data hold neither energies nor forces; a folder" in told
+    assert "*.dump or *.lammpstrj is written" in told
     assert not (tmp_path / "out.lmp").exists()
+
+
+def test_a_lammps_dump(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Atoms, forces and the box of the answer; what it has no place for is told."""
+    assert predict(file, "-o", tmp_path / "out.columns") == 0
+    capsys.readouterr()
+    assert predict(tmp_path / "out.columns", "-o", tmp_path / "out.dump") == 0
+    out, again = Columns(tmp_path / "out.columns"), read(tmp_path / "out.dump", units="metal")
+    np.testing.assert_array_equal(again.get_forces(), out.read("forces", 0, 120))
+    np.testing.assert_array_equal(again.numbers, out.read("numbers", 0, 120))
+    told = capsys.readouterr().err
+    assert f"{out.results['energy']:.6f} eV" in told
+    words = told.partition("stress, eV/Å³: ")[2].partition(";")[0].split()
+    np.testing.assert_allclose([*map(float, words)], np.ravel(out.results["stress"]), rtol=1e-4)
 
 
 def test_an_output_that_is_there(

@@ -1,6 +1,7 @@
 """Long structures, read and written slab by slab, are those that ASE reads whole."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import read, write
 
-from app.errors import InputError, InvalidFormat
-from app.formats.slabs import Columns, Head, Source, Writer, open_source, source
+from app.errors import InputError, InvalidFormat, InvalidRequest
+from app.formats.slabs import Columns, Head, Slab, Source, Writer, open_source, source
 from app.formats.slabs import columns as columns_module
 from app.formats.slabs import extxyz as extxyz_module
 from app.formats.slabs import lammps_data as lammps_module
 from app.formats.slabs.extxyz import write_extxyz
+from app.formats.slabs.lammps_dump import write_lammps_dump
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,66 @@ def test_extxyz(crystal: Atoms, tmp_path: Path) -> None:
     assert_is(opened, again)
     assert again.get_potential_energy() == -1.5
     np.testing.assert_array_equal(again.get_forces(), forces)
+
+
+TILTED = [[9.0, 0, 0], [1.5, 8.0, 0], [-0.5, -1.0, 7.0]]
+BOXES = {
+    "orthogonal": ([[9.0, 0, 0], [0, 8.0, 0], [0, 0, 7.0]], [True, True, False]),
+    "restricted": (TILTED, True),
+    "none": (None, False),
+}
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_lammps_dump(crystal: Atoms, tmp_path: Path, box: str) -> None:
+    """ASE reads what was written: elements, positions outside of the box, forces, the box."""
+    cell, pbc = BOXES[box]
+    crystal.set_cell(cell)
+    crystal.pbc = pbc
+    forces = np.random.default_rng(1).normal(size=(len(crystal), 3))
+    dumped(crystal, forces, tmp_path)
+    again = read(tmp_path / "out.dump", format="lammps-dump-text", units="metal")
+    assert again.get_chemical_symbols() == crystal.get_chemical_symbols()
+    np.testing.assert_array_equal(again.get_forces(), forces)
+    if cell is None:
+        extent = np.ptp(crystal.positions, axis=0)
+        np.testing.assert_allclose(again.cell.lengths(), extent, atol=1e-9)
+        return
+    np.testing.assert_array_equal(again.positions, crystal.positions)
+    np.testing.assert_allclose(again.cell.array, crystal.cell.array, atol=1e-12)
+    np.testing.assert_array_equal(again.pbc, crystal.pbc)
+
+
+def test_lammps_dump_of_a_general_box(crystal: Atoms, tmp_path: Path) -> None:
+    """Its vectors stand as they are, each with a component of the origin behind it."""
+    crystal.rotate(30, "x", rotate_cell=True)
+    dumped(crystal, np.zeros((len(crystal), 3)), tmp_path)
+    lines = (tmp_path / "out.dump").read_text().splitlines()
+    begin = lines.index("ITEM: BOX BOUNDS abc origin pp pp pp") + 1
+    said = np.array([line.split() for line in lines[begin : begin + 3]], float)
+    np.testing.assert_array_equal(said, np.hstack([crystal.cell.array, np.zeros((3, 1))]))
+    assert lines[begin + 3] == "ITEM: ATOMS id element xu yu zu fx fy fz c_energy"
+    assert len(lines) == begin + 4 + len(crystal)
+
+
+def test_lammps_dump_of_a_cell_with_one_vector(crystal: Atoms, tmp_path: Path) -> None:
+    crystal.set_cell([9, 0, 0])
+    crystal.pbc = [True, False, False]
+    with pytest.raises(InvalidRequest, match="three vectors, and the structure has 1"):
+        dumped(crystal, np.zeros((len(crystal), 3)), tmp_path)
+
+
+def dumped(atoms: Atoms, forces: np.ndarray, folder: Path) -> None:
+    """Write atoms with forces and energies as a dump, in slabs of seven."""
+
+    def slabs() -> Iterator[tuple[Slab, dict[str, np.ndarray]]]:
+        for a in range(0, len(atoms), 7):
+            of = slice(a, a + 7)
+            slab = Slab(atoms.numbers[of], atoms.positions[of])
+            yield slab, {"forces": forces[of], "energies": np.ones(len(slab.numbers))}
+
+    head = Head(len(atoms), np.array(atoms.cell), np.array(atoms.pbc))
+    write_lammps_dump(folder / "out.dump", head, slabs)
 
 
 @pytest.mark.parametrize("style", ["atomic", "charge", "full"])
