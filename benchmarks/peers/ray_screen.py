@@ -86,7 +86,13 @@ def main() -> None:
         model = AllegroModel(**hyperparameters(options)).eval()
         count = sum(p.numel() for p in model.parameters())
         compile_model(rattled_aspirins(2), model, options.cutoff, path, "cpu")
-        ray.init(object_store_memory=500_000_000, include_dashboard=False, log_to_driver=False)
+        # Tasks that read and write need cores besides those of the actors.
+        ray.init(
+            num_cpus=max(options.workers) + 2,
+            object_store_memory=500_000_000,
+            include_dashboard=False,
+            log_to_driver=False,
+        )
         ray.data.DataContext.get_current().enable_progress_bars = False
         print(f"nequip-allegro, {count:,} parameters, batches of {options.batch}\n")
         print("| workers | structures | seconds | structures a second |\n|---:|---:|---:|---:|")
