@@ -34,7 +34,7 @@ def test_replicas_become_more_where_work_waits(
     address: str, pair_store: Path, tmp_path: Path
 ) -> None:
     """From one to two, and each structure of the jobs that made it wait has its result once."""
-    settings = {"EQUIPOT_JOBS_FOLDER": str(tmp_path), "EQUIPOT_MAX_STRUCTURES": "5000"}
+    settings = {"EQUIPOT_JOBS_FOLDER": str(tmp_path)}
     scale = ("--min-replicas", "1", "--max-replicas", "2", "--replica-cpus", "1")
     with serving(address, pair_store, settings, *scale) as client:
         assert len(replicas()) == 1

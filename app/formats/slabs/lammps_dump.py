@@ -25,18 +25,19 @@ Predicted: TypeAlias = Iterable[tuple[Slab, Mapping[str, NDArray[Any]]]]
 
 
 def write_lammps_dump(path: Path, head: Head, slabs: Callable[[], Predicted]) -> None:
-    """Write one snapshot; atoms keep their order as `id`, and positions are not wrapped.
+    """Write one snapshot; atoms keep their order as `id`, types are those of the elements in the order
+    of their atomic numbers, and positions are not wrapped.
 
     Args:
         path: of the file.
         head: of all atoms.
-        slabs: atoms, and by name what is predicted for each, all in their order; asked for twice
-            where the box has to enclose atoms that have no cell.
+        slabs: atoms, and by name what is predicted for each, all in their order; asked for several
+            times, since types and a box that encloses atoms without a cell stand before them.
 
     Raises:
         InvalidRequest: some directions have a lattice vector and others none.
     """
-    box = _box(head, slabs)
+    box, types = _box(head, slabs), _types(slabs())
     with path.open("w", encoding="utf-8") as file:
         file.write(
             f"ITEM: UNITS\nmetal\nITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{head.n_atoms}\n"
@@ -47,16 +48,24 @@ def write_lammps_dump(path: Path, head: Head, slabs: Callable[[], Predicted]) ->
             text = format_frame(Structure(slab.numbers, slab.positions), values)
             _, comment, rows = text.rstrip("\n").split("\n", 2)
             if not number:
-                file.write(f"ITEM: ATOMS id {' '.join(_columns(comment))}\n")
-            for row in rows.split("\n"):
+                file.write(f"ITEM: ATOMS id type {' '.join(_columns(comment))}\n")
+            for kind, row in zip(slab.numbers.tolist(), rows.split("\n"), strict=True):
                 number += 1
-                file.write(f"{number} {row}\n")
+                file.write(f"{number} {types[kind]} {row}\n")
 
 
 def _columns(comment: str) -> Iterator[str]:
     """Of the rows of a frame, by the comment line of extXYZ."""
     said = next(word for word in comment.split() if word.startswith("Properties="))
     return map(NAMES.__getitem__, said.partition("=")[2].split(":")[::3])
+
+
+def _types(slabs: Predicted) -> dict[int, int]:
+    """From 1, by atomic number."""
+    found: set[int] = set()
+    for slab, _ in slabs:
+        found.update(np.unique(slab.numbers).tolist())
+    return {number: kind for kind, number in enumerate(sorted(found), 1)}
 
 
 def _box(head: Head, slabs: Callable[[], Predicted]) -> str:

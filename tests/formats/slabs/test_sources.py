@@ -99,8 +99,10 @@ def test_lammps_dump_of_a_general_box(crystal: Atoms, tmp_path: Path) -> None:
     begin = lines.index("ITEM: BOX BOUNDS abc origin pp pp pp") + 1
     said = np.array([line.split() for line in lines[begin : begin + 3]], float)
     np.testing.assert_array_equal(said, np.hstack([crystal.cell.array, np.zeros((3, 1))]))
-    assert lines[begin + 3] == "ITEM: ATOMS id element xu yu zu fx fy fz c_energy"
+    assert lines[begin + 3] == "ITEM: ATOMS id type element xu yu zu fx fy fz c_energy"
     assert len(lines) == begin + 4 + len(crystal)
+    kinds = {tuple(line.split()[1:3]) for line in lines[begin + 4 :]}
+    assert kinds == {("1", "Na"), ("2", "Cl")}
 
 
 def test_lammps_dump_of_a_cell_with_one_vector(crystal: Atoms, tmp_path: Path) -> None:
