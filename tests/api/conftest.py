@@ -33,9 +33,14 @@ def bundled() -> Iterator[Running]:
 
 @pytest.fixture
 def gated(
-    pair_store: Path, pair_card: ModelCard, monkeypatch: pytest.MonkeyPatch
+    pair_store: Path,
+    pair_card: ModelCard,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Iterator[tuple[Running, Gated]]:
     """A server with room for two structures, whose backend waits when told to."""
+    if request.config.getoption("--ray"):
+        pytest.skip("its backend is of this process")
     backend = Gated(pair_card.model_copy(update={"version": 2}))
     monkeypatch.setattr(app.engine.load, "load_backend", lambda *_: backend)
     limits = {"models": "pairs@2", "max_structures": 3, "queue_structures": 3}
