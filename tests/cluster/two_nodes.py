@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
@@ -47,13 +48,15 @@ def two_nodes() -> Iterator[str]:
 @contextmanager
 def engines_on(address: str) -> Iterator[Callable[[Settings], AbstractContextManager[Elsewhere]]]:
     """Replicas of a cluster, two for each service that is started within the block."""
-    import ray
-    from ray import serve
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray's own
+        import ray
+        from ray import serve
 
-    from app.cluster.serving import Scale, elsewhere, engines
+        from app.cluster.serving import Scale, elsewhere, engines
 
-    ray.init(address, log_to_driver=False)
-    serve.start(proxy_location="Disabled")
+        ray.init(address, log_to_driver=False)
+        serve.start(proxy_location="Disabled")
     scale = Scale(min_replicas=2, max_replicas=2, cpus=0.1)
     numbers = count()
 
