@@ -7,7 +7,7 @@ import pytest
 
 import app.engine.load
 from app.store.card import ModelCard
-from tests.api.server import Gated, Running, running
+from tests.api.server import Gated, Running, running, skip_on_ray
 from tests.paths import MODEL_STORE
 
 
@@ -39,8 +39,7 @@ def gated(
     request: pytest.FixtureRequest,
 ) -> Iterator[tuple[Running, Gated]]:
     """A server with room for two structures, whose backend waits when told to."""
-    if request.config.getoption("--ray"):
-        pytest.skip("its backend is of this process")
+    skip_on_ray(request)
     backend = Gated(pair_card.model_copy(update={"version": 2}))
     monkeypatch.setattr(app.engine.load, "load_backend", lambda *_: backend)
     limits = {"models": "pairs@2", "max_structures": 3, "queue_structures": 3}

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 
 from app.api.server import Server
 from app.atoms.graph import Graph
@@ -116,6 +117,12 @@ def running(store: Path, wait: bool = True, **settings: Any) -> Iterator[Running
 def until_loaded(server: Announcing) -> None:
     """Wait for the end of loading, whatever came of it."""
     assert server.service.models.loaded.wait(60)
+
+
+def skip_on_ray(request: pytest.FixtureRequest) -> None:
+    """Skip what has a backend of its own in this process."""
+    if request.config.getoption("--ray"):
+        pytest.skip("its backend is of this process")
 
 
 class Gated(PairBackend):

@@ -18,7 +18,7 @@ from app.jobs import tables
 from app.jobs.database import Database
 from app.jobs.webhooks import signature
 from app.store.card import ModelCard
-from tests.api.server import ARGON, Gated, Running, running
+from tests.api.server import ARGON, Gated, Running, running, skip_on_ray
 from tests.jobs.argon import clusters
 from tests.jobs.test_webhooks import receiver
 
@@ -272,9 +272,14 @@ def test_without_a_folder_there_are_none(pair_store: Path) -> None:
 
 @pytest.fixture
 def gated(
-    pair_store: Path, pair_card: ModelCard, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    pair_store: Path,
+    pair_card: ModelCard,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[tuple[Running, Gated]]:
     """A server that takes jobs, whose backend waits when told to."""
+    skip_on_ray(request)
     backend = Gated(pair_card.model_copy(update={"version": 2}))
     monkeypatch.setattr(app.engine.load, "load_backend", lambda *_: backend)
     with running(pair_store, models="pairs@2", jobs_folder=tmp_path, max_jobs=2) as server:
