@@ -5,7 +5,7 @@ import signal
 import threading
 
 from app.access.gate import Gate
-from app.cluster.connection import cluster
+from app.cluster.connection import LOCAL, cluster
 from app.errors import Unavailable
 from app.settings import Settings
 
@@ -53,7 +53,7 @@ def host(settings: Settings, address: str, scale: dict[str, float]) -> int:
         log.info("listening on http://%s:%s", settings.host, settings.port)
         ended.wait()
         serve.delete(NAME)
-        if not before.proxies:
+        if address != LOCAL and not before.proxies:
             serve.shutdown()
     return 0
 

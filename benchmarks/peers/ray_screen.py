@@ -73,6 +73,7 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     add_sizes(parser)
+    parser.set_defaults(scalars=128, tensors=32)  # as `organic-xtb` has them
     parser.add_argument("--structures", type=int, default=20_000)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, default=64, help="structures of one (%(default)s)")

@@ -98,7 +98,7 @@ def check(words: list[str]) -> None:
     """A program that is known, with words that it takes."""
     program, *rest = words
     if program not in OTHERS:
-        CHECKS[program](rest)
+        CHECKS[Path(program).name](rest)
 
 
 def _is_missing(word: str) -> bool:

@@ -47,9 +47,10 @@ UNUSED = ("resume", "json", "conformers", "seed", "server", "to", "deterministic
 
 
 def is_in_slabs(options: argparse.Namespace) -> bool:
-    """Whether the input or the output is a folder of columns."""
+    """Whether the input or the output is a folder of columns, or the output a LAMMPS dump."""
     names = (*options.files, str(options.output or ""))
-    return any(name.rstrip("/").lower().endswith(SUFFIX) for name in names)
+    columns = any(name.rstrip("/").lower().endswith(SUFFIX) for name in names)
+    return columns or names[-1].lower().endswith(DUMP)
 
 
 def predict_in_slabs(
@@ -179,10 +180,10 @@ class _Progress:
 def _tell(
     options: argparse.Namespace, model: str, atoms: int, totals: Totals, seconds: float
 ) -> None:
-    said = f"{atoms} atoms answered with {model}: {totals.energy:.6f} eV, {seconds:.3g} s"
+    said = f"{atoms} atom{'s' * (atoms != 1)} answered with {model}: {totals.energy:.6f} eV, {seconds:.3g} s"
     print(f"equipot {options.command}: {said}", file=sys.stderr)
     if totals.stress is not None and str(options.output).lower().endswith(DUMP):
-        words = " ".join(f"{value:.6g}" for value in totals.stress.ravel())
+        words = " ".join(map(repr, totals.stress.ravel().tolist()))
         told = f"stress, eV/Å³: {words}; a dump has no place for it"
         print(f"equipot {options.command}: {told}", file=sys.stderr)
 

@@ -68,9 +68,11 @@ class ExtXyz:
             where = f"of the atoms from {start}: " if start else ""
             raise InvalidFormat(f"{self._path}: {where}{structure or 'no frame'}")
         if structure.charge or structure.multiplicity not in (None, 1):
+            stated = {"charge": structure.charge, "multiplicity": structure.multiplicity}
+            words = " and ".join(f"{name} {value}" for name, value in stated.items() if value)
             raise InvalidFormat(
-                f"{self._path}: charge {structure.charge} or multiplicity {structure.multiplicity} is "
-                "stated; what is read slab by slab is neutral and has closed shells"
+                f"{self._path}: {words} stated; what is read slab by slab is neutral and has closed "
+                "shells; have it answered in memory, into a file *.xyz"
             )
         return structure
 

@@ -35,7 +35,8 @@ def write_lammps_dump(path: Path, head: Head, slabs: Callable[[], Predicted]) ->
             times, since types and a box that encloses atoms without a cell stand before them.
 
     Raises:
-        InvalidRequest: some directions have a lattice vector and others none.
+        InvalidRequest: some directions have a lattice vector and others none, or the three are
+            left-handed.
     """
     box, types = _box(head, slabs), _types(slabs())
     with path.open("w", encoding="utf-8") as file:
@@ -71,6 +72,11 @@ def _types(slabs: Predicted) -> dict[int, int]:
 def _box(head: Head, slabs: Callable[[], Predicted]) -> str:
     """Its lines: of an orthogonal box, of a restricted triclinic one, or of a general one."""
     with_vector = head.cell.any(axis=1)
+    if np.linalg.det(head.cell) < 0.0:
+        raise InvalidRequest(
+            "the vectors of a LAMMPS box are right-handed, and those of the structure are left-handed; "
+            "exchange two of them, or write *.xyz or *.columns"
+        )
     ends = " ".join("pp" if periodic else "ff" for periodic in head.pbc)
     if not with_vector.any():
         low, high = _extent(slabs())

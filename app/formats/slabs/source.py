@@ -105,5 +105,5 @@ def open_source(path: Path, kind: str | None = None) -> Source:
         raise InvalidFormat(f"{path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InvalidFormat(
-            f"{path}: no text: {error}; what is compressed is not read slab by slab"
+            f"{path}: no text at byte {error.start}; if it is compressed, unpack it first"
         ) from None

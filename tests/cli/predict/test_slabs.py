@@ -106,6 +106,15 @@ def test_a_lammps_dump(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     np.testing.assert_allclose([*map(float, words)], np.ravel(out.results["stress"]), rtol=1e-4)
 
 
+def test_a_dump_without_columns(file: Path, tmp_path: Path) -> None:
+    """A file goes straight into a dump, and LAMMPS data do."""
+    for name in ("in.xyz", "in.data"):
+        assert predict(tmp_path / name, "-o", tmp_path / "out.lammpstrj") == 0
+        text = (tmp_path / "out.lammpstrj").read_text()
+        assert text.startswith("ITEM: UNITS\nmetal\n")
+        assert text.count("\n") == 11 + 120
+
+
 def test_an_output_that_is_there(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -112,6 +112,12 @@ def test_lammps_dump_of_a_cell_with_one_vector(crystal: Atoms, tmp_path: Path) -
         dumped(crystal, np.zeros((len(crystal), 3)), tmp_path)
 
 
+def test_lammps_dump_of_a_left_handed_cell(crystal: Atoms, tmp_path: Path) -> None:
+    crystal.set_cell(np.array(crystal.cell)[[1, 0, 2]])
+    with pytest.raises(InvalidRequest, match="right-handed, and those of the structure are left"):
+        dumped(crystal, np.zeros((len(crystal), 3)), tmp_path)
+
+
 def dumped(atoms: Atoms, forces: np.ndarray, folder: Path) -> None:
     """Write atoms with forces and energies as a dump, in slabs of seven."""
 
@@ -211,7 +217,10 @@ def test_masses_of_no_element_and_charges(crystal: Atoms, tmp_path: Path) -> Non
         ("3\n\nAr 0 0 0\nAr 0 0 4\n", r"only 2 lines follow"),
         ("1\n\nAr 0 0 0\n1\n\nAr 0 0 0\n", r"more follows after 1 atoms"),
         ("9\n\n" + "Ar 0 0 0\n" * 8 + "Ar 0 0 x\n", r"of the atoms from 7: frame 0, line 11: 'x'"),
-        ("1\ncharge=1\nAr 0 0 0\n", r"charge 1 or multiplicity .* is stated"),
+        (
+            "1\ncharge=1\nAr 0 0 0\n",
+            r"charge 1 stated; what is read slab by slab is neutral .* in memory",
+        ),
     ],
 )
 def test_bad_extxyz(text: str, told: str, tmp_path: Path) -> None:
