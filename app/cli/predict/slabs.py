@@ -24,7 +24,7 @@ from app.formats.slabs import SUFFIX, Columns, Slab, open_source
 from app.formats.slabs.extxyz import write_extxyz
 from app.formats.slabs.lammps_data import SUFFIXES as LAMMPS
 from app.formats.slabs.lammps_dump import SUFFIXES as DUMP
-from app.formats.slabs.lammps_dump import write_lammps_dump
+from app.formats.slabs.lammps_dump import check_box, write_lammps_dump
 from app.formats.slabs.source import SLAB
 from app.places.replacing import check_place, put_in_place
 from app.places.url import is_url
@@ -64,6 +64,8 @@ def predict_in_slabs(
     """
     path, output = _paths(options, request)
     source = open_source(path, options.format)
+    if output.name.lower().endswith(DUMP):
+        check_box(source.head)
     model = open_store(settings.model_store, settings.cache).load(
         options.model or settings.default_model[0]
     )

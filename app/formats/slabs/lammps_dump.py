@@ -24,6 +24,26 @@ NAMES = {
 Predicted: TypeAlias = Iterable[tuple[Slab, Mapping[str, NDArray[Any]]]]
 
 
+def check_box(head: Head) -> None:
+    """Whether the cell of a structure can be a box of LAMMPS.
+
+    Raises:
+        InvalidRequest: some directions have a lattice vector and others none, or the three are
+            left-handed.
+    """
+    vectors = int(head.cell.any(axis=1).sum())
+    if vectors not in (0, 3):
+        raise InvalidRequest(
+            f"a LAMMPS box has three vectors, and the structure has {vectors}; state a cell with "
+            "three, or write *.xyz or *.columns"
+        )
+    if np.linalg.det(head.cell) < 0.0:
+        raise InvalidRequest(
+            "the vectors of a LAMMPS box are right-handed, and those of the structure are left-handed; "
+            "exchange two of them, or write *.xyz or *.columns"
+        )
+
+
 def write_lammps_dump(path: Path, head: Head, slabs: Callable[[], Predicted]) -> None:
     """Write one snapshot; atoms keep their order as `id`, types are those of the elements in the order
     of their atomic numbers, and positions are not wrapped.
@@ -35,9 +55,9 @@ def write_lammps_dump(path: Path, head: Head, slabs: Callable[[], Predicted]) ->
             times, since types and a box that encloses atoms without a cell stand before them.
 
     Raises:
-        InvalidRequest: some directions have a lattice vector and others none, or the three are
-            left-handed.
+        InvalidRequest: as `check_box`.
     """
+    check_box(head)
     box, types = _box(head, slabs), _types(slabs())
     with path.open("w", encoding="utf-8") as file:
         file.write(
@@ -71,21 +91,10 @@ def _types(slabs: Predicted) -> dict[int, int]:
 
 def _box(head: Head, slabs: Callable[[], Predicted]) -> str:
     """Its lines: of an orthogonal box, of a restricted triclinic one, or of a general one."""
-    with_vector = head.cell.any(axis=1)
-    if np.linalg.det(head.cell) < 0.0:
-        raise InvalidRequest(
-            "the vectors of a LAMMPS box are right-handed, and those of the structure are left-handed; "
-            "exchange two of them, or write *.xyz or *.columns"
-        )
     ends = " ".join("pp" if periodic else "ff" for periodic in head.pbc)
-    if not with_vector.any():
+    if not head.cell.any():
         low, high = _extent(slabs())
         return _lines(f"ITEM: BOX BOUNDS {ends}", np.column_stack([low, high]))
-    if not with_vector.all():
-        raise InvalidRequest(
-            "a LAMMPS box has three vectors, and the structure has "
-            f"{int(with_vector.sum())}; state a cell with three, or write *.xyz or *.columns"
-        )
     if np.count_nonzero(head.cell - np.diag(np.diag(head.cell))) == 0 and head.cell.min() >= 0:
         edges = np.column_stack([np.zeros(3), np.diag(head.cell)])
         return _lines(f"ITEM: BOX BOUNDS {ends}", edges)
