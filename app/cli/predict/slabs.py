@@ -157,7 +157,7 @@ def _write_file(path: Path, answer: Columns) -> None:
             yield slab, {name: answer.read(name, *rows) for name in predicted}
 
     if path.name.lower().endswith(DUMP):
-        write_lammps_dump(path, answer.head, slabs)
+        write_lammps_dump(path, answer.head, answer.slabs, slabs())
         return
     results = dict(answer.results)
     if "stress" in results:

@@ -21,6 +21,7 @@ NAMES = {
     "energies": "c_energy",
 }
 """Columns, by their names in extXYZ; Å, eV/Å and eV, as in the units `metal`."""
+Atoms: TypeAlias = Callable[[], Iterable[Slab]]
 Predicted: TypeAlias = Iterable[tuple[Slab, Mapping[str, NDArray[Any]]]]
 
 
@@ -44,28 +45,29 @@ def check_box(head: Head) -> None:
         )
 
 
-def write_lammps_dump(path: Path, head: Head, slabs: Callable[[], Predicted]) -> None:
+def write_lammps_dump(path: Path, head: Head, atoms: Atoms, predicted: Predicted) -> None:
     """Write one snapshot; atoms keep their order as `id`, types are those of the elements in the order
     of their atomic numbers, and positions are not wrapped.
 
     Args:
         path: of the file.
         head: of all atoms.
-        slabs: atoms, and by name what is predicted for each, all in their order; asked for several
-            times, since types and a box that encloses atoms without a cell stand before them.
+        atoms: all in their order; asked for again, since types and a box that encloses atoms without
+            a cell stand before them.
+        predicted: the same, and by name what is predicted for each.
 
     Raises:
         InvalidRequest: as `check_box`.
     """
     check_box(head)
-    box, types = _box(head, slabs), _types(slabs())
+    box, types = _box(head, atoms), _types(atoms())
     with path.open("w", encoding="utf-8") as file:
         file.write(
             f"ITEM: UNITS\nmetal\nITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{head.n_atoms}\n"
         )
         file.write(box)
         number = 0
-        for slab, values in slabs():
+        for slab, values in predicted:
             text = format_frame(Structure(slab.numbers, slab.positions), values)
             _, comment, rows = text.rstrip("\n").split("\n", 2)
             if not number:
@@ -81,19 +83,19 @@ def _columns(comment: str) -> Iterator[str]:
     return map(NAMES.__getitem__, said.partition("=")[2].split(":")[::3])
 
 
-def _types(slabs: Predicted) -> dict[int, int]:
+def _types(slabs: Iterable[Slab]) -> dict[int, int]:
     """From 1, by atomic number."""
     found: set[int] = set()
-    for slab, _ in slabs:
+    for slab in slabs:
         found.update(np.unique(slab.numbers).tolist())
     return {number: kind for kind, number in enumerate(sorted(found), 1)}
 
 
-def _box(head: Head, slabs: Callable[[], Predicted]) -> str:
+def _box(head: Head, atoms: Atoms) -> str:
     """Its lines: of an orthogonal box, of a restricted triclinic one, or of a general one."""
     ends = " ".join("pp" if periodic else "ff" for periodic in head.pbc)
     if not head.cell.any():
-        low, high = _extent(slabs())
+        low, high = _extent(atoms())
         return _lines(f"ITEM: BOX BOUNDS {ends}", np.column_stack([low, high]))
     if np.count_nonzero(head.cell - np.diag(np.diag(head.cell))) == 0 and head.cell.min() >= 0:
         edges = np.column_stack([np.zeros(3), np.diag(head.cell)])
@@ -114,10 +116,10 @@ def _restricted(cell: Floats) -> Floats:
     return bounds
 
 
-def _extent(slabs: Predicted) -> tuple[Floats, Floats]:
+def _extent(slabs: Iterable[Slab]) -> tuple[Floats, Floats]:
     ends = [
         (slab.positions.min(axis=0), slab.positions.max(axis=0))
-        for slab, _ in slabs
+        for slab in slabs
         if len(slab.numbers)
     ]
     low = np.min([each for each, _ in ends], axis=0)

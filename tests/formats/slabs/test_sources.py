@@ -128,7 +128,7 @@ def dumped(atoms: Atoms, forces: np.ndarray, folder: Path) -> None:
             yield slab, {"forces": forces[of], "energies": np.ones(len(slab.numbers))}
 
     head = Head(len(atoms), np.array(atoms.cell), np.array(atoms.pbc))
-    write_lammps_dump(folder / "out.dump", head, slabs)
+    write_lammps_dump(folder / "out.dump", head, lambda: (s for s, _ in slabs()), slabs())
 
 
 @pytest.mark.parametrize("style", ["atomic", "charge", "full"])
