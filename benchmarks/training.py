@@ -32,7 +32,7 @@ from benchmarks.worker import Worker, started
 OWN, PEER = "equipot", "nequip-allegro"
 MODULES = {OWN: "benchmarks.own_training", PEER: "benchmarks.peers.nequip_allegro_training"}
 PRECISIONS = ("eager", "tf32", "bfloat16")
-MODES = (*PRECISIONS, *(f"equiformer {precision}" for precision in PRECISIONS))
+MODES = ("kernel", *PRECISIONS, *(f"equiformer {precision}" for precision in PRECISIONS))
 PEER_MODES = ("eager", "compile")
 BATCHES = 4
 """Different batches that take turns."""
@@ -82,7 +82,7 @@ def require_right(worker: Worker, mode: str) -> None:
     """End where the second derivative is wrong; in low precision it has no digits to compare."""
     error = worker.description["second_derivative_error"]
     print(f"{mode}: second derivative off by {error:.1e}", file=sys.stderr)
-    if mode.endswith(("eager", "compile")) and not error < LARGEST_ERROR:
+    if mode.endswith(("eager", "compile", "kernel")) and not error < LARGEST_ERROR:
         raise SystemExit(f"{mode}: the gradient of the forces' loss is off by {error:.1%}")
 
 
@@ -117,7 +117,7 @@ def arguments() -> argparse.Namespace:
         nargs="+",
         choices=MODES,
         default=["eager"],
-        help="of ours: Allegro in full, or in less precision; Equiformer with its defaults",
+        help="of ours: Allegro in full or less precision, or in the kernel; Equiformer's defaults",
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each median")

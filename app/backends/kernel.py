@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.atoms.structure import Floats
 from app.backends.artifact import ERRORS, OUTPUTS, Execution, Feeds
 from app.backends.device import Device
 from app.backends.exported import ExportedBackend
@@ -27,7 +28,7 @@ from app.store.card import ModelCard
 
 SLOTS_PER_RUN = 4096
 """Edge slots of a portion: some thirty tiles of the kernel."""
-INTERFACE = 1
+INTERFACE = 2
 """`EQUIPOT_INTERFACE` of the header whose structures are repeated below."""
 MESSAGE_BYTES = 512
 WHEELS = (("Linux", "x86_64"),)
@@ -60,6 +61,12 @@ class _Portion(ctypes.Structure):
         ("edge_gradients", c_void_p),
         ("errors", c_void_p),
     )
+
+
+class _Gradient(ctypes.Structure):
+    """`EquipotGradient`."""
+
+    _fields_ = (("name", c_char_p), ("sums", c_void_p), ("count", c_int64))
 
 
 _TYPES: dict[str, Any] = {
@@ -110,24 +117,61 @@ class KernelArtifact:
             RuntimeError: it fails, such as for want of memory; with its message.
         """
         n, k = feeds["mask"].shape
-        given: dict[str, NDArray[Any]] = {
-            name: np.ascontiguousarray(feeds[name], _TYPES[name]) for name in self.inputs
-        }
         energies, errors = np.empty(n), np.empty((len(ERRORS), n))
         gradients = np.empty((n, k, 3), np.float32)
-        pointers = {name: array.ctypes.data for name, array in given.items()}
-        portion = _Portion(n, k, **pointers, energies=energies.ctypes.data)
+        portion, given = self._portion(feeds, energies)
         if OUTPUTS[1] in wanted:
             portion.edge_gradients = gradients.ctypes.data
         if set(ERRORS) & set(wanted):
             portion.errors = errors.ctypes.data
-        message = _message()
-        if self._library.equipot_allegro_run(
-            self._network, ctypes.byref(portion), message, c_int64(len(message))
-        ):
-            raise RuntimeError(message.value.decode())
+        self._call(self._library.equipot_allegro_run, portion, given)
         answers = dict(zip((*OUTPUTS, *ERRORS), (energies, gradients, *errors), strict=True))
         return [answers[name] for name in wanted]
+
+    def weight_gradients(self, feeds: Feeds, factors: Floats, sums: Mapping[str, Floats]) -> Floats:
+        """Add the gradient of a sum of energies by the network's weights.
+
+        Args:
+            feeds: as `run` takes them.
+            factors: (n,), the number by which the energy of each atom is multiplied in that sum.
+            sums: what it is added to, by the names of the weights; float64 in memory order.
+
+        Returns:
+            energies: (n,), eV.
+
+        Raises:
+            RuntimeError: a weight's sums are missing or of another size, or memory runs out.
+        """
+        energies, of_atoms = np.empty(len(feeds["mask"])), np.ascontiguousarray(factors, np.float64)
+        portion, given = self._portion(feeds, energies)
+        arrays = (_Gradient * len(sums))(
+            *(_Gradient(name.encode(), one.ctypes.data, one.size) for name, one in sums.items())
+        )
+        function = self._library.equipot_allegro_weight_gradients
+        self._call(
+            function,
+            portion,
+            (given, of_atoms, sums),
+            of_atoms.ctypes.data_as(c_void_p),
+            arrays,
+            c_int64(len(sums)),
+        )
+        return energies
+
+    def _portion(self, feeds: Feeds, energies: Floats) -> tuple[_Portion, Any]:
+        """What the library is given, and the arrays to which it points."""
+        given: dict[str, NDArray[Any]] = {
+            name: np.ascontiguousarray(feeds[name], _TYPES[name]) for name in self.inputs
+        }
+        pointers = {name: array.ctypes.data for name, array in given.items()}
+        return _Portion(*feeds["mask"].shape, **pointers, energies=energies.ctypes.data), given
+
+    def _call(self, function: Any, portion: _Portion, held: Any, *arguments: Any) -> None:
+        """Run a function of the library on a portion, whose arrays are held until then."""
+        message = _message()
+        size = c_int64(len(message))
+        if function(self._network, ctypes.byref(portion), *arguments, message, size):
+            raise RuntimeError(message.value.decode())
 
 
 def open_kernel(
@@ -158,6 +202,28 @@ def open_kernel(
         raise BackendError(
             f"the kernel is for the CPU, not for '{device}'; choose it, or choose backend 'onnx'"
         )
+    library, runtime = load_library(level)
+    artifacts = [KernelArtifact(library, network) for network in read_networks(card, folder)]
+    return ExportedBackend(
+        card,
+        artifacts,
+        artifacts,
+        runtime=runtime,
+        threads=worker_threads(threads),
+        slots=slots,
+        deterministic=deterministic,
+    )
+
+
+def load_library(level: str = "") -> tuple[ctypes.CDLL, str]:
+    """The kernel's library, and what it is.
+
+    Args:
+        level: vector instructions, of `equipot_kernel.LEVELS`; the best ones here if empty.
+
+    Raises:
+        BackendError: the kernel is not installed, cannot be loaded, or is of another interface.
+    """
     kernel = require_kernel()
     try:
         name = level or kernel.best_level()
@@ -169,16 +235,7 @@ def open_kernel(
             f"equipot-kernel {kernel.version()} has interface {interface}, and {INTERFACE} is wanted; "
             "install the one that belongs to this version of equipot"
         )
-    artifacts = [KernelArtifact(library, network) for network in read_networks(card, folder)]
-    return ExportedBackend(
-        card,
-        artifacts,
-        artifacts,
-        runtime=f"equipot-kernel {kernel.version()} with {name}",
-        threads=worker_threads(threads),
-        slots=slots,
-        deterministic=deterministic,
-    )
+    return library, f"equipot-kernel {kernel.version()} with {name}"
 
 
 def require_kernel() -> ModuleType:

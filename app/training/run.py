@@ -40,6 +40,7 @@ MAY_CHANGE = (
     "patience",
     "checkpoint_steps",
     "checkpoint_minutes",
+    "step",
     "device",
     "threads",
     "edges_at_once",

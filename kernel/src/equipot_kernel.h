@@ -11,7 +11,7 @@ extern "C" {
 #define EQUIPOT_API __attribute__((visibility("default")))
 
 /* Raised whenever anything below changes. */
-#define EQUIPOT_INTERFACE 1
+#define EQUIPOT_INTERFACE 2
 EQUIPOT_API int equipot_interface(void);
 
 /* One array: `reals` or `integers` points to its `count` numbers, row by row, and the other is null. */
@@ -36,6 +36,13 @@ typedef struct {
   double* errors;                  /* (3, n): energy errors, force errors, novelty; null where not wanted */
 } EquipotPortion;
 
+/* Gradients by the weights of this name are added to `sums`, `count` numbers, row by row. */
+typedef struct {
+  const char* name;
+  double* sums;
+  int64_t count;
+} EquipotGradient;
+
 typedef struct EquipotAllegro EquipotAllegro;
 
 /* The level of vector instructions that this processor has: 0, 1 (AVX2 with FMA) or 2 (AVX-512F). */
@@ -51,6 +58,14 @@ EQUIPOT_API void equipot_allegro_close(EquipotAllegro* network);
    is wrong in `message`. */
 EQUIPOT_API int equipot_allegro_run(const EquipotAllegro* network, const EquipotPortion* portion,
                                     char* message, int64_t size);
+
+/* Evaluate a portion, and add the gradients of sum_i factors[i] energies[i], of (n,) factors, by the
+   network's weights to the arrays of their names, all of which have to be given. `edge_gradients` and
+   `errors` are not looked at. From any number of threads, with arrays of their own. Returns as above. */
+EQUIPOT_API int equipot_allegro_weight_gradients(const EquipotAllegro* network,
+                                                 const EquipotPortion* portion, const double* factors,
+                                                 const EquipotGradient* arrays, int64_t count,
+                                                 char* message, int64_t size);
 
 #ifdef __cplusplus
 }

@@ -55,13 +55,16 @@ void estimate(const Uncertainty& head, int width, int species, const float* feat
 // Atoms of a portion, a tile at a time.
 class Run {
  public:
-  Run(const Network& network, const EquipotPortion& portion, Arena& arena, int most_edges)
+  Run(const Network& network, const EquipotPortion& portion, Arena& arena, int most_edges,
+      const double* factors, Gradients* sums)
       : network_(network),
         portion_(portion),
-        tile_(network, arena, most_edges, portion.edge_gradients != nullptr) {}
+        factors_(factors),
+        tile_(network, arena, most_edges, sums || portion.edge_gradients, sums) {}
 
   void add(int64_t atom) {
-    tile_.begin_atom(int(portion_.species[atom]), network_.takes_charge ? portion_.charge[atom] : 0);
+    tile_.begin_atom(int(portion_.species[atom]), network_.takes_charge ? portion_.charge[atom] : 0,
+                     factors_ ? factors_[atom] : 1);
     atoms_.push_back(atom);
     for (int64_t at = atom * portion_.slots; at < (atom + 1) * portion_.slots; ++at)
       if (portion_.mask[at]) {
@@ -94,6 +97,7 @@ class Run {
  private:
   const Network& network_;
   const EquipotPortion& portion_;
+  const double* factors_;
   Tile tile_;
   std::vector<int64_t> atoms_, slots_;
 };
@@ -111,7 +115,9 @@ void check(const Network& network, const EquipotPortion& portion) {
       throw std::invalid_argument("the species of a neighbour is out of range");
 }
 
-void run(const Network& network, const EquipotPortion& portion) {
+// With factors, the gradients of their products with the energies are added to the sums.
+void run(const Network& network, const EquipotPortion& portion, const double* factors = nullptr,
+         Gradients* sums = nullptr) {
   check(network, portion);
   std::vector<int> degrees(portion.atoms);
   int most = tile_edges;
@@ -123,7 +129,7 @@ void run(const Network& network, const EquipotPortion& portion) {
   if (portion.edge_gradients)
     std::fill_n(portion.edge_gradients, 3 * portion.atoms * portion.slots, 0.0f);
   thread_local Arena arena;  // kept, so that its pages are there
-  Run tiles(network, portion, arena, most);
+  Run tiles(network, portion, arena, most, factors, sums);
   for (int64_t atom = 0; atom < portion.atoms; ++atom) {
     if (!tiles.has_room(degrees[atom])) tiles.evaluate();
     tiles.add(atom);
@@ -161,4 +167,17 @@ void equipot_allegro_close(EquipotAllegro* network) { delete network; }
 int equipot_allegro_run(const EquipotAllegro* network, const EquipotPortion* portion, char* message,
                         int64_t size) {
   return tell(message, size, [&] { run(network->network, *portion); }) ? 0 : 1;
+}
+
+int equipot_allegro_weight_gradients(const EquipotAllegro* network, const EquipotPortion* portion,
+                                     const double* factors, const EquipotGradient* arrays,
+                                     int64_t count, char* message, int64_t size) {
+  const auto add = [&] {
+    EquipotPortion energies = *portion;
+    energies.edge_gradients = nullptr, energies.errors = nullptr;
+    Gradients sums(network->network);
+    run(network->network, energies, factors, &sums);
+    sums.add_to(arrays, count);
+  };
+  return tell(message, size, add) ? 0 : 1;
 }

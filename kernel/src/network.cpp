@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 namespace equipot {
 namespace {
@@ -35,6 +36,7 @@ Product read_product(const Tensors& tensors, const std::string& name, int channe
   const std::vector<int> in_starts = starts_of(ins), out_starts = starts_of(outs);
   Product product;
   product.in_width = in_starts.back();
+  product.paths = paths;
   product.scalars = tensors.integer(name + ".scalars");
   product.others = out_starts.back() - product.scalars;
 
@@ -68,9 +70,15 @@ Product read_product(const Tensors& tensors, const std::string& name, int channe
     product.by_out.push_back(block);
   }
 
+  product.weights.resize(size_t(paths) * padded_channels);
+  for (int p = 0; p < paths; ++p)
+    for (int c = 0; c < channels; ++c)
+      product.weights[size_t(p) * padded_channels + c] =
+          float(normalization * weights[size_t(c) * paths + p]);
   product.coefficients.resize(size_t(terms) * padded_channels);
   for (int t = 0; t < terms; ++t) {
-    product.by_pair.push_back({pair_of[out[t]][in[t]], environment[t], t, false});
+    product.by_pair.push_back(
+        {pair_of[out[t]][in[t]], environment[t], path[t], t, float(value[t]), false, false});
     for (int c = 0; c < channels; ++c)
       product.coefficients[size_t(t) * padded_channels + c] =
           float(normalization * value[t] * weights[size_t(c) * paths + path[t]]);
@@ -79,11 +87,15 @@ Product read_product(const Tensors& tensors, const std::string& name, int channe
   std::stable_sort(product.by_pair.begin(), product.by_pair.end(),
                    [](const auto& a, const auto& b) { return a.pair < b.pair; });
   std::stable_sort(product.by_environment.begin(), product.by_environment.end(),
-                   [](const auto& a, const auto& b) { return a.environment < b.environment; });
-  for (int t = 0; t < terms; ++t)
-    product.by_environment[t].last =
-        t + 1 == terms ||
-        product.by_environment[t + 1].environment != product.by_environment[t].environment;
+                   [](const auto& a, const auto& b) {
+                     return std::tie(a.environment, a.path) < std::tie(b.environment, b.path);
+                   });
+  for (int t = 0; t < terms; ++t) {
+    Product::Term& term = product.by_environment[t];
+    const Product::Term* next = t + 1 < terms ? &term + 1 : nullptr;
+    term.last = !next || next->environment != term.environment;
+    term.last_of_path = term.last || next->path != term.path;
+  }
   return product;
 }
 
@@ -149,7 +161,7 @@ Network::Network(const Tensors& tensors)
   for (const std::vector<int>& widths : {two_body, latent, hidden})
     for (int one : widths) most_rows = std::max(most_rows, one);
 
-  const double normalization = tensors.real("normalization");
+  normalization = tensors.real("normalization");
   const int count = tensors.integer("num_layers");
   for (int l = 0; l < count; ++l) {
     const std::string name = "layers." + std::to_string(l);

@@ -32,13 +32,15 @@ struct Block {
 // and the outputs are out[c, o] = sum_i M[(o, i), c] in[c, i].
 struct Product {
   struct Term {
-    int pair, environment, coefficients;
-    bool last;  // of its environment component, in `by_environment`
+    int pair, environment, path, coefficients;
+    float value;             // coefficients[term, c] = value * weights[path, c]
+    bool last_of_path, last;  // of its path, and of its environment component, in `by_environment`
   };
-  int in_width, scalars, others, pairs;  // of the outputs, the scalars of each path come first
-  std::vector<Block> by_out, by_in;      // the same entries, as rows of outputs and as rows of inputs
+  int in_width, scalars, others, pairs, paths;  // of the outputs, the scalars of each path come first
+  std::vector<Block> by_out, by_in;  // the same entries, as rows of outputs and as rows of inputs
   std::vector<Term> by_pair, by_environment;
-  std::vector<float> coefficients;  // (terms, padded channels), with the normalisation of e
+  std::vector<float> coefficients;  // (terms, padded channels)
+  std::vector<float> weights;       // (paths, padded channels), with the normalisation of e
 };
 
 struct Layer {
@@ -81,6 +83,7 @@ struct Network {
 
   int elements, degrees, harmonics, scalars, channels, padded_channels, bessels, power;
   float cutoff;
+  double normalization;
   bool takes_charge;
 
   struct Step {

@@ -138,18 +138,32 @@ inline void multiply_segments(const Block& block, const float* left, const float
 }
 
 // by_environment[c, j] = sum over the terms of j of coefficients[term, c] maps[c, pair], for so many
-// channels; the lanes of `maps` are added up at last.
+// channels from `channel` on; the lanes of `maps` are added up at last. Where there are `by_weight`,
+// (paths, entry) vectors, the weights' gradients are added to them: the sum over the terms of a path of
+// environment[j, c] value[term] maps[c, pair].
 template <int channels>
-inline void contract(const Product& product, const float* coefficients, int entry,
-                     const float* maps, float* by_environment, int environments) {
-  Vector totals[channels] = {};
+inline void contract(const Product& product, int channel, int entry, const float* maps,
+                     float* by_environment, int environments, const float* environment,
+                     float* by_weight) {
+  Vector totals[channels] = {}, of_path[channels] = {};
   const size_t map = size_t(product.pairs) * width;
-  for (size_t t = 0; t < product.by_environment.size(); ++t) {
-    const Product::Term& term = product.by_environment[t];
-    const float* factors = coefficients + size_t(term.coefficients) * entry;
+  for (const Product::Term& term : product.by_environment) {
 #pragma GCC unroll 4
     for (int c = 0; c < channels; ++c)
-      totals[c] += factors[c] * load(maps + c * map + size_t(term.pair) * width);
+      of_path[c] += term.value * load(maps + c * map + size_t(term.pair) * width);
+    if (!term.last_of_path) continue;
+    const float* weights = &product.weights[size_t(term.path) * entry + channel];
+#pragma GCC unroll 4
+    for (int c = 0; c < channels; ++c) totals[c] += weights[c] * of_path[c];
+    if (by_weight) {
+      const float* values = environment + term.environment * entry + channel;
+      float* out = by_weight + (size_t(term.path) * entry + channel) * width;
+#pragma GCC unroll 4
+      for (int c = 0; c < channels; ++c)
+        store(out + c * width, load(out + c * width) + values[c] * of_path[c]);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < channels; ++c) of_path[c] = Vector{};
     if (!term.last) continue;
 #pragma GCC unroll 4
     for (int c = 0; c < channels; ++c) {
@@ -161,11 +175,12 @@ inline void contract(const Product& product, const float* coefficients, int entr
 
 }  // namespace
 
-Tile::Tile(const Network& network, Arena& arena, int most_edges, bool gradient)
+Tile::Tile(const Network& network, Arena& arena, int most_edges, bool gradient, Gradients* sums)
     : network_(network),
       arena_(arena),
-      stride_((most_edges + width - 1) / width * width + width),
-      gradient_(gradient) {
+      stride_(padded(most_edges) + width),
+      gradient_(gradient),
+      sums_(sums) {
   neighbor_.resize(stride_);
   atom_of_.resize(stride_);
   arena_.restart();
@@ -203,34 +218,49 @@ void Tile::lay_out() {
   centres_ = arena_.take(size_t(tile_atoms) * n.embedding_width);
   const int vectors = stride_ / width * width;
   segment_ = arena_.take(size_t(vectors) * std::max(n.harmonics, ins + outs + products));
-  const auto slopes = [&](const std::vector<int>& widths) {
-    std::vector<float*> out;
-    for (int one : widths) out.push_back(rows(tape * one));
+  const int kept = sums_ ? 1 : 0;
+  const auto hidden = [&](const std::vector<int>& widths, float* even, float* odd) {
+    Hidden out;
+    for (size_t k = 0; k < widths.size(); ++k) {
+      out.values.push_back(kept ? rows(widths[k]) : k % 2 ? odd : even);
+      out.slopes.push_back(rows(tape * widths[k]));
+    }
     return out;
   };
-  const auto hidden = [](const Mlp& mlp) {
+  const auto widths_of = [](const Mlp& mlp) {
     std::vector<int> widths;
     for (const Linear& linear : mlp) widths.push_back(linear.forward.columns());
     return widths;
   };
-  embedding_slopes_ = slopes(hidden(n.embedding));
+  embedding_hidden_ = hidden(widths_of(n.embedding), one_, two_);
   tapes_.clear();
   for (const Layer& layer : n.layers) {
-    const size_t map = size_t(layer.product.pairs) * n.padded_channels;
-    tapes_.push_back({rows(weights), rows(n.channels * layer.product.in_width),
-                      arena_.take(map * tile_atoms), rows(n.scalars), slopes(hidden(layer.rest))});
+    const Product& product = layer.product;
+    const size_t map = size_t(product.pairs) * n.padded_channels;
+    tapes_.push_back({rows(weights), rows(n.channels * product.in_width),
+                      arena_.take(map * tile_atoms), rows(n.scalars),
+                      hidden(widths_of(layer.rest), one_, two_),
+                      kept ? rows(n.channels * product.scalars) : products_,
+                      kept ? rows(n.channels * product.others) : outputs_,
+                      rows(kept * n.scalars),
+                      arena_.take(size_t(kept) * n.harmonics * n.padded_channels * tile_atoms)});
   }
   std::vector<int> widths;
   for (const Linear& linear : n.readout) widths.push_back(linear.forward.rows());
-  readout_slopes_ = slopes(widths);
+  readout_hidden_ = hidden(widths, one_, two_);
+  const int widest = padded(std::max({n.most_rows, n.channels * products, n.channels}));
+  transposed_ = arena_.take(size_t(kept) * stride_ * widest);
+  transposed_x_ = arena_.take(size_t(kept) * stride_ * padded(n.scalars));
   grad_x_ = rows(tape * n.scalars), grad_tensors_ = rows(tape * n.channels * ins);
   grad_weights_ = rows(tape * weights), grad_harmonics_ = rows(tape * n.harmonics);
   grad_envelope_ = rows(tape), maps_grad_ = arena_.take(size_t(tape) * pairs * width * block_channels);
 }
 
-void Tile::begin_atom(int species, float charge) {
+void Tile::begin_atom(int species, float charge, double factor) {
   species_.resize(atoms_), charge_.resize(atoms_), begins_.resize(atoms_ + 1);
+  factors_.resize(atoms_);
   species_.push_back(species);
+  factors_.push_back(factor);
   charge_.push_back(charge);
   begins_.push_back(edges_);
   ++atoms_;
@@ -262,9 +292,10 @@ void Tile::evaluate() {
   std::fill_n(grad_harmonics_, size_t(network_.harmonics) * stride_, 0.0f);
   std::fill_n(grad_envelope_, stride_, 0.0f);
   backward_readout();
-  for (size_t l = tapes_.size(); l-- > 0;) backward(network_.layers[l], tapes_[l]);
+  for (size_t l = tapes_.size(); l-- > 0;)
+    backward(network_.layers[l], tapes_[l], sums_ ? &sums_->layers[l] : nullptr);
   backward_embedding();
-  backward_geometry();
+  if (!sums_) backward_geometry();
 }
 
 // Distances, directions, the envelope u, the radial basis b_n(r) u(r) and the harmonics.
@@ -317,15 +348,16 @@ void Tile::embed() {
       }
       centres_[f * tile_atoms + atom] = value;
     }
+  float* hidden = embedding_hidden_.values[0];
   for (int f = 0; f < n.embedding_width; ++f) {
     const float *neighbors = &n.neighbor[size_t(f) * n.elements], *centres = centres_ + f * tile_atoms;
-    float* out = one_ + f * stride_;
+    float* out = hidden + f * stride_;
     for (int edge = 0; edge < padded_; ++edge)
       out[edge] = neighbors[neighbor_[edge]] + centres[atom_of_[edge]];
   }
-  n.radial.forward.multiply(bessels_, stride_, one_, stride_, padded_, true);
-  silu(one_, gradient_ ? embedding_slopes_[0] : nullptr, n.embedding_width);
-  run(n.embedding, one_, embedded_, embedding_slopes_);
+  n.radial.forward.multiply(bessels_, stride_, hidden, stride_, padded_, true);
+  silu(hidden, gradient_ ? embedding_hidden_.slopes[0] : nullptr, n.embedding_width);
+  run(n.embedding, embedding_hidden_, embedded_);
   for (int f = 0; f < n.scalars; ++f)
     for (int edge = 0; edge < padded_; edge += width)
       store(x_ + f * stride_ + edge, load(embedded_ + f * stride_ + edge) * load(envelope_ + edge));
@@ -342,6 +374,7 @@ void Tile::embed() {
 void Tile::forward(const Layer& layer, LayerTape& tape, float* next) {
   const Network& n = network_;
   const Product& product = layer.product;
+  if (sums_) std::copy_n(x_, size_t(n.scalars) * stride_, tape.x);
   environment(layer, tape);
   const size_t map = size_t(product.pairs) * n.padded_channels;
   for (int atom = 0; atom < atoms_; ++atom) {
@@ -349,17 +382,18 @@ void Tile::forward(const Layer& layer, LayerTape& tape, float* next) {
     for (int c = 0; begin < end && c < n.channels; ++c)
       for (const Block& block : product.by_out) {
         const int others = block.first - product.scalars;
-        float* out = others < 0 ? products_ + (c * product.scalars + block.first) * stride_
-                                : outputs_ + (c * product.others + others) * stride_;
+        float* out = others < 0 ? tape.products + (c * product.scalars + block.first) * stride_
+                                : tape.outputs + (c * product.others + others) * stride_;
         apply(block, tape.maps + atom * map + c, n.padded_channels,
               tape.tensors + size_t(c) * product.in_width * stride_, out, stride_, begin, end);
       }
   }
   // x <- (x + a u MLP(x, products)) / sqrt(1 + a^2)
-  layer.old.forward.multiply(x_, stride_, one_, stride_, padded_);
-  layer.fresh.forward.multiply(products_, stride_, one_, stride_, padded_, true);
-  silu(one_, gradient_ ? tape.slopes[0] : nullptr, layer.old.forward.rows());
-  run(layer.rest, one_, tape.update, tape.slopes);
+  float* hidden = tape.hidden.values[0];
+  layer.old.forward.multiply(x_, stride_, hidden, stride_, padded_);
+  layer.fresh.forward.multiply(tape.products, stride_, hidden, stride_, padded_, true);
+  silu(hidden, gradient_ ? tape.hidden.slopes[0] : nullptr, layer.old.forward.rows());
+  run(layer.rest, tape.hidden, tape.update);
   for (int f = 0; f < n.scalars; ++f)
     for (int edge = 0; edge < padded_; edge += width) {
       float* x = x_ + f * stride_ + edge;
@@ -368,10 +402,10 @@ void Tile::forward(const Layer& layer, LayerTape& tape, float* next) {
     }
   if (layer.last) return;
   const int apart = (1 + product.others) * stride_;  // channels of the next tensors
-  layer.mix_scalar.forward.multiply(products_, stride_, next, apart, padded_);
+  layer.mix_scalar.forward.multiply(tape.products, stride_, next, apart, padded_);
   for (size_t k = 0, component = 0; k < layer.mix_tensor.size(); ++k)
     for (int m = 0; m < layer.mix_widths[k]; ++m, ++component)
-      layer.mix_tensor[k].forward.multiply(outputs_ + component * stride_,
+      layer.mix_tensor[k].forward.multiply(tape.outputs + component * stride_,
                                            product.others * stride_,
                                            next + (1 + component) * stride_, apart, padded_);
 }
@@ -398,6 +432,8 @@ void Tile::environment(const Layer& layer, LayerTape& tape) {
           sums[j * n.padded_channels + c] = sum(total);
         }
       }
+    if (sums_)
+      std::copy(sums.begin(), sums.end(), tape.environments + atom * sums.size());
     float* maps = tape.maps + size_t(atom) * product.pairs * n.padded_channels;
     std::fill_n(maps, size_t(product.pairs) * n.padded_channels, 0.0f);
     for (int c = 0; c < n.padded_channels; c += width) {
@@ -420,25 +456,29 @@ void Tile::environment(const Layer& layer, LayerTape& tape) {
 void Tile::read_out() {
   const Network& n = network_;
   const float* hidden = x_;
-  float* buffers[] = {one_, two_};
   for (size_t k = 0; k < n.readout.size(); ++k) {
-    float* out = buffers[k % 2];
+    float* out = readout_hidden_.values[k];
     n.readout[k].forward.multiply(hidden, stride_, out, stride_, padded_);
-    silu(out, gradient_ ? readout_slopes_[k] : nullptr, n.readout[k].forward.rows());
+    silu(out, gradient_ ? readout_hidden_.slopes[k] : nullptr, n.readout[k].forward.rows());
     hidden = out;
   }
   for (int atom = 0; atom < atoms_; ++atom) {
     const int begin = begins_[atom], end = begins_[atom + 1];
     const double scale = n.scale[species_[atom]];
     float* features = features_ + size_t(atom) * n.features;
+    double unscaled = 0;
     for (int f = 0; f < n.features; ++f) {
       Vector total = {};
       for (int edge = begin; edge < end; edge += width)
         total += first(load(hidden + f * stride_ + edge), end - edge);
       features[f] = float(sum(total) * scale);
       energies_[atom] += double(n.last[f]) * features[f];
+      if (!sums_) continue;
+      sums_->last[f] += factors_[atom] * features[f];
+      unscaled += double(n.last[f]) * sum(total);
     }
-    std::fill(seed_ + begin, seed_ + end, float(scale));
+    if (sums_) sums_->scale[species_[atom]] += factors_[atom] * n.normalization * unscaled;
+    std::fill(seed_ + begin, seed_ + end, float(scale * factors_[atom]));
   }
 }
 
@@ -522,28 +562,33 @@ void Tile::times(float* values, const float* factors, int rows) {
     }
 }
 
-// `in` is one_; slopes[k] are those of the layer before linear k, the first of which exist already.
-void Tile::run(const Mlp& mlp, const float* in, float* out, const std::vector<float*>& slopes) {
-  float* buffers[] = {two_, one_};
+// From what came out of the SiLU before the first layer, which is there already.
+void Tile::run(const Mlp& mlp, const Hidden& hidden, float* out) {
   for (size_t k = 0; k < mlp.size(); ++k) {
     const bool end = k + 1 == mlp.size();
-    float* to = end ? out : buffers[k % 2];
-    mlp[k].forward.multiply(in, stride_, to, stride_, padded_);
-    if (!end) silu(to, gradient_ ? slopes[k + 1] : nullptr, mlp[k].forward.rows());
-    in = to;
+    float* to = end ? out : hidden.values[k + 1];
+    mlp[k].forward.multiply(hidden.values[k], stride_, to, stride_, padded_);
+    if (!end) silu(to, gradient_ ? hidden.slopes[k + 1] : nullptr, mlp[k].forward.rows());
   }
 }
 
 // From the gradient by the output, in one_, to that by what went into the SiLU before the first layer.
-void Tile::run_back(const Mlp& mlp, const float* gradient, float* out,
-                    const std::vector<float*>& slopes) {
+void Tile::run_back(const Mlp& mlp, const Hidden& hidden, const float* gradient, float* out,
+                    std::vector<MatrixGradient>* sums) {
   float* buffers[] = {two_, one_};
   for (size_t k = mlp.size(), step = 0; k-- > 0; ++step) {
+    const int columns = mlp[k].forward.columns();
+    if (sums) (*sums)[k].add(gradient, stride_, transposed(hidden.values[k], stride_, columns), edges_);
     float* to = k == 0 ? out : buffers[step % 2];
     mlp[k].backward.multiply(gradient, stride_, to, stride_, padded_);
-    times(to, slopes[k], mlp[k].forward.columns());
+    times(to, hidden.slopes[k], columns);
     gradient = to;
   }
+}
+
+const float* Tile::transposed(const float* in, size_t stride, int rows) {
+  transpose(in, stride, rows, padded_, transposed_);
+  return transposed_;
 }
 
 void Tile::backward_readout() {
@@ -554,7 +599,12 @@ void Tile::backward_readout() {
       store(gradient + f * stride_ + edge, load(seed_ + edge) * n.last[f]);
   float* buffers[] = {two_, one_};
   for (size_t k = n.readout.size(), step = 0; k-- > 0; ++step) {
-    times(gradient, readout_slopes_[k], n.readout[k].forward.rows());
+    times(gradient, readout_hidden_.slopes[k], n.readout[k].forward.rows());
+    if (sums_) {
+      const float* in = k == 0 ? x_ : readout_hidden_.values[k - 1];
+      sums_->readout[k].add(gradient, stride_,
+                            transposed(in, stride_, n.readout[k].forward.columns()), edges_);
+    }
     float* to = k == 0 ? grad_x_ : buffers[step % 2];
     n.readout[k].backward.multiply(gradient, stride_, to, stride_, padded_);
     gradient = to;
@@ -563,46 +613,68 @@ void Tile::backward_readout() {
 
 // What `forward` does, in reverse: from grad_x_ and grad_tensors_ by what comes out to those by what
 // went in.
-void Tile::backward(const Layer& layer, LayerTape& tape) {
+void Tile::backward(const Layer& layer, LayerTape& tape, LayerGradients* sums) {
   const Network& n = network_;
   const Product& product = layer.product;
   const float factor = layer.amount * layer.norm;
+  const float shrinking = layer.amount * layer.norm * layer.norm;
+  double by_amount = 0;  // (u m - a (x + a u m) / (1 + a^2)) / sqrt(1 + a^2), m what the MLP says
   for (int edge = 0; edge < padded_; edge += width) {
-    const Vector u = load(envelope_ + edge) * factor;
-    Vector by_envelope = {};
+    const Vector envelope = load(envelope_ + edge), u = envelope * factor;
+    Vector by_envelope = {}, by_amounts = {};
     for (int f = 0; f < n.scalars; ++f) {
       const int at = f * stride_ + edge;
-      const Vector gradient = load(grad_x_ + at);
-      by_envelope += gradient * load(tape.update + at);
+      const Vector gradient = load(grad_x_ + at), update = load(tape.update + at);
+      by_envelope += gradient * update;
+      if (sums) {
+        const Vector added = envelope * update;
+        by_amounts += gradient * (added - shrinking * (load(tape.x + at) + layer.amount * added));
+      }
       store(one_ + at, gradient * u);
       store(grad_x_ + at, gradient * layer.norm);
     }
+    by_amount += sum(first(by_amounts, edges_ - edge));
     store(grad_envelope_ + edge, load(grad_envelope_ + edge) + by_envelope * factor);
   }
   float* hidden = layer.rest.size() % 2 ? two_ : one_;
-  run_back(layer.rest, one_, hidden, tape.slopes);
+  run_back(layer.rest, tape.hidden, one_, hidden, sums ? &sums->rest : nullptr);
   layer.old.backward.multiply(hidden, stride_, grad_x_, stride_, padded_, true);
   layer.fresh.backward.multiply(hidden, stride_, products_, stride_, padded_);
+  const int apart = (1 + product.others) * stride_;  // channels of the next tensors
+  if (sums) {
+    sums->amount += layer.norm * by_amount;
+    transpose(tape.x, stride_, n.scalars, padded_, transposed_x_);
+    sums->old.add(hidden, stride_, transposed_x_, edges_);
+    const float* products = transposed(tape.products, stride_, n.channels * product.scalars);
+    sums->fresh.add(hidden, stride_, products, edges_);
+    if (!layer.last) sums->mix_scalar.add(grad_tensors_, apart, products, edges_);
+  }
   if (!layer.last) {
-    const int apart = (1 + product.others) * stride_;
+    const int wide = product.others * stride_;
     layer.mix_scalar.backward.multiply(grad_tensors_, apart, products_, stride_, padded_, true);
     for (size_t k = 0, component = 0; k < layer.mix_tensor.size(); ++k)
-      for (int m = 0; m < layer.mix_widths[k]; ++m, ++component)
-        layer.mix_tensor[k].backward.multiply(grad_tensors_ + (1 + component) * stride_, apart,
-                                              outputs_ + component * stride_,
-                                              product.others * stride_, padded_);
+      for (int m = 0; m < layer.mix_widths[k]; ++m, ++component) {
+        const float* gradient = grad_tensors_ + (1 + component) * stride_;
+        const size_t row = component * stride_;
+        if (sums)
+          sums->mix_tensor[k].add(gradient, apart,
+                                  transposed(tape.outputs + row, wide, n.channels), edges_);
+        layer.mix_tensor[k].backward.multiply(gradient, apart, outputs_ + row, wide, padded_);
+      }
   }
-  backward_product(layer, tape);
+  backward_product(layer, tape, sums);
+  if (sums) sums->environment.add(grad_weights_, stride_, transposed_x_, edges_);
   layer.environment.backward.multiply(grad_weights_, stride_, grad_x_, stride_, padded_, true);
 }
 
 // From the gradients by products_ and outputs_ to those by the tensors, by the weights of the
 // environment and by the harmonics.
-void Tile::backward_product(const Layer& layer, LayerTape& tape) {
+void Tile::backward_product(const Layer& layer, LayerTape& tape, LayerGradients* sums) {
   const Network& n = network_;
   const Product& product = layer.product;
   const int outs = product.scalars + product.others;
   float by_environment[block_channels * most_harmonics] = {};
+  float* by_weight = sums ? sums->paths.data() : nullptr;
   const size_t map = size_t(product.pairs) * width;
   for (int atom = 0; atom < atoms_; ++atom) {
     const int begin = begins_[atom], end = begins_[atom + 1];
@@ -610,6 +682,7 @@ void Tile::backward_product(const Layer& layer, LayerTape& tape) {
     const int vectors = (end - begin + width - 1) / width, wide = vectors * width;
     float *left = segment_, *right = segment_ + size_t(outs) * wide;
     const float* maps = tape.maps + size_t(atom) * product.pairs * n.padded_channels;
+    const float* environment = tape.environments + size_t(atom) * n.harmonics * n.padded_channels;
     for (int c = 0, group; c < n.channels; c += group) {
       group = std::min(block_channels, n.channels - c);
       for (int g = 0; g < group; ++g) {
@@ -631,14 +704,13 @@ void Tile::backward_product(const Layer& layer, LayerTape& tape) {
         for (const Block& block : product.by_out)
           multiply_segments(block, left, right, vectors, maps_grad_ + g * map);
       }
-      const float* coefficients = product.coefficients.data() + c;
       if (group == block_channels)
-        contract<block_channels>(product, coefficients, n.padded_channels, maps_grad_,
-                                 by_environment, n.harmonics);
+        contract<block_channels>(product, c, n.padded_channels, maps_grad_, by_environment,
+                                 n.harmonics, environment, by_weight);
       else
         for (int g = 0; g < group; ++g)
-          contract<1>(product, coefficients + g, n.padded_channels, maps_grad_ + g * map,
-                      by_environment + g * n.harmonics, n.harmonics);
+          contract<1>(product, c + g, n.padded_channels, maps_grad_ + g * map,
+                      by_environment + g * n.harmonics, n.harmonics, environment, by_weight);
       for (int g = 0; g < group; ++g)
         backward_environment(tape, c + g, begin, end, by_environment + g * n.harmonics);
     }
@@ -682,6 +754,10 @@ void Tile::backward_embedding() {
         store(grad_weights_ + row + edge, by_weight);
       }
     }
+  if (sums_) {
+    const float* x = transposed(tapes_[0].x, stride_, n.scalars);
+    sums_->first_weights.add(grad_weights_, stride_, x, edges_);
+  }
   n.first_weights.backward.multiply(grad_weights_, stride_, grad_x_, stride_, padded_, true);
   for (int edge = 0; edge < padded_; edge += width) {
     const Vector u = load(envelope_ + edge);
@@ -694,7 +770,12 @@ void Tile::backward_embedding() {
     store(grad_envelope_ + edge, by_envelope);
   }
   float* hidden = n.embedding.size() % 2 ? two_ : one_;
-  run_back(n.embedding, one_, hidden, embedding_slopes_);
+  run_back(n.embedding, embedding_hidden_, one_, hidden, sums_ ? &sums_->embedding : nullptr);
+  if (sums_) {
+    sums_->radial.add(hidden, stride_, transposed(bessels_, stride_, n.bessels), edges_);
+    by_tables(hidden);
+    return;
+  }
   float* by_basis = hidden == one_ ? two_ : one_;
   n.radial.backward.multiply(hidden, stride_, by_basis, stride_, padded_);
   for (int edge = 0; edge < padded_; edge += width) {
@@ -702,6 +783,26 @@ void Tile::backward_embedding() {
     for (int b = 0; b < n.bessels; ++b)
       slope += load(by_basis + b * stride_ + edge) * load(bessel_slopes_ + b * stride_ + edge);
     store(pair_slope_ + edge, slope);
+  }
+}
+
+// By the rows of the elements' tables, from the gradient by what goes into the first SiLU.
+void Tile::by_tables(const float* gradient) {
+  const Network& n = network_;
+  for (int f = 0; f < n.embedding_width; ++f, gradient += stride_) {
+    double* by_neighbor = &sums_->neighbor[size_t(f) * n.elements];
+    for (int edge = 0; edge < edges_; ++edge) by_neighbor[neighbor_[edge]] += gradient[edge];
+    for (int atom = 0; atom < atoms_; ++atom) {
+      Vector total = {};
+      for (int edge = begins_[atom]; edge < begins_[atom + 1]; edge += width)
+        total += first(load(gradient + edge), begins_[atom + 1] - edge);
+      const double by_centre = sum(total), charge = charge_[atom];
+      sums_->centre[species_[atom] * n.embedding_width + f] += by_centre;
+      if (!n.takes_charge) continue;
+      double* by_charge = &sums_->charge[size_t(species_[atom]) * 2 * n.embedding_width + f];
+      by_charge[0] += charge * by_centre;
+      by_charge[n.embedding_width] += charge * charge * by_centre;
+    }
   }
 }
 

@@ -106,11 +106,39 @@ def portion(atoms, slots, seed):
 
 def in_torch(model, feeds, dtype):
     """What a model answers; zero where padded."""
+    return [values.detach().numpy() for values in answers(model, local_inputs(feeds, dtype))]
+
+
+def local_inputs(feeds, dtype):
     tensors = {name: torch.from_numpy(array) for name, array in feeds.items()}
     exact = {name: tensors[name].to(dtype) for name in ("edge_vectors", "charge")}
     exact["edge_vectors"] = torch.nan_to_num(exact["edge_vectors"])
-    found = answers(model, LocalInputs(**{**tensors, **exact}))
-    return [values.detach().numpy() for values in found]
+    return LocalInputs(**{**tensors, **exact})
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
+def test_gradients_by_the_weights_are_those_of_the_model(shape):
+    _, double, network = networks(AllegroConfig(**shape))
+    for seed, (atoms, slots) in enumerate(PORTIONS):
+        feeds = portion(atoms, slots, seed)
+        factors = np.random.default_rng(seed).normal(size=atoms)
+        inputs = local_inputs(feeds, torch.float64)
+        double.zero_grad()
+        (double(inputs) * torch.from_numpy(factors)).sum().backward()
+        expected = {
+            name.removeprefix("model."): np.zeros(p.shape) if p.grad is None else p.grad.numpy()
+            for name, p in double.named_parameters()
+        }
+        for level in LEVELS:
+            opened = KernelArtifact(equipot_kernel.library(level), network)
+            sums = {name: np.ones(grad.shape) for name, grad in expected.items()}
+            energies = opened.weight_gradients(feeds, factors, sums)
+            np.testing.assert_array_equal(energies, opened.run(OUTPUTS[:1], feeds)[0])
+            for name, gradient in expected.items():
+                scale = max(np.abs(gradient).max(initial=0), 1e-3)
+                np.testing.assert_allclose(
+                    sums[name] - 1, gradient, rtol=0, atol=2e-4 * scale, err_msg=name
+                )
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())

@@ -29,8 +29,11 @@ def options(tmp_path):
     return argparse.Namespace(data=data, **about, **SIZES)
 
 
-def test_a_step_learns_energies_and_forces(options):
-    step = OwnStep(options)
+@pytest.mark.parametrize("mode", ["eager", "kernel"])
+def test_a_step_learns_energies_and_forces(options, mode):
+    if mode == "kernel":
+        pytest.importorskip("equipot_kernel", reason="the kernel is not installed")
+    step = OwnStep(argparse.Namespace(**{**vars(options), "mode": mode}))
     assert step.batches == BATCHES
     before, loss = [p.detach().clone() for p in step.parameters], step.force_loss(0).item()
     assert second_derivative_error(step) < 0.01

@@ -33,7 +33,21 @@ def predict(model: Network, batch: Batch, create_graph: bool, stress: bool = Tru
         create_graph: whether the result will be differentiated.
         stress: False saves the sums of virials, and answers zeros.
     """
-    energies, forces, virials = evaluate(model, batch.inputs, create_graph)
+    return summed(batch, *evaluate(model, batch.inputs, create_graph), stress=stress)
+
+
+def summed(
+    batch: Batch, energies: Tensor, forces: Tensor, virials: Tensor, stress: bool = True
+) -> Outputs:
+    """The answers of structures from those of their atoms.
+
+    Args:
+        batch: the structures.
+        energies: (N,), eV.
+        forces: (N, 3), eV/Å.
+        virials: (N, 3, 3), eV.
+        stress: as in `predict`.
+    """
     n_structures = len(batch.volume)
     energy = energies.new_zeros(n_structures).index_add(0, batch.structure, energies)
     if not stress:

@@ -4,6 +4,7 @@ is divided.
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,19 @@ from torch import Tensor
 
 from app.atoms.structure import Integers
 from app.errors import TrainingError
-from app.training.data.batches import UNLIMITED, BatchSize, Collator, batches
-from app.training.evaluation.forward import predict
+from app.training.data.batches import UNLIMITED, Batch, BatchSize, Collator, batches
+from app.training.evaluation.forward import Outputs, predict
 from app.training.loop.distributed import ProcessGroup
+from app.training.loop.kernel import KernelNetwork, kernel_of
 from app.training.loop.loss import Counts, Losses, compute_losses, count_labels
 from app.training.loop.precision import Precision
+from app.training.models import Statistics
 from app.training.models.network import Network
 from app.training.runs.config import LossConfig, TrainConfig
+
+FARTHEST_APART = 0.1
+"""Share of a gradient's length by which the kernel's may be off. It is that of forces averaged over
+moves of some thousandths of an Å, along which those of a network that was trained for long bend."""
 
 
 class Gradients:
@@ -34,6 +41,10 @@ class Gradients:
         collator: of the training frames.
         config: of the run.
         group: the processes of the run.
+        statistics: with which the model was built.
+
+    Raises:
+        InvalidConfig: the step is to be the kernel's, which is not there.
 
     Attributes:
         edges_at_once: largest piece; a larger structure goes alone.
@@ -41,13 +52,19 @@ class Gradients:
     """
 
     def __init__(
-        self, model: Network, collator: Collator, config: TrainConfig, group: ProcessGroup
+        self,
+        model: Network,
+        collator: Collator,
+        config: TrainConfig,
+        group: ProcessGroup,
+        statistics: Statistics,
     ) -> None:
         self.model, self.collator, self.group, self.seed = model, collator, group, config.seed
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.stress = config.loss.largest("stress") > 0
         self.device = self.parameters[0].device
         self.precision = Precision(config.precision, self.device)
+        self.kernel = kernel_of(model, config, statistics, self.device)
         self.edges_at_once = config.edges_at_once
         self.lowered = False
 
@@ -71,6 +88,8 @@ class Gradients:
         """
         failure, before = None, self.edges_at_once
         try:
+            if self.kernel is not None and not self.kernel.compared:
+                self._compare(self.kernel, indices, loss, say)
             sums = self._share(indices, loss, step)
         except TrainingError as error:
             failure, sums = error, self._zeros()
@@ -136,12 +155,59 @@ class Gradients:
     def _piece(self, indices: Integers, loss: LossConfig, counts: Counts) -> Tensor:
         """Losses (4,) of some frames; their gradients are added to those of the parameters."""
         batch = self.collator(indices).to(self.device)
+
+        def losses(outputs: Outputs) -> Losses:
+            return compute_losses(outputs, batch.targets, loss, counts)
+
+        if self.kernel is not None:
+            return self.kernel.add_gradients(batch, losses, self.stress)
+        return self._add_eagerly(batch, losses)
+
+    def _add_eagerly(self, batch: Batch, losses: Callable[[Outputs], Losses]) -> Tensor:
+        """By automatic differentiation."""
         with self.precision.of_step():
             with self.precision.of_forward():
                 outputs = predict(self.model, batch, create_graph=True, stress=self.stress)
-            losses = compute_losses(outputs, batch.targets, loss, counts)
-            losses.total.backward()  # type: ignore[no-untyped-call]
-        return torch.stack([part.detach() for part in losses])
+            parts = losses(outputs)
+            parts.total.backward()  # type: ignore[no-untyped-call]
+        return torch.stack([part.detach() for part in parts])
+
+    def _compare(
+        self,
+        kernel: KernelNetwork,
+        indices: Integers,
+        loss: LossConfig,
+        say: Callable[[str], None],
+    ) -> None:
+        """Hold the kernel's gradient of a batch's first piece to that of automatic differentiation.
+
+        Raises:
+            TrainingError: they are apart.
+        """
+        pieces = self._pieces(indices)
+        if not pieces:
+            return
+        batch = self.collator(pieces[0])
+        found = []
+        for add in (self._add_eagerly, partial(kernel.add_gradients, stress=self.stress)):
+            for parameter in self.parameters:
+                parameter.grad = None
+            add(batch, lambda outputs: compute_losses(outputs, batch.targets, loss))
+            found.append(
+                torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None])
+            )
+        apart = float(
+            torch.linalg.vector_norm(found[1] - found[0]) / torch.linalg.vector_norm(found[0])
+        )
+        text = (
+            f"the kernel's gradient of the first batch is off by {100 * apart:.2g} % of its length"
+        )
+        if not apart <= FARTHEST_APART:
+            raise TrainingError(
+                f"{text}, and {100 * FARTHEST_APART:.0f} % are allowed; set step to 'eager'"
+            )
+        say(text)
+        kernel.compared = True
 
     def _zeros(self) -> Tensor:
         return self.parameters[0].new_zeros(len(Losses._fields))

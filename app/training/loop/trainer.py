@@ -62,7 +62,9 @@ class Trainer:
         self.group = group
         self.model = initial_model(config, problem.statistics, weights).to(device)
         self.group.broadcast_weights(self.model)
-        self.gradients = Gradients(self.model, problem.train, config, self.group)
+        self.gradients = Gradients(
+            self.model, problem.train, config, self.group, problem.statistics
+        )
         self.optimizer = make_optimizer(self.model, config)
         self.average = Average(self.model, config.ema)
         self.rate = LearningRate(config.schedule, config.optimizer.lr)

@@ -69,7 +69,12 @@ def evaluate(
         energies, gradient = edge_gradients(in_portions, inputs.local(), create_graph)
     else:
         energies, gradient = edge_gradients(model, inputs, create_graph)
+    return energies, *forces_and_virials(inputs, gradient)
+
+
+def forces_and_virials(inputs: ModelInputs, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Forces (N, 3) in eV/Å and virials (N, 3, 3) in eV from the (N, K, 3) gradient by the edge
+    vectors.
+    """
     back = gradient.reshape(-1, 3).index_select(0, inputs.reverse.flatten()).reshape(gradient.shape)
-    forces = (gradient - back).sum(1)
-    virials = inputs.edge_vectors.transpose(1, 2) @ gradient
-    return energies, forces, virials
+    return (gradient - back).sum(1), inputs.edge_vectors.transpose(1, 2) @ gradient

@@ -178,6 +178,9 @@ class TrainConfig(Section):
     precision: Literal["full", "tf32", "bfloat16"] = Field(
         "full", description="of matrix products in training steps"
     )
+    step: Literal["eager", "kernel"] = Field(
+        "eager", description="what gives the gradients: automatic differentiation or the kernel"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(
         None, ge=1, description="CPU threads; by default what torch chooses"
@@ -197,6 +200,22 @@ class TrainConfig(Section):
             raise ValueError(
                 "references are given, but start.references keeps those of the start model; set it to refit"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _kernel_can_step(self) -> "TrainConfig":
+        """The kernel evaluates Allegro in float32 on the CPU."""
+        needs = {
+            "model.architecture": (self.model.architecture, "allegro"),
+            "dtype": (self.dtype, "float32"),
+            "precision": (self.precision, "full"),
+            "device": (self.device.replace("auto", "cpu"), "cpu"),
+        }
+        for name, (value, needed) in needs.items():
+            if self.step == "kernel" and value != needed:
+                raise ValueError(
+                    f"step 'kernel' is for {name} '{needed}', and that is '{value}'; use step 'eager'"
+                )
         return self
 
     @field_validator("precision")

@@ -32,7 +32,8 @@ def make(**keys):
     dataset = build_dataset(FRAMES, 4.5, "float64")
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float64)
-    return Gradients(model, Collator(dataset, statistics), config, ProcessGroup()), config
+    group = ProcessGroup()
+    return Gradients(model, Collator(dataset, statistics), config, group, statistics), config
 
 
 def run_out_above(monkeypatch, most_edges, most_frames=99):

@@ -22,7 +22,9 @@ def gradient(precision):
     dataset = build_dataset(FRAMES, 4.5)
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     model = build_model(config.model, statistics, torch.float32)
-    set_gradients = Gradients(model, Collator(dataset, statistics), config, ProcessGroup())
+    set_gradients = Gradients(
+        model, Collator(dataset, statistics), config, ProcessGroup(), statistics
+    )
     loss = set_gradients(torch.arange(8).numpy(), config.loss, 0, pytest.fail)[0]
     return loss, torch.cat([p.grad.flatten() for p in set_gradients.parameters])
 
