@@ -13,16 +13,24 @@ item of its own, then before it go, of each other caller, items that start betwe
 and the level + d: of weight d + 2 w at most. What does not fit into the room that a batch has left
 is passed over for others, which are charged for it, and do not delay it: that batch went without it
 in any case.
+
+Where a turn of all callers lasts for many batches, a newcomer waits for it however small they are,
+and larger ones, which cost less an item, make it shorter: a batch may last a fourth of a turn, and
+no longer than `Budget.longest`. One caller with a thousand items makes a turn of one of them, so that
+beside bulk alone batches stay short.
 """
 
 import heapq
 from collections import deque
 from collections.abc import Hashable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from typing import Generic, Protocol, TypeVar
 
 from app.engine.budget import LOOK_PAST, Budget, Cost, fill_batch
 
+BATCHES_OF_A_TURN = 4
+"""As many at least, of those that are made longer."""
 FORGET = 256
 """Tags of callers who have nothing waiting that are kept before the outdated ones are dropped."""
 
@@ -87,6 +95,7 @@ class Turns(Generic[W]):
 
     def next_batch(self, budget: Budget) -> list[W]:
         """Take out the next batch, of at least one item that waits."""
+        budget = self._stretched(budget)
         window = list(islice(self._in_turn(budget), budget.structures + LOOK_PAST))
         chosen = [window[i] for i in fill_batch([item.cost for item, _ in window], budget)]
         self._level += sum(weight for _, weight in chosen) / len(self._queues)
@@ -97,6 +106,12 @@ class Turns(Generic[W]):
         self._level = max(self._level, least)
         self._forget()
         return [item for item, _ in chosen]
+
+    def _stretched(self, budget: Budget) -> Budget:
+        """As long as many callers bear."""
+        turn = sum((queue[0].cost for queue in self._queues.values()), Cost(0, 0))
+        seconds = min(budget.speed.seconds(turn) / BATCHES_OF_A_TURN, budget.longest)
+        return replace(budget, seconds=max(budget.seconds, seconds))
 
     def _in_turn(self, budget: Budget) -> Iterator[tuple[W, float]]:
         """All that waits and what it is charged, in the order in which it would go if all fitted."""

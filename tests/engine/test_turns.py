@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.engine.budget import Budget, Cost
+from app.engine.budget import Budget, Cost, Speed
 from app.engine.turns import FORGET, Turns
 
 
@@ -127,3 +127,18 @@ def test_callers_who_have_gone_are_forgotten() -> None:
         turns.add(Waiting(Cost(1, 1), caller))
         turns.next_batch(budget)
     assert turns.known <= FORGET + 2
+
+
+@pytest.mark.parametrize(
+    ("callers", "each", "items"),
+    [(1, 200, 5), (8, 1, 5), (40, 1, 10), (40, 9, 10), (400, 1, 50)],
+    ids=["one with many", "few", "many", "many with many", "very many"],
+)
+def test_batches_last_the_longer_the_more_callers_wait(callers: int, each: int, items: int) -> None:
+    """A batch of five lasts as long as a batch may; 50 as long as an evaluation may."""
+    budget = Budget(10**6, 10**6, 10**3, seconds=0.05, longest=0.5, speed=Speed(atom=0.001))
+    turns: Turns[Waiting] = Turns()
+    for _ in range(each):
+        for caller in range(callers):
+            turns.add(Waiting(Cost(10, 1), caller))
+    assert len(turns.next_batch(budget)) == items

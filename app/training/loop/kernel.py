@@ -25,7 +25,7 @@ from app.atoms.structure import Floats
 from app.backends.artifact import OUTPUTS
 from app.backends.kernel import KernelArtifact, load_library
 from app.backends.kernel_network import AllegroShape, parameters, tables
-from app.errors import BackendError, InvalidConfig
+from app.errors import BackendError, InvalidConfig, TrainingError
 from app.training.data.batches import Batch
 from app.training.evaluation.forward import Outputs, summed
 from app.training.loop.loss import Losses
@@ -100,8 +100,16 @@ class KernelNetwork:
             The losses (4,).
 
         Raises:
-            RuntimeError: the kernel fails, such as for want of memory.
+            TrainingError: the kernel fails, such as for want of memory.
         """
+        try:
+            return self._add_gradients(batch, losses, stress)
+        except RuntimeError as error:
+            raise TrainingError(f"the kernel failed: {error}; set step to 'eager'") from error
+
+    def _add_gradients(
+        self, batch: Batch, losses: Callable[[Outputs], Losses], stress: bool
+    ) -> Tensor:
         network = self._network()
         parts = list(_parts(batch.inputs, self.threads))
         energies, gradients = (

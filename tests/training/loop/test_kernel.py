@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from app.backends.kernel import KernelArtifact
 from app.errors import InvalidConfig, TrainingError
 from app.training.data.batches import Collator
 from app.training.data.dataset import build_dataset
@@ -87,6 +88,15 @@ def test_gradients_are_those_of_automatic_differentiation(keys):
 def test_a_gradient_that_is_off_ends_the_run_before_its_first_step(monkeypatch):
     monkeypatch.setattr(kernel, "LONGEST_MOVE", 3.0)
     with pytest.raises(TrainingError, match=r"off by .* 10 % are allowed; set step to 'eager'"):
+        gradients_of("kernel")
+
+
+def test_a_kernel_that_fails_ends_the_run_with_a_remedy(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(KernelArtifact, "run", fail)
+    with pytest.raises(TrainingError, match=r"failed: std::bad_alloc; set step to 'eager'"):
         gradients_of("kernel")
 
 
