@@ -178,10 +178,10 @@ class TrainConfig(Section):
     precision: Literal["full", "tf32", "bfloat16"] = Field(
         "full", description="of matrix products in training steps"
     )
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     step: Literal["eager", "kernel"] = Field(
         "eager", description="what gives the gradients: automatic differentiation or the kernel"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(
         None, ge=1, description="CPU threads; by default what torch chooses"
     )
@@ -202,21 +202,23 @@ class TrainConfig(Section):
             )
         return self
 
-    @model_validator(mode="after")
-    def _kernel_can_step(self) -> "TrainConfig":
+    @field_validator("step")
+    @classmethod
+    def _kernel_can_step(cls, step: str, info: ValidationInfo) -> str:
         """The kernel evaluates Allegro in float32 on the CPU."""
-        needs = {
-            "model.architecture": (self.model.architecture, "allegro"),
-            "dtype": (self.dtype, "float32"),
-            "precision": (self.precision, "full"),
-            "device": (self.device.replace("auto", "cpu"), "cpu"),
-        }
-        for name, (value, needed) in needs.items():
-            if self.step == "kernel" and value != needed:
+        data, needed = info.data, {"dtype": "float32", "precision": "full", "device": "cpu"}
+        found = {name: data.get(name) for name in needed}
+        if found["device"] == "auto":
+            found["device"] = "cpu"
+        if "model" in data:
+            found["model.architecture"] = data["model"].architecture
+            needed["model.architecture"] = "allegro"
+        for name, value in found.items():
+            if step == "kernel" and value not in (needed[name], None):
                 raise ValueError(
-                    f"step 'kernel' is for {name} '{needed}', and that is '{value}'; use step 'eager'"
+                    f"it is for {name} '{needed[name]}', and that is '{value}'; use step 'eager'"
                 )
-        return self
+        return step
 
     @field_validator("precision")
     @classmethod

@@ -103,15 +103,15 @@ def test_a_kernel_that_fails_ends_the_run_with_a_remedy(monkeypatch):
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
-        ({"dtype": "float64"}, "step 'kernel' is for dtype 'float32', and that is 'float64'"),
+        ({"dtype": "float64"}, "it is for dtype 'float32', and that is 'float64'"),
         (
             {"precision": "bfloat16"},
-            "for precision 'full', and that is 'bfloat16'; use step 'eager'",
+            "it is for precision 'full', and that is 'bfloat16'; use step 'eager'",
         ),
-        ({"device": "cuda"}, "step 'kernel' is for device 'cpu', and that is 'cuda'"),
+        ({"device": "cuda"}, "it is for device 'cpu', and that is 'cuda'"),
         (
             {"model": {"architecture": "nequip", "cutoff": 4.5}},
-            "step 'kernel' is for model.architecture 'allegro', and that is 'nequip'",
+            "it is for model.architecture 'allegro', and that is 'nequip'",
         ),
     ],
 )
