@@ -109,6 +109,8 @@ class Turns(Generic[W]):
 
     def _stretched(self, budget: Budget) -> Budget:
         """As long as many callers bear."""
+        if len(self._queues) <= BATCHES_OF_A_TURN:
+            return budget
         turn = sum((queue[0].cost for queue in self._queues.values()), Cost(0, 0))
         seconds = min(budget.speed.seconds(turn) / BATCHES_OF_A_TURN, budget.longest)
         return replace(budget, seconds=max(budget.seconds, seconds))

@@ -30,7 +30,6 @@ class Targets(NamedTuple):
         has_stress: (B,) whether there is one.
         n_atoms: (B,) atoms of each structure.
         weight: (B,) how many times the errors of each structure count.
-        atom_weight: (N,) the weight of each atom's structure.
     """
 
     energy: Tensor
@@ -40,7 +39,12 @@ class Targets(NamedTuple):
     has_stress: Tensor
     n_atoms: Tensor
     weight: Tensor
-    atom_weight: Tensor
+
+    @property
+    def atom_weight(self) -> Tensor:
+        """(N,) the weight of each atom's structure."""
+        counts = self.n_atoms.round().long()
+        return self.weight.repeat_interleave(counts, output_size=len(self.forces))
 
 
 class Batch(NamedTuple):
@@ -124,7 +128,6 @@ class Collator:
             has_stress=torch.from_numpy(~np.isnan(stress).any(axis=(1, 2))),
             n_atoms=tensor(data.n_atoms[indices]),
             weight=tensor(self.weight[indices]),
-            atom_weight=tensor(np.repeat(self.weight[indices], data.n_atoms[indices])),
         )
 
     def all_targets(self) -> Targets:

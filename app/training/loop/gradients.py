@@ -193,12 +193,12 @@ class Gradients:
             for parameter in self.parameters:
                 parameter.grad = None
             add(batch, lambda outputs: compute_losses(outputs, batch.targets, loss))
-            found.append(
-                torch.cat([p.grad.flatten() for p in self.parameters if p.grad is not None])
-            )
-        apart = float(
-            torch.linalg.vector_norm(found[1] - found[0]) / torch.linalg.vector_norm(found[0])
-        )
+            gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.parameters]
+            found.append(torch.cat([gradient.flatten() for gradient in gradients]))
+        expected, length = found[0], float(torch.linalg.vector_norm(found[0]))
+        if not 0 < length < math.inf:
+            return  # the next batch will do; a loss that is not finite is told of by its frames
+        apart = float(torch.linalg.vector_norm(found[1] - expected)) / length
         text = (
             f"the kernel's gradient of the first batch is off by {100 * apart:.2g} % of its length"
         )

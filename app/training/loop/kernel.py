@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import Tensor
 
 from app.atoms.structure import Floats
@@ -57,7 +58,7 @@ def kernel_of(
         )
     try:
         return KernelNetwork(model, config.model, statistics, torch.get_num_threads())
-    except BackendError as error:
+    except (BackendError, ValidationError) as error:
         raise InvalidConfig(f"step = 'kernel': {error}; or set step to 'eager'") from error
 
 
@@ -104,7 +105,7 @@ class KernelNetwork:
         """
         try:
             return self._add_gradients(batch, losses, stress)
-        except RuntimeError as error:
+        except (BackendError, RuntimeError) as error:
             raise TrainingError(f"the kernel failed: {error}; set step to 'eager'") from error
 
     def _add_gradients(

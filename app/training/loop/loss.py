@@ -57,55 +57,33 @@ def compute_losses(
             the losses of the parts of a batch, divided by the labels of the whole one, add up to
             its loss.
     """
-    counts = counts or Counts(
-        len(targets.energy), int(targets.has_forces.sum()), int(targets.has_stress.sum())
-    )
-    factors = loss_factors(config, counts)
-    return weighted(
-        error_sums(outputs, targets, config), *(outputs.energy.new_tensor(row) for row in factors)
-    )
-
-
-def error_sums(outputs: Outputs, targets: Targets, config: LossConfig) -> Tensor:
-    """(3,) sums of the errors of energies, forces and stresses; those without a label are left out.
-
-    No value of a tensor decides what is computed, so that this can be captured.
-    """
     energy = outputs.energy - targets.energy
     if config.energy_per == "atom":
         energy = energy / targets.n_atoms
-    forces, stress = outputs.forces - targets.forces, outputs.stress - targets.stress
-    if config.forces_per == "vector":
-        forces = torch.linalg.vector_norm(forces, dim=1, keepdim=True)
-    return torch.stack(
-        [
-            _sum(energy, targets.weight, None, config),
-            _sum(forces, targets.atom_weight, targets.has_forces, config),
-            _sum(stress, targets.weight, targets.has_stress, config),
-        ]
+    forces, of_atoms = outputs.forces - targets.forces, targets.atom_weight
+    if not bool(targets.has_forces.all()):
+        forces, of_atoms = forces[targets.has_forces], of_atoms[targets.has_forces]
+    stress, of_stress = (
+        x[targets.has_stress] for x in (outputs.stress - targets.stress, targets.weight)
     )
+    if config.forces_per == "vector":
+        forces = torch.linalg.vector_norm(forces, dim=1)
+    counts = counts or Counts(len(energy), len(forces), len(stress))
+    parts = [
+        _mean_error(energy, targets.weight, counts.structures, config),
+        _mean_error(forces, of_atoms, counts.forces, config),
+        _mean_error(stress, of_stress, counts.stresses, config),
+    ]
+    total = config.energy * parts[0] + config.forces * parts[1] + config.stress * parts[2]
+    return Losses(total, *parts)
 
 
-def loss_factors(config: LossConfig, counts: Counts) -> tuple[list[float], list[float]]:
-    """What makes losses of the sums of errors: (3,) numbers of errors, and (3,) weights."""
-    of_forces = 3 if config.forces_per == "component" else 1
-    numbers = (counts.structures, of_forces * counts.forces, 9 * counts.stresses)
-    return [max(n, 1) for n in numbers], [config.energy, config.forces, config.stress]
-
-
-def weighted(sums: Tensor, numbers: Tensor, weights: Tensor) -> Losses:
-    """The losses of (3,) sums of errors, by `loss_factors`."""
-    parts = sums / numbers
-    return Losses((weights * parts).sum(), *parts.unbind())
-
-
-def _sum(error: Tensor, weight: Tensor, labelled: Tensor | None, config: LossConfig) -> Tensor:
-    """Sum of an error of any shape (R, ...), whose R rows count `weight` times where labelled."""
-    rows = (-1, *[1] * (error.ndim - 1))
-    penalties = weight.reshape(rows) * _penalty(error, config)
-    if labelled is not None:
-        penalties = torch.where(labelled.reshape(rows), penalties, 0.0)
-    return penalties.sum()
+def _mean_error(error: Tensor, weight: Tensor, count: int, config: LossConfig) -> Tensor:
+    """Mean of an error of any shape (R, ...), whose R rows, of `count`, count `weight` times."""
+    if error.numel() == 0:
+        return error.new_zeros(())
+    penalties = weight.reshape(-1, *[1] * (error.ndim - 1)) * _penalty(error, config)
+    return penalties.sum() / (count * error[0].numel())
 
 
 def _penalty(error: Tensor, config: LossConfig) -> Tensor:

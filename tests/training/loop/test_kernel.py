@@ -3,6 +3,7 @@
 import io
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -37,10 +38,13 @@ WHOLE = TINY | {
 }
 
 
-def gradients_of(step, threads=1, freeze=(), **keys):
+def gradients_of(step, threads=1, freeze=(), unlabelled=False, **keys):
     """Losses and gradients, by parameter, of a batch of all frames, and what was said."""
     config = tiny_config(step=step, **keys)
-    dataset = build_dataset(FRAMES, 4.5, "float32")
+    frames = [
+        replace(f, forces=np.full_like(f.forces, np.nan)) if unlabelled else f for f in FRAMES
+    ]
+    dataset = build_dataset(frames, 4.5, "float32")
     statistics = fit_statistics(dataset, ("Ne", "Ar"), "least_squares")
     statistics = statistics.model_copy(update={"binding_energies": {"Ne": -1.0, "Ar": -2.0}})
     model = build_model(config.model, statistics)
@@ -89,6 +93,13 @@ def test_a_gradient_that_is_off_ends_the_run_before_its_first_step(monkeypatch):
     monkeypatch.setattr(kernel, "LONGEST_MOVE", 3.0)
     with pytest.raises(TrainingError, match=r"off by .* 10 % are allowed; set step to 'eager'"):
         gradients_of("kernel")
+
+
+def test_a_batch_without_a_gradient_is_not_what_it_is_held_to():
+    losses, found, said = gradients_of("kernel", unlabelled=True, loss={"energy": 0.0})
+    assert losses[0] == 0
+    assert not said
+    assert all(p is None or not p.any() for p in found.values())
 
 
 def test_a_kernel_that_fails_ends_the_run_with_a_remedy(monkeypatch):

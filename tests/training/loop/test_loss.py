@@ -16,7 +16,6 @@ TARGETS = Targets(
     has_stress=torch.tensor([True, False]),
     n_atoms=torch.tensor([1.0, 2.0]),
     weight=torch.ones(2),
-    atom_weight=torch.ones(3),
 )
 MEAN_SQUARE = LossConfig(kind="mse", forces_per="component")
 OUTPUTS = Outputs(
@@ -70,9 +69,7 @@ def test_forces_that_are_not_labelled_are_not_learnt():
 
 def test_weights_multiply_the_errors_of_their_structures():
     targets = TARGETS._replace(
-        weight=torch.tensor([10.0, 1.0]),
-        atom_weight=torch.tensor([10.0, 1.0, 1.0]),
-        has_stress=torch.tensor([True, True]),
+        weight=torch.tensor([10.0, 1.0]), has_stress=torch.tensor([True, True])
     )
     losses = compute_losses(OUTPUTS, targets, MEAN_SQUARE)
     assert [float(x) for x in losses[1:]] == pytest.approx(
